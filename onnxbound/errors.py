@@ -1,0 +1,94 @@
+"""Errors a user can meet: each has a code, an exit code, and says what, where, why and what to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where it is, why it is wrong, what to do about it."""
+
+    where: str
+    why: str
+    do: str
+
+
+class OnnxboundError(Exception):
+    """An error with a code that `onnxbound explain CODE` describes.
+
+    Args:
+        code: One of the keys of `CODES`.
+        message: What happened, in one sentence.
+        problems: Every place that is wrong; several are listed together.
+    """
+
+    exit_code = 70
+
+    def __init__(self, code: str, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.problems = tuple(problems)
+
+
+class UsageError(OnnxboundError):
+    """The command line or the arguments of a call do not fit together."""
+
+    exit_code = 2
+
+
+class ModelError(OnnxboundError):
+    """The model cannot be read, or contains what onnxbound does not support."""
+
+    exit_code = 3
+
+
+class DataError(OnnxboundError):
+    """The training set cannot be read, or does not fit the model."""
+
+    exit_code = 4
+
+
+class DeviceError(OnnxboundError):
+    """The device that was asked for is not there, or the runtime failed."""
+
+    exit_code = 5
+
+
+class OutputError(OnnxboundError):
+    """A result cannot be written."""
+
+    exit_code = 6
+
+
+CODES: dict[str, str] = {
+    "usage": "The command line cannot be understood: an option, a value or their combination is wrong.",
+    "usage-gate": "A --fail-if gate is not of the form 'NAME OP NUMBER' with OP one of < <= > >= == !=.",
+    "model-not-found": "The model file does not exist, is a folder, or may not be read.",
+    "model-invalid": "The file is not an ONNX model: it is empty, truncated, or of another format.",
+    "model-graph-invalid": "The graph contradicts itself: an undefined or twice defined tensor, a cycle, impossible shapes.",
+    "model-external-data": "The model keeps weights in other files that are missing, too short, or outside its folder.",
+    "model-opset": "The model uses an operator set that the installed onnxruntime does not accept.",
+    "model-unsupported-operator": "The graph contains operators that onnxbound cannot linearise exactly.",
+    "model-unsupported-type": "Weights or the input have an element type that onnxbound does not read.",
+    "model-no-layers": "The graph has no weighted layer between its input and its output.",
+    "model-not-classifier": "The output is not one logit per class: it is a regression, a single logit, or not a vector.",
+    "model-inputs": "The model does not have exactly one data input.",
+    "model-weights-not-finite": "A weight is NaN or infinite, so no property of the net is defined.",
+    "model-mismatch": "onnxbound's own evaluation of the net disagrees with onnxruntime's, so no number could be trusted.",
+    "data-not-found": "A data file does not exist, is a folder, or may not be read.",
+    "data-invalid": "The data file is empty, truncated, not an npz or npy file, or contains pickled objects.",
+    "data-key": "The array of inputs or of labels cannot be told apart in the file; --x-key and --y-key decide.",
+    "data-shape": "The rows do not have the shape that the model's input has.",
+    "data-type": "The rows have an element type that does not fit the model's input, for example integers without --scale.",
+    "data-not-finite": "An input row contains NaN or infinity.",
+    "data-labels": "The labels are not one integer per row between 0 and the number of classes less one.",
+    "data-empty": "There are no rows.",
+    "device-unavailable": "The device that was asked for is not available to onnxruntime.",
+    "device-runtime": "onnxruntime could not load or run the model.",
+    "output-exists": "The output file exists; it is overwritten only with --force.",
+    "output-unwritable": "The output cannot be written: the folder is missing or read-only, or the disk is full.",
+    "explain-unknown": "There is no such topic.",
+    "internal": "A fault of onnxbound itself. Please report it with the output of --debug and of 'onnxbound env'.",
+}
+"""Every code and what it means. Codes are a contract: they are added, never renamed."""

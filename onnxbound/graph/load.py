@@ -1,0 +1,120 @@
+"""`load`: the passes in their order."""
+
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.lower import ANY_BATCH, lower
+from onnxbound.graph.model_file import WeightReader, read_model
+from onnxbound.graph.network import Network
+from onnxbound.graph.onnx_graph import GraphInput, OnnxGraph, PassResult, build_graph
+from onnxbound.graph.passes.drop_no_ops import drop_no_ops
+from onnxbound.graph.passes.drop_unused import drop_unused
+from onnxbound.graph.passes.fold_affine import fold_affine
+from onnxbound.graph.passes.fold_constants import fold_constants
+from onnxbound.graph.passes.inline_functions import inline_functions
+from onnxbound.graph.passes.spell_relu import spell_relu
+from onnxbound.graph.passes.strip_head import strip_head
+
+_INPUT_TYPES = (np.float32, np.float64, np.uint8, np.int8, np.int16, np.int32, np.int64)
+
+
+def load(path: str | PathLike[str]) -> Network:
+    """Read an ONNX classifier.
+
+    Args:
+        path: An ONNX file of opset 7 or newer; external data beside it is memory-mapped.
+
+    Returns:
+        The network from its data input to its logits.
+
+    Raises:
+        ModelError: The file cannot be read, or contains what onnxbound does not support; every place is listed.
+    """
+    file = Path(path)
+    model, sha256 = read_model(file)
+    model, _, inlined = inline_functions(model)
+    reader = WeightReader(file.parent)
+    notes = [inlined]
+
+    def follow(result: PassResult) -> OnnxGraph:
+        notes.append(result.reason)
+        return result.graph
+
+    graph = follow(fold_constants(build_graph(model, reader), reader))
+    graph = follow(spell_relu(graph))
+    graph = follow(drop_no_ops(graph))
+    headed = strip_head(graph)
+    graph = follow(headed)
+    graph = follow(drop_unused(graph))
+    data_input, batch = _data_input(graph)
+    steps, shapes = lower(graph, data_input, batch or ANY_BATCH)
+    (logits,) = graph.outputs
+    steps, _, folded = fold_affine(steps, shapes, logits)
+    assert data_input.type is not None
+    network = Network(
+        path=file,
+        sha256=sha256,
+        model=model,
+        opset=graph.opset,
+        ir_version=model.ir_version,
+        producer=f"{model.producer_name} {model.producer_version}".strip(),
+        input=data_input.name,
+        input_type=data_input.type,
+        input_shape=shapes[data_input.name],
+        batch=batch,
+        output=logits,
+        classes=_classes(logits, shapes[logits]),
+        steps=steps,
+        shapes=shapes,
+        head=headed.reason or None,
+        notes=tuple(note for note in [*notes, folded] if note),
+        node_count=len(model.graph.node),
+    )
+    if not network.layers:
+        raise ModelError("model-no-layers", f"{file} has no weighted layer between its input and its output.")
+    return network
+
+
+def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
+    """The one input that the logits depend on, and its fixed batch length if it has one."""
+    read = {name for node in graph.nodes for name in node.inputs}
+    used = [value for value in graph.inputs if value.name in read]
+    if len(used) != 1:
+        listed = [Problem(f"input {value.name!r}", f"shape {value.dims}", "give it a constant value") for value in used]
+        raise ModelError("model-inputs", f"The logits depend on {len(used)} inputs; onnxbound reads one.", listed)
+    (data_input,) = used
+    where = f"input {data_input.name!r}"
+    if data_input.type is None or data_input.type.type not in _INPUT_TYPES:
+        raise ModelError(
+            "model-unsupported-type",
+            f"The input has the element type {data_input.type}.",
+            [Problem(where, f"element type {data_input.type}", "convert the model to float32")],
+        )
+    dims = data_input.dims
+    if dims is None or len(dims) < 2 or any(n is None for n in dims[1:]):
+        raise ModelError(
+            "model-inputs",
+            "The shape of a row of the input is not known.",
+            [Problem(where, f"shape {dims}", "export with fixed lengths; only the batch may be symbolic")],
+        )
+    return replace(data_input, dims=(None, *dims[1:])), dims[0]
+
+
+def _classes(logits: str, shape: tuple[int, ...]) -> int:
+    """K; a classifier has one vector of at least two logits per row."""
+    wide = tuple(n for n in shape if n != 1)
+    if len(shape) != 1 or wide != shape:
+        if shape in ((), (1,)):
+            why, do = "a single number per row", "single logits and regression nets are not read yet"
+        else:
+            why, do = f"a row of shape {shape}", "export a model whose output is one logit per class"
+        raise ModelError(
+            "model-not-classifier",
+            f"The output {logits!r} has {why}, not one logit per class.",
+            [Problem(f"output {logits!r}", why, do)],
+        )
+    return shape[0]

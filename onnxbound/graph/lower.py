@@ -1,0 +1,138 @@
+"""Parse every node into its operator, carrying shapes along and folding the arithmetic that exporters do on them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.network import Step
+from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
+from onnxbound.operators.elementwise_affine import ElementwiseAffine
+from onnxbound.operators.node import Node
+from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.registry import PARSERS
+from onnxbound.operators.weighted import Weighted
+
+ANY_BATCH = 7919
+"""Stands for a symbolic batch in shape arithmetic: a prime that no layer's own length is likely to equal."""
+
+
+@dataclass(slots=True)
+class _Lowering:
+    """What is known so far while the nodes are walked through once."""
+
+    graph: OnnxGraph
+    batch: int
+    constants: dict[str, Array]
+    shapes: dict[str, Shape]
+    steps: list[Step] = field(default_factory=list)
+    problems: list[tuple[GraphNode, Unsupported]] = field(default_factory=list)
+    weighted: bool = False
+    unknown: set[str] = field(default_factory=set)
+
+    def visit(self, node: GraphNode) -> None:
+        if self.unknown.isdisjoint(node.inputs):
+            try:
+                self._lower(node)
+            except Unsupported as reason:
+                self.problems.append((node, reason))
+            else:
+                return
+        elif node.op_type not in PARSERS and not self._is_shape_arithmetic(node):
+            self.problems.append((node, Unsupported("onnxbound does not know this operator")))
+        self.unknown.update(node.outputs)
+
+    def _is_shape_arithmetic(self, node: GraphNode) -> bool:
+        return node.op_type in ("Shape", "Size") or all(name in self.constants for name in node.inputs if name)
+
+    def _lower(self, node: GraphNode) -> None:
+        if all(name in self.constants for name in node.inputs if name) and node.inputs:
+            values = evaluate(
+                node, [self.constants[name] if name else None for name in node.inputs], self.graph.opset
+            )
+            if values is None:
+                raise Unsupported("it cannot be evaluated ahead of the rows")
+            self.constants.update(zip(node.outputs, values, strict=False))
+        elif node.op_type in ("Shape", "Size"):
+            self.constants[node.outputs[0]] = self._shape_of(node)
+        else:
+            self._parse(node)
+
+    def _shape_of(self, node: GraphNode) -> Array:
+        shape = (self.batch, *self.shapes[node.inputs[0]])
+        if node.op_type == "Size":
+            return np.array(prod(shape), np.int64)
+        attributes = node.attributes()
+        return np.array(shape[attributes.get("start", 0) : attributes.get("end", len(shape))], np.int64)
+
+    def _parse(self, node: GraphNode) -> None:
+        parser = PARSERS.get(node.op_type)
+        if parser is None:
+            raise Unsupported("onnxbound does not know this operator")
+        if len(node.outputs) > 1:
+            raise Unsupported("it has more than one output")
+        view = Node(
+            op_type=node.op_type,
+            name=node.proto.name,
+            where=node.where,
+            opset=self.graph.opset,
+            attributes=node.attributes(),
+            constants=tuple(self.constants.get(name) for name in node.inputs),
+            shapes=tuple(self.shapes.get(name) for name in node.inputs),
+            batch=self.batch,
+        )
+        operator = parser(view)
+        inputs = tuple(name for name in node.inputs if name in self.shapes)
+        shape = operator.output_shape(*(self.shapes[name] for name in inputs))
+        self.shapes[node.outputs[0]] = shape
+        trained = self._trained(node, operator)
+        self.weighted |= isinstance(operator, Weighted)
+        self.steps.append(
+            Step(operator, inputs, node.outputs[0], node.proto.name, node.op_type, node.where, trained)
+        )
+
+    def _trained(self, node: GraphNode, operator: Operator) -> tuple[tuple[str, int], ...]:
+        """Constants of the node that training set; see `Network.parameters` for the rule."""
+        if node.op_type == "BatchNormalization":
+            names = node.inputs[1:3]
+        elif isinstance(operator, Weighted) or node.op_type == "PRelu":
+            names = node.inputs[1:]
+        elif isinstance(operator, ElementwiseAffine) and self.weighted:
+            names = node.inputs
+        else:
+            names = ()
+        return tuple((name, int(np.size(self.constants[name]))) for name in names if name in self.constants)
+
+
+def lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> tuple[tuple[Step, ...], dict[str, Shape]]:
+    """The graph's steps and the shape of one row of every tensor.
+
+    Args:
+        graph: Normalised, with one output.
+        data_input: The input that carries the rows, its lengths behind the batch all known.
+        batch: Length of the batch axis to resolve shape arithmetic with.
+
+    Raises:
+        ModelError: model-unsupported-operator, listing every node that is not supported.
+    """
+    assert data_input.dims is not None
+    row = tuple(n for n in data_input.dims[1:] if n is not None)
+    lowering = _Lowering(graph, batch, dict(graph.constants), {data_input.name: row})
+    for node in graph.nodes:
+        lowering.visit(node)
+    if lowering.problems:
+        raise _unsupported(lowering.problems)
+    return tuple(lowering.steps), lowering.shapes
+
+
+def _unsupported(problems: list[tuple[GraphNode, Unsupported]]) -> ModelError:
+    counts = Counter(node.op_type for node, _ in problems)
+    listed = ", ".join(f"{op} ({count})" for op, count in counts.most_common())
+    return ModelError(
+        "model-unsupported-operator",
+        f"The model contains {len(problems)} nodes that onnxbound cannot linearise exactly: {listed}.",
+        [Problem(node.where, reason.why, reason.do) for node, reason in problems],
+    )

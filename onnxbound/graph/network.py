@@ -1,0 +1,254 @@
+"""The intermediate representation: weighted layers, gates and linear structure between named tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike
+from onnx import ModelProto
+
+from onnxbound.errors import ModelError, Problem
+from onnxbound.operators.conv import Conv
+from onnxbound.operators.gate import Gate
+from onnxbound.operators.operator import Operator, Shape
+from onnxbound.operators.weighted import Weighted
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operator applied to named tensors.
+
+    Attributes:
+        operator: What it does.
+        inputs: Names of the activations it reads.
+        output: Name of the activation it writes, as the ONNX graph names it.
+        name: The node's own name, possibly empty.
+        op: ONNX operator.
+        where: Its place in the file, for messages.
+        trained: Name and size of each constant of the file that training set.
+    """
+
+    operator: Operator
+    inputs: tuple[str, ...]
+    output: str
+    name: str
+    op: str
+    where: str
+    trained: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A weighted layer, [A]'s A^i with everything that is known of it before any row is seen.
+
+    Attributes:
+        index: i, 1-based, in topological file order.
+        step: The step that applies it.
+        operator: Its operator.
+        input: Name of a^i, the tensor that enters.
+        output: Name of x^i, the tensor that leaves: bias and folded BatchNorm included, before any gate.
+        input_shape: Shape of one row of a^i.
+        output_shape: Shape of one row of x^i.
+        weight_name: Name of the weight in the file; layers that share a weight share the name.
+        between: l_{k,i} of theory: source layer k to the Lipschitz constant of what lies between x^k and a^i.
+        gate: Names (z, phi(z)) around the first element-wise gate behind x^i; None if there is none.
+    """
+
+    index: int
+    step: Step
+    operator: Weighted
+    input: str
+    output: str
+    input_shape: Shape
+    output_shape: Shape
+    weight_name: str
+    between: Mapping[int, float]
+    gate: tuple[str, str] | None
+
+    @property
+    def name(self) -> str:
+        """The node's name, or its output's if it has none."""
+        return self.step.name or self.output
+
+    @property
+    def positions(self) -> int:
+        """p_i: pixels of a conv layer, positions of a dense one, 1 for a plain vector."""
+        return self.operator.positions(self.input_shape)
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Kernel lengths; empty for a dense layer."""
+        return self.operator.windows.kernel if isinstance(self.operator, Conv) else ()
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """Strides; empty for a dense layer."""
+        return self.operator.windows.strides if isinstance(self.operator, Conv) else ()
+
+    @property
+    def parameters(self) -> int:
+        """Entries of A^i, no bias."""
+        return int(self.operator.weight.size)
+
+
+@dataclass(frozen=True)
+class Network:
+    """An ONNX classifier, normalised; immutable.
+
+    Attributes:
+        path: The file.
+        sha256: Its hash.
+        model: The message with local functions inlined and external data left outside: what runtimes are given.
+        opset: Version of the default operator set.
+        ir_version: Version of the file format.
+        producer: Who wrote the file.
+        input: Name of the data input.
+        input_type: Its element type.
+        input_shape: Shape of one row; None where any length fits.
+        batch: Fixed batch length, None if any will do.
+        output: Name of the logits.
+        classes: K.
+        steps: Operators in topological order.
+        shapes: Tensor name to the shape of one row.
+        head: What was stripped behind the logits, in words; None if nothing.
+        notes: What each pass did, in words.
+        node_count: Nodes in the file's main graph, functions inlined.
+    """
+
+    path: Path
+    sha256: str
+    model: ModelProto
+    opset: int
+    ir_version: int
+    producer: str
+    input: str
+    input_type: np.dtype[Any]
+    input_shape: Shape
+    batch: int | None
+    output: str
+    classes: int
+    steps: tuple[Step, ...]
+    shapes: Mapping[str, Shape]
+    head: str | None
+    notes: tuple[str, ...]
+    node_count: int
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The weighted layers in topological file order."""
+        between = self._between()
+        weighted = [step for step in self.steps if isinstance(step.operator, Weighted)]
+        layers = []
+        for index, step in enumerate(weighted, start=1):
+            assert isinstance(step.operator, Weighted)
+            layers.append(
+                Layer(
+                    index=index,
+                    step=step,
+                    operator=step.operator,
+                    input=step.inputs[0],
+                    output=step.output,
+                    input_shape=self.shapes[step.inputs[0]],
+                    output_shape=self.shapes[step.output],
+                    weight_name=step.trained[0][0],
+                    between=between[step.inputs[0]],
+                    gate=self._first_gate(step.output),
+                )
+            )
+        return tuple(layers)
+
+    @property
+    def depth(self) -> int:
+        """d, the number of weighted layers."""
+        return len(self.layers)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Every trained number of the file, shared ones once.
+
+        Weights, biases, scales and shifts of BatchNormalization, slopes, and the constants of element-wise maps behind
+        the first weighted layer; those before it are taken for preprocessing, running statistics for measurements.
+        """
+        return sum(dict(constant for step in self.steps for constant in step.trained).values())
+
+    @cached_property
+    def topology(self) -> Literal["chain", "graph"]:
+        """Chain if every step reads one activation and every activation has one reader."""
+        read = [name for step in self.steps for name in step.inputs]
+        straight = len(read) == len(set(read)) and all(len(step.inputs) == 1 for step in self.steps)
+        return "chain" if straight else "graph"
+
+    @cached_property
+    def tail_lipschitz(self) -> Mapping[int, float]:
+        """Layer to the Lipschitz constant of what lies between its x^i and the logits, other layers not crossed."""
+        return self._between()[self.output]
+
+    def target(self, index: int) -> str:
+        """Name of x^j as the target of a Jacobian: the logits for j = d, the layer's output otherwise."""
+        return self.output if index == self.depth else self.layers[index - 1].output
+
+    @cached_property
+    def sources(self) -> Mapping[str, tuple[int, ...]]:
+        """Tensor name to the layers i from whose x^i a path leads to it, ascending; x^i itself included."""
+        number = {layer.output: layer.index for layer in self.layers}
+        result: dict[str, tuple[int, ...]] = {self.input: ()}
+        for step in self.steps:
+            found = {source for name in step.inputs for source in result[name]}
+            if step.output in number:
+                found.add(number[step.output])
+            result[step.output] = tuple(sorted(found))
+        return result
+
+    def has_path(self, source: int, target: int) -> bool:
+        """Whether a path leads from x^source to the target of that number, source < target."""
+        return source < target and source in self.sources[self.target(target)]
+
+    def _between(self) -> dict[str, dict[int, float]]:
+        """Tensor name to the Lipschitz constant from each x^k that reaches it without crossing a weight.
+
+        Constants multiply along a path and add over paths, theory's rule for l.
+        """
+        number = 0
+        result: dict[str, dict[int, float]] = {self.input: {}}
+        for step in self.steps:
+            if isinstance(step.operator, Weighted):
+                number += 1
+                result[step.output] = {number: 1.0}
+                continue
+            factors = step.operator.lipschitz(*(self.shapes[name] for name in step.inputs))
+            total: dict[int, float] = {}
+            for name, factor in zip(step.inputs, factors, strict=True):
+                for source, constant in result[name].items():
+                    total[source] = total.get(source, 0.0) + factor * constant
+            result[step.output] = total
+        return result
+
+    def _first_gate(self, name: str) -> tuple[str, str] | None:
+        """Input and output of the first element-wise gate downstream of a tensor, other layers not crossed."""
+        reached = {name}
+        for step in self.steps:
+            if reached.isdisjoint(step.inputs) or isinstance(step.operator, Weighted):
+                continue
+            if isinstance(step.operator, Gate):
+                return step.inputs[0], step.output
+            reached.add(step.output)
+        return None
+
+    def cast(self, dtype: DTypeLike) -> "Network":
+        """The network with its constants rounded to `dtype`, ready to act on tensors of that type."""
+        return replace(self, steps=tuple(replace(step, operator=step.operator.cast(dtype)) for step in self.steps))
+
+    def require_finite_weights(self) -> None:
+        """Raise model-weights-not-finite if a layer has a NaN or infinite weight or bias."""
+        problems = []
+        for layer in self.layers:
+            operator = layer.operator
+            broken = int(np.sum(~np.isfinite(operator.effective_weight())))
+            broken += 0 if operator.bias is None else int(np.sum(~np.isfinite(operator.bias)))
+            if broken:
+                problems.append(Problem(layer.step.where, f"{broken} weights are NaN or infinite", "train again"))
+        if problems:
+            raise ModelError("model-weights-not-finite", "The model has weights that are not finite.", problems)

@@ -1,0 +1,185 @@
+"""The ONNX graph as the passes see it: immutable, its constants apart from its nodes."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto
+
+from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.model_file import WeightReader, default_opset
+from onnxbound.operators.operator import Array
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """A node with its place in the file.
+
+    Attributes:
+        proto: The ONNX node.
+        index: Its position in the file, counted from 0.
+    """
+
+    proto: NodeProto
+    index: int
+
+    @property
+    def op_type(self) -> str:
+        """Operator name, with the domain in front unless it is the default one."""
+        domain = self.proto.domain
+        return self.proto.op_type if domain in ("", "ai.onnx") else f"{domain}::{self.proto.op_type}"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Input tensor names; absent ones are empty, trailing absent ones left out."""
+        names = list(self.proto.input)
+        while names and not names[-1]:
+            names.pop()
+        return tuple(names)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Output tensor names, absent ones left out."""
+        return tuple(name for name in self.proto.output if name)
+
+    @property
+    def where(self) -> str:
+        """Its place, for messages."""
+        return f"graph:node/{self.index} ({self.op_type} {self.proto.name!r})"
+
+    def attributes(self) -> dict[str, Any]:
+        """Attribute name to value, strings decoded, lists as tuples."""
+        result: dict[str, Any] = {}
+        for attribute in self.proto.attribute:
+            value = onnx.helper.get_attribute_value(attribute)
+            if isinstance(value, bytes):
+                value = value.decode(errors="replace")
+            result[attribute.name] = tuple(value) if isinstance(value, list) else value
+        return result
+
+    def rewritten(self, op_type: str, inputs: tuple[str, ...], **attributes: Any) -> Self:
+        """The same place and outputs, another operator."""
+        proto = onnx.helper.make_node(op_type, inputs, self.proto.output, name=self.proto.name, **attributes)
+        return replace(self, proto=proto)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphInput:
+    """A graph input that is not a weight.
+
+    Attributes:
+        name: Tensor name.
+        type: Element type; None if NumPy has none.
+        dims: Length per axis, batch included; None where symbolic or unknown.
+    """
+
+    name: str
+    type: np.dtype[Any] | None
+    dims: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxGraph:
+    """A graph in topological order, the file's own order wherever that is one.
+
+    Attributes:
+        nodes: The nodes.
+        constants: Tensor name to value, from initializers and folded nodes.
+        inputs: Graph inputs less the initializers.
+        outputs: Names of the graph outputs.
+        opset: Version of the default domain.
+    """
+
+    nodes: tuple[GraphNode, ...]
+    constants: Mapping[str, Array]
+    inputs: tuple[GraphInput, ...]
+    outputs: tuple[str, ...]
+    opset: int
+
+    def producers(self) -> dict[str, GraphNode]:
+        """Tensor name to the node that computes it."""
+        return {name: node for node in self.nodes for name in node.outputs}
+
+    def consumers(self) -> dict[str, list[GraphNode]]:
+        """Tensor name to the nodes that read it."""
+        result: dict[str, list[GraphNode]] = {}
+        for node in self.nodes:
+            for name in node.inputs:
+                result.setdefault(name, []).append(node)
+        return result
+
+
+class PassResult(NamedTuple):
+    """What a pass did.
+
+    Attributes:
+        graph: The graph behind the pass.
+        changed: Whether it differs from the one before.
+        reason: What was done, in words for the report; empty if nothing.
+    """
+
+    graph: OnnxGraph
+    changed: bool
+    reason: str
+
+
+def build_graph(model: ModelProto, reader: WeightReader) -> OnnxGraph:
+    """Take a model apart, its local functions already inlined.
+
+    Raises:
+        ModelError: model-graph-invalid, or what reading a weight raises.
+    """
+    constants = {tensor.name: reader.array(tensor) for tensor in model.graph.initializer}
+    constants |= {tensor.values.name: reader.dense(tensor) for tensor in model.graph.sparse_initializer}
+    inputs = tuple(_graph_input(value) for value in model.graph.input if value.name not in constants)
+    nodes = _in_topological_order(
+        [GraphNode(proto, index) for index, proto in enumerate(model.graph.node)],
+        {*constants, *(value.name for value in inputs)},
+    )
+    outputs = tuple(value.name for value in model.graph.output)
+    return OnnxGraph(nodes, constants, inputs, outputs, default_opset(model))
+
+
+def _graph_input(value: onnx.ValueInfoProto) -> GraphInput:
+    tensor = value.type.tensor_type
+    known = tensor.elem_type not in (TensorProto.UNDEFINED, TensorProto.STRING)
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if known else None
+    dims: tuple[int | None, ...] | None = None
+    if tensor.HasField("shape"):
+        dims = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim)
+    return GraphInput(value.name, dtype, dims)
+
+
+def _in_topological_order(nodes: list[GraphNode], known: set[str]) -> tuple[GraphNode, ...]:
+    """Kahn's order, ties by place in the file; complains of tensors defined twice, never, or in a cycle."""
+    produced = [name for node in nodes for name in node.outputs]
+    counts = Counter([*produced, *known])
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
+        raise ModelError(
+            "model-graph-invalid",
+            "The graph defines tensors twice.",
+            [Problem(f"tensor {name!r}", "defined twice", "export the model again") for name in twice],
+        )
+    order: list[GraphNode] = []
+    waiting = nodes
+    available = {*known, ""}
+    while waiting:
+        later = []
+        for node in waiting:
+            if available.issuperset(node.inputs):
+                order.append(node)
+                available.update(node.outputs)
+            else:
+                later.append(node)
+        if len(later) == len(waiting):
+            missing = sorted({name for node in later for name in node.inputs} - available - set(produced))
+            why = f"undefined tensors {', '.join(map(repr, missing))}" if missing else "a cycle"
+            problems = [Problem(node.where, f"it waits for {why}", "export the model again") for node in later[:20]]
+            raise ModelError("model-graph-invalid", f"The graph cannot be ordered: {why}.", problems)
+        waiting = later
+    return tuple(order)
+

@@ -1,0 +1,52 @@
+"""Identity, Dropout at inference and Cast between floating types do nothing to a value and are taken out."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+
+from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
+
+
+def drop_no_ops(graph: OnnxGraph) -> PassResult:
+    """Let every reader of a no-op's output read its input instead.
+
+    A Cast to float32 or float64 keeps the value of every number a supported net computes: a float up to rounding, and
+    the integers of an image input exactly.
+    """
+    source: dict[str, str] = {}
+    kept: list[GraphNode] = []
+    dropped: list[str] = []
+    for node in graph.nodes:
+        inputs = tuple(source.get(name, name) for name in node.inputs)
+        if _is_no_op(node, graph):
+            source[node.outputs[0]] = inputs[0]
+            dropped.append(node.op_type)
+        else:
+            kept.append(_reading(node, inputs))
+    outputs = tuple(source.get(name, name) for name in graph.outputs)
+    reason = f"took out {len(dropped)} nodes without effect: {', '.join(sorted(set(dropped)))}" if dropped else ""
+    return PassResult(replace(graph, nodes=tuple(kept), outputs=outputs), bool(dropped), reason)
+
+
+def _is_no_op(node: GraphNode, graph: OnnxGraph) -> bool:
+    if node.op_type == "Identity":
+        return True
+    if node.op_type == "Cast":
+        return node.attributes().get("to") in _FLOATS
+    if node.op_type != "Dropout" or len(node.outputs) > 1:
+        return False
+    training = graph.constants.get(node.inputs[2]) if len(node.inputs) > 2 else None
+    return len(node.inputs) <= 2 or (training is not None and not np.any(training))
+
+
+def _reading(node: GraphNode, inputs: tuple[str, ...]) -> GraphNode:
+    if inputs == node.inputs:
+        return node
+    proto = onnx.NodeProto()
+    proto.CopyFrom(node.proto)
+    del proto.input[:]
+    proto.input.extend(inputs)
+    return replace(node, proto=proto)

@@ -1,0 +1,57 @@
+"""Nodes whose inputs are all constants become constants: weights behind Constant, Transpose, Cast, Identity, ..."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.model_file import WeightReader
+from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.operators.operator import Array
+
+_PASS_THROUGH = {"Identity", "Dropout"}
+
+
+def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
+    """Evaluate every node that depends on constants only.
+
+    Only what depends on nothing else is folded here; shape arithmetic, which depends on the shapes of activations, is
+    folded by `lower` when those are known.
+    """
+    constants = dict(graph.constants)
+    rest: list[GraphNode] = []
+    folded: list[str] = []
+    for node in graph.nodes:
+        values = _constant_outputs(node, constants, reader, graph.opset)
+        if values is None:
+            rest.append(node)
+            continue
+        constants.update(zip(node.outputs, values, strict=False))
+        if node.op_type != "Constant":
+            folded.append(node.op_type)
+    changed = len(rest) < len(graph.nodes)
+    reason = f"evaluated constant nodes: {', '.join(sorted(set(folded)))}" if folded else ""
+    return PassResult(replace(graph, nodes=tuple(rest), constants=constants), changed, reason)
+
+
+def _constant_outputs(
+    node: GraphNode, constants: dict[str, Array], reader: WeightReader, opset: int
+) -> list[Array] | None:
+    if node.op_type == "Constant":
+        return [_constant_value(node, reader)]
+    if not node.inputs or not all(name in constants for name in node.inputs if name):
+        return None
+    values = [constants[name] if name else None for name in node.inputs]
+    if node.op_type in _PASS_THROUGH and values[0] is not None:
+        return [values[0]]
+    return evaluate(node, values, opset)
+
+
+def _constant_value(node: GraphNode, reader: WeightReader) -> Array:
+    (attribute,) = node.proto.attribute
+    if attribute.name == "value":
+        return reader.array(attribute.t)
+    if attribute.name == "sparse_value":
+        return reader.dense(attribute.sparse_tensor)
+    value = node.attributes()[attribute.name]
+    return np.asarray(value, np.float32 if "float" in attribute.name else np.int64 if "int" in attribute.name else object)

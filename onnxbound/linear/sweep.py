@@ -1,0 +1,200 @@
+"""One forward sweep that carries the rows, the tangents of all probes and their deviations from linearity.
+
+Tangents start at the output of each layer and join the batch there, so that one matrix product per layer serves every
+probe of every earlier layer, and one sweep gives every pair i < j. The same noise serves |J|_F and smoothness.
+
+What is carried beside the tangent J eta is not M(x + eta) but the deviation w = M(x + eta) - M(x) - J eta. It costs the
+same, and the small number that smoothness asks for is then never the difference of two large ones.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxbound.graph.network import Layer, Network, Step
+from onnxbound.linear.norms import squared_norms
+from onnxbound.operators.operator import Array
+
+Noise = Callable[[Layer, int], Array]
+"""(layer, probe) to standard normal noise `(n, *output_shape)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """A tensor's value and what the noise of every upstream layer makes of it; streams are source-major.
+
+    Attributes:
+        sources: Upstream layers, ascending; each has one stream per probe.
+        primal: The value, `(1, n, *shape)`.
+        tangents: J eta, `(sources * probes, n, *shape)`.
+        residuals: M(x + eta) - M(x) - J eta, of the same shape.
+        signals: J x^i, `(sources, n, *shape)`; no streams in the affine form.
+    """
+
+    sources: tuple[int, ...]
+    primal: Array
+    tangents: Array
+    residuals: Array
+    signals: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Squared norms of what arrives at a target from one source, float64.
+
+    Attributes:
+        tangents: |J g|^2 per probe, for standard normal g, (probes, n).
+        residuals: Squared norm of the deviation per probe, (probes, n).
+        signal: |J x^i|^2, (n,); None in the affine form.
+    """
+
+    tangents: Array
+    residuals: Array
+    signal: Array | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one sweep saw.
+
+    Attributes:
+        arrivals: (source, target) to what arrived, for every pair with a path.
+        states: Per step, what its linearisation remembers.
+        values: Primal value of every tensor that was asked for.
+        ties: Rows at which a gate has no derivative, shape (n,).
+    """
+
+    arrivals: Mapping[tuple[int, int], Arrival]
+    states: tuple[Array | None, ...]
+    values: Mapping[str, Array]
+    ties: Array
+
+
+class Sweeper:
+    """Runs the sweep of one batch."""
+
+    def __init__(
+        self, network: Network, probes: int, radius: float, noise: Noise, *, signals: bool, keep: frozenset[str]
+    ) -> None:
+        self._network = network
+        self._probes = probes
+        self._radius = radius
+        self._noise = noise
+        self._signals = signals
+        self._keep = keep
+        self._layers = {layer.output: layer for layer in network.layers}
+        self._targets = {network.target(layer.index): layer.index for layer in network.layers}
+        self._scale: dict[int, Array] = {}
+
+    def run(self, rows: Array) -> Sweep:
+        """Sweep rows `(n, *input_shape)` of the network's own type."""
+        network = self._network
+        last_use = {name: position for position, step in enumerate(network.steps) for name in step.inputs}
+        live = {network.input: self._start(rows)}
+        states: list[Array | None] = []
+        values: dict[str, Array] = {network.input: rows}
+        arrivals: dict[tuple[int, int], Arrival] = {}
+        ties = np.zeros(len(rows), bool)
+        for position, step in enumerate(network.steps):
+            inputs = [live[name] for name in step.inputs]
+            primal = [x.primal[0] for x in inputs]
+            states.append(step.operator.linearise(*primal))
+            tied = step.operator.ties(*primal)
+            if tied is not None:
+                ties |= tied
+            result = self._advance(step, states[-1], inputs)
+            if step.output in self._targets:
+                arrivals |= self._arrivals(result, self._targets[step.output])
+            layer = self._layers.get(step.output)
+            if layer is not None and layer.index < network.depth:
+                result = self._inject(layer, result)
+            live[step.output] = result
+            if step.output in self._keep:
+                values[step.output] = result.primal[0]
+            for name in step.inputs:
+                if last_use[name] == position:
+                    live.pop(name, None)
+        return Sweep(arrivals, tuple(states), values, ties)
+
+    def _start(self, rows: Array) -> Streams:
+        none = np.empty((0, *rows.shape), rows.dtype)
+        return Streams((), rows[None], none, none, none)
+
+    def _advance(self, step: Step, state: Array | None, inputs: list[Streams]) -> Streams:
+        """Every stream through one operator."""
+        operator = step.operator
+        aligned = self._align(inputs)
+        x = tuple(streams.primal[0] for streams in aligned)
+        tangents = tuple(streams.tangents for streams in aligned)
+        residuals = tuple(streams.residuals for streams in aligned)
+        signals = tuple(streams.signals for streams in aligned)
+        return Streams(
+            aligned[0].sources,
+            operator.act(*x)[None],
+            operator.jvp(state, *tangents),
+            operator.residual(state, x, tangents, residuals),
+            operator.jvp(state, *signals),
+        )
+
+    def _align(self, inputs: list[Streams]) -> list[Streams]:
+        """Inputs with the same sources, zero streams put in where a source does not reach an input."""
+        if len({streams.sources for streams in inputs}) == 1:
+            return inputs
+        sources = tuple(sorted({source for streams in inputs for source in streams.sources}))
+
+        def spread(values: Array, own: tuple[int, ...], per_source: int) -> Array:
+            result = np.zeros((len(sources) * per_source, *values.shape[1:]), values.dtype)
+            for position, source in enumerate(own):
+                to = sources.index(source) * per_source
+                result[to : to + per_source] = values[position * per_source : (position + 1) * per_source]
+            return result
+
+        return [
+            Streams(
+                sources,
+                streams.primal,
+                spread(streams.tangents, streams.sources, self._probes),
+                spread(streams.residuals, streams.sources, self._probes),
+                spread(streams.signals, streams.sources, int(self._signals)),
+            )
+            for streams in inputs
+        ]
+
+    def _inject(self, layer: Layer, streams: Streams) -> Streams:
+        """Add the noise of a layer to the streams at its output x^i."""
+        x = streams.primal[0]
+        length = np.sqrt(squared_norms(x, 1))
+        # A row with x^i = 0 has no relative noise; unit noise keeps its Jacobian measurable.
+        length[length == 0] = 1.0
+        per_row = (-1, *(1,) * (x.ndim - 1))
+        noise = np.empty_like(streams.tangents, shape=(self._probes, *x.shape))
+        scale = np.empty((self._probes, len(x)))
+        for probe in range(self._probes):
+            g = self._noise(layer, probe)
+            scale[probe] = self._radius * length / np.sqrt(squared_norms(g, 1))
+            np.multiply(g, scale[probe].reshape(per_row).astype(x.dtype), out=noise[probe])
+        self._scale[layer.index] = scale
+        signals = [streams.signals, x[None]] if self._signals else [streams.signals]
+        return Streams(
+            (*streams.sources, layer.index),
+            streams.primal,
+            np.concatenate([streams.tangents, noise]),
+            np.concatenate([streams.residuals, np.zeros_like(noise)]),
+            np.concatenate(signals),
+        )
+
+    def _arrivals(self, streams: Streams, target: int) -> dict[tuple[int, int], Arrival]:
+        """Norms of every stream at a target."""
+        result = {}
+        for position, source in enumerate(streams.sources):
+            if source >= target:
+                continue
+            mine = slice(position * self._probes, (position + 1) * self._probes)
+            tangents = squared_norms(streams.tangents[mine], 2) / self._scale[source] ** 2
+            residuals, signal = streams.residuals[mine], None
+            if self._signals:
+                signal = squared_norms(streams.signals[position], 1)
+                residuals = residuals + (streams.primal - streams.signals[position])
+            result[source, target] = Arrival(tangents, squared_norms(residuals, 2), signal)
+        return result

@@ -1,0 +1,157 @@
+"""Conv: patches times one matrix product."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import DTypeLike
+
+from onnxbound.operators.node import Node
+from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.weighted import Weighted
+from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
+
+_PATCH_BYTES = 2 << 20
+"""Patches are formed and multiplied in blocks of about this size, which stay in the second-level cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Weighted):
+    """Convolution over 1 to 3 axes, as ONNX defines it: a cross-correlation.
+
+    Attributes:
+        windows: Geometry on the layer's own input.
+        groups: Channel groups; the weight is `(c_out, c_in/groups, *kernel)`.
+    """
+
+    windows: Windows
+    groups: int
+
+    @property
+    def channel_axis(self) -> int:
+        """1: channels stand behind the batch."""
+        return 1
+
+    def positions(self, input_shape: Shape) -> int:
+        """Number of output pixels."""
+        del input_shape
+        return prod(self.windows.output)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """`(c_out, *output)`."""
+        (shape,) = shapes
+        if shape[0] != self.weight.shape[1] * self.groups:
+            raise Unsupported(f"the weight reads {self.weight.shape[1] * self.groups} channels, the input has {shape[0]}")
+        return (self.channels, *self.windows.output)
+
+    def map_frobenius_squared(self, input_shape: Shape) -> float:
+        """Sum over taps of |A[:, :, tap]|_F^2 times the number of windows in which the tap meets the input."""
+        del input_shape
+        per_tap = (self.effective_weight() ** 2).sum(axis=(0, 1)).ravel()
+        return float(per_tap @ self.windows.taps_inside())
+
+    def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
+        """|A|_F sqrt(prod ceil(k g / s)), a crude bound of the operator's norm that is valid for every input size."""
+        del shapes
+        w = self.windows
+        overlap = prod(
+            -(-k * np.gcd(d, s) // s) for k, s, d in zip(w.kernel, w.strides, w.dilations, strict=True)
+        )
+        return (float(np.linalg.norm(self.effective_weight()) * np.sqrt(overlap)),)
+
+    @cached_property
+    def _matrix(self) -> Array:
+        """The weight as `(groups, taps * c_in/groups, c_out/groups)`, the order in which patches are laid out."""
+        grouped = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
+        return np.ascontiguousarray(np.moveaxis(grouped, 2, -1).reshape(*grouped.shape[:2], -1).swapaxes(1, 2))
+
+    def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
+        """Channels last."""
+        del input_shape
+        return empty_channels_last((rows, self.channels, *self.windows.output), dtype)
+
+    def linear_into(self, x: Array, out: Array) -> None:
+        """Patches of a block of rows, times the weight; blocks are small enough to stay in cache."""
+        rows, w = len(x), self.windows
+        products = np.moveaxis(out, 1, -1).reshape(rows, prod(w.output), self.channels)
+        if w.is_identity and self.groups == 1:
+            pixels = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+            np.matmul(pixels, self._matrix[0], out=products.reshape(-1, self.channels))
+            return
+        per_row = prod(w.output) * prod(w.kernel) * x.shape[1] * x.itemsize
+        step = max(1, min(rows, _PATCH_BYTES // per_row))
+        buffer = np.empty(step * per_row // x.itemsize, x.dtype)
+        for start in range(0, rows, step):
+            block = slice(start, min(start + step, rows))
+            patches = self._patches(w.pad(x[block]))
+            count = block.stop - start
+            if self.groups == 1:
+                matrix = buffer[: count * per_row // x.itemsize].reshape(count * prod(w.output), -1)
+                matrix.reshape(patches.shape)[...] = patches
+                np.matmul(matrix, self._matrix[0], out=products[block].reshape(-1, self.channels))
+            else:
+                grouped = np.moveaxis(patches, -2, 0).reshape(self.groups, count * prod(w.output), -1)
+                by_group = np.matmul(grouped, self._matrix)
+                products[block] = np.moveaxis(by_group, 0, 1).reshape(count, prod(w.output), self.channels)
+
+    def _patches(self, padded: Array) -> Array:
+        """The view `(b, *output, *kernel, groups, c_in/groups)` of every window (no group axis where there is one)."""
+        last = np.moveaxis(padded, 1, -1)
+        w, pixel, channel = self.windows, last.strides[1:-1], last.strides[-1]
+        steps = tuple(p * s for p, s in zip(pixel, w.strides, strict=True))
+        taps = tuple(p * d for p, d in zip(pixel, w.dilations, strict=True))
+        channels = last.shape[-1] // self.groups
+        group_shape, group_stride = ((self.groups,), (channels * channel,)) if self.groups > 1 else ((), ())
+        return as_strided(
+            last,
+            (len(last), *w.output, *w.kernel, *group_shape, channels),
+            (last.strides[0], *steps, *taps, *group_stride, channel),
+            writeable=False,
+        )
+
+    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+        """Each cotangent times the transposed weight, added up where its window lay."""
+        (shape,) = shapes
+        w, rows = self.windows, len(c)
+        last = np.moveaxis(c, 1, -1).reshape(rows, -1, self.channels)
+        if w.is_identity and self.groups == 1:
+            pixels = np.matmul(last.reshape(-1, self.channels), self._matrix[0].T)
+            return (np.moveaxis(pixels.reshape(rows, *w.output, shape[0]), -1, 1),)
+        padded = np.zeros((rows, *w.padded, shape[0]), c.dtype)
+        step = max(1, min(rows, _PATCH_BYTES // (prod(w.output) * prod(w.kernel) * shape[0] * c.itemsize)))
+        for start in range(0, rows, step):
+            block = slice(start, min(start + step, rows))
+            patches = self._transposed_patches(last[block])
+            target = np.moveaxis(padded[block], -1, 1)
+            for tap, view in enumerate(w.taps(target)):
+                view += np.moveaxis(patches[:, :, tap].reshape(len(patches), *w.output, shape[0]), -1, 1)
+        return (np.moveaxis(padded, -1, 1)[(..., *w.interior())],)
+
+    def _transposed_patches(self, last: Array) -> Array:
+        """Cotangents `(b, p, c_out)` as `(b, p, taps, c_in)`."""
+        b, p, _ = last.shape
+        taps = prod(self.windows.kernel)
+        if self.groups == 1:
+            return np.matmul(last.reshape(b * p, -1), self._matrix[0].T).reshape(b, p, taps, -1)
+        grouped = np.moveaxis(last.reshape(b * p, self.groups, -1), 1, 0)
+        product = np.matmul(grouped, self._matrix.swapaxes(1, 2)).reshape(self.groups, b, p, taps, -1)
+        return np.moveaxis(product, 0, 3).reshape(b, p, taps, -1)
+
+
+def parse(node: Node) -> Operator:
+    """Conv with a constant weight."""
+    weight, bias = node.floating(1), node.floating(2)
+    if weight is None:
+        raise Unsupported("the weight is not a constant")
+    if weight.ndim < 3:
+        raise Unsupported(f"the weight has {weight.ndim} axes, where at least 3 are needed")
+    windows = parse_windows(node, tuple(weight.shape[2:]))
+    groups = int(node.attributes.get("group", 1))
+    if groups < 1 or weight.shape[0] % groups:
+        raise Unsupported(f"{weight.shape[0]} output channels cannot be divided into {groups} groups")
+    return Conv(weight, None, None if bias is None else bias.ravel().astype(np.float64), windows, groups)
+
+
+PARSERS = {"Conv": parse}

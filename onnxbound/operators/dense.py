@@ -1,0 +1,104 @@
+"""Gemm and MatMul with a constant weight."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from onnxbound.operators.node import Node
+from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.weighted import Weighted
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Weighted):
+    """`x -> A x` along the last axis; A is `(h_out, h_in)`. Earlier axes are positions that share the weight."""
+
+    @property
+    def channel_axis(self) -> int:
+        """-1: units stand last."""
+        return -1
+
+    def positions(self, input_shape: Shape) -> int:
+        """Product of the axes before the last; 1 for a plain vector."""
+        return prod(input_shape[:-1])
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The input's shape with its last axis replaced."""
+        (shape,) = shapes
+        if not shape or shape[-1] != self.weight.shape[1]:
+            raise Unsupported(f"the weight reads {self.weight.shape[1]} units, a row of the input has shape {shape}")
+        return (*shape[:-1], self.channels)
+
+    def map_frobenius_squared(self, input_shape: Shape) -> float:
+        """|A|_F^2 times the number of positions."""
+        return float((self.effective_weight() ** 2).sum()) * self.positions(input_shape)
+
+    def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
+        """|A|_F."""
+        del shapes
+        return (float(np.linalg.norm(self.effective_weight())),)
+
+    def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
+        """C order."""
+        return np.empty((rows, *input_shape[:-1], self.channels), dtype)
+
+    def linear_into(self, x: Array, out: Array) -> None:
+        """One matrix product over all rows and positions."""
+        np.matmul(x.reshape(-1, x.shape[-1]), self.weight.T, out=out.reshape(-1, self.channels))
+
+    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+        """A^T c."""
+        return (np.matmul(c.reshape(-1, self.channels), self.weight).reshape(len(c), *shapes[0]),)
+
+
+def parse_gemm(node: Node) -> Operator:
+    """Gemm: alpha op(x) op(W) + beta C, with W constant and the batch as the rows of x."""
+    weight = node.floating(1)
+    if weight is None:
+        raise Unsupported(
+            "the weight is not a constant second factor",
+            "Gemm is read with the activation first and the constant weight second",
+        )
+    if node.attributes.get("transA", 0):
+        raise Unsupported("transA=1 on an activation puts the batch on the second axis")
+    if weight.ndim != 2 or len(node.shape()) != 1:
+        raise Unsupported(f"a weight of {weight.ndim} axes meets rows of shape {node.shape()}")
+    if not node.attributes.get("transB", 0):
+        weight = weight.T
+    alpha = float(node.attributes.get("alpha", 1.0))
+    scale = None if alpha == 1 else np.full(len(weight), alpha)
+    return Dense(weight, scale, _gemm_bias(node, len(weight)))
+
+
+def _gemm_bias(node: Node, channels: int) -> Array | None:
+    beta = float(node.attributes.get("beta", 1.0))
+    if beta == 0:
+        return None
+    bias = node.floating(2)
+    if bias is None:
+        if len(node.shapes) > 2 and node.shapes[2] is not None:
+            raise Unsupported("C is computed from the rows", "write the sum as a separate Add")
+        return None
+    if bias.size not in (1, channels) or bias.shape[-1:] not in ((), (1,), (channels,)):
+        raise Unsupported(f"C has the shape {bias.shape}, which is not one number per output unit")
+    return np.broadcast_to(beta * bias.astype(np.float64).ravel(), (channels,)).copy()
+
+
+def parse_matmul(node: Node) -> Operator:
+    """MatMul of an activation with a constant matrix on its right."""
+    weight = node.floating(1)
+    if weight is None:
+        raise Unsupported(
+            "it multiplies two activations, or has its weight on the left",
+            "MatMul is read with the activation first and the constant weight second",
+        )
+    while 2 < weight.ndim <= len(node.shape()) + 1 and weight.shape[0] == 1:
+        weight = weight[0]
+    if weight.ndim != 2:
+        raise Unsupported(f"the weight has {weight.ndim} axes, where 2 are needed")
+    return Dense(weight.T, None, None)
+
+
+PARSERS = {"Gemm": parse_gemm, "MatMul": parse_matmul}

@@ -1,0 +1,51 @@
+"""Element-wise gates: piecewise linear functions of one number, applied to each entry."""
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.operators.operator import Array, Operator, Shape
+
+
+class Gate(Operator):
+    """An element-wise, continuous, piecewise linear function; its linearisation is the slope at each entry."""
+
+    @property
+    @abstractmethod
+    def breakpoints(self) -> tuple[float, ...]:
+        """Inputs at which the function has no derivative."""
+
+    @abstractmethod
+    def slope(self, x: Array) -> Array:
+        """Derivative at x, in x's type; at a breakpoint, that of the closed side."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The input's shape."""
+        return shapes[0]
+
+    def linearise(self, *x: Array) -> Array:
+        """The slope."""
+        return self.slope(x[0])
+
+    def jvp(self, state: Array | None, *t: Array) -> Array:
+        """Slope times tangent."""
+        return np.multiply(t[0], state)
+
+    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+        """Slope times cotangent."""
+        return (np.multiply(c, state),)
+
+    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+        """Slope times w, plus what the change of the piece adds, which is exactly zero where the piece is the same."""
+        assert state is not None
+        moved = x[0] + t[0] + w[0]
+        here = self.act(x[0]) - state * x[0]
+        return state * w[0] + ((self.act(moved) - state * moved) - here)
+
+    def ties(self, *x: Array) -> NDArray[np.bool_]:
+        """Rows with an entry exactly at a breakpoint."""
+        at_breakpoint = np.zeros(len(x[0]), bool)
+        for point in self.breakpoints:
+            at_breakpoint |= (x[0] == point).any(axis=tuple(range(1, x[0].ndim)))
+        return at_breakpoint

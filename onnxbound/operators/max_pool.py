@@ -1,0 +1,109 @@
+"""MaxPool and its global forms."""
+
+from dataclasses import dataclass
+from math import gcd, prod, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.operators.node import Node
+from onnxbound.operators.operator import Array, Operator, Shape, Unsupported, join_streams, split_streams
+from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
+
+
+@dataclass(frozen=True)
+class MaxPool(Operator):
+    """The largest entry of each window; of equal ones the first in row-major order.
+
+    Attributes:
+        windows: Geometry; padding never wins.
+    """
+
+    windows: Windows
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """`(c, *output)`."""
+        return (shapes[0][0], *self.windows.output)
+
+    def act(self, *x: Array) -> Array:
+        """The maximum."""
+        taps = self.windows.taps(self.windows.pad(x[0], -np.inf))
+        result = next(taps).copy(order="K")
+        for tap in taps:
+            np.maximum(result, tap, out=result)
+        return result
+
+    def linearise(self, *x: Array) -> Array:
+        """Index of the winning tap, int16, shape `(n, c, *output)`."""
+        taps = self.windows.taps(self.windows.pad(x[0], -np.inf))
+        best = next(taps).copy(order="K")
+        winner = np.zeros_like(best, dtype=np.int16)
+        for number, tap in enumerate(taps, start=1):
+            better = tap > best
+            np.copyto(best, tap, where=better)
+            winner[better] = number
+        return winner
+
+    def jvp(self, state: Array | None, *t: Array) -> Array:
+        """The tangent at the winning tap."""
+        assert state is not None
+        padded = self.windows.pad(join_streams(t[0]))
+        result = empty_channels_last((len(padded), *state.shape[1:]), padded.dtype)
+        streams = split_streams(result, t[0].shape)
+        for number, tap in enumerate(self.windows.taps(padded)):
+            np.copyto(streams, split_streams(tap, t[0].shape), where=state == number)
+        return streams
+
+    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+        """The cotangent, added at the winning tap."""
+        s, n = c.shape[:2]
+        padded = empty_channels_last((s * n, shapes[0][0], *self.windows.padded), c.dtype)
+        padded[...] = 0
+        for number, tap in enumerate(self.windows.taps(padded)):
+            view = split_streams(tap, (s, n))
+            np.add(view, c, out=view, where=state == number)
+        return (split_streams(padded[(..., *self.windows.interior())], (s, n)),)
+
+    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+        """max over taps of (v - v at the winner) + w, with v = x + t; equal to w at the winner unless another overtakes."""
+        v = x[0] + t[0]
+        at_winner = self.jvp(state, v)
+        leading = v.shape
+        padded_v = self.windows.pad(join_streams(v), -np.inf)
+        padded_w = self.windows.pad(join_streams(w[0]))
+        result = np.full_like(at_winner, -np.inf)
+        for tap_v, tap_w in zip(self.windows.taps(padded_v), self.windows.taps(padded_w), strict=True):
+            np.maximum(result, (split_streams(tap_v, leading) - at_winner) + split_streams(tap_w, leading), out=result)
+        return result
+
+    def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
+        """sqrt(prod ceil(k g / s)), g = gcd(dilation, stride): no entry stands in more windows than that."""
+        w = self.windows
+        windows_per_entry = (-(-k * gcd(d, s) // s) for k, s, d in zip(w.kernel, w.strides, w.dilations, strict=True))
+        return (sqrt(prod(windows_per_entry)),)
+
+    def ties(self, *x: Array) -> NDArray[np.bool_]:
+        """Rows with a window whose maximum occurs more than once."""
+        best = self.act(*x)
+        counts = np.zeros_like(best, dtype=np.int16)
+        for tap in self.windows.taps(self.windows.pad(x[0], -np.inf)):
+            counts += tap == best
+        return (counts > 1).any(axis=tuple(range(1, counts.ndim)))
+
+
+def parse(node: Node) -> Operator:
+    """MaxPool with one output."""
+    if node.attributes.get("storage_order", 0):
+        raise Unsupported("storage_order=1")
+    kernel = tuple(node.attributes.get("kernel_shape") or ())
+    return MaxPool(parse_windows(node, kernel, ceil=bool(node.attributes.get("ceil_mode", 0))))
+
+
+def parse_global(node: Node) -> Operator:
+    """GlobalMaxPool: one window per channel."""
+    size = node.shape()[1:]
+    ones, zeros = (1,) * len(size), (0,) * len(size)
+    return MaxPool(Windows(size, size, ones, ones, zeros, zeros))
+
+
+PARSERS = {"MaxPool": parse, "GlobalMaxPool": parse_global}

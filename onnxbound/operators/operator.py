@@ -1,0 +1,122 @@
+"""The seven words every operator answers to."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+"""Shape of one row of a tensor: the batch axis is never part of it."""
+
+
+class Operator(ABC):
+    """A map phi of one or more batched tensors, continuous and piecewise linear.
+
+    Letters of the shapes: b rows of any kind, n rows of the training set, s streams of tangents that share the n rows'
+    linearisation. A tangent or cotangent is `(s, n, *shape)`, a value `(n, *shape)`.
+    """
+
+    @abstractmethod
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Shape of one row of the result, given those of the inputs; raises `Unsupported` where there is none."""
+
+    @abstractmethod
+    def act(self, *x: Array) -> Array:
+        """phi(x), from inputs `(n, *shape)`."""
+
+    @abstractmethod
+    def linearise(self, *x: Array) -> Array | None:
+        """What the Jacobian at x has to remember of x: a mask, a slope, an index; None if phi is affine."""
+
+    @abstractmethod
+    def jvp(self, state: Array | None, *t: Array) -> Array:
+        """J t, from tangents `(s, n, *shape)` and the state of the n rows."""
+
+    @abstractmethod
+    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+        """J^T c for each input, from cotangents `(s, n, *output_shape)`; `shapes` are those of the inputs."""
+
+    @abstractmethod
+    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+        """The deviation from linearity behind phi, given that before it.
+
+        If the inputs are x + t + w, with t the tangent and w the deviation so far, this is
+        `phi(x + t + w) - phi(x) - J t`. It is computed without forming that difference of large numbers: where no gate
+        flips the result is J w to full relative precision, which a subtraction of two forward passes cannot give.
+        """
+
+    @abstractmethod
+    def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
+        """A proved Euclidean Lipschitz constant of phi in each input."""
+
+    def ties(self, *x: Array) -> NDArray[np.bool_] | None:
+        """Rows of x at which phi has no derivative, shape (n,); None if phi is differentiable everywhere."""
+        del x
+        return None
+
+    def cast(self, dtype: DTypeLike) -> Self:
+        """The same operator with its constants in `dtype`, ready to act on tensors of that type."""
+        del dtype
+        return self
+
+
+class Affine(Operator):
+    """A map `x -> L x + shift` with L linear; its linearisation is L everywhere."""
+
+    @abstractmethod
+    def linear(self, *x: Array) -> Array:
+        """L x, from inputs `(b, *shape)`."""
+
+    @abstractmethod
+    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+        """L^T c for each input, from cotangents `(b, *output_shape)`."""
+
+    def add_shift(self, y: Array) -> None:
+        """Add the shift to y = L x in place; nothing where the map is linear."""
+
+    def act(self, *x: Array) -> Array:
+        """L x + shift."""
+        y = self.linear(*x)
+        self.add_shift(y)
+        return y
+
+    def linearise(self, *x: Array) -> None:
+        """Nothing: the Jacobian is L."""
+
+    def jvp(self, state: Array | None, *t: Array) -> Array:
+        """L t."""
+        return split_streams(self.linear(*map(join_streams, t)), t[0].shape[:2])
+
+    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+        """L^T c."""
+        return tuple(split_streams(g, c.shape[:2]) for g in self.transpose(join_streams(c), *shapes))
+
+    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+        """L w."""
+        return self.jvp(state, *w)
+
+
+class Unsupported(Exception):  # noqa: N818 - it is a verdict on a node, gathered with others into one error
+    """A node, or one of its attributes, that onnxbound does not linearise.
+
+    Attributes:
+        why: The reason, in words.
+        do: What the user can do about it.
+    """
+
+    def __init__(self, why: str, do: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.do = do or "export the model without this operator, or open an issue that names it"
+
+
+def join_streams(t: Array) -> Array:
+    """`(s, n, *shape)` as `(s*n, *shape)`, without a copy."""
+    return t.reshape(t.shape[0] * t.shape[1], *t.shape[2:])
+
+
+def split_streams(t: Array, leading: tuple[int, ...]) -> Array:
+    """`(s*n, *shape)` as `(s, n, *shape)`, without a copy."""
+    return t.reshape(*leading[:2], *t.shape[1:])

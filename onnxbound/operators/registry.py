@@ -1,0 +1,32 @@
+"""Which parser reads which ONNX operator."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from onnxbound.operators import (
+    average_pool,
+    branches,
+    clip,
+    conv,
+    dense,
+    elementwise_affine,
+    leaky_relu,
+    max_pool,
+    mean,
+    pad,
+    relu,
+    reshape,
+    transpose,
+)
+from onnxbound.operators.node import Node
+from onnxbound.operators.operator import Operator
+
+_FAMILIES = (
+    conv, dense, relu, leaky_relu, clip, max_pool, average_pool, mean, elementwise_affine, branches, reshape,
+    transpose, pad,
+)  # fmt: skip
+
+PARSERS: Mapping[str, Callable[[Node], Operator]] = MappingProxyType(
+    {op_type: parse for family in _FAMILIES for op_type, parse in family.PARSERS.items()}
+)
+"""ONNX operator name of the default domain to the function that parses it, or raises `Unsupported` with a reason."""

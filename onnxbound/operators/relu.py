@@ -1,0 +1,48 @@
+"""Relu."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxbound.operators.gate import Gate
+from onnxbound.operators.node import Node
+from onnxbound.operators.operator import Array, Operator, Shape
+
+
+@dataclass(frozen=True)
+class Relu(Gate):
+    """max(x, 0); the gate is closed at 0."""
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        """0."""
+        return (0.0,)
+
+    def act(self, *x: Array) -> Array:
+        """max(x, 0)."""
+        return np.maximum(x[0], x[0].dtype.type(0))
+
+    def slope(self, x: Array) -> Array:
+        """1 where x > 0, else 0."""
+        return (x > 0).astype(x.dtype)
+
+    def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
+        """1."""
+        return (1.0,)
+
+    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+        """max(w, -v) where the gate is open at x, max(w, -v) + v where it is closed, with v = x + t."""
+        assert state is not None
+        minus_v = np.subtract(-x[0], t[0])
+        result = np.maximum(w[0], minus_v)
+        np.multiply(minus_v, 1 - state, out=minus_v)
+        return np.subtract(result, minus_v, out=result)
+
+
+def parse(node: Node) -> Operator:
+    """Relu."""
+    node.shape()
+    return Relu()
+
+
+PARSERS = {"Relu": parse}

@@ -1,0 +1,86 @@
+"""What the weighted layers Conv and Gemm/MatMul have in common."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from onnxbound.operators.operator import Affine, Array, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Affine):
+    """A layer `x -> A x + bias` with a trained weight A, the A^i of [A] with the BatchNorm behind it folded in.
+
+    Attributes:
+        weight: The weight as the file has it, output channels first; possibly memory-mapped.
+        scale: Factor per output channel, float64, shape (h,), from alpha or a folded BatchNorm; None for one.
+        bias: Shift per output channel, float64, shape (h,); None for zero.
+    """
+
+    weight: Array
+    scale: NDArray[np.float64] | None
+    bias: NDArray[np.float64] | None
+
+    @property
+    def channels(self) -> int:
+        """Output channels h of a Conv, output units of a dense layer."""
+        return int(self.weight.shape[0])
+
+    @property
+    @abstractmethod
+    def channel_axis(self) -> int:
+        """Axis of the channels in `(b, *output_shape)`."""
+
+    @abstractmethod
+    def positions(self, input_shape: Shape) -> int:
+        """Number p of positions at which the weight is applied."""
+
+    @abstractmethod
+    def map_frobenius_squared(self, input_shape: Shape) -> float:
+        """Squared Frobenius norm of the whole linear map x -> A x, every application of each weight counted."""
+
+    def effective_weight(self) -> NDArray[np.float64]:
+        """A^i in float64: the weight times the folded scale, shape `(h_out, h_in)` or `(c_out, c_in/groups, *kernel)`."""
+        weight = np.asarray(self.weight, np.float64)
+        return weight if self.scale is None else weight * _per_channel(self.scale, weight.ndim)
+
+    def followed_by(self, scale: NDArray[np.float64], shift: NDArray[np.float64]) -> Self:
+        """This layer with the map `y -> scale y + shift`, both of shape (h,), folded in behind it."""
+        own_scale = np.ones(self.channels) if self.scale is None else self.scale
+        own_bias = np.zeros(self.channels) if self.bias is None else self.bias
+        new_scale = scale * own_scale
+        return replace(
+            self, scale=None if np.all(new_scale == 1) else new_scale, bias=scale * own_bias + shift
+        )
+
+    def cast(self, dtype: DTypeLike) -> Self:
+        """The layer with A and bias rounded once to `dtype`."""
+        bias = None if self.bias is None else self.bias.astype(dtype)
+        return replace(self, weight=self.effective_weight().astype(dtype), scale=None, bias=bias)
+
+    def add_shift(self, y: Array) -> None:
+        """Add the bias in place."""
+        if self.bias is not None:
+            axis = self.channel_axis % y.ndim
+            y += self.bias.reshape(-1, *(1,) * (y.ndim - 1 - axis))
+
+    @abstractmethod
+    def linear_into(self, x: Array, out: Array) -> None:
+        """Write A x into `out` `(b, *output_shape)`, which has this operator's own memory layout."""
+
+    @abstractmethod
+    def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
+        """An uninitialised result `(rows, *output_shape)` in this operator's own memory layout."""
+
+    def linear(self, *x: Array) -> Array:
+        """A x."""
+        out = self.empty_output(len(x[0]), x[0].shape[1:], x[0].dtype)
+        self.linear_into(x[0], out)
+        return out
+
+
+def _per_channel(values: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
+    return values.reshape(-1, *(1,) * (ndim - 1))
