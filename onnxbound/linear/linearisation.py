@@ -48,18 +48,29 @@ class Linearisation:
             cotangents: `(s, n, *shape of target)`.
             sources: Tensor names; those from which no path leads to `target` are missing from the result.
         """
+        needed = self._downstream(sources)
         live: dict[str, Array] = {target: cotangents}
-        result = {target: cotangents} if target in sources else {}
+        result: dict[str, Array] = {}
         for step, state in zip(reversed(self.network.steps), reversed(self.states), strict=True):
             c = live.pop(step.output, None)
             if c is None:
                 continue
             if step.output in sources:
                 result[step.output] = c
+            if needed.isdisjoint(step.inputs):
+                continue
             shapes = tuple(self.network.shapes[name] for name in step.inputs)
             for name, gradient in zip(step.inputs, step.operator.vjp(state, c, *shapes), strict=True):
                 live[name] = live[name] + gradient if name in live else gradient
         return result | {name: live[name] for name in sources if name in live}
+
+    def _downstream(self, sources: Collection[str]) -> set[str]:
+        """The sources and every tensor that a path leads to from one of them."""
+        reached = set(sources)
+        for step in self.network.steps:
+            if not reached.isdisjoint(step.inputs):
+                reached.add(step.output)
+        return reached
 
     def _with_zeros(self, live: Mapping[str, Array], names: tuple[str, ...], leading: tuple[int, ...]) -> list[Array]:
         """The tangents of all inputs of a step, zero where an input is not downstream of the source."""

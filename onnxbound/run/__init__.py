@@ -1,0 +1,1 @@
+"""onnxruntime: sessions, devices, forward passes over all rows, and the environment they run in."""

@@ -1,0 +1,72 @@
+"""Which device a session runs on: asked for, found out, and said; never a quiet fallback."""
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from onnxbound.errors import DeviceError, Problem, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that is known to work.
+
+    Attributes:
+        name: "cpu" or "cuda:0".
+        providers: Execution providers in the form onnxruntime takes.
+        note: How it was chosen, in words; empty if it was asked for by name.
+    """
+
+    name: str
+    providers: tuple[tuple[str, dict[str, Any]], ...]
+    note: str = ""
+
+
+CPU = Device("cpu", (("CPUExecutionProvider", {}),))
+
+
+def resolve_device(wanted: str) -> Device:
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UsageError: Another word.
+        DeviceError: device-unavailable, CUDA was asked for by name and is not there.
+    """
+    kind, _, number = wanted.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdecimal())):
+        raise UsageError("usage", f"--device takes auto, cpu, cuda or cuda:N, not {wanted!r}.")
+    if kind == "cpu":
+        return CPU
+    index = int(number or 0)
+    reason = _why_not_cuda(index)
+    if reason is None:
+        # TF32 would round activations to 10 bits, and gates would flip.
+        options = {"device_id": index, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+        return Device(f"cuda:{index}", (("CUDAExecutionProvider", options), *CPU.providers))
+    if kind == "cuda":
+        raise DeviceError(
+            "device-unavailable",
+            f"The device {wanted} is not available.",
+            [Problem("onnxruntime", reason, "use --device cpu, or install the extra onnxbound[cuda] and a driver")],
+        )
+    return Device(CPU.name, CPU.providers, f"auto chose the CPU: {reason}")
+
+
+def _why_not_cuda(index: int) -> str | None:
+    """Why CUDA cannot be used; None if it can."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return "this onnxruntime is built without CUDA"
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError as error:
+        return f"no NVIDIA driver ({error})"
+    onnxruntime.preload_dlls()
+    try:
+        onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", index)
+    except Exception as error:  # noqa: BLE001 - the binding raises bare RuntimeErrors of many kinds
+        return str(error).strip().splitlines()[0]
+    return None

@@ -1,0 +1,55 @@
+"""What `onnxbound env` prints: versions, providers, device; a block to paste into an issue."""
+
+import platform
+import sys
+from importlib import metadata
+
+_PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "scipy", "typer", "rich", "protobuf")
+
+
+def versions() -> dict[str, str]:
+    """Installed version of every package a number can depend on; absent ones are left out."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe() -> dict[str, object]:
+    """Python, platform, versions, what onnxruntime was built with and what works here, and warnings."""
+    import numpy as np
+    import onnxruntime
+
+    from onnxbound.run.device import resolve_device
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index,call-overload]
+    installed = versions()
+    warnings = []
+    if {"onnxruntime", "onnxruntime-gpu"} <= installed.keys():
+        warnings.append(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: uninstall both, then install"
+            " onnxbound again"
+        )
+    device = resolve_device("auto")
+    return {
+        "onnxbound": metadata.version("onnxbound") if _installed() else "not installed",
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "versions": installed,
+        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "providers_built": onnxruntime.get_available_providers(),
+        "device": device.name,
+        "device_note": device.note,
+        "warnings": warnings,
+    }
+
+
+def _installed() -> bool:
+    try:
+        metadata.version("onnxbound")
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""The one place that makes onnxruntime sessions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnxruntime
+from onnx import ModelProto, ValueInfoProto
+
+from onnxbound.errors import DeviceError, ModelError, Problem
+from onnxbound.graph.network import Network
+from onnxbound.run.device import Device
+
+_FOLDER_KEY = "session.model_external_initializers_file_folder_path"
+
+
+def open_session(model: ModelProto, folder: Path, device: Device, threads: int | None) -> onnxruntime.InferenceSession:
+    """A session for a model whose external data, if any, lies in `folder`.
+
+    Args:
+        model: Complete but for external data.
+        folder: The folder of the file it came from.
+        device: Where to run.
+        threads: Threads within an operator; None for all cores.
+
+    Raises:
+        ModelError: model-opset, the runtime does not take this operator set or format version.
+        DeviceError: device-runtime, or device-unavailable where the provider was refused in the end.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=list(device.providers)
+        )
+    except Exception as error:
+        raise _explained(error) from error
+    wanted = device.providers[0][0]
+    if wanted not in session.get_providers():
+        raise DeviceError(
+            "device-unavailable",
+            f"onnxruntime left {wanted} out and would run on {', '.join(session.get_providers())}.",
+            [Problem("onnxruntime", "the provider was refused", "use --device cpu, or see 'onnxbound env'")],
+        )
+    return session
+
+
+def with_outputs(network: Network, names: Sequence[str]) -> ModelProto:
+    """The network's model with the given tensors as its only outputs, and weights no longer listed as inputs."""
+    model = ModelProto()
+    model.CopyFrom(network.model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    del model.graph.input[:], model.graph.output[:]
+    model.graph.input.extend(inputs)
+    # onnxruntime infers the type and shape of an output that states neither.
+    model.graph.output.extend(ValueInfoProto(name=name) for name in dict.fromkeys(names))
+    return model
+
+
+def _explained(error: Exception) -> ModelError | DeviceError:
+    text = str(error).strip().splitlines()[0]
+    if "IR version" in text or "opset" in text.lower():
+        return ModelError(
+            "model-opset",
+            "The installed onnxruntime does not take this model.",
+            [Problem("onnxruntime", text, "install a newer onnxruntime, or convert the model to an older opset")],
+        )
+    return DeviceError(
+        "device-runtime",
+        "onnxruntime cannot load the model.",
+        [Problem("onnxruntime", text, "check the model with the framework that wrote it")],
+    )

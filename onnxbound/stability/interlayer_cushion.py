@@ -1,0 +1,44 @@
+"""Interlayer cushion, [A] Definition 5 (dense) and Definition 8 (convolutional)."""
+
+import numpy as np
+
+from onnxbound.results import Float64Array
+from onnxbound.stability.ratio import ratio
+
+
+def interlayer_cushion(
+    signal_norm: Float64Array, jacobian_norm: Float64Array, source_norm: Float64Array, positions: int
+) -> Float64Array:
+    """mu_{i,j} = sqrt(p_i) |x^j| / (|J^{i,j}|_F |x^i|).
+
+    Args:
+        signal_norm: |x^j| in the affine form, |J x^i| in the linear one, (n,).
+        jacobian_norm: |J^{i,j}|_F at x^i, (n,).
+        source_norm: |x^i|, (n,).
+        positions: p_i, pixels of layer i; 1 for a dense layer on a vector.
+
+    Returns:
+        (n,); 0 where x^j = 0, undefined where J = 0 or x^i = 0 and x^j is not, or where there is no pair.
+    """
+    return np.sqrt(positions) * ratio(signal_norm, jacobian_norm * source_norm)
+
+
+def minimal_interlayer_cushion(units: int, smallest: list[float]) -> tuple[float, float | None]:
+    """mu_{i->}, [A] Definition 5 and 8: clipped at 1 / sqrt(h_i), and unclipped as in [A] Fig. 2b.
+
+    Args:
+        units: h_i, output units of a dense layer or output channels of a convolution.
+        smallest: The minimum over S of mu_{i,j} for each j > i that a path leads to.
+
+    Returns:
+        The clipped value, and the unclipped one; None where there is no j > i, as for the last layer.
+
+    >>> minimal_interlayer_cushion(4, [0.3, 0.7])
+    (0.3, 0.3)
+    >>> minimal_interlayer_cushion(4, [])
+    (0.5, None)
+    """
+    clip = 1 / float(np.sqrt(units))
+    if not smallest:
+        return clip, None
+    return min(clip, *smallest), min(smallest)

@@ -1,0 +1,19 @@
+"""Noise sensitivity of a layer's linear map, [A] Definition 3 by the closed form of Proposition 3.1."""
+
+from onnxbound.results import Float64Array
+from onnxbound.stability.ratio import ratio
+
+
+def noise_sensitivity(map_norm_squared: float, input_norm: Float64Array, output_norm: Float64Array) -> Float64Array:
+    """psi = E_eta |M(a + eta |a|) - M(a)|^2 / |M(a)|^2 = |M|_F^2 |a|^2 / |M a|^2 for eta ~ N(0, I), exactly.
+
+    Args:
+        map_norm_squared: |M|_F^2 of the whole linear map, which for a convolution counts a weight once for every place
+            where it is applied.
+        input_norm: |a^i|, (n,).
+        output_norm: |x^i|, (n,).
+
+    Returns:
+        (n,); undefined where the output is 0. At least the stable rank |M|_F^2 / |M|_2^2 where there is no bias.
+    """
+    return ratio(map_norm_squared * input_norm**2, output_norm**2)
