@@ -50,9 +50,7 @@ class _Lowering:
 
     def _lower(self, node: GraphNode) -> None:
         if all(name in self.constants for name in node.inputs if name) and node.inputs:
-            values = evaluate(
-                node, [self.constants[name] if name else None for name in node.inputs], self.graph.opset
-            )
+            values = evaluate(node, [self.constants[name] if name else None for name in node.inputs], self.graph.opset)
             if values is None:
                 raise Unsupported("it cannot be evaluated ahead of the rows")
             self.constants.update(zip(node.outputs, values, strict=False))
@@ -90,9 +88,7 @@ class _Lowering:
         self.shapes[node.outputs[0]] = shape
         trained = self._trained(node, operator)
         self.weighted |= isinstance(operator, Weighted)
-        self.steps.append(
-            Step(operator, inputs, node.outputs[0], node.proto.name, node.op_type, node.where, trained)
-        )
+        self.steps.append(Step(operator, inputs, node.outputs[0], node.proto.name, node.op_type, node.where, trained))
 
     def _trained(self, node: GraphNode, operator: Operator) -> tuple[tuple[str, int], ...]:
         """Constants of the node that training set; see `Network.parameters` for the rule."""

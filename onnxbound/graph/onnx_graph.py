@@ -182,4 +182,3 @@ def _in_topological_order(nodes: list[GraphNode], known: set[str]) -> tuple[Grap
             raise ModelError("model-graph-invalid", f"The graph cannot be ordered: {why}.", problems)
         waiting = later
     return tuple(order)
-

@@ -1,4 +1,4 @@
-"""Jacobian-vector products by central differences through onnxruntime: the engine that shares no code with the masks."""
+"""Jacobian-vector products by central differences through onnxruntime: an engine that shares no code with masks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Differences:
 
     Attributes:
         values: Target to (M(x + h t) - M(x - h t)) / 2h, float64, `(n, *shape)`.
-        kinks: Rows on which some target is not linear between x - h t and x + h t, shape (n,): a gate flipped there, and
-            the difference is no derivative.
+        kinks: Rows on which some target is not linear between x - h t and x + h t, shape (n,): a gate flipped
+            there, and the difference is no derivative.
     """
 
     values: Mapping[str, Float64Array]
@@ -52,9 +52,7 @@ class FiniteDifferences:
             _cut_before(model, source, network)
         self._session = open_session(model, network.path.parent, device, threads)
 
-    def __call__(
-        self, rows: Array, at: Array, tangents: Array, step: float, tolerance: float = 1e-3
-    ) -> Differences:
+    def __call__(self, rows: Array, at: Array, tangents: Array, step: float, tolerance: float = 1e-3) -> Differences:
         """Differences along one tangent per row.
 
         Args:

@@ -43,7 +43,8 @@ class Conv(Weighted):
         """`(c_out, *output)`."""
         (shape,) = shapes
         if shape[0] != self.weight.shape[1] * self.groups:
-            raise Unsupported(f"the weight reads {self.weight.shape[1] * self.groups} channels, the input has {shape[0]}")
+            read = self.weight.shape[1] * self.groups
+            raise Unsupported(f"the weight reads {read} channels, the input has {shape[0]}")
         return (self.channels, *self.windows.output)
 
     def map_frobenius_squared(self, input_shape: Shape) -> float:
@@ -56,9 +57,7 @@ class Conv(Weighted):
         """|A|_F sqrt(prod ceil(k g / s)), a crude bound of the operator's norm that is valid for every input size."""
         del shapes
         w = self.windows
-        overlap = prod(
-            -(-k * np.gcd(d, s) // s) for k, s, d in zip(w.kernel, w.strides, w.dilations, strict=True)
-        )
+        overlap = prod(-(-k * np.gcd(d, s) // s) for k, s, d in zip(w.kernel, w.strides, w.dilations, strict=True))
         return (float(np.linalg.norm(self.effective_weight()) * np.sqrt(overlap)),)
 
     @cached_property

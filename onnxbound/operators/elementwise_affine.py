@@ -121,9 +121,7 @@ def parse_batch_normalization(node: Node) -> Operator:
     # onnxruntime reads the attribute as float32.
     scale = weight / np.sqrt(variance + float(np.float32(node.attributes.get("epsilon", 1e-5))))
     shape = (-1, *(1,) * (len(node.shape()) - 1))
-    return ElementwiseAffine(
-        scale.reshape(shape), (bias - mean * scale).reshape(shape), weight.size + bias.size
-    )
+    return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape), weight.size + bias.size)
 
 
 PARSERS = {"Mul": parse_mul, "Div": parse_div, "BatchNormalization": parse_batch_normalization}

@@ -58,7 +58,7 @@ class Node:
         return self.attributes.get(attribute, default)
 
     def floating(self, index: int) -> Array | None:
-        """The constant of input `index` in its own type, None if absent; refuses types that are not float32 or float64."""
+        """The constant of input `index` in its own type, None if absent; refuses all but float32 and float64."""
         value = self.constant(index)
         if value is None:
             return None
@@ -68,4 +68,3 @@ class Node:
                 "convert the model to float32 (onnxbound reads float32 and float64 weights)",
             )
         return value
-

@@ -43,7 +43,7 @@ class Weighted(Affine):
         """Squared Frobenius norm of the whole linear map x -> A x, every application of each weight counted."""
 
     def effective_weight(self) -> NDArray[np.float64]:
-        """A^i in float64: the weight times the folded scale, shape `(h_out, h_in)` or `(c_out, c_in/groups, *kernel)`."""
+        """A^i in float64, the folded scale in it, shape `(h_out, h_in)` or `(c_out, c_in/groups, *kernel)`."""
         weight = np.asarray(self.weight, np.float64)
         return weight if self.scale is None else weight * _per_channel(self.scale, weight.ndim)
 
@@ -52,9 +52,7 @@ class Weighted(Affine):
         own_scale = np.ones(self.channels) if self.scale is None else self.scale
         own_bias = np.zeros(self.channels) if self.bias is None else self.bias
         new_scale = scale * own_scale
-        return replace(
-            self, scale=None if np.all(new_scale == 1) else new_scale, bias=scale * own_bias + shift
-        )
+        return replace(self, scale=None if np.all(new_scale == 1) else new_scale, bias=scale * own_bias + shift)
 
     def cast(self, dtype: DTypeLike) -> Self:
         """The layer with A and bias rounded once to `dtype`."""

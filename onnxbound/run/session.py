@@ -31,9 +31,7 @@ def open_session(model: ModelProto, folder: Path, device: Device, threads: int |
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
     try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=list(device.providers)
-        )
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:
         raise _explained(error) from error
     wanted = device.providers[0][0]

@@ -57,9 +57,7 @@ class ForwardProperties:
 def forward_properties(network: Network, weights: WeightNorms, norms: ForwardNorms | Measurement) -> ForwardProperties:
     """From the norms of n rows to their forward properties."""
     depth = range(network.depth)
-    cushions = [
-        layer_cushion(norms.output_norm[:, i], weights.frobenius[i], norms.input_norm[:, i]) for i in depth
-    ]
+    cushions = [layer_cushion(norms.output_norm[:, i], weights.frobenius[i], norms.input_norm[:, i]) for i in depth]
     sensitivities = [
         noise_sensitivity(weights.map_squared[i], norms.input_norm[:, i], norms.output_norm[:, i]) for i in depth
     ]
@@ -129,9 +127,7 @@ class Properties:
         return Estimate(values[at], errors[at], self.probes, self.seed)
 
 
-def properties(
-    network: Network, weights: WeightNorms, programme: Programme, measurement: Measurement
-) -> Properties:
+def properties(network: Network, weights: WeightNorms, programme: Programme, measurement: Measurement) -> Properties:
     """From the raw norms of the measured rows to every property of [A]."""
     d = network.depth
     jacobian_norm = np.sqrt(measurement.jacobian_squared)

@@ -17,9 +17,7 @@ from onnxbound.operators.operator import Shape
 from onnxbound.operators.weighted import Weighted
 
 
-def fold_affine(
-    steps: tuple[Step, ...], shapes: dict[str, Shape], logits: str
-) -> tuple[tuple[Step, ...], bool, str]:
+def fold_affine(steps: tuple[Step, ...], shapes: dict[str, Shape], logits: str) -> tuple[tuple[Step, ...], bool, str]:
     """Fold every element-wise affine step into the weighted step that alone feeds it."""
     readers = Counter(name for step in steps for name in step.inputs)
     position: dict[str, int] = {}

@@ -54,4 +54,5 @@ def _constant_value(node: GraphNode, reader: WeightReader) -> Array:
     if attribute.name == "sparse_value":
         return reader.dense(attribute.sparse_tensor)
     value = node.attributes()[attribute.name]
-    return np.asarray(value, np.float32 if "float" in attribute.name else np.int64 if "int" in attribute.name else object)
+    numeric = np.float32 if "float" in attribute.name else np.int64
+    return np.asarray(value, object if "string" in attribute.name else numeric)

@@ -15,7 +15,7 @@ def spell_relu(graph: OnnxGraph) -> PassResult:
     * `Mul(x, Cast(x > 0))` as Relu.
 
     At x = 0 all of them are 0, and the gate counts as closed, as in Relu.
-    """  # noqa: D400, D415 - the sentence runs into its list
+    """  # noqa: D415 - the sentence runs into its list
     matcher = _Matcher(graph, graph.producers())
     nodes = tuple(matcher.rewrite(node) for node in graph.nodes)
     count = sum(new is not old for new, old in zip(nodes, graph.nodes, strict=True))

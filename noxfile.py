@@ -1,0 +1,92 @@
+"""Sessions: `nox` runs lint, types and tests; `nox --list` shows the longer ones."""
+
+import re
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_external_run = True
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+ANALYZE_EXAMPLE = (
+    "analyze", "fixtures/cifar10_cnn.onnx", "--data", "fixtures/data/cifar10.npz", "--layout", "nhwc",
+    "--scale", "1/255", "--mean", "0.4914,0.4822,0.4465", "--std", "0.2471,0.2435,0.2616",
+)  # fmt: skip
+
+
+def group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and format, and the boundaries between folders."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "."})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.install("-e", ".", *group("lint"))
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests that need nothing but the project; arguments go to pytest."""
+    session.install("-e", ".", *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Every test, with PyTorch computing the oracle's arrays anew."""
+    session.install("-e", ".", *group("test"), *group("torch"))
+    session.run("pytest", *session.posargs, env={"ONNXBOUND_TEST_THOROUGH": "1"})
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The tests with the oldest version of every dependency that pyproject.toml allows."""
+    oldest = [re.sub(r">=", "==", line) for line in PROJECT["project"]["dependencies"]]
+    session.install("-e", ".", *group("test"))
+    session.install(*oldest)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def clean_install(session: nox.Session) -> None:
+    """Build wheel and sdist, install each into an empty environment, and run the main job from an empty folder."""
+    session.install("build")
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist), ".")
+    here = Path.cwd()
+    example = [str(here / word) if word.startswith("fixtures/") else word for word in ANALYZE_EXAMPLE]
+    for built in sorted(dist.iterdir()):
+        session.run("pip", "install", "--force-reinstall", "--no-deps", str(built))
+        session.run("pip", "install", str(built))
+        with session.chdir(session.create_tmp()):
+            session.run("onnxbound", "--version")
+            session.run("onnxbound", *example)
+
+
+@nox.session
+def regenerate(session: nox.Session) -> None:
+    """Train the fixtures anew and compute their oracle arrays; arguments name the fixtures."""
+    session.install("-e", ".", *group("test"), *group("torch"))
+    session.run("python", "-m", "fixtures.regenerate", *session.posargs)
+    session.run("python", "-m", "tests.oracle.write_oracles", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Ratios within one run, written to benchmarks/results.md."""
+    session.install("-e", ".", *group("torch"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,39 @@
+"""How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?
+
+    network = onnxbound.load("model.onnx")
+    rows = onnxbound.open_rows("train.npz", network, preprocessing)
+    report = onnxbound.analyze(network, rows)
+
+The names below are the Python interface; they are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnxbound.analysis import Settings, analyze
+    from onnxbound.data.open import open_rows
+    from onnxbound.data.preprocessing import Preprocessing
+    from onnxbound.errors import OnnxboundError
+    from onnxbound.graph.load import load
+    from onnxbound.report.report import Report
+
+__version__ = "0.1.0"
+__all__ = ["OnnxboundError", "Preprocessing", "Report", "Settings", "__version__", "analyze", "load", "open_rows"]
+
+_HOMES = {
+    "OnnxboundError": "onnxbound.errors",
+    "Preprocessing": "onnxbound.data.preprocessing",
+    "Report": "onnxbound.report.report",
+    "Settings": "onnxbound.analysis",
+    "analyze": "onnxbound.analysis",
+    "load": "onnxbound.graph.load",
+    "open_rows": "onnxbound.data.open",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module (PEP 562); `onnxbound --version` then imports nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'onnxbound' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
