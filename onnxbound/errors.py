@@ -66,7 +66,7 @@ CODES: dict[str, str] = {
     "usage-gate": "A --fail-if gate is not of the form 'NAME OP NUMBER' with OP one of < <= > >= == !=.",
     "model-not-found": "The model file does not exist, is a folder, or may not be read.",
     "model-invalid": "The file is not an ONNX model: it is empty, truncated, or of another format.",
-    "model-graph-invalid": "The graph contradicts itself: a tensor undefined or defined twice, a cycle, impossible shapes.",
+    "model-graph-invalid": "The graph contradicts itself: a tensor undefined or defined twice, a cycle, wrong shapes.",
     "model-external-data": "The model keeps weights in other files that are missing, too short, or outside its folder.",
     "model-opset": "The model uses an operator set that the installed onnxruntime does not accept.",
     "model-unsupported-operator": "The graph contains operators that onnxbound cannot linearise exactly.",

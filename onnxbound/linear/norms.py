@@ -19,7 +19,7 @@ def squared_norms(t: Array, leading: int) -> Float64Array:
     rows, size = flat.shape
     whole = size - size % _BLOCK
     blocks = flat[:, :whole].reshape(rows, -1, _BLOCK)
-    total = np.vecdot(blocks, blocks).sum(axis=1, dtype=np.float64)
+    total: Float64Array = np.vecdot(blocks, blocks).sum(axis=1, dtype=np.float64)
     rest = flat[:, whole:]
     total += np.vecdot(rest, rest).astype(np.float64)
     return total.reshape(t.shape[:leading])

@@ -31,12 +31,11 @@ class AveragePool(Affine):
         """
         w = self.windows
         counted = np.zeros((1, 1, *w.padded))
+        covered = w.interior()
         if self.count_pads:
-            covered = tuple(slice(0, b + n + e) for b, n, e in zip(w.begin, w.size, w.end, strict=True))
-        else:
-            covered = w.interior()
-        counted[(..., *covered)] = 1
-        return np.sum(list(w.taps(counted)), axis=0)
+            covered = (..., *(slice(0, b + n + e) for b, n, e in zip(w.begin, w.size, w.end, strict=True)))
+        counted[covered] = 1
+        return np.asarray(sum(w.taps(counted)))
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """`(c, *output)`."""
@@ -58,7 +57,7 @@ class AveragePool(Affine):
         padded[...] = 0
         for tap in self.windows.taps(padded):
             tap += shared
-        return (padded[(..., *self.windows.interior())],)
+        return (padded[self.windows.interior()],)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """sqrt(largest column sum): rows of the averaging matrix sum to at most 1, so this bounds its norm."""

@@ -31,11 +31,12 @@ class Clip(Gate):
     def act(self, *x: Array) -> Array:
         """min(max(x, low), high)."""
         kind = x[0].dtype.type
-        return np.minimum(np.maximum(x[0], kind(self.low)), kind(self.high))
+        return np.asarray(np.minimum(np.maximum(x[0], kind(self.low)), kind(self.high)))
 
     def slope(self, x: Array) -> Array:
         """1 strictly inside, else 0."""
-        return ((x > x.dtype.type(self.low)) & (x < x.dtype.type(self.high))).astype(x.dtype)
+        inside: Array = (x > x.dtype.type(self.low)) & (x < x.dtype.type(self.high))
+        return inside.astype(x.dtype)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1."""

@@ -126,16 +126,17 @@ class Conv(Weighted):
             target = np.moveaxis(padded[block], -1, 1)
             for tap, view in enumerate(w.taps(target)):
                 view += np.moveaxis(patches[:, :, tap].reshape(len(patches), *w.output, shape[0]), -1, 1)
-        return (np.moveaxis(padded, -1, 1)[(..., *w.interior())],)
+        return (np.moveaxis(padded, -1, 1)[w.interior()],)
 
     def _transposed_patches(self, last: Array) -> Array:
         """Cotangents `(b, p, c_out)` as `(b, p, taps, c_in)`."""
         b, p, _ = last.shape
         taps = prod(self.windows.kernel)
         if self.groups == 1:
-            return np.matmul(last.reshape(b * p, -1), self._matrix[0].T).reshape(b, p, taps, -1)
+            single: Array = np.matmul(last.reshape(b * p, -1), self._matrix[0].T)
+            return single.reshape(b, p, taps, -1)
         grouped = np.moveaxis(last.reshape(b * p, self.groups, -1), 1, 0)
-        product = np.matmul(grouped, self._matrix.swapaxes(1, 2)).reshape(self.groups, b, p, taps, -1)
+        product: Array = np.matmul(grouped, self._matrix.swapaxes(1, 2)).reshape(self.groups, b, p, taps, -1)
         return np.moveaxis(product, 0, 3).reshape(b, p, taps, -1)
 
 

@@ -30,10 +30,12 @@ class Gate(Operator):
 
     def jvp(self, state: Array | None, *t: Array) -> Array:
         """Slope times tangent."""
+        assert state is not None
         return np.multiply(t[0], state)
 
     def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """Slope times cotangent."""
+        assert state is not None
         return (np.multiply(c, state),)
 
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
@@ -41,7 +43,8 @@ class Gate(Operator):
         assert state is not None
         moved = x[0] + t[0] + w[0]
         here = self.act(x[0]) - state * x[0]
-        return state * w[0] + ((self.act(moved) - state * moved) - here)
+        result: Array = state * w[0] + ((self.act(moved) - state * moved) - here)
+        return result
 
     def ties(self, *x: Array) -> NDArray[np.bool_]:
         """Rows with an entry exactly at a breakpoint."""

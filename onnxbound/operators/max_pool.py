@@ -62,7 +62,7 @@ class MaxPool(Operator):
         for number, tap in enumerate(self.windows.taps(padded)):
             view = split_streams(tap, (s, n))
             np.add(view, c, out=view, where=state == number)
-        return (split_streams(padded[(..., *self.windows.interior())], (s, n)),)
+        return (split_streams(padded[self.windows.interior()], (s, n)),)
 
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
         """max over taps of (v - v at the winner) + w, with v = x + t; w at the winner unless another overtakes."""
@@ -88,7 +88,7 @@ class MaxPool(Operator):
         counts = np.zeros_like(best, dtype=np.int16)
         for tap in self.windows.taps(self.windows.pad(x[0], -np.inf)):
             counts += tap == best
-        return (counts > 1).any(axis=tuple(range(1, counts.ndim)))
+        return np.asarray((counts > 1).any(axis=tuple(range(1, counts.ndim))))
 
 
 def parse(node: Node) -> Operator:

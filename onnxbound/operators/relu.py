@@ -20,7 +20,7 @@ class Relu(Gate):
 
     def act(self, *x: Array) -> Array:
         """max(x, 0)."""
-        return np.maximum(x[0], x[0].dtype.type(0))
+        return np.asarray(np.maximum(x[0], x[0].dtype.type(0)))
 
     def slope(self, x: Array) -> Array:
         """1 where x > 0, else 0."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -62,9 +63,9 @@ class Windows:
         """Whether each window is exactly one input position."""
         return prod(self.kernel) == prod(self.strides) == 1 and not any(self.begin) and not any(self.end)
 
-    def interior(self) -> tuple[slice, ...]:
-        """Where the input lies in the padded array, per axis."""
-        return tuple(slice(b, b + n) for b, n in zip(self.begin, self.size, strict=True))
+    def interior(self) -> tuple[Any, ...]:
+        """Index of the input in a padded array, `(..., *slices)`."""
+        return (..., *(slice(b, b + n) for b, n in zip(self.begin, self.size, strict=True)))
 
     def pad(self, x: Array, value: float = 0.0) -> Array:
         """x `(b, c, *size)` padded to `(b, c, *padded)`, channels last in memory."""
@@ -73,21 +74,15 @@ class Windows:
         result = empty_channels_last((*x.shape[:2], *self.padded), x.dtype)
         if self.padded != self.size:
             result[...] = value
-        result[(..., *self.interior())] = x
+        result[self.interior()] = x
         return result
 
     def taps(self, padded: Array) -> Iterator[Array]:
         """For each tap in row-major order, the view `(b, c, *output)` of the input positions it meets."""
         for offset in product(*map(range, self.kernel)):
-            yield padded[
-                (
-                    ...,
-                    *(
-                        slice(o * d, o * d + (n - 1) * s + 1, s)
-                        for o, d, n, s in zip(offset, self.dilations, self.output, self.strides, strict=True)
-                    ),
-                )
-            ]
+            axes = zip(offset, self.dilations, self.output, self.strides, strict=True)
+            place: tuple[Any, ...] = (..., *(slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, n, s in axes))
+            yield padded[place]
 
     def taps_inside(self) -> NDArray[np.int64]:
         """For each tap in row-major order, the number of windows in which it meets the input and not the padding."""

@@ -25,7 +25,7 @@ def describe() -> dict[str, object]:
 
     from onnxbound.run.device import resolve_device
 
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index,call-overload]
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     installed = versions()
     warnings = []
     if {"onnxruntime", "onnxruntime-gpu"} <= installed.keys():

@@ -82,7 +82,7 @@ def error_rate(forward: ForwardPass, network: Network, rows: Rows, progress: Pro
         wrong += int(np.sum(~(margins(forward.run(batch.inputs).logits, batch.labels) > 0)))
         done += len(batch.labels)
         progress("test", done, rows.count)
-    return wrong / rows.count
+    return float(wrong / rows.count)
 
 
 def measure_rows(

@@ -20,25 +20,23 @@ def interlayer_cushion(
     Returns:
         (n,); 0 where x^j = 0, undefined where J = 0 or x^i = 0 and x^j is not, or where there is no pair.
     """
-    return np.sqrt(positions) * ratio(signal_norm, jacobian_norm * source_norm)
+    return float(np.sqrt(positions)) * ratio(signal_norm, jacobian_norm * source_norm)
 
 
-def minimal_interlayer_cushion(units: int, smallest: list[float]) -> tuple[float, float | None]:
+def minimal_interlayer_cushion(units: int, cushions: Float64Array) -> tuple[Float64Array, Float64Array]:
     """mu_{i->}, [A] Definition 5 and 8: clipped at 1 / sqrt(h_i), and unclipped as in [A] Fig. 2b.
 
     Args:
         units: h_i, output units of a dense layer or output channels of a convolution.
-        smallest: The minimum over S of mu_{i,j} for each j > i that a path leads to.
+        cushions: mu_{i,j} for each j > i that a path leads to, (n, number of such j); the undefined ones are infinite
+            and never the smallest.
 
     Returns:
-        The clipped value, and the unclipped one; None where there is no j > i, as for the last layer.
+        The clipped and the unclipped values, (n,) each; unclipped is undefined where no mu_{i,j} is defined, as for the
+        last layer.
 
-    >>> minimal_interlayer_cushion(4, [0.3, 0.7])
-    (0.3, 0.3)
-    >>> minimal_interlayer_cushion(4, [])
-    (0.5, None)
+    >>> minimal_interlayer_cushion(4, np.array([[0.3, 0.7], [0.8, np.nan]]))
+    (array([0.3, 0.5]), array([0.3, 0.8]))
     """
-    clip = 1 / float(np.sqrt(units))
-    if not smallest:
-        return clip, None
-    return min(clip, *smallest), min(smallest)
+    unclipped = np.fmin.reduce(cushions, axis=1, initial=np.nan)
+    return np.fmin(unclipped, 1 / np.sqrt(units)), unclipped

@@ -10,7 +10,7 @@ from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Estimate, Float64Array, Measured
 from onnxbound.run.forward import ForwardNorms
 from onnxbound.stability.contraction import activation_contraction, between_contraction
-from onnxbound.stability.interlayer_cushion import interlayer_cushion
+from onnxbound.stability.interlayer_cushion import interlayer_cushion, minimal_interlayer_cushion
 from onnxbound.stability.layer_cushion import layer_cushion
 from onnxbound.stability.noise_sensitivity import noise_sensitivity
 from onnxbound.stability.smoothness import smoothness_inverse
@@ -119,6 +119,24 @@ class Properties:
     def jacobian_norm_of(self, source: int, target: int) -> Measured | Estimate:
         """|J|_F of one pair."""
         return self._pair(self.jacobian_norm, self.jacobian_norm_error, source, target)
+
+    def minimal_cushion_of(self, source: int, units: int) -> tuple[Measured | Estimate, Measured | Estimate]:
+        """Minimal interlayer cushion of one layer, clipped at 1 / sqrt(units) and unclipped.
+
+        Its standard error is that of the smallest cushion, 0 where the clip is smaller.
+        """
+        cushions, errors = self.interlayer_cushion[:, source - 1], self.interlayer_cushion_error[:, source - 1]
+        clipped, unclipped = minimal_interlayer_cushion(units, cushions)
+        met = ~np.isnan(cushions).all(axis=0)
+        if self.exact[source - 1, met].all():
+            return Measured(clipped), Measured(unclipped)
+        smallest = np.argmin(np.where(np.isnan(cushions), np.inf, cushions), axis=1)
+        error = np.take_along_axis(errors, smallest[:, None], axis=1)[:, 0]
+        clipped_error = np.where(clipped < unclipped, 0.0, error)
+        return (
+            Estimate(clipped, clipped_error, self.probes, self.seed),
+            Estimate(unclipped, error, self.probes, self.seed),
+        )
 
     def _pair(self, values: Float64Array, errors: Float64Array, source: int, target: int) -> Measured | Estimate:
         at = (slice(None), source - 1, target - 1)
