@@ -1,5 +1,6 @@
 """Small ONNX nets written by hand."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,6 @@ def random_mlp(path: Path, sizes: Sequence[int], seed: int = 0, *, biased: bool 
     random = np.random.default_rng(seed)
     weights: list[tuple[NDArray[Any], NDArray[Any] | None]] = [
         (random.normal(size=(o, i)) * np.sqrt(2 / i), random.normal(size=o) * 0.3 if biased else None)
-        for i, o in zip(sizes, sizes[1:], strict=False)
+        for i, o in itertools.pairwise(sizes)
     ]
     return mlp(path, weights, batch=batch)
