@@ -47,16 +47,16 @@ def normal_noise(seed: int, layer: int, rows: NDArray[np.int64], probe: int, siz
     return _normal_quantiles()[words.view(np.dtype("<u2"))[:, :size]]
 
 
-def select_rows(seed: int, total: int, count: int) -> NDArray[np.int64]:
+def select_rows(seed: int, total: int, count: int, stream: int = 0) -> NDArray[np.int64]:
     """A uniform sample of `count` of `total` row indices without replacement, ascending.
 
     The sample is the `count` smallest of `total` raw Philox words (ties by index), so it does not depend on the
-    version of NumPy's samplers.
+    version of NumPy's samplers. Draws of different `stream` are independent.
 
     >>> select_rows(seed=0, total=3, count=5)
     array([0, 1, 2])
     """
     if count >= total:
         return np.arange(total, dtype=np.int64)
-    words = np.random.Philox(counter=[0, 0, 0, 2**63], key=[seed, 0]).random_raw(total)
+    words = np.random.Philox(counter=[0, 0, stream, 2**63], key=[seed, 0]).random_raw(total)
     return np.sort(np.argsort(words, kind="stable")[:count]).astype(np.int64)

@@ -28,9 +28,7 @@ def test_properties_are_invariant_under_rebalancing(tmp_path: Path, form: Form) 
     """Layer i times t_i, a power of 2, with biases times t_1...t_i: the net times prod t, every property the same."""
     random = np.random.default_rng(2)
     factors = [4.0, 0.125, 2.0, 0.5]
-    plain: Weights = [
-        (random.normal(size=(o, i)), random.normal(size=o)) for i, o in itertools.pairwise(SIZES)
-    ]
+    plain: Weights = [(random.normal(size=(o, i)), random.normal(size=o)) for i, o in itertools.pairwise(SIZES)]
     scaled: Weights = [
         (w * t, b * np.prod(factors[: k + 1])) for k, ((w, b), t) in enumerate(zip(plain, factors, strict=True))
     ]
@@ -49,9 +47,7 @@ def test_properties_are_invariant_under_rebalancing(tmp_path: Path, form: Form) 
 
 def test_the_last_layers_scale_changes_no_property(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
-    plain: Weights = [
-        (random.normal(size=(o, i)), random.normal(size=o)) for i, o in itertools.pairwise(SIZES)
-    ]
+    plain: Weights = [(random.normal(size=(o, i)), random.normal(size=o)) for i, o in itertools.pairwise(SIZES)]
     scaled: Weights = [*plain[:-1], (plain[-1][0] * 8, plain[-1][1] * 8)]
     before, after = (properties_of(mlp(tmp_path / "net.onnx", weights), "affine") for weights in (plain, scaled))
     np.testing.assert_allclose(after.interlayer_cushion, before.interlayer_cushion, rtol=1e-12)

@@ -1,0 +1,211 @@
+"""Arrays that stay in their file: rows are read when they are needed, so memory does not grow with their number."""
+
+import shutil
+import tempfile
+import weakref
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from onnxbound.errors import DataError, Problem
+
+_CHUNK_BYTES = 1 << 20
+_LOCAL_HEADER_BYTES = 30
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """An array in C order in an open file, which is closed when the array is gone.
+
+    Attributes:
+        name: File and key, for messages.
+        file: Opened for reading.
+        offset: Where its first byte stands.
+        shape: `(n, *row)`.
+        dtype: Its element type.
+    """
+
+    name: str
+    file: IO[bytes]
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.file.close)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes per row."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows of that index, ascending; runs of neighbours are read in one go.
+
+        Raises:
+            DataError: data-invalid, the file ends too early.
+        """
+        result = np.empty((len(index), *self.shape[1:]), self.dtype)
+        target = result.reshape(-1).view(np.uint8).data
+        starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)
+        for start, stop in zip(starts, [*starts[1:], len(index)], strict=True):
+            self.file.seek(self.offset + int(index[start]) * self.row_bytes)
+            piece = target[start * self.row_bytes : stop * self.row_bytes]
+            if self.file.readinto(piece) != len(piece):  # type: ignore[attr-defined]
+                raise invalid(self.name, "the file is truncated")
+        return result
+
+
+def open_npy(path: Path) -> ArrayFile:
+    """The array of an npy file.
+
+    Raises:
+        DataError: data-not-found or data-invalid.
+    """
+    file = _open(path)
+    array = _with_header(path.name, file)
+    if path.stat().st_size < array.offset + array.row_bytes * (array.shape[0] if array.shape else 1):
+        raise invalid(path.name, "the file is truncated")
+    return array
+
+
+def open_npz(path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Keys of an npz file and where each stands in it.
+
+    Raises:
+        DataError: data-not-found or data-invalid.
+    """
+    with _open(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise invalid(path.name, f"it is not an npz file, or truncated: {error}") from error
+    return {info.filename.removesuffix(".npy"): info for info in members if info.filename.endswith(".npy")}
+
+
+def member_header(path: Path, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and element type of an array of an npz file, without reading it."""
+    with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
+        shape, _, dtype = _read_header(info.filename, stream)
+    return shape, dtype
+
+
+def open_member(path: Path, info: zipfile.ZipInfo) -> ArrayFile:
+    """An array of an npz file: read in place where it is stored, unpacked once to a temporary file where deflated.
+
+    Raises:
+        DataError: data-invalid, or the temporary folder has no room for the unpacked array.
+    """
+    name = f"{path.name}:{info.filename}"
+    if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
+        file = _open(path)
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL_HEADER_BYTES)
+        lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        file.seek(info.header_offset + _LOCAL_HEADER_BYTES + lengths)
+    else:
+        file = _unpack(path, info, name)
+    start = file.tell()
+    array = _with_header(name, file)
+    declared = array.offset - start + array.row_bytes * (array.shape[0] if array.shape else 1)
+    if info.file_size < declared:
+        raise invalid(name, f"it holds {info.file_size} bytes where its header declares {declared}")
+    return array
+
+
+def invalid(name: str, why: str) -> DataError:
+    """The error of a file that cannot be read."""
+    return DataError("data-invalid", f"{name} cannot be read.", [Problem(name, why, "write it again with numpy.savez")])
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(
+            "data-not-found",
+            f"{path} cannot be opened: {error.strerror}.",
+            [Problem(str(path), str(error.strerror), "check the path and its permissions")],
+        ) from error
+    if path.stat().st_size == 0:
+        file.close()
+        raise invalid(path.name, "the file is empty")
+    return file
+
+
+def _read_header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and element type."""
+    try:
+        version = npy.read_magic(stream)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+        shape, fortran, dtype = read(stream)
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise invalid(name, f"it has no valid npy header ({error})") from error
+    if dtype.hasobject:
+        raise invalid(name, "it contains pickled Python objects, which are never loaded")
+    if dtype.fields is not None or dtype.subdtype is not None:
+        raise invalid(name, f"its element type {dtype} is not a number")
+    return shape, fortran, dtype
+
+
+def _with_header(name: str, file: IO[bytes]) -> ArrayFile:
+    """The array whose header begins at the file's position."""
+    try:
+        shape, fortran, dtype = _read_header(name, file)
+    except DataError:
+        file.close()
+        raise
+    array = ArrayFile(name, file, file.tell(), shape, dtype)
+    return _in_c_order(array) if fortran and len(shape) > 1 else array
+
+
+def _in_c_order(array: ArrayFile) -> ArrayFile:
+    """A copy in a temporary file whose rows are contiguous."""
+    source = np.memmap(array.file, array.dtype, "r", array.offset, array.shape, order="F")
+    _require_room(array.name, source.nbytes)
+    file: IO[bytes] = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - the array closes it
+    rows = max(1, _CHUNK_BYTES // max(1, array.row_bytes))
+    for start in range(0, array.shape[0], rows):
+        file.write(np.ascontiguousarray(source[start : start + rows]).tobytes())
+    file.flush()
+    return ArrayFile(array.name, file, 0, array.shape, array.dtype)
+
+
+def _stream(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    try:
+        return archive.open(info)
+    except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise invalid(info.filename, str(error)) from error
+
+
+def _unpack(path: Path, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
+    """The member in a temporary file of exactly the declared size, so that a small file cannot fill the disk."""
+    _require_room(name, info.file_size)
+    file: IO[bytes] = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - the array closes it
+    with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
+        try:
+            shutil.copyfileobj(stream, file, _CHUNK_BYTES)
+            file.flush()
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+            file.close()
+            raise invalid(name, f"it cannot be unpacked: {error}") from error
+    file.seek(0)
+    return file
+
+
+def _require_room(name: str, size: int) -> None:
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise DataError(
+            "data-invalid",
+            f"{name} takes {size / 2**20:.0f} MiB unpacked, and {folder} has {free / 2**20:.0f} MiB free.",
+            [Problem(name, "it is compressed and has to be unpacked once", "set TMPDIR, or save it with numpy.savez")],
+        )

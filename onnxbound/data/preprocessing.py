@@ -1,0 +1,165 @@
+"""From a row as the file has it to a row as the model wants it: `(x * scale - mean) / std`, and the layout."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.errors import DataError, Problem, UsageError
+
+Layout = Literal["nchw", "nhwc", "flat"]
+Shape = tuple[int, ...]
+Convert = Callable[[NDArray[Any]], NDArray[Any]]
+"""Rows `(b, *row)` of the file to contiguous rows `(b, *input_shape)` of the model's element type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What the user says about the data.
+
+    Attributes:
+        scale: Factor that x is multiplied by first; None says nothing, and then integers do not fit a float input.
+        mean: Subtracted then, one number or one per channel.
+        std: Divided by last, one number or one per channel.
+        layout: How the file is laid out where it differs from the model; "flat" allows any reshape.
+    """
+
+    scale: float | None = None
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    layout: Layout | None = None
+
+    def __post_init__(self) -> None:
+        numbers = (*self.mean, *self.std, 1.0 if self.scale is None else self.scale)
+        if not self.mean or not self.std or not np.isfinite(numbers).all():
+            raise UsageError("usage", "--scale, --mean and --std take finite numbers.")
+        if 0 in self.std or self.scale == 0:
+            raise UsageError("usage", "--scale and --std must not be 0.")
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Numbers separated by commas, each a decimal or a fraction.
+
+    Raises:
+        UsageError: It is something else.
+
+    >>> parse_numbers("0.5,1/4")
+    (0.5, 0.25)
+    """
+    try:
+        parts = [part.split("/") for part in text.split(",")]
+        return tuple(float(part[0]) if len(part) == 1 else _quotient(*part) for part in parts)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise UsageError("usage", f"{text!r} is not a list of numbers such as 1/255 or 0.49,0.48,0.45.") from error
+
+
+def _quotient(numerator: str, denominator: str) -> float:
+    return float(numerator) / float(denominator)
+
+
+def converter(
+    found: Shape, dtype: np.dtype[Any], name: str, expected: Shape, wanted: np.dtype[Any], options: Preprocessing
+) -> Convert:
+    """How rows of one shape and element type become rows of the model's.
+
+    The arithmetic is float64, in the file's own layout; the result is rounded once to the model's element type.
+
+    Args:
+        found: Shape of a row in the file.
+        dtype: Element type in the file.
+        name: What to call the file's array in messages.
+        expected: Shape of a row of the model's input.
+        wanted: Element type of the model's input.
+        options: Preprocessing.
+
+    Raises:
+        DataError: data-shape or data-type, with the flag that would make it fit.
+    """
+    arrange = _arrangement(found, name, expected, options.layout)
+    identity = options.scale in (None, 1.0) and options.mean == (0.0,) and options.std == (1.0,)
+    _require_type(dtype, name, wanted, options, identity=identity)
+    mean = _per_channel(options.mean, "--mean", found, name, options.layout)
+    std = _per_channel(options.std, "--std", found, name, options.layout)
+    scale = 1.0 if options.scale is None else options.scale
+
+    def convert(rows: NDArray[Any]) -> NDArray[Any]:
+        values = rows if identity else (rows.astype(np.float64) * scale - mean) / std
+        with np.errstate(over="ignore"):  # what overflows is found as infinite afterwards
+            return np.ascontiguousarray(arrange(values), dtype=wanted)
+
+    return convert
+
+
+def _arrangement(found: Shape, name: str, expected: Shape, layout: Layout | None) -> Convert:
+    """The reshape and transposition of rows."""
+    if layout == "flat" and prod(found) == prod(expected):
+        return lambda rows: rows.reshape(len(rows), *expected)
+    if layout == "nhwc" and _fits((*found[-1:], *found[:-1]), expected):
+        return lambda rows: np.moveaxis(rows, -1, 1).reshape(len(rows), *expected)
+    if layout == "nchw" and _fits((*found[1:], *found[:1]), expected):
+        return lambda rows: np.moveaxis(rows, 1, -1).reshape(len(rows), *expected)
+    if layout != "flat" and _fits(found, expected):
+        return lambda rows: rows.reshape(len(rows), *expected)
+    raise DataError(
+        "data-shape",
+        f"The rows of {name} have the shape {found}, the model's input has {expected}.",
+        [Problem(name, f"expected rows {expected}, found {found}", _advice(found, expected))],
+    )
+
+
+def _fits(found: Shape, expected: Shape) -> bool:
+    """Whether two shapes are equal but for axes of length 1."""
+    return tuple(n for n in found if n != 1) == tuple(n for n in expected if n != 1)
+
+
+def _advice(found: Shape, expected: Shape) -> str:
+    if _fits((*found[-1:], *found[:-1]), expected):
+        return "the file has its channels last: --layout nhwc"
+    if _fits((*found[1:], *found[:1]), expected):
+        return "the file has its channels first: --layout nchw"
+    if _fits(found, expected):
+        return "leave --layout out"
+    if prod(found) == prod(expected):
+        return "the sizes agree; if the entries stand in the model's order: --layout flat"
+    return "the sizes differ: this is not the data of this model, or another array is meant (--x-key)"
+
+
+def _require_type(
+    dtype: np.dtype[Any], name: str, wanted: np.dtype[Any], options: Preprocessing, *, identity: bool
+) -> None:
+    def refuse(why: str, do: str) -> DataError:
+        message = f"{name} has the element type {dtype}, the model's input has {wanted}."
+        return DataError("data-type", message, [Problem(name, why, do)])
+
+    if dtype.kind not in "fiub":
+        raise refuse(f"{dtype} is not a real number", "save it as uint8 or float32")
+    if wanted.kind == "f":
+        if dtype.kind != "f" and options.scale is None:
+            raise refuse("integers need a scale", "say how pixels were scaled in training: --scale 1/255, or --scale 1")
+    elif not identity:
+        raise refuse("the model takes integers, which cannot be scaled", "leave --scale, --mean and --std out")
+    elif not np.can_cast(dtype, wanted, "safe"):
+        raise refuse(f"{dtype} does not fit into {wanted}", f"save the rows as {wanted}")
+
+
+def _per_channel(
+    values: tuple[float, ...], flag: str, found: Shape, name: str, layout: Layout | None
+) -> NDArray[np.float64]:
+    """The numbers, ready to be broadcast against rows of the file."""
+    array = np.array(values)
+    if len(values) == 1:
+        return array
+    axes = [axis for axis in sorted({0, len(found) - 1}) if found and found[axis] == len(values)]
+    if len(axes) == 2 and layout in ("nhwc", "nchw"):
+        axes = axes[1:] if layout == "nhwc" else axes[:1]
+    if len(axes) != 1:
+        why = "fit both the first and the last axis" if axes else "fit neither the first nor the last axis"
+        raise DataError(
+            "data-shape",
+            f"{flag} has {len(values)} numbers, which {why} of the rows {found} of {name}.",
+            [Problem(flag, why, "give one number, or one per channel, and say --layout nhwc or nchw if it is unclear")],
+        )
+    return array.reshape(-1, *(1,) * (len(found) - 1 - axes[0]))

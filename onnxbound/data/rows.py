@@ -1,0 +1,98 @@
+"""A labelled data set as rows, streamed in batches."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.data.array_file import ArrayFile
+from onnxbound.data.preprocessing import Convert, Preprocessing
+from onnxbound.errors import DataError, Problem
+
+_HASH_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows.
+
+    Attributes:
+        index: Their places in the data file, 0-based, ascending, (b,).
+        inputs: What the model takes, (b, *input_shape), contiguous.
+        labels: (b,).
+    """
+
+    index: NDArray[np.int64]
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a data set that were chosen, in the order of the file.
+
+    Attributes:
+        path: The data file.
+        total: Rows in the file.
+        index: The chosen ones, 0-based, ascending, (m,).
+        labels: Their labels, (m,).
+        array: Their inputs as the file has them.
+        convert: Turns those into what the model takes.
+        preprocessing: What was asked of it.
+    """
+
+    path: Path
+    total: int
+    index: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    array: ArrayFile
+    convert: Convert
+    preprocessing: Preprocessing
+
+    @property
+    def count(self) -> int:
+        """The number of rows m."""
+        return len(self.index)
+
+    def batches(self, batch_rows: int, index: NDArray[np.int64] | None = None) -> Iterator[Batch]:
+        """Stream the rows, or some of them.
+
+        Args:
+            batch_rows: Rows per batch; the last may be shorter.
+            index: Places in the file of the rows to stream, ascending; all chosen rows if None.
+
+        Raises:
+            DataError: data-not-finite, or data-invalid if the file ends too early.
+        """
+        wanted = self.index if index is None else index
+        for start in range(0, len(wanted), batch_rows):
+            part = wanted[start : start + batch_rows]
+            inputs = self.convert(self.array.take(part))
+            self._require_finite(part, inputs)
+            yield Batch(part, inputs, self.labels[np.searchsorted(self.index, part)])
+
+    def fingerprint(self) -> str:
+        """SHA-256 over element type, shape and bytes of the chosen rows before preprocessing, and of their labels."""
+        digest = hashlib.sha256(f"{self.array.dtype.str} {(self.count, *self.array.shape[1:])}".encode())
+        for start in range(0, self.count, _HASH_ROWS):
+            digest.update(self.array.take(self.index[start : start + _HASH_ROWS]).tobytes())
+        digest.update(f"<i8 {(self.count,)}".encode() + self.labels.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def _require_finite(self, index: NDArray[np.int64], inputs: NDArray[Any]) -> None:
+        if inputs.dtype.kind != "f" or np.isfinite(inputs).all():
+            return
+        broken = index[~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1)]
+        raise DataError(
+            "data-not-finite",
+            f"Row {broken[0]} of {self.array.name} contains NaN or infinity after preprocessing.",
+            [
+                Problem(
+                    f"row {broken[0]}", f"{len(broken)} rows of its batch are not finite", "clean or remove the rows"
+                )
+            ],
+        )
