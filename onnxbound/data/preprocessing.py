@@ -39,6 +39,12 @@ class Preprocessing:
         if 0 in self.std or self.scale == 0:
             raise UsageError("usage", "--scale and --std must not be 0.")
 
+    @property
+    def bits(self) -> int:
+        """32 bits per number that may have been computed from the data; a scale of 1 or 1/255 is free."""
+        numbers = (*(value for value in self.mean if value != 0), *(value for value in self.std if value != 1))
+        return 32 * (len(numbers) + (self.scale not in (None, 1.0, 1 / 255)))
+
 
 def parse_numbers(text: str) -> tuple[float, ...]:
     """Numbers separated by commas, each a decimal or a fraction.

@@ -1,6 +1,7 @@
 """|J|_F exactly, by products with every row or every column of J."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -8,11 +9,30 @@ import numpy as np
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.norms import pixel_squared_norms, squared_norms
+from onnxbound.linear.receptive_field import column_spacing, receptive_fields, row_spacing
 from onnxbound.operators.operator import Array, Shape
 from onnxbound.results import Float64Array
 
-_CHUNK_ENTRIES = 1 << 24
+_CHUNK_ENTRIES = 1 << 21
 """Entries that the largest tensor of one chunk of products may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactPlan:
+    """Sweeps that together meet every pair, each with the spacing at which unit vectors share a product.
+
+    Attributes:
+        targets: Layer j to the spacing of the rows of J that are sent back from x^j, to every earlier layer.
+        sources: Layer i to the spacing of the columns that are sent forward from x^i, to the targets not in `targets`.
+    """
+
+    targets: Mapping[int, Shape]
+    sources: Mapping[int, Shape]
+
+    @property
+    def products(self) -> int:
+        """Jacobian products per row of the training set."""
+        return sum(map(prod, (*self.targets.values(), *self.sources.values())))
 
 
 def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> tuple[Float64Array, Float64Array]:
@@ -25,7 +45,8 @@ def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating])
     norms = np.full((rows, network.depth), np.nan)
     pixels: dict[int, Float64Array] = {}
     layers = {layer.output: layer for layer in network.layers[:-1]}
-    for c in _basis((network.classes,), rows, dtype, _chunk(network, rows)):
+    logits = (network.classes,)
+    for c in _combs(logits, logits, rows, dtype, _chunk(network, rows)):
         for name, cotangents in at.vjp(network.output, c, frozenset(layers)).items():
             layer = layers[name]
             found = pixel_squared_norms(cotangents, layer.operator.channel_axis)
@@ -38,64 +59,63 @@ def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating])
 
 
 def pair_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> Float64Array:
-    """|J^{i,j}|_F^2 of every pair, by min(dim x^i, dim x^j) products.
+    """|J^{i,j}|_F^2 of every pair, from its side that takes fewer products: all columns forward or all rows back.
 
-    Each pair is covered by a sweep from its smaller side: all columns from x^i forward, or all rows from x^j back. One
-    sweep serves every pair it meets.
+    One sweep serves every pair it meets, and unit vectors whose images cannot overlap share a product.
 
     Returns:
         (n, d, d), float64, NaN where there is no pair.
     """
     network = at.network
     result = np.full((rows, network.depth, network.depth), np.nan)
-    sources, targets = plan_exact_pairs(network)
-    names = {layer.index: layer.output for layer in network.layers}
-    for target in sorted(targets):
-        wanted = {names[i]: i for i in range(1, target) if network.has_path(i, target)}
-        total = _accumulate_back(at, network.target(target), wanted, rows, dtype)
-        for source, squared in total.items():
-            result[:, source - 1, target - 1] = squared
-    for source in sorted(sources):
-        wanted = {network.target(j): j for j in range(source + 1, network.depth + 1) if network.has_path(source, j)}
-        for t in _basis(network.shapes[names[source]], rows, dtype, _chunk(network, rows)):
-            for name, tangents in at.jvp(names[source], t, wanted.keys()).items():
-                if wanted[name] not in targets:
-                    column = result[:, source - 1, wanted[name] - 1]
-                    np.copyto(column, 0, where=np.isnan(column))
-                    column += squared_norms(tangents, 2).sum(axis=0)
+    plan = plan_exact_pairs(network)
+    chunk = _chunk(network, rows)
+    for target, spacing in plan.targets.items():
+        name = network.target(target)
+        wanted = {network.layers[i - 1].output: i for i in range(1, target) if network.has_path(i, target)}
+        for c in _combs(network.shapes[name], spacing, rows, dtype, chunk):
+            for tensor, cotangents in at.vjp(name, c, wanted.keys()).items():
+                _add(result[:, wanted[tensor] - 1, target - 1], cotangents)
+    for source, spacing in plan.sources.items():
+        layer = network.layers[source - 1]
+        targets = (j for j in range(source + 1, network.depth + 1) if j not in plan.targets)
+        wanted = {network.target(j): j for j in targets if network.has_path(source, j)}
+        for t in _combs(layer.output_shape, spacing, rows, dtype, chunk):
+            for tensor, tangents in at.jvp(layer.output, t, wanted.keys()).items():
+                _add(result[:, source - 1, wanted[tensor] - 1], tangents)
     return result
 
 
-def _accumulate_back(
-    at: Linearisation, target: str, wanted: dict[str, int], rows: int, dtype: np.dtype[np.floating]
-) -> dict[int, Float64Array]:
-    total: dict[int, Float64Array] = {}
-    for c in _basis(at.network.shapes[target], rows, dtype, _chunk(at.network, rows)):
-        for name, cotangents in at.vjp(target, c, wanted.keys()).items():
-            squared = squared_norms(cotangents, 2).sum(axis=0)
-            total[wanted[name]] = total.get(wanted[name], 0.0) + squared
-    return total
+def _add(total: Float64Array, products: Array) -> None:
+    """Add the squared norms of `(s, n, *shape)` to a total (n,) that starts as NaN."""
+    np.copyto(total, 0, where=np.isnan(total))
+    total += squared_norms(products, 2).sum(axis=0)
 
 
-def plan_exact_pairs(network: Network) -> tuple[set[int], set[int]]:
-    """Layers to sweep forward from and layers to sweep back from, so that every pair is met from its smaller side."""
-    sources: set[int] = set()
-    targets: set[int] = set()
-    for source in range(1, network.depth):
-        for target in range(source + 1, network.depth + 1):
-            if not network.has_path(source, target):
-                continue
-            size_in = prod(network.layers[source - 1].output_shape)
-            size_out = prod(network.shapes[network.target(target)])
-            (targets if size_out <= size_in else sources).add(target if size_out <= size_in else source)
-    return sources, targets
+def plan_exact_pairs(network: Network) -> ExactPlan:
+    """The sweeps that meet every pair from the side that takes fewer products."""
+    pairs: list[tuple[int, int, Shape, Shape]] = []
+    for layer in network.layers[:-1]:
+        fields = receptive_fields(network, layer.output)
+        for target in range(layer.index + 1, network.depth + 1):
+            if network.has_path(layer.index, target):
+                name = network.target(target)
+                columns = column_spacing(layer.output_shape, fields[name])
+                pairs.append((layer.index, target, columns, row_spacing(network.shapes[name], fields[name])))
+    back = {target for _, target, columns, rows in pairs if prod(rows) <= prod(columns)}
+    targets: dict[int, Shape] = {}
+    sources: dict[int, Shape] = {}
+    for source, target, columns, rows in pairs:
+        if target in back:
+            targets[target] = tuple(map(max, rows, targets.get(target, rows)))
+        else:
+            sources[source] = tuple(map(max, columns, sources.get(source, columns)))
+    return ExactPlan(targets, sources)
 
 
 def exact_products(network: Network) -> int:
     """Jacobian products per row that the exact norms of all pairs cost."""
-    sources, targets = plan_exact_pairs(network)
-    forward = sum(prod(network.layers[source - 1].output_shape) for source in sources)
-    return forward + sum(prod(network.shapes[network.target(target)]) for target in targets)
+    return plan_exact_pairs(network).products
 
 
 def _chunk(network: Network, rows: int) -> int:
@@ -103,11 +123,15 @@ def _chunk(network: Network, rows: int) -> int:
     return max(1, _CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))
 
 
-def _basis(shape: Shape, rows: int, dtype: np.dtype[np.floating], chunk: int) -> Iterator[Array]:
-    """The unit vectors of a tensor, the same for every row, as `(s, n, *shape)` with at most `chunk` streams each."""
-    size = prod(shape)
-    for start in range(0, size, chunk):
-        count = min(chunk, size - start)
-        units = np.zeros((count, rows, size), dtype)
-        units[np.arange(count), :, start + np.arange(count)] = 1
-        yield units.reshape(count, rows, *shape)
+def _combs(shape: Shape, spacing: Shape, rows: int, dtype: np.dtype[np.floating], chunk: int) -> Iterator[Array]:
+    """Sums of unit vectors that stand `spacing` apart on each axis, as `(s, n, *shape)` with s at most `chunk`.
+
+    Together they contain every unit vector once; with `spacing` equal to `shape` they are the unit vectors.
+    """
+    for start in range(0, prod(spacing), chunk):
+        count = min(chunk, prod(spacing) - start)
+        combs = np.zeros((count, rows, *shape), dtype)
+        offsets = np.unravel_index(np.arange(start, start + count), spacing)
+        for comb, *offset in zip(combs, *offsets, strict=True):
+            comb[(slice(None), *(slice(o, None, s) for o, s in zip(offset, spacing, strict=True)))] = 1
+        yield combs

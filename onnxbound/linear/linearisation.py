@@ -33,9 +33,10 @@ class Linearisation:
             tangents: `(s, n, *shape of source)`.
             targets: Tensor names; those that no path leads to are missing from the result.
         """
+        needed = self._upstream(targets)
         live = {source: tangents}
         for step, state in zip(self.network.steps, self.states, strict=True):
-            if step.output == source or live.keys().isdisjoint(step.inputs):
+            if step.output == source or step.output not in needed or live.keys().isdisjoint(step.inputs):
                 continue
             live[step.output] = step.operator.jvp(state, *self._with_zeros(live, step.inputs, tangents.shape[:2]))
         return {name: live[name] for name in targets if name in live}
@@ -70,6 +71,14 @@ class Linearisation:
         for step in self.network.steps:
             if not reached.isdisjoint(step.inputs):
                 reached.add(step.output)
+        return reached
+
+    def _upstream(self, targets: Collection[str]) -> set[str]:
+        """The targets and every tensor from which a path leads to one of them."""
+        reached = set(targets)
+        for step in reversed(self.network.steps):
+            if step.output in reached:
+                reached.update(step.inputs)
         return reached
 
     def _with_zeros(self, live: Mapping[str, Array], names: tuple[str, ...], leading: tuple[int, ...]) -> list[Array]:

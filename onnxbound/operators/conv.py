@@ -13,8 +13,9 @@ from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.weighted import Weighted
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
 
-_PATCH_BYTES = 2 << 20
-"""Patches are formed and multiplied in blocks of about this size, which stay in the second-level cache."""
+_PATCH_BYTES = 8 << 20
+"""Patches are formed and multiplied in blocks of about this size: larger ones leave the cache, smaller products of
+matrices do not reach their full rate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +67,25 @@ class Conv(Weighted):
         grouped = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
         return np.ascontiguousarray(np.moveaxis(grouped, 2, -1).reshape(*grouped.shape[:2], -1).swapaxes(1, 2))
 
+    @cached_property
+    def _adjoint(self) -> "Conv | None":
+        """The transpose as a convolution with the mirrored kernel; None where that would have to spread strides."""
+        w = self.windows
+        begin, end = (tuple(s - 1 - n for s, n in zip(w.span, pads, strict=True)) for pads in (w.begin, w.end))
+        if prod(w.strides) > 1 or min((*begin, *end)) < 0:
+            return None
+        mirrored = np.flip(self.weight, tuple(range(2, self.weight.ndim)))
+        grouped = mirrored.reshape(self.groups, -1, *self.weight.shape[1:]).swapaxes(1, 2)
+        weight = grouped.reshape(-1, *grouped.shape[2:])
+        return Conv(weight, None, None, Windows(w.output, w.kernel, w.strides, w.dilations, begin, end), self.groups)
+
     def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
         """Channels last."""
         del input_shape
         return empty_channels_last((rows, self.channels, *self.windows.output), dtype)
 
     def linear_into(self, x: Array, out: Array) -> None:
-        """Patches of a block of rows, times the weight; blocks are small enough to stay in cache."""
+        """Patches of a block of rows, times the weight."""
         rows, w = len(x), self.windows
         products = np.moveaxis(out, 1, -1).reshape(rows, prod(w.output), self.channels)
         if w.is_identity and self.groups == 1:
@@ -111,13 +124,12 @@ class Conv(Weighted):
         )
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """Each cotangent times the transposed weight, added up where its window lay."""
+        """A convolution with the mirrored kernel; with strides, what each output sends to its window, added up."""
+        if self._adjoint is not None:
+            return (self._adjoint.linear(c),)
         (shape,) = shapes
         w, rows = self.windows, len(c)
         last = np.moveaxis(c, 1, -1).reshape(rows, -1, self.channels)
-        if w.is_identity and self.groups == 1:
-            pixels = np.matmul(last.reshape(-1, self.channels), self._matrix[0].T)
-            return (np.moveaxis(pixels.reshape(rows, *w.output, shape[0]), -1, 1),)
         padded = np.zeros((rows, *w.padded, shape[0]), c.dtype)
         step = max(1, min(rows, _PATCH_BYTES // (prod(w.output) * prod(w.kernel) * shape[0] * c.itemsize)))
         for start in range(0, rows, step):

@@ -1,0 +1,160 @@
+"""[A]: Arora, Ge, Neyshabur, Zhang 2018, *Stronger generalization bounds for deep nets via a compression approach*."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, inf, prod, sqrt
+from math import log as ln
+
+import numpy as np
+
+from onnxbound.bounds.bound import Bound, as_plotted, explicit
+from onnxbound.bounds.description import HEADER_BITS, bias_bits, exact_bits, other_bits
+from onnxbound.bounds.logs import log
+from onnxbound.bounds.norms import LayerNorms
+from onnxbound.bounds.occam import description_gap
+from onnxbound.graph.network import Layer, Network
+from onnxbound.operators.dense import Dense
+from onnxbound.results import Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCondition:
+    """The extremes over the rows that [A]'s bound is made of; None where a property is undefined on every row.
+
+    Attributes:
+        layer_cushion: mu_i, the smallest.
+        minimal_interlayer_cushion: mu_{i->}, clipped, the smallest.
+        contraction: c_i of the activation, the largest; 1 where the layer has no gate behind it.
+        beta: beta_i to the output, the largest.
+    """
+
+    layer_cushion: float | None
+    minimal_interlayer_cushion: float | None
+    contraction: float | None
+    beta: float | None
+
+
+def effective_parameters(layer: Layer, condition: LayerCondition) -> float | None:
+    """q_i = c_i^2 beta_i^2 ceil(kappa_i/s_i)^2 / (mu_i^2 mu_{i->}^2), the layer's term in Theorem 5.1 and in Table 1.
+
+    Returns:
+        None where a factor is undefined or a cushion is 0.
+    """
+    c, beta = condition.contraction, condition.beta
+    mu, minimal = condition.layer_cushion, condition.minimal_interlayer_cushion
+    if c is None or beta is None or not mu or not minimal:
+        return None
+    overlap = prod(ceil(k / s) for k, s in zip(layer.kernel, layer.stride, strict=True))
+    return (c * beta / (mu * minimal)) ** 2 * overlap
+
+
+def arora(effective: Sequence[float | None], max_logit: float, gamma: float, chance: float) -> Bound:
+    """gamma^-2 max|f(x)|^2 sum_i q_i, Theorem 5.1, and 4.1 where beta and kappa / s are 1, as [A] Fig. 4 plots it."""
+    missing = [str(i) for i, q in enumerate(effective, start=1) if q is None]
+    total = sum(q for q in effective if q is not None)
+    log_value = None if missing else 2 * (log(max_logit) - log(gamma)) + log(total)
+    reason = f"q_i is undefined at layer {', '.join(missing)}" if missing else ""
+    return as_plotted("arora", log_value, chance, "[A] Theorem 5.1", reason)
+
+
+def theorem_4_1(
+    network: Network,
+    norms: Sequence[LayerNorms],
+    conditions: Sequence[LayerCondition],
+    between_contraction: float,
+    margins: Float64Array,
+    gamma: float,
+    *,
+    max_logit: float,
+    exact: bool,
+    delta: float,
+    zeta: float,
+    chance: float,
+) -> Bound:
+    """L_0(g) <= Lhat_gamma(f) + zeta + sqrt((ln2 sum_i bits_i + ln(1/delta_S)) / 2m) for dense chains.
+
+    Layer i is projected on k_i matrices of signs, by Algorithm 1 with a proved constant: half of its error
+    eps_i = min(1, eps mu_i mu_{i->} / (6 c d)) goes into the projection and half into the rounding of k_i coefficients.
+    eps = gamma / (sqrt 2 max |f(x)|). Three events may fail, with probability delta / 3 each: the draw of the rows, the
+    draw of the signs, and the sample that the cushions were measured on.
+
+    The theorem needs the smoothness of the noise that compression really makes; from gaussian noise alone `met` stays
+    open.
+
+    Args:
+        network: The net.
+        norms: Of its layers.
+        conditions: Extremes over S.
+        between_contraction: The largest over layers and rows.
+        margins: (m,).
+        gamma: Margin.
+        max_logit: max |f(x)|.
+        exact: Whether every |J|_F is exact.
+        delta: Probability of failure.
+        zeta: Fraction of the rows that the conditions leave out.
+        chance: 1 - 1/K.
+    """
+    reason = _why_not(network, conditions, exact=exact)
+    epsilon = gamma / (sqrt(2) * max_logit) if max_logit > 0 else inf
+    if not reason and epsilon > 1:
+        reason = "gamma exceeds sqrt 2 max |f(x)|: no margin is that large"
+    value = None
+    if not reason:
+        contraction = max(1.0, between_contraction)
+        bits = sum(_layer_bits(network, norms, conditions, contraction, epsilon, delta, len(margins)))
+        bits += other_bits(network)
+        loss = float(np.mean(~(margins > gamma + 1e-5 * max_logit)))
+        value = loss + zeta + description_gap(bits, delta / 3, len(margins))
+    return explicit(
+        "theorem-4.1",
+        value,
+        chance,
+        delta=delta,
+        zeta=zeta,
+        reference="[A] Theorem 4.1",
+        assumptions=(
+            "the rows were drawn independently, none dropped",
+            "the architecture and the seed of the helper string were chosen without the rows",
+            "interlayer smoothness of at least 3d under the noise of compression, on all rows that are kept",
+        ),
+        met=False if reason else None,
+        reason=reason or "smoothness was measured under gaussian noise only",
+    )
+
+
+def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: bool) -> str:
+    if network.topology != "chain":
+        return "it is proved for chains; on graphs a path may by-pass the layer that is compressed"
+    if not all(isinstance(layer.operator, Dense) and layer.positions == 1 for layer in network.layers):
+        return "it is proved for dense layers"
+    if not exact:
+        return "interlayer cushions are estimates and enter no proof; --probes exact measures them"
+    if any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in conditions):
+        return "a cushion is 0 or undefined on some rows"
+    return ""
+
+
+def _layer_bits(
+    network: Network,
+    norms: Sequence[LayerNorms],
+    conditions: Sequence[LayerCondition],
+    contraction: float,
+    epsilon: float,
+    delta: float,
+    rows: int,
+) -> list[int]:
+    """bits_i = 128 + 32 per bias entry + min(k_i w_i, 32 h1 h2); 64 for numbers that float32 does not hold."""
+    depth, height = network.depth, max(layer.operator.channels for layer in network.layers)
+    failure = delta / 3 / (6 * depth**2 * height**2 * rows)
+    result = []
+    for layer, own, condition in zip(network.layers, norms, conditions, strict=True):
+        assert condition.layer_cushion is not None and condition.minimal_interlayer_cushion is not None  # noqa: PT018
+        cushions = condition.layer_cushion * condition.minimal_interlayer_cushion
+        own_epsilon = min(1.0, epsilon * cushions / (6 * contraction * depth))
+        half = own_epsilon / 2
+        projections = ceil(ln(4 / failure) / (half**2 / 4 - half**3 / 6))
+        levels = 2 * ceil(layer.parameters / own_epsilon) + 1
+        projected = projections * ceil(np.log2(levels)) if own.frobenius > 0 else 0
+        kept = exact_bits(layer.operator.effective_weight())
+        result.append(HEADER_BITS + bias_bits(layer) + min(projected, kept))
+    return result

@@ -1,0 +1,95 @@
+"""What every bound is reported as."""
+
+from dataclasses import dataclass
+from math import exp, isfinite, log
+from typing import Literal
+
+PLOTTED = ("constants, logarithms and depth are dropped: for comparison only, no statement about new rows",)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One bound or capacity.
+
+    Attributes:
+        name: What `--fail-if` and `explain` call it.
+        kind: "as_plotted", constants dropped; "explicit", every constant in it; "certified", by a certificate.
+        value: The number; None where it is undefined or larger than a float.
+        log10: Its decimal logarithm; None where it is undefined or the value is 0.
+        vacuous: Whether it is at least chance, 1 - 1/K, or undefined.
+        delta: Probability that it fails; None where nothing is claimed.
+        zeta: Fraction of the rows that the conditions leave out; None where nothing is claimed.
+        reference: The source.
+        assumptions: What it rests on.
+        met: Whether the precondition holds on this net and these rows; None where that cannot be said.
+        met_reason: Why, in words.
+    """
+
+    name: str
+    kind: Literal["as_plotted", "explicit", "certified"]
+    value: float | None
+    log10: float | None
+    vacuous: bool
+    delta: float | None
+    zeta: float | None
+    reference: str
+    assumptions: tuple[str, ...]
+    met: bool | None
+    met_reason: str
+
+
+def as_plotted(name: str, log_value: float | None, chance: float, reference: str, reason: str = "") -> Bound:
+    """A capacity with its constants dropped.
+
+    Args:
+        name: Its name.
+        log_value: Natural logarithm; -inf for 0; None where the capacity is undefined.
+        chance: 1 - 1/K.
+        reference: The source.
+        reason: Why it is undefined.
+    """
+    value, log10 = None, None
+    if log_value is not None:
+        value = exp(log_value) if log_value < 709 else None
+        log10 = log_value / log(10) if isfinite(log_value) else None
+    return Bound(
+        name=name,
+        kind="as_plotted",
+        value=value,
+        log10=log10,
+        vacuous=value is None or value >= chance,
+        delta=None,
+        zeta=None,
+        reference=reference,
+        assumptions=PLOTTED,
+        met=None,
+        met_reason=reason or "a capacity has no precondition",
+    )
+
+
+def explicit(
+    name: str,
+    value: float | None,
+    chance: float,
+    *,
+    delta: float,
+    zeta: float,
+    reference: str,
+    assumptions: tuple[str, ...],
+    met: bool | None,
+    reason: str,
+) -> Bound:
+    """A bound with every constant in it."""
+    return Bound(
+        name=name,
+        kind="explicit",
+        value=value,
+        log10=log(value) / log(10) if value else None,
+        vacuous=value is None or value >= chance,
+        delta=delta,
+        zeta=zeta,
+        reference=reference,
+        assumptions=assumptions,
+        met=met,
+        met_reason=reason,
+    )

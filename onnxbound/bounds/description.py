@@ -1,0 +1,36 @@
+"""How many bits the numbers of a net take that are kept as they are."""
+
+import numpy as np
+
+from onnxbound.graph.network import Layer, Network
+from onnxbound.operators.elementwise_affine import ElementwiseAffine
+from onnxbound.operators.weighted import Weighted
+from onnxbound.results import Float64Array
+
+HEADER_BITS = 128
+"""Per layer: rank or number of projections (32), spacing (64), width (32)."""
+
+
+def exact_bits(values: Float64Array) -> int:
+    """Bits that hold the values exactly: 32 each where all are float32 numbers, else 64.
+
+    >>> exact_bits(np.array([0.5, 1.0])), exact_bits(np.array([0.1]))
+    (64, 64)
+    """
+    return values.size * (32 if np.array_equal(values.astype(np.float32), values) else 64)
+
+
+def bias_bits(layer: Layer) -> int:
+    """Bits of a layer's bias, folded BatchNormalization included."""
+    return 0 if layer.operator.bias is None else exact_bits(np.asarray(layer.operator.bias, np.float64))
+
+
+def other_bits(network: Network) -> int:
+    """64 bits for every trained number outside the layers: slopes, and the constants of element-wise maps."""
+    count = 0
+    for step in network.steps:
+        if isinstance(step.operator, ElementwiseAffine):
+            count += step.operator.scale.size + step.operator.shift.size
+        elif not isinstance(step.operator, Weighted):
+            count += sum(size for _, size in step.trained)
+    return 64 * count

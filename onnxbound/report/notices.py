@@ -1,0 +1,94 @@
+"""What a reader has to know before the numbers: warnings, and why something is null."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from onnxbound.data.rows import Rows
+from onnxbound.graph.network import Network
+from onnxbound.linear.programme import EXACT_CLASSES
+from onnxbound.report.report import LayerReport, Report
+from onnxbound.stability.collect import forward_batch
+
+_NEAR_CHANCE = 0.9
+
+
+def notices(report: Report, network: Network, rows: Rows) -> tuple[str, ...]:
+    """All warnings of a report, the gravest first."""
+    return (*_about_the_data(report, rows, network), *_about_the_measurement(report, network), *_nulls(report, network))
+
+
+def _about_the_data(report: Report, rows: Rows, network: Network) -> Iterator[str]:
+    data, chance = report.data, 1 - 1 / report.data.classes
+    if data.train_error > _NEAR_CHANCE * chance:
+        yield (
+            f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: the"
+            " preprocessing, the layout or the labels are probably not those of training"
+        )
+    if report.margin.gamma is None:
+        yield "no row has a positive margin, so gamma and every bound that needs it are null"
+    elif report.margin.gamma_source == "quantile_of_correct":
+        yield "the margin's quantile is not positive: gamma is the same quantile of the correctly classified rows only"
+    classes = np.unique(rows.labels)
+    if len(classes) == 1:
+        yield f"all rows have the label {classes[0]}"
+    batch = network.batch or forward_batch(network)
+    if data.rows < batch:
+        yield f"there are {data.rows} rows, fewer than one batch of {batch}"
+
+
+def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
+    settings, data = report.settings, report.data
+    estimated = [pair for pair in report.pairs if pair.method == "hutchinson"]
+    if estimated:
+        yield (
+            f"|J|_F of {len(estimated)} of {len(report.pairs)} pairs is estimated from {settings['probes']} probes per"
+            " row: a minimum over rows then lies too low; --probes exact measures them"
+        )
+    if data.measured_rows < data.rows:
+        yield (
+            f"the Jacobian properties were measured on {data.measured_rows} of {data.rows} rows: their extremes may"
+            f" fail on up to {data.sub_sampling_zeta:.1%} of the rows, at confidence {1 - settings['delta'] / 3:.1%}"
+        )
+    if network.classes > EXACT_CLASSES:
+        yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"
+    if settings["pairs"] == "output":
+        yield "the minimal interlayer cushion, q_i and arora are null: they need --pairs all"
+    if network.batch is not None:
+        yield f"the model has a fixed batch of {network.batch}"
+    if network.topology == "graph":
+        yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"
+
+
+def _nulls(report: Report, network: Network) -> Iterator[str]:
+    """Why a statistic of a layer is null, one line per reason."""
+    layers = list(zip(report.layers, network.layers, strict=True))
+    no_gate = [found.index for found, layer in layers if layer.gate is None]
+    if no_gate:
+        yield f"contraction is null at {_listed(no_gate)}: no element-wise gate follows"
+    feeds_none = [found.index for found, _ in layers if not any(found.index in other.between for _, other in layers)]
+    if feeds_none:
+        yield f"between_contraction is null at {_listed(feeds_none)}: no layer follows"
+    pathless = [found.index for found, layer in layers if not network.has_path(layer.index, network.depth)]
+    if pathless:
+        yield f"smoothness_inverse to the output is null at {_listed(pathless)}: no path leads to a later layer"
+    dead = [
+        found.index
+        for found, layer in layers
+        if _dead(found, has_gate=layer.gate is not None, last=found.index in feeds_none)
+    ]
+    if dead:
+        yield f"a property is undefined on every row at {_listed(dead)}: the layer, or the one before it, is dead"
+    unbounded = [found.index for found, _ in layers if found.effective_parameters is None]
+    if unbounded and report.settings["pairs"] == "all" and network.classes <= EXACT_CLASSES:
+        yield f"effective_parameters is null at {_listed(unbounded)}: a cushion is 0 or undefined there"
+
+
+def _dead(layer: LayerReport, *, has_gate: bool, last: bool) -> bool:
+    if layer.layer_cushion is None or layer.noise_sensitivity is None:
+        return True
+    return (has_gate and layer.contraction is None) or (not last and layer.between_contraction is None)
+
+
+def _listed(indices: list[int]) -> str:
+    return f"layer{'s' if len(indices) > 1 else ''} {', '.join(map(str, indices))}"
