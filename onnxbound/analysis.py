@@ -23,7 +23,7 @@ from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
 from onnxbound.run.forward import ForwardPass
-from onnxbound.stability.collect import ForwardTable, Progress, error_rate, measure_rows
+from onnxbound.stability.collect import ForwardTable, Progress, error_rate, measure_rows, silent
 from onnxbound.stability.margin import margins
 from onnxbound.stability.properties import Properties, properties, weight_norms
 
@@ -92,17 +92,13 @@ class Settings:
         )
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    del stage, done, total
-
-
 def analyze(
     network: Network,
     rows: Rows,
     settings: Settings | None = None,
     *,
     test_rows: Rows | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Report:
     """Every noise-stability property and every bound.
 

@@ -89,6 +89,7 @@ CODES: dict[str, str] = {
     "output-exists": "The output file exists; it is overwritten only with --force.",
     "output-unwritable": "The output cannot be written: the folder is missing or read-only, or the disk is full.",
     "explain-unknown": "There is no such topic.",
+    "interrupted": "The run was stopped by Ctrl-C before it was finished.",
     "internal": "A fault of onnxbound itself. Please report it with the output of --debug and of 'onnxbound env'.",
 }
 """Every code and what it means. Codes are a contract: they are added, never renamed."""

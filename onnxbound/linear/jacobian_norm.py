@@ -113,11 +113,6 @@ def plan_exact_pairs(network: Network) -> ExactPlan:
     return ExactPlan(targets, sources)
 
 
-def exact_products(network: Network) -> int:
-    """Jacobian products per row that the exact norms of all pairs cost."""
-    return plan_exact_pairs(network).products
-
-
 def _chunk(network: Network, rows: int) -> int:
     """Streams per sweep, so that the largest tensor stays within its budget."""
     return max(1, _CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))

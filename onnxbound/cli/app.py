@@ -1,0 +1,109 @@
+"""The command line: verbs, and how every failure reaches the user."""
+
+import json
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from onnxbound import __version__
+from onnxbound.cli.analyze import analyze
+from onnxbound.cli.env import env
+from onnxbound.cli.explain import explain
+from onnxbound.cli.inspect import inspect
+from onnxbound.errors import OnnxboundError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="onnxbound",
+    help="How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"onnxbound {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(inspect)
+app.command()(analyze)
+app.command()(explain)
+app.command()(env)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; no traceback reaches the user unless --debug is among the arguments.
+
+    Returns:
+        The exit code: 0 done, 1 a gate is not met, 2 usage, 3 model, 4 data, 5 device, 6 output, 70 internal, 130
+        interrupted.
+    """
+    as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt as interrupt:
+        return _fail("interrupted", INTERRUPTED, str(interrupt) or "Interrupted; nothing was written.", as_json=as_json)
+    except OnnxboundError as error:
+        _reraise_if_debugging(arguments)
+        return _fail(error.code, error.exit_code, error.message, as_json=as_json, error=error)
+    except Exception as error:  # noqa: BLE001 - whatever happened, the user gets a message and a code
+        _reraise_if_debugging(arguments)
+        if hasattr(error, "format_message"):  # a usage error of the option parser
+            return _fail("usage", 2, error.format_message(), as_json=as_json)
+        if type(error).__name__ == "Abort":
+            return _fail("interrupted", INTERRUPTED, "Interrupted; nothing was written.", as_json=as_json)
+        message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
+        return _fail("internal", 70, message, as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _reraise_if_debugging(arguments: list[str]) -> None:
+    if "--debug" in arguments:
+        raise
+
+
+def _fail(code: str, exit_code: int, message: str, *, as_json: bool, error: OnnxboundError | None = None) -> int:
+    """Say what went wrong: on stderr for people, and as an object on stdout for --json."""
+    problems = error.problems if error is not None else ()
+    lines = [f"onnxbound: error: {message}"]
+    for problem in problems:
+        lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
+    lines.append(f"  (onnxbound explain {code})")
+    print("\n".join(_visible(line) for line in lines), file=sys.stderr)  # noqa: T201
+    if as_json:
+        document: dict[str, Any] = {
+            "schema": "onnxbound.error/1",
+            "code": code,
+            "exit_code": exit_code,
+            "message": message,
+            "problems": [{"where": p.where, "why": p.why, "do": p.do} for p in problems],
+        }
+        print(json.dumps(document))  # noqa: T201
+    return exit_code
+
+
+def _visible(text: str) -> str:
+    """Names from a file may hold control characters; none of them reaches the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -1,0 +1,43 @@
+"""`onnxbound explain`."""
+
+import textwrap
+from typing import Annotated
+
+import typer
+
+from onnxbound.cli.options import Debug, Json
+
+TopicArgument = Annotated[
+    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound or error code; none lists them.")
+]
+
+
+def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = False) -> None:
+    """Explain a metric, a bound or an error code: definition, source, unit, assumptions."""
+    del debug
+    from onnxbound.cli.output import emit, to_json
+    from onnxbound.errors import Problem, UsageError
+    from onnxbound.report.report import plain
+    from onnxbound.report.topics import TOPICS, closest
+
+    if not topic:
+        document = {kind: [t.name for t in TOPICS.values() if t.kind == kind] for kind in ("metric", "bound", "error")}
+        listed = "\n\n".join(
+            f"{kind}s\n" + "\n".join(f"  {name}" for name in names) for kind, names in document.items()
+        )
+        emit(to_json({"schema": "onnxbound.topics/1", **document}) if as_json else listed + "\n", None, force=False)
+        return
+    if topic not in TOPICS:
+        near = ", ".join(closest(topic)) or "'onnxbound explain' lists them all"
+        problem = Problem("explain", f"{topic!r} is neither a metric, a bound nor an error code", f"closest: {near}")
+        raise UsageError("explain-unknown", f"There is no topic {topic!r}.", [problem])
+    found = TOPICS[topic]
+    if as_json:
+        emit(to_json({"schema": "onnxbound.topic/1", **plain(found)}), None, force=False)
+        return
+    lines = [f"{found.name} ({found.kind})", "", *textwrap.wrap(found.text, 88)]
+    for label in ("formula", "source", "unit", "assumptions"):
+        value = getattr(found, label)
+        if value:
+            lines += ["", *textwrap.wrap(f"{label}: {value}", 88, subsequent_indent="  ")]
+    emit("\n".join(lines) + "\n", None, force=False)

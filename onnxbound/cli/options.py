@@ -1,0 +1,69 @@
+"""Options that several verbs share: the same name, meaning and default everywhere."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class Layout(StrEnum):
+    """How the data file is laid out."""
+
+    NCHW = "nchw"
+    NHWC = "nhwc"
+    FLAT = "flat"
+
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+Data = Annotated[
+    Path, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.", show_default=False)
+]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", metavar="FILE", help="Its labels, .npy; over those in the .npz.")
+]
+Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="A test set, .npz, for the true gap.")]
+XKey = Annotated[str | None, typer.Option("--x-key", metavar="KEY", help="Which array of the .npz holds the inputs.")]
+YKey = Annotated[str | None, typer.Option("--y-key", metavar="KEY", help="Which array of the .npz holds the labels.")]
+LayoutOption = Annotated[
+    Layout | None,
+    typer.Option("--layout", help="How the file is laid out where the model differs; flat allows any reshape."),
+]
+Scale = Annotated[str | None, typer.Option("--scale", metavar="S", help="x * S first, for example 1/255.")]
+Mean = Annotated[
+    str | None, typer.Option("--mean", metavar="M,...", help="Subtracted then; one number, or per channel.")
+]
+Std = Annotated[str | None, typer.Option("--std", metavar="S,...", help="Divided by last; one number, or per channel.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Use a uniform sample of N rows.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the rows drawn and of the noise.")]
+Device = Annotated[str, typer.Option("--device", metavar="WHERE", help="auto, cpu, cuda or cuda:N.")]
+Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Threads; all cores by default.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Short for --format json; errors are JSON too.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there; - is stdout.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More tables.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def chosen_format(form: Format, *, as_json: bool) -> Format:
+    """The format that --format and --json together ask for."""
+    return Format.JSON if as_json else form
+
+
+def set_threads(threads: int | None) -> None:
+    """Limit the threads of NumPy's BLAS, which reads these variables once, when it is loaded."""
+    import os
+
+    if threads is not None:
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(threads)

@@ -1,0 +1,64 @@
+"""Progress on stderr, with rate and time left; only on a terminal."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+_STAGES = {
+    "forward": "forward pass",
+    "test": "test set",
+    "measure": "Jacobians and smoothness",
+    "norms": "norms of the weights",
+}
+
+
+class Progress:
+    """Receives (stage, done, total) and shows it; remembers the last for the message of an interruption."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._shown = sys.stderr.isatty() and not quiet
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._last = ""
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        if self._shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bars
+
+            columns = (
+                TextColumn("{task.description:<26}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+            )
+            self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
+            self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+        if kind is KeyboardInterrupt:
+            raise KeyboardInterrupt(f"Interrupted{self._last}; nothing was written.") from None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` rows of a stage are finished."""
+        name = _STAGES.get(stage, stage)
+        self._last = f" during {name}, {done} of {total} done"
+        if self._bars is None:
+            return
+        if stage not in self._tasks:
+            self._started = time.perf_counter()
+            self._tasks[stage] = self._bars.add_task(name, total=total, rate="")
+        seconds = time.perf_counter() - self._started
+        rate = f"{done / seconds:,.0f}/s" if done and seconds > 0 else ""
+        self._bars.update(self._tasks[stage], completed=done, total=total, rate=rate)

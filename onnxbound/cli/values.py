@@ -1,0 +1,45 @@
+"""Values of options that are more than one word or number."""
+
+from typing import Any
+
+from onnxbound.cli.options import Layout
+from onnxbound.data.preprocessing import Preprocessing, parse_numbers
+from onnxbound.errors import UsageError
+
+
+def one_of(flag: str, value: str, allowed: tuple[str, ...]) -> Any:
+    """The word, if it is one of those allowed."""
+    if value not in allowed:
+        raise UsageError("usage", f"{flag} takes {' or '.join(allowed)}, not {value!r}.")
+    return value
+
+
+def count_or(flag: str, value: str, word: str) -> int:
+    """A number, where the word was looked for before."""
+    if not value.isdecimal():
+        raise UsageError("usage", f"{flag} takes a number or {word}, not {value!r}.")
+    return int(value)
+
+
+def gaussian_radius(noise: str) -> float:
+    """R of gaussian:R."""
+    kind, _, radius = noise.partition(":")
+    try:
+        if kind == "gaussian":
+            return float(radius)
+    except ValueError:
+        pass
+    raise UsageError("usage", f"--noise takes gaussian:R with a number R > 0, not {noise!r}.")
+
+
+def preprocessing_of(layout: Layout | None, scale: str | None, mean: str | None, std: str | None) -> Preprocessing:
+    """What the options say about the data."""
+    factors = None if scale is None else parse_numbers(scale)
+    if factors is not None and len(factors) != 1:
+        raise UsageError("usage", f"--scale takes one number, not {scale!r}.")
+    return Preprocessing(
+        scale=None if factors is None else factors[0],
+        mean=(0.0,) if mean is None else parse_numbers(mean),
+        std=(1.0,) if std is None else parse_numbers(std),
+        layout=None if layout is None else layout.value,
+    )

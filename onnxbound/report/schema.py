@@ -1,0 +1,73 @@
+"""The JSON Schema of `onnxbound.report/1`, derived from the dataclasses that make the report."""
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from onnxbound.report.report import SCHEMA, Report
+from onnxbound.results import UpperBound
+
+_SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def report_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12. Every key is required; unknown keys are allowed, since later versions add some."""
+    body = _of_dataclass(Report)
+    del body["properties"]["samples"]
+    body["required"].remove("samples")
+    body["properties"] = {"schema": {"const": SCHEMA}, **body["properties"]}
+    body["required"] = ["schema", *body["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **body}
+
+
+def error_schema() -> dict[str, Any]:
+    """JSON Schema of `onnxbound.error/1`, what `--json` prints on stdout where a run fails."""
+    text = {"type": "string"}
+    problem = {
+        "type": "object",
+        "properties": {"where": text, "why": text, "do": text},
+        "required": ["where", "why", "do"],
+    }
+    properties = {
+        "schema": {"const": "onnxbound.error/1"},
+        "code": text,
+        "exit_code": {"type": "integer"},
+        "message": text,
+        "problems": {"type": "array", "items": problem},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "onnxbound.error/1",
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+def _of_dataclass(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    return {"type": "object", "properties": {name: _of(hints[name]) for name in names}, "required": names}
+
+
+def _of(kind: Any) -> dict[str, Any]:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is UpperBound:
+        return {"type": "number"}
+    if kind in _SCALARS:
+        return {"type": _SCALARS[kind]}
+    if kind is types.NoneType:
+        return {"type": "null"}
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _of_dataclass(kind)
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_of(argument) for argument in arguments]}
+    if origin is tuple:
+        return {"type": "array", "items": _of(arguments[0])}
+    if origin is Mapping:
+        values = {} if arguments[1] is Any else _of(arguments[1])
+        return {"type": "object", "additionalProperties": values} if values else {"type": "object"}
+    return {}

@@ -1,0 +1,176 @@
+"""A report for people in a terminal."""
+
+from collections.abc import Callable, Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from onnxbound.bounds.bound import Bound
+from onnxbound.report.report import Report
+from onnxbound.results import Statistic
+
+
+def render(report: Report, console: Console, *, verbose: bool) -> None:
+    """Print the report: what was measured, warnings, layers, pairs, bounds."""
+    console.print(Group(*_parts(report, verbose=verbose)), soft_wrap=False)
+
+
+def safe(text: str) -> str:
+    r"""A string from a file with control characters made visible, so that it cannot steer the terminal.
+
+    >>> safe("a\\x1b[31mb")
+    'a�[31mb'
+    """
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; an en dash for null.
+
+    >>> number(0.12345), number(None), number(1234567.0)
+    ('0.123', '–', '1.23e+06')
+    """
+    if value is None:
+        return "\N{EN DASH}"
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _parts(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
+    yield _head(report)
+    if report.warnings:
+        yield Text("\nBefore you read the numbers", style="bold yellow")
+        for warning in report.warnings:
+            yield Padding(Text(f"{safe(warning)}"), (0, 0, 0, 2))
+    yield Text("\nLayers", style="bold")
+    yield _layers(report)
+    yield Text(f"  {_pairs_in_words(report)}", style="dim")
+    if verbose:
+        yield Text("\nNorms", style="bold")
+        yield _norms(report)
+        yield Text("\nPairs", style="bold")
+        yield _pairs(report)
+    yield Text("\nCapacities as plotted: constants dropped, for comparison only", style="bold")
+    yield _plotted(report)
+    yield Text("\nBounds on the error of new rows, every constant in them", style="bold")
+    yield _explicit(report)
+
+
+def _head(report: Report) -> Table:
+    model, data, margin = report.model, report.data, report.margin
+    test = "" if data.test_error is None else f", test error {data.test_error:.2%}"
+    gamma = f"gamma {number(margin.gamma)} ({margin.gamma_source.replace('_', ' ')})"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    grid.add_row("model", Text(safe(model.path)))
+    grid.add_row("", f"{model.topology} of {model.depth} layers, {model.parameters:,} parameters, opset {model.opset}")
+    grid.add_row("data", Text(safe(data.path)))
+    grid.add_row("", f"{data.rows:,} rows, {data.measured_rows:,} measured, {data.classes} classes")
+    grid.add_row("errors", f"training error {data.train_error:.2%}{test}")
+    grid.add_row("margin", f"{gamma}; median {number(margin.median)}, max |f(x)| {number(margin.max_logit_norm)}")
+    grid.add_row("run", f"{report.tool.device}, {report.tool.seconds:.1f} s, form {report.settings['form']}")
+    return grid
+
+
+def _table(*columns: str, left: int = 0) -> Table:
+    """A table whose first `left` columns are words and the others numbers."""
+    table = Table(box=None, padding=(0, 1), header_style="italic", pad_edge=True)
+    for position, name in enumerate(columns):
+        justify = "left" if position < left else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=position >= left)  # type: ignore[arg-type]
+    return table
+
+
+def _of(statistic: Statistic | None, pick: Callable[[Statistic], float]) -> str:
+    return number(None if statistic is None else pick(statistic))
+
+
+def _layers(report: Report) -> Table:
+    columns = ("", "layer", "weights", "cushion", "interl.", "contr.", "beta", "q", "q/weights")
+    table = _table(*columns, left=2)
+    for layer in report.layers:
+        percent = layer.compression_percent
+        table.add_row(
+            str(layer.index),
+            Text(f"{safe(layer.name)[-20:]}"),
+            f"{layer.parameters:,}",
+            _of(layer.layer_cushion, lambda s: s.min),
+            _of(layer.minimal_interlayer_cushion.clipped, lambda s: s.min),
+            _of(layer.contraction, lambda s: s.max),
+            _of(layer.beta, lambda s: s.max),
+            number(layer.effective_parameters),
+            number(None) if percent is None else f"{number(percent)} %",
+        )
+    return table
+
+
+def _pairs_in_words(report: Report) -> str:
+    known = [pair for pair in report.pairs if pair.smoothness_holds is not None]
+    if not known:
+        return "extremes over the rows; no pair of layers"
+    holds = sum(bool(pair.smoothness_holds) for pair in known)
+    return (
+        f"extremes over the rows; smoothness 1/rho <= 1/{3 * report.model.depth} on {holds} of {len(known)} pairs"
+        " under gaussian noise, from which no theorem follows"
+    )
+
+
+def _norms(report: Report) -> Table:
+    columns = ("", "|A|_F", "|A|_2 kernel", "estimate", "upper", "stable rank", "noise sens.", "1/rho out")
+    table = _table(*columns, left=1)
+    for layer in report.layers:
+        spectral = layer.spectral_norm
+        values = (layer.frobenius_norm, spectral.kernel_matrix, spectral.estimate, spectral.upper.value)
+        table.add_row(
+            str(layer.index),
+            *map(number, values),
+            number(layer.stable_rank),
+            _of(layer.noise_sensitivity, lambda s: s.median),
+            _of(layer.smoothness_inverse, lambda s: s.max),
+        )
+    return table
+
+
+def _pairs(report: Report) -> Table:
+    table = _table("", "|J|_F", "interlayer cushion, min", "median", "1/rho, max", "smooth", left=2)
+    for pair in report.pairs:
+        table.add_row(
+            f"{pair.source} to {pair.target}",
+            pair.method,
+            _of(pair.interlayer_cushion, lambda s: s.min),
+            _of(pair.interlayer_cushion, lambda s: s.median),
+            _of(pair.smoothness_inverse, lambda s: s.max),
+            {True: "yes", False: "no", None: number(None)}[pair.smoothness_holds],
+        )
+    return table
+
+
+def _plotted(report: Report) -> Table:
+    table = _table("", "source", "value", "value / rows", left=2)
+    for bound in _of_kind(report, "as_plotted"):
+        per_row = None if bound.value is None else bound.value / report.data.rows
+        table.add_row(bound.name, bound.reference, _magnitude(bound), number(per_row))
+    return table
+
+
+def _explicit(report: Report) -> Table:
+    table = _table("", "precondition", "error at most", left=2)
+    words = {True: "met", False: "not met", None: "open"}
+    for bound in _of_kind(report, "explicit"):
+        value = _magnitude(bound)
+        if bound.value is not None and bound.vacuous:
+            value += " (vacuous)"
+        table.add_row(bound.name, f"{words[bound.met]}: {bound.met_reason}", value)
+    return table
+
+
+def _of_kind(report: Report, kind: str) -> list[Bound]:
+    return [bound for bound in report.bounds if bound.kind == kind]
+
+
+def _magnitude(bound: Bound) -> str:
+    if bound.value is None and bound.log10 is not None:
+        return f"10^{bound.log10:.0f}"
+    return number(bound.value)
