@@ -20,7 +20,7 @@ def render(report: Report, console: Console, *, verbose: bool) -> None:
 def safe(text: str) -> str:
     r"""A string from a file with control characters made visible, so that it cannot steer the terminal.
 
-    >>> safe("a\\x1b[31mb")
+    >>> safe("a\x1b[31mb")
     'a�[31mb'
     """
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
