@@ -1,0 +1,66 @@
+"""Arithmetic with constants, and branches that meet."""
+
+import numpy as np
+
+from tests.operators.case import Case, constant
+from tests.operators.gates import SHAPE, node
+from tests.operators.pairwise import Settings, describe, pairwise
+
+_CONSTANTS = {
+    "scalar": (),
+    "one": (1,),
+    "channel": (3, 1, 1),
+    "batched": (1, 3, 1, 1),
+    "last": (5,),
+    "plane": (4, 5),
+    "full": SHAPE,
+}
+
+
+def _constant(s: Settings) -> Case:
+    name = f"{s['op']}[{describe({k: v for k, v in s.items() if k != 'op'})}]"
+    constants = {"c": constant(np.random.default_rng(len(name)), *_CONSTANTS[s["constant"]])}
+    inputs = "h c" if s["side"] == "right" else "c h"
+    return Case(name, [node(s["op"], inputs)], SHAPE, s["opset"], constants, s["before"])
+
+
+_BRANCHES = {
+    "Add": [node("Relu", "h", "a"), node("Add", "a h")],
+    "Add itself": [node("Relu", "h", "a"), node("Add", "a a")],
+    "Sub": [node("Relu", "h", "a"), node("Sub", "h a")],
+    "Sub reversed": [node("Relu", "h", "a"), node("Sub", "a h")],
+    "Sum of one": [node("Sum", "h")],
+    "Sum of three": [node("Relu", "h", "a"), node("LeakyRelu", "h", "b", alpha=-2.0), node("Sum", "a h b")],
+    "Concat channels": [node("Relu", "h", "a"), node("Concat", "a h", axis=1)],
+    "Concat last": [node("Relu", "h", "a"), node("Concat", "h a h", axis=-1)],
+    "Concat rows": [node("MaxPool", "h", "a", kernel_shape=(1, 2)), node("Concat", "h a", axis=3)],
+    "Concat middle": [node("Concat", "h h", axis=-2)],
+    "Concat of one": [node("Concat", "h", axis=1)],
+    "two meetings": [
+        node("Relu", "h", "a"),
+        node("Add", "a h", "b"),
+        node("LeakyRelu", "b", "c", alpha=0.2),
+        node("Concat", "c a b", axis=2),
+    ],
+}
+
+CASES = [
+    *map(
+        _constant,
+        pairwise(
+            {
+                "op": ("Add", "Sub", "Mul", "Div"),
+                "side": ("right", "left"),
+                "constant": tuple(_CONSTANTS),
+                "before": ("matmul", "conv", "nothing"),
+                "opset": (7, 13, 14, 21),
+            },
+            lambda s: s["op"] != "Div" or s["side"] == "right",
+        ),
+    ),
+    *(
+        Case(f"{name}[opset={opset}]", nodes, SHAPE, opset)
+        for name, nodes in _BRANCHES.items()
+        for opset in (8, 13, 21)
+    ),
+]
