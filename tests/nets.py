@@ -13,8 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 Weights = Sequence[tuple[NDArray[Any], NDArray[Any] | None]]
 
 
-def write_model(
-    path: Path,
+def model_of(
     nodes: Sequence[onnx.NodeProto],
     constants: dict[str, NDArray[Any]],
     input_shape: Sequence[int | str | None],
@@ -22,8 +21,8 @@ def write_model(
     opset: int = 17,
     output: str = "logits",
     input_type: int = TensorProto.FLOAT,
-) -> Path:
-    """Write a graph from "x" to `output`."""
+) -> onnx.ModelProto:
+    """A graph from "x" to `output`."""
     graph = helper.make_graph(
         list(nodes),
         "net",
@@ -31,8 +30,18 @@ def write_model(
         [onnx.ValueInfoProto(name=output)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    path.write_bytes(model.SerializeToString())
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def write_model(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    constants: dict[str, NDArray[Any]],
+    input_shape: Sequence[int | str | None],
+    **options: Any,
+) -> Path:
+    """Write `model_of` the same arguments."""
+    path.write_bytes(model_of(nodes, constants, input_shape, **options).SerializeToString())
     return path
 
 

@@ -1,0 +1,68 @@
+"""Run every benchmark and write `results.md` and `results.json` beside this file.
+
+python -m benchmarks
+"""
+
+import argparse
+import json
+import os
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from benchmarks import all_pairs, memory, start_up
+from benchmarks.result import as_markdown, default_threads
+from benchmarks.worker import TUNING
+
+HERE = Path(__file__).parent
+
+
+def machine(threads: int) -> dict[str, str]:
+    """What the numbers depend on."""
+    versions = f"numpy {np.__version__}, onnxruntime {onnxruntime.__version__}, torch {version('torch')}"
+    unset = [name for name in TUNING if name in os.environ]
+    return {
+        "processor": f"{processor()}, {os.cpu_count()} cores",
+        "threads": str(threads),
+        "python": f"{platform.python_version()} on {platform.system()}",
+        "versions": versions,
+        "unset for the benchmark": ", ".join(unset) or f"nothing ({' and '.join(TUNING)} were not set)",
+    }
+
+
+def processor() -> str:
+    """Its name, as far as the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[8, 16], help="rows per batch")
+    parser.add_argument("--repeats", type=int, default=7, help="rounds")
+    parser.add_argument("--threads", type=int, default=default_threads(), help="threads of every engine")
+    options = parser.parse_args()
+    about = machine(options.threads)
+    results = [
+        all_pairs.run(options.rows, options.repeats, options.threads),
+        start_up.run(options.repeats),
+        memory.run(options.threads),
+    ]
+    head = ["# Benchmarks", "", "Written by `python -m benchmarks`; ratios within one run.", ""]
+    head += [f"* {name}: {value}" for name, value in about.items()]
+    text = "\n\n".join(["\n".join(head), *(as_markdown(result) for result in results)]) + "\n"
+    print(text)
+    (HERE / "results.md").write_text(text)
+    found = {"machine": about, "results": [asdict(result) for result in results]}
+    (HERE / "results.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

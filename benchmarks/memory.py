@@ -1,0 +1,78 @@
+"""Peak memory of `onnxbound analyze` at m = 2,000 and at m = 50,000 rows of synthetic data: it has to be the same.
+
+python -m benchmarks.memory --threads 2
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.result import Result, Row, default_threads, print_result
+from benchmarks.worker import ROOT, environment
+
+MODEL = ROOT / "fixtures" / "cifar10_cnn.onnx"
+SMALL, LARGE = 2_000, 50_000
+OPTIONS = ("--layout", "nhwc", "--scale", "1/255", "--measured", "100", "--probes", "1", "--json", "-q")
+
+
+def write_rows(file: Path, count: int) -> None:
+    """Random bytes as CIFAR-like images, labels in turn."""
+    generator = np.random.default_rng(count)
+    images = generator.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    np.savez(file, x_train=images, y_train=np.arange(count) % 10)
+
+
+def peak_bytes(data: Path, threads: int) -> int:
+    """Largest resident set of the command, as the kernel counted it for that process alone."""
+    command = [sys.executable, "-m", "onnxbound", "analyze", str(MODEL), "--data", str(data), *OPTIONS]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(threads), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    output, errors = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    process.stderr.close()
+    if process.returncode:
+        raise RuntimeError(f"analyze ended with {process.returncode}: {(errors or output).decode()}")
+    json.loads(output)
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def run(threads: int) -> Result:
+    """The benchmark."""
+    peaks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (SMALL, LARGE):
+            data = Path(folder) / f"{count}.npz"
+            write_rows(data, count)
+            peaks[count] = peak_bytes(data, threads)
+            data.unlink()
+    rows = (
+        Row(f"peak at m = {LARGE:,} / peak at m = {SMALL:,}", peaks[LARGE] / peaks[SMALL], "<= 1.1"),
+        *(Row(f"peak at m = {count:,}, MiB", peak / 2**20) for count, peak in peaks.items()),
+    )
+    text = (
+        f"`onnxbound analyze fixtures/{MODEL.name} {' '.join(OPTIONS)}` on synthetic rows, resident set of the process."
+        " Pages of the memory-mapped data file that the kernel leaves in memory count."
+    )
+    return Result("Memory", text, rows)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=default_threads(), help="threads of the command")
+    print_result(run(parser.parse_args().threads))
+
+
+if __name__ == "__main__":
+    main()
