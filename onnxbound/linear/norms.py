@@ -1,5 +1,7 @@
 """Squared Euclidean norms per row, accumulated in float64."""
 
+from math import prod
+
 import numpy as np
 
 from onnxbound.operators.operator import Array
@@ -17,8 +19,8 @@ def squared_norms(t: Array, leading: int) -> Float64Array:
     """
     flat = _contiguous_rows(t, leading)
     rows, size = flat.shape
-    whole = size - size % _BLOCK
-    blocks = flat[:, :whole].reshape(rows, -1, _BLOCK)
+    count, whole = size // _BLOCK, size - size % _BLOCK
+    blocks = flat[:, :whole].reshape(rows, count, _BLOCK)
     total: Float64Array = np.vecdot(blocks, blocks).sum(axis=1, dtype=np.float64)
     rest = flat[:, whole:]
     total += np.vecdot(rest, rest).astype(np.float64)
@@ -41,5 +43,4 @@ def _contiguous_rows(t: Array, leading: int) -> Array:
     """t as (rows, entries), a view whenever the entries of a row are contiguous in some axis order."""
     order = sorted(range(leading, t.ndim), key=lambda axis: -abs(t.strides[axis]))
     ordered = t.transpose(*range(leading), *order)
-    rows = int(np.prod(t.shape[:leading]))
-    return ordered.reshape(rows, -1)
+    return ordered.reshape(prod(t.shape[:leading]), prod(t.shape[leading:]))

@@ -1,10 +1,8 @@
 """What is measured by masks in NumPy against arrays that reverse-mode differentiation in PyTorch computed.
 
-Every model, 8 rows, both forms, float64 and float32. Exact Jacobians of all pairs cost minutes for some models; those
-are held against the oracle in `nox -s oracle` (ONNXBOUND_TEST_THOROUGH), the others always.
+Every model, at least 8 rows, both forms, float64 and float32.
 """
 
-import os
 from dataclasses import replace
 from functools import cache
 
@@ -21,11 +19,6 @@ from onnxbound.stability.properties import Properties, properties, weight_norms
 from tests.oracle.models import Model, fixtures, public_models, stored
 
 MODELS = {model.name: model for model in (*fixtures(), *public_models())}
-ALWAYS = ("mnist_logistic", "mnist_mlp", "cifar10_cnn", "marabou_mnist5x20_leaky", "gh_wonnx_opt_mnist")
-THOROUGH = bool(os.environ.get("ONNXBOUND_TEST_THOROUGH"))
-
-_slow = pytest.mark.skipif(not THOROUGH, reason="exact Jacobians of all pairs take minutes: run nox -s oracle")
-CASES = [pytest.param(name, marks=[] if name in ALWAYS else _slow) for name in MODELS]
 
 
 @cache
@@ -65,7 +58,7 @@ def arrays(form: Form, measurement: Measurement, found: Properties) -> dict[str,
     }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", MODELS)
 def test_float64_agrees_with_the_oracle(name: str) -> None:
     oracle = stored(name)
     assert len(oracle["index"]) >= 8
@@ -77,7 +70,7 @@ def test_float64_agrees_with_the_oracle(name: str) -> None:
             np.testing.assert_allclose(values, oracle[key], rtol=1e-9, atol=atol, err_msg=f"{key}, {form}")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", MODELS)
 def test_float32_agrees_with_the_oracle_where_no_gate_flips(name: str) -> None:
     oracle, same = stored(name), ~flipped(name, stored(name)["index"])
     for form, (measurement, found) in measured(name, np.float32).items():
