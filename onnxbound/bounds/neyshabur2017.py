@@ -157,17 +157,15 @@ def _relative_error(
 def _describe(layer: Layer, share: float) -> CodedLayer:
     """The shortest description whose error is at most `share` times the layer's norm, as planned."""
     matrix = kernel_matrix(layer.operator.effective_weight())
-    exact = CodedLayer(0.0, HEADER_BITS + exact_bits(matrix) + bias_bits(layer))
+    codes = [CodedLayer(0.0, exact_bits(matrix))]
     size = spectral_upper(matrix)
-    if size == 0 or share < _EPS:
-        return exact
-    codes = [exact, _rounded(matrix, share * size)]
-    if share > _GRAM_RESOLUTION:
-        codes.append(_truncated(matrix, share * size))
+    if size > 0 and share > _EPS:
+        codes.append(_rounded(matrix, share * size))
+        if share > _GRAM_RESOLUTION:
+            codes.append(_truncated(matrix, share * size))
     best = min(codes, key=lambda code: code.bits)
-    if best is exact:
-        return exact
-    return CodedLayer(outward(best.error * overlap(layer)), best.bits + HEADER_BITS + bias_bits(layer))
+    error = outward(best.error * overlap(layer)) if best.error else 0.0
+    return CodedLayer(error, HEADER_BITS + best.bits + bias_bits(layer))
 
 
 def _rounded(matrix: Float64Array, allowed: float) -> CodedLayer:

@@ -7,7 +7,7 @@ iteration on the layer; and a proved upper bound, the only one that may enter an
 """
 
 from dataclasses import dataclass
-from math import gcd, nextafter, prod, sqrt
+from math import frexp, gcd, nextafter, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,8 @@ def kernel_matrix(weight: Float64Array) -> Float64Array:
 
 def spectral_norm(matrix: Float64Array) -> float:
     """The largest singular value, exact to rounding, from the smaller Gram matrix."""
-    return sqrt(max(_largest_eigenvalue(matrix), 0.0))
+    scale = _power_of_two(matrix)
+    return sqrt(max(_largest_eigenvalue(matrix / scale), 0.0)) * scale
 
 
 def spectral_upper(matrix: Float64Array, error: float = 0.0) -> float:
@@ -86,18 +87,20 @@ def spectral_upper(matrix: Float64Array, error: float = 0.0) -> float:
     backward stable to a small multiple of n eps of the matrix's norm; 4 (k + n) eps |A|_F^2 is charged for both. The
     Frobenius norm is an upper bound too.
     """
-    squared = float(np.sum(matrix**2))
+    scale = _power_of_two(matrix)
+    scaled = matrix / scale
+    squared = float(np.sum(scaled**2))
     slack = 4 * sum(matrix.shape) * _EPS * squared
-    gram = sqrt(max(_largest_eigenvalue(matrix), 0.0) + slack)
-    return outward(min(gram, sqrt(squared + slack)) + error)
+    gram = sqrt(max(_largest_eigenvalue(scaled), 0.0) + slack)
+    return outward(outward(min(gram, sqrt(squared + slack)) * scale) + error)
 
 
 def operator_upper(layer: Layer) -> UpperBound:
     """A proved upper bound of |A|_2 of a layer's whole linear map.
 
     A convolution splits its input into windows; no entry stands in more than prod ceil(k g / s) of them, g the greatest
-    A convolution splits its input into windows; no entry is in more than prod ceil(k g / s) of them, g the greatest
-    W the kernel matrix. Groups act on separate channels: the largest of their norms counts.
+    common divisor of stride and dilation. So the windows together have at most that often |x|^2, and |A x| <= |W|_2
+    times its root, W the kernel matrix. Groups act on separate channels: the largest of their norms counts.
     """
     weight = layer.operator.effective_weight()
     if not isinstance(layer.operator, Conv):
@@ -140,14 +143,15 @@ def outward(value: float) -> float:
     return nextafter(value, float("inf"))
 
 
+def _power_of_two(matrix: Float64Array) -> float:
+    """What the matrix is divided by, exactly, so that no square overflows or underflows."""
+    return 2.0 ** min(frexp(float(np.abs(matrix).max(initial=0.0)))[1], 1023)
+
+
 def _largest_eigenvalue(matrix: Float64Array) -> float:
-    """Of the smaller Gram matrix, scaled so that nothing overflows or underflows."""
+    """Of the smaller Gram matrix."""
     from scipy.linalg import eigh
 
-    scale = float(np.abs(matrix).max(initial=0.0))
-    if scale == 0:
-        return 0.0
-    scaled = matrix / scale
-    gram = scaled @ scaled.T if matrix.shape[0] <= matrix.shape[1] else scaled.T @ scaled
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     last = len(gram) - 1
-    return float(eigh(gram, eigvals_only=True, subset_by_index=[last, last])[0]) * scale**2
+    return float(eigh(gram, eigvals_only=True, subset_by_index=[last, last])[0])

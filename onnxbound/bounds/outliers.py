@@ -13,7 +13,8 @@ _BISECTIONS = 60
 def keep_rows(conditions: Float64Array, zeta: float) -> NDArray[np.bool_]:
     """One subset of a (1 - zeta) fraction of the rows on which all conditions are read, [A] Corollary A.1 and C.1.
 
-    A row's rank is its worst over the conditions; the floor(zeta n) rows of worst rank are dropped.
+    A row's rank is its worst over the conditions, one that is undefined being worst of all; the floor(zeta n) rows of
+    worst rank are dropped.
 
     Args:
         conditions: One column per condition, oriented so that small is bad; NaN, undefined, is worst; (n, p).
@@ -26,9 +27,10 @@ def keep_rows(conditions: Float64Array, zeta: float) -> NDArray[np.bool_]:
     array([ True, False, False,  True])
     """
     rows = len(conditions)
-    ordered = np.argsort(np.where(np.isnan(conditions), -np.inf, conditions), axis=0, kind="stable")
+    ordered = np.argsort(conditions, axis=0, kind="stable")
     ranks = np.empty_like(ordered)
     np.put_along_axis(ranks, ordered, np.arange(rows)[:, None], axis=0)
+    ranks[np.isnan(conditions)] = -1
     keep = np.ones(rows, bool)
     keep[np.argsort(ranks.min(axis=1), kind="stable")[: int(zeta * rows)]] = False
     return keep
