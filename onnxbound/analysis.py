@@ -144,7 +144,7 @@ def analyze(
         conditions = findings.conditions()
         layers = findings.layers(conditions)
         margin = _margin(table, settings)
-        missed = _sub_sampling_zeta(network, settings, rows.count, len(index))
+        missed = _sub_sampling_zeta(network, settings, rows.count, len(index), findings.outliers)
         report = Report(
             tool=_tool(device, started),
             model=_model(network),
@@ -226,13 +226,12 @@ def _margin(table: ForwardTable, settings: Settings) -> Margin:
     )
 
 
-def _sub_sampling_zeta(network: Network, settings: Settings, rows: int, measured: int) -> float:
+def _sub_sampling_zeta(network: Network, settings: Settings, rows: int, measured: int, outliers: int) -> float:
     """For what is read off the measured rows: two numbers per pair (cushion, smoothness) and one per layer (beta)."""
     d = network.depth
     targets = range(1, d + 1) if settings.pairs == "all" else [d]
     pairs = sum(network.has_path(i, j) for i in range(1, d) for j in targets)
-    discarded = int(settings.zeta * measured)
-    return sub_sampling_zeta(measured, rows, discarded, 2 * pairs + d, settings.delta / 3)
+    return sub_sampling_zeta(measured, rows, outliers, 2 * pairs + d, settings.delta / 3)
 
 
 def _samples(found: Properties, measurement: Measurement, rows: Rows, settings: Settings) -> dict[str, NDArray[Any]]:

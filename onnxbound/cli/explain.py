@@ -8,24 +8,33 @@ import typer
 from onnxbound.cli.options import Debug, Json
 
 TopicArgument = Annotated[
-    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound or error code; none lists them.")
+    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound, error code or schema; none lists them.")
 ]
 
 
 def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = False) -> None:
-    """Explain a metric, a bound or an error code: definition, source, unit, assumptions."""
+    """Explain a metric, a bound or an error code: definition, source, unit, assumptions; or print a JSON Schema."""
     del debug
     from onnxbound.cli.output import emit, to_json
     from onnxbound.errors import Problem, UsageError
     from onnxbound.report.report import plain
+    from onnxbound.report.schema import schemas
     from onnxbound.report.topics import TOPICS, closest
 
     if not topic:
         document = {kind: [t.name for t in TOPICS.values() if t.kind == kind] for kind in ("metric", "bound", "error")}
+        document["schema"] = list(schemas())
         listed = "\n\n".join(
             f"{kind}s\n" + "\n".join(f"  {name}" for name in names) for kind, names in document.items()
         )
-        emit(to_json({"schema": "onnxbound.topics/1", **document}) if as_json else listed + "\n", None, force=False)
+        emit(
+            to_json({"schema": "onnxbound.topics/1", "topics": document}) if as_json else listed + "\n",
+            None,
+            force=False,
+        )
+        return
+    if topic in schemas():
+        emit(to_json(schemas()[topic]), None, force=False)
         return
     if topic not in TOPICS:
         near = ", ".join(closest(topic)) or "'onnxbound explain' lists them all"

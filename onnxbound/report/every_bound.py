@@ -33,7 +33,7 @@ def every_bound(
         layers: With their q_i.
         margin: With gamma.
         delta: Probability that an explicit bound fails.
-        missed: Share of the rows that the conditions leave out because fewer were measured.
+        missed: Share of the rows that the conditions do not hold for, or may not because they were not measured.
     """
     network, norms, gamma = findings.network, findings.norms, margin.gamma
     chance = 1 - 1 / network.classes
@@ -63,7 +63,7 @@ def every_bound(
         max_logit=margin.max_logit_norm,
         exact=bool(findings.properties.exact.all()) and findings.all_pairs,
         delta=delta,
-        zeta=max(findings.zeta, missed),
+        zeta=missed,
         chance=chance,
     )
     return (

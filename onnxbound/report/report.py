@@ -73,7 +73,7 @@ class Data:
         test_error: The same on the test set; None without one.
         largest_input_norm: max |x| over the m rows, which the norm-based capacities leave out.
         sub_sampling_zeta: Share of the m rows for which extremes read off the n rows may fail, at confidence
-            1 - delta; 0 if n = m.
+            1 - delta / 3; of all rows measured, those that zeta took or that have an undefined property.
     """
 
     path: str

@@ -3,10 +3,14 @@
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from onnxbound.report.report import SCHEMA, Report
 from onnxbound.results import UpperBound
+
+FILES = Path(__file__).parent / "schemas"
+"""Where both schemas are shipped as files, for readers that are no Python."""
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
@@ -43,6 +47,16 @@ def error_schema() -> dict[str, Any]:
         "properties": properties,
         "required": list(properties),
     }
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Every schema by the name that documents carry under `schema`."""
+    return {schema["title"]: schema for schema in (report_schema(), error_schema())}
+
+
+def file_of(name: str) -> Path:
+    """The shipped file of a schema: onnxbound.report/1 is in report-1.schema.json."""
+    return FILES / f"{name.removeprefix('onnxbound.').replace('/', '-')}.schema.json"
 
 
 def _of_dataclass(kind: type) -> dict[str, Any]:

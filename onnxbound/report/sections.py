@@ -1,6 +1,7 @@
 """From measured properties to the report's layers and pairs."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -40,22 +41,35 @@ class Findings:
     zeta: float
     preprocessing_bits: int
 
-    def conditions(self) -> tuple[LayerCondition, ...]:
-        """The extremes that [A]'s bounds use: over all rows, or over the measured ones that are kept if zeta > 0."""
-        if self.zeta == 0:
-            return tuple(self._condition(layer, None) for layer in self.network.layers)
-        small_is_bad = []
+    @cached_property
+    def _per_row(self) -> Float64Array:
+        """[A]'s conditions at the measured rows, one column each, oriented so that small is bad, (n, p)."""
+        columns = []
         for layer in self.network.layers:
             i = layer.index - 1
             forward = self.properties.forward
-            small_is_bad += [forward.layer_cushion[:, i], self._minimal(layer)]
+            columns += [forward.layer_cushion[:, i], -self.properties.beta[:, i]]
+            if self.all_pairs:
+                columns.append(self._minimal(layer))
             if layer.gate is not None:
-                small_is_bad.append(-forward.contraction[:, i])
+                columns.append(-forward.contraction[:, i])
             if layer.between:
-                small_is_bad.append(-forward.between_contraction[:, min(layer.between) - 1])
-            small_is_bad.append(-self.properties.beta[:, i])
-        kept = keep_rows(np.stack(small_is_bad, axis=1), self.zeta)
-        return tuple(self._condition(layer, kept) for layer in self.network.layers)
+                columns.append(-forward.between_contraction[:, min(layer.between) - 1])
+        return np.stack(columns, axis=1)
+
+    @cached_property
+    def _kept(self) -> NDArray[np.bool_]:
+        """The measured rows that are left when zeta has taken its share, (n,)."""
+        return keep_rows(self._per_row, self.zeta)
+
+    @property
+    def outliers(self) -> int:
+        """Measured rows that zeta has taken, and those on which a condition is undefined."""
+        return int(np.sum(~self._kept | np.isnan(self._per_row).any(axis=1)))
+
+    def conditions(self) -> tuple[LayerCondition, ...]:
+        """The extremes that [A]'s bounds use: over all rows, or over the measured ones that are kept if zeta > 0."""
+        return tuple(self._condition(layer, self._kept if self.zeta else None) for layer in self.network.layers)
 
     def largest_between_contraction(self) -> float:
         """max over layers and rows, 0 where nothing is defined."""

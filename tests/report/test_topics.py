@@ -1,0 +1,39 @@
+"""Everything that a report or an error names can be explained, and nothing else is."""
+
+from dataclasses import fields
+from typing import get_type_hints
+
+from onnxbound.errors import CODES
+from onnxbound.report.report import LayerReport, MinimalCushion, PairReport
+from onnxbound.report.topics import TOPICS, closest
+from onnxbound.results import Statistic
+from tests.report.example import example
+
+
+def test_every_property_bound_and_code_has_its_topic() -> None:
+    statistics = {
+        field.name
+        for kind in (LayerReport, PairReport)
+        for field in fields(kind)
+        if get_type_hints(kind)[field.name] in (Statistic | None, MinimalCushion)
+    }
+    assert len(statistics) >= 9
+    assert statistics <= {topic.name for topic in TOPICS.values() if topic.kind == "metric"}
+    bounds = {bound.name for bound in example("chain").bounds}
+    assert bounds == {topic.name for topic in TOPICS.values() if topic.kind == "bound"}
+    assert set(CODES) == {topic.name for topic in TOPICS.values() if topic.kind == "error"}
+
+
+def test_metrics_and_bounds_say_what_they_rest_on() -> None:
+    for topic in TOPICS.values():
+        assert topic.text
+        if topic.kind != "error":
+            assert topic.formula, topic.name
+            assert topic.source, topic.name
+        if topic.kind == "bound":
+            assert topic.assumptions, topic.name
+
+
+def test_a_misspelling_is_close() -> None:
+    assert closest("layer_cushon")[0] == "layer_cushion"
+    assert closest("qqqqqqqq") == []

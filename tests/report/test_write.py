@@ -1,0 +1,86 @@
+"""Files are written whole or not at all, and never over another unasked."""
+
+import errno
+import os
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pytest
+
+from onnxbound.errors import OutputError
+from onnxbound.report.samples import write_samples
+from onnxbound.report.write import write_atomically
+from tests.report.example import example
+
+
+def write(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
+
+
+def full_disk(file: IO[bytes]) -> None:
+    file.write(b"half")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_new_file(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "out", lambda file: file.write(b"text"), force=False)
+    assert (tmp_path / "out").read_bytes() == b"text"
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_existing_file_is_kept_unless_forced(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with pytest.raises(OutputError) as caught:
+        write_atomically(path, lambda file: file.write(b"new"), force=False)
+    assert caught.value.code == "output-exists"
+    assert "--force" in caught.value.problems[0].do
+    assert path.read_bytes() == b"old"
+    write_atomically(path, lambda file: file.write(b"new"), force=True)
+    assert path.read_bytes() == b"new"
+
+
+def test_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with pytest.raises(OutputError, match="No space left on device") as caught:
+        write_atomically(path, full_disk, force=True)
+    assert caught.value.code == "output-unwritable"
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_interruption_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt(_: IO[bytes]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "out", interrupt, force=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["missing/out", "."])
+def test_places_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    with pytest.raises(OutputError) as caught:
+        write_atomically(tmp_path / place, lambda file: file.write(b""), force=True)
+    assert caught.value.code == "output-unwritable"
+    assert caught.value.exit_code == 6
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    with pytest.raises(OutputError, match="read-only"):
+        write_atomically(tmp_path / "out", lambda file: file.write(b""), force=False)
+
+
+def test_samples_file(tmp_path: Path) -> None:
+    report = example("residual")
+    write_samples(report, tmp_path / "samples.npz", force=False)
+    with np.load(tmp_path / "samples.npz", allow_pickle=False) as arrays:
+        assert set(arrays) == set(report.samples)
+        for name, values in report.samples.items():
+            np.testing.assert_array_equal(arrays[name], values)
