@@ -5,9 +5,12 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from onnxbound.cli.app import run
+    try:
+        from onnxbound.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # before there was anything to stop
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,15 @@ class OutputError(OnnxboundError):
     exit_code = 6
 
 
+class InterruptionError(OnnxboundError):
+    """The user stopped the run."""
+
+    exit_code = 130
+
+    def __init__(self, where: str = "") -> None:
+        super().__init__("interrupted", f"Interrupted{where}; nothing was written.")
+
+
 CODES: dict[str, str] = {
     "usage": "The command line cannot be understood: an option, a value or their combination is wrong.",
     "usage-gate": "A --fail-if gate is not of the form 'NAME OP NUMBER' with OP one of < <= > >= == !=.",

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,9 +13,7 @@ from onnxbound.cli.analyze import analyze
 from onnxbound.cli.env import env
 from onnxbound.cli.explain import explain
 from onnxbound.cli.inspect import inspect
-from onnxbound.errors import OnnxboundError
-
-INTERRUPTED = 130
+from onnxbound.errors import InterruptionError, OnnxboundError, UsageError
 
 app = typer.Typer(
     name="onnxbound",
@@ -63,19 +62,19 @@ def run(arguments: list[str]) -> int:
         # The reader has seen enough; Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt as interrupt:
-        return _fail("interrupted", INTERRUPTED, str(interrupt) or "Interrupted; nothing was written.", as_json=as_json)
     except OnnxboundError as error:
         _reraise_if_debugging(arguments)
-        return _fail(error.code, error.exit_code, error.message, as_json=as_json, error=error)
+        return _fail(error, as_json=as_json)
+    except KeyboardInterrupt:
+        return _fail(InterruptionError(), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - whatever happened, the user gets a message and a code
         _reraise_if_debugging(arguments)
         if hasattr(error, "format_message"):  # a usage error of the option parser
-            return _fail("usage", 2, error.format_message(), as_json=as_json)
-        if type(error).__name__ == "Abort":
-            return _fail("interrupted", INTERRUPTED, "Interrupted; nothing was written.", as_json=as_json)
+            return _fail(UsageError("usage", error.format_message()), as_json=as_json)
         message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
-        return _fail("internal", 70, message, as_json=as_json)
+        return _fail(OnnxboundError("internal", message), as_json=as_json)
+    if code == InterruptionError.exit_code:  # the option parser has caught the interrupt
+        return _fail(InterruptionError(), as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
@@ -84,24 +83,24 @@ def _reraise_if_debugging(arguments: list[str]) -> None:
         raise
 
 
-def _fail(code: str, exit_code: int, message: str, *, as_json: bool, error: OnnxboundError | None = None) -> int:
+def _fail(error: OnnxboundError, *, as_json: bool) -> int:
     """Say what went wrong: on stderr for people, and as an object on stdout for --json."""
-    problems = error.problems if error is not None else ()
-    lines = [f"onnxbound: error: {message}"]
-    for problem in problems:
+    lines = [f"onnxbound: error: {error.message}"]
+    for problem in error.problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
-    lines.append(f"  (onnxbound explain {code})")
+    lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(_visible(line) for line in lines), file=sys.stderr)  # noqa: T201
     if as_json:
         document: dict[str, Any] = {
             "schema": "onnxbound.error/1",
-            "code": code,
-            "exit_code": exit_code,
-            "message": message,
-            "problems": [{"where": p.where, "why": p.why, "do": p.do} for p in problems],
+            "code": error.code,
+            "exit_code": error.exit_code,
+            "message": error.message,
+            "problems": [{"where": p.where, "why": p.why, "do": p.do} for p in error.problems],
         }
-        print(json.dumps(document))  # noqa: T201
-    return exit_code
+        with suppress(OSError):  # stdout may be what failed
+            print(json.dumps(document), flush=True)  # noqa: T201
+    return error.exit_code
 
 
 def _visible(text: str) -> str:

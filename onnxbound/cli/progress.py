@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from onnxbound.errors import InterruptionError
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -48,7 +50,7 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
         if kind is KeyboardInterrupt:
-            raise KeyboardInterrupt(f"Interrupted{self._last}; nothing was written.") from None
+            raise InterruptionError(self._last) from None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` rows of a stage are finished."""

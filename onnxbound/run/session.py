@@ -7,6 +7,7 @@ import onnxruntime
 from onnx import ModelProto, ValueInfoProto
 
 from onnxbound.errors import DeviceError, ModelError, Problem
+from onnxbound.graph.model_file import default_opset
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 
@@ -33,7 +34,7 @@ def open_session(model: ModelProto, folder: Path, device: Device, threads: int |
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:
-        raise _explained(error) from error
+        raise _explained(error, model) from error
     wanted = device.providers[0][0]
     if wanted not in session.get_providers():
         raise DeviceError(
@@ -57,12 +58,13 @@ def with_outputs(network: Network, names: Sequence[str]) -> ModelProto:
     return model
 
 
-def _explained(error: Exception) -> ModelError | DeviceError:
+def _explained(error: Exception, model: ModelProto) -> ModelError | DeviceError:
     text = str(error).strip().splitlines()[0]
     if "IR version" in text or "opset" in text.lower():
         return ModelError(
             "model-opset",
-            "The installed onnxruntime does not take this model.",
+            f"The installed onnxruntime does not take a model of opset {default_opset(model)}, IR version"
+            f" {model.ir_version}.",
             [Problem("onnxruntime", text, "install a newer onnxruntime, or convert the model to an older opset")],
         )
     return DeviceError(

@@ -1,0 +1,101 @@
+"""What only a process of its own shows: signals, pipes, imports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.command import write_rows
+from tests.nets import random_mlp
+from tests.oracle.models import FIXTURES
+
+COMMAND = [sys.executable, "-m", "onnxbound"]
+
+
+def environment() -> dict[str, str]:
+    root = str(Path(__file__).parents[2])
+    return os.environ | {"PYTHONPATH": root}
+
+
+def long_run(tmp_path: Path) -> list[str]:
+    """A run of some minutes."""
+    x = np.random.default_rng(0).integers(0, 256, (2000, 32, 32, 3), np.uint8)
+    data = tmp_path / "rows.npz"
+    np.savez(data, x=x, y=np.arange(2000) % 10)
+    model = str(FIXTURES / "cifar10_cnn.onnx")
+    return ["analyze", model, "--data", str(data), "--layout", "nhwc", "--scale", "1/255", "--measured", "all"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_interruption(tmp_path: Path, as_json: bool) -> None:
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    arguments = [*long_run(tmp_path), "--probes", "exact", "--samples", str(outputs / "samples.npz")]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, *(["--json"] if as_json else [])],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(6)
+    assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert "done; nothing was written" in err
+    assert not list(outputs.iterdir())
+    if as_json:
+        assert json.loads(out)["code"] == "interrupted"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_full_disk_behind_stdout(tmp_path: Path) -> None:
+    model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")
+    with Path("/dev/full").open("w") as full:
+        arguments = [*COMMAND, "analyze", str(model), "--data", str(data), "--json"]
+        found = subprocess.run(
+            arguments, check=False, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert found.returncode == 6
+    assert "No space left on device" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX shells only")
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")
+    line = (
+        f'{sys.executable} -m onnxbound analyze {model} --data {data} --json -q | head -c 10; echo "${{PIPESTATUS[0]}}"'
+    )
+    found = subprocess.run(["bash", "-c", line], check=True, env=environment(), capture_output=True, text=True)
+    assert found.stdout.startswith('{\n  "schem')
+    assert found.stdout.endswith("0\n")
+    assert found.stderr == ""
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_start_up_imports_nothing_heavy(argument: str) -> None:
+    code = (
+        "import sys; from onnxbound.cli.app import run; run([sys.argv[1]]);"
+        "print(sorted({'numpy', 'scipy', 'onnx', 'onnxruntime'} & sys.modules.keys()))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, argument], check=True, env=environment(), capture_output=True, text=True
+    )
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_python_api_name_is_missing() -> None:
+    import onnxbound
+
+    for name in onnxbound.__all__:
+        assert getattr(onnxbound, name) is not None
+    with pytest.raises(AttributeError, match="frobnicate"):
+        _ = onnxbound.frobnicate

@@ -1,0 +1,57 @@
+"""The project as a whole: what it says of itself is true."""
+
+import re
+import subprocess
+import tomllib
+from itertools import product
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import onnxbound
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == onnxbound.__version__
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (command,) = [line for line in readme.splitlines() if line.strip().endswith("nox")]
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1].strip() == command.strip()
+
+
+def test_exactly_one_runtime_is_installed_everywhere() -> None:
+    """The two distributions of onnxruntime share an import folder: their markers must exclude one another."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [Requirement(line) for line in project["dependencies"]]
+    runtimes = [r for r in requirements if r.name.startswith("onnxruntime")]
+    machines = ("x86_64", "AMD64", "arm64", "aarch64")
+    for system, machine in product(("linux", "darwin", "win32"), machines):
+        place = {"sys_platform": system, "platform_machine": machine}
+        chosen = [r.name for r in runtimes if r.marker is not None and r.marker.evaluate(place)]
+        has_gpu_wheels = (system, machine) in (("linux", "x86_64"), ("win32", "AMD64"))
+        assert chosen == (["onnxruntime-gpu"] if has_gpu_wheels else ["onnxruntime"])
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / line for line in listed.stdout.splitlines()]
+
+
+def test_files_name_no_absolute_path_of_a_machine() -> None:
+    pattern = re.compile(rb"(/home/|/root/|/Users/|C:\\\\Users)")
+    offenders = [p for p in tracked() if p.suffix != ".npz" and p != Path(__file__) and pattern.search(p.read_bytes())]
+    assert not offenders
+
+
+def test_source_files_are_small() -> None:
+    """A file that has to be scrolled through holds more than one idea."""
+    long = {p: n for p in tracked() if p.suffix == ".py" and (n := len(p.read_text().splitlines())) > 320}
+    assert not long
