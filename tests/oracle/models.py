@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,18 @@ class Model:
 
 @cache
 def _read(path: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
-    with np.load(path, allow_pickle=False) as data:
-        return data[f"x_{part}"], data[f"y_{part}"]
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as data:
+            return data[f"x_{part}"], data[f"y_{part}"]
+    arrays = _unpacked(path)
+    return arrays[f"x_{part}"], arrays[f"y_{part}"]
+
+
+@cache
+def _unpacked(path: Path) -> dict[str, NDArray[Any]]:
+    """A data set that is stored packed, by the script that lies beside it."""
+    arrays: dict[str, NDArray[Any]] = run_path(str(path.with_name("unpack.py")))["unpack"](path)
+    return arrays
 
 
 def fixtures() -> list[Model]:
@@ -89,9 +100,10 @@ def fixtures() -> list[Model]:
 
 
 def full_data(dataset: str) -> Path | None:
-    """The full `mnist` or `cifar10` npz; None without ONNXBOUND_TEST_DATA or ONNXBOUND_TEST_CIFAR10 / _MNIST."""
+    """The full `mnist` or `cifar10`, npz or packed; None without ONNXBOUND_TEST_DATA (or ..._CIFAR10, ..._MNIST)."""
     folder = os.environ.get("ONNXBOUND_TEST_DATA", "")
-    candidates = [os.environ.get(f"ONNXBOUND_TEST_{dataset.upper()}", ""), f"{folder}/data/{dataset}.npz"]
+    candidates = [os.environ.get(f"ONNXBOUND_TEST_{dataset.upper()}", "")]
+    candidates += [f"{folder}/data/{dataset}.{suffix}" for suffix in ("npz", "medp")]
     return next((Path(candidate) for candidate in candidates if candidate and Path(candidate).is_file()), None)
 
 
