@@ -10,7 +10,7 @@ GENERATOR = "philox4x64-10/normal16-v1"
 
 
 @cache
-def _normal_quantiles() -> NDArray[np.float32]:
+def normal_quantiles() -> NDArray[np.float32]:
     """The 65,536 midpoint quantiles of N(0, 1), scaled to variance exactly one, shape (65536,)."""
     from scipy.special import ndtri
 
@@ -41,10 +41,15 @@ def normal_noise(seed: int, layer: int, rows: NDArray[np.int64], probe: int, siz
     >>> normal_noise(seed=0, layer=1, rows=np.array([7, 3]), probe=0, size=5).shape
     (2, 5)
     """
+    return normal_quantiles()[noise_words(seed, layer, rows, probe, size)]
+
+
+def noise_words(seed: int, layer: int, rows: NDArray[np.int64], probe: int, size: int) -> NDArray[np.uint16]:
+    """What `normal_noise` is looked up by: of every entry, the number of its quantile, shape (n, size)."""
     words = np.empty((len(rows), (size + 3) // 4), np.dtype("<u8"))
     for word, row in zip(words, rows, strict=True):
         word[:] = np.random.Philox(counter=[0, layer, int(row), probe], key=[seed, 0]).random_raw(words.shape[1])
-    return _normal_quantiles()[words.view(np.dtype("<u2"))[:, :size]]
+    return words.view(np.dtype("<u2"))[:, :size]
 
 
 def select_rows(seed: int, total: int, count: int, stream: int = 0) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.norms import pixel_squared_norms, squared_norms
+from onnxbound.linear.observation import OutputJacobians
 from onnxbound.linear.receptive_field import column_spacing, receptive_fields, row_spacing
 from onnxbound.operators.operator import Array, Shape
 from onnxbound.results import Float64Array
@@ -35,11 +36,10 @@ class ExactPlan:
         return sum(map(prod, (*self.targets.values(), *self.sources.values())))
 
 
-def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> tuple[Float64Array, Float64Array]:
+def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> OutputJacobians:
     """|J^{i,d}|_F^2 and max over pixels of |J_{:,pixel}|_F^2 for every layer, by one cotangent per class.
 
-    Returns:
-        Two arrays (n, d), float64; NaN at i = d and where no path leads to the logits.
+    Both are NaN at i = d and where no path leads to the logits.
     """
     network = at.network
     norms = np.full((rows, network.depth), np.nan)
@@ -55,7 +55,7 @@ def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating])
     for index, per_pixel in pixels.items():
         norms[:, index - 1] = per_pixel.sum(axis=1)
         largest[:, index - 1] = per_pixel.max(axis=1)
-    return norms, largest
+    return OutputJacobians(norms, largest)
 
 
 def pair_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> Float64Array:

@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxbound.graph.network import Layer, Network, Step
 from onnxbound.linear.norms import squared_norms
+from onnxbound.linear.observation import Arrival
 from onnxbound.operators.operator import Array
 
 Noise = Callable[[Layer, int], Array]
@@ -37,21 +38,6 @@ class Streams:
     tangents: Array
     residuals: Array
     signals: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """Squared norms of what arrives at a target from one source, float64.
-
-    Attributes:
-        tangents: |J g|^2 per probe, for standard normal g, (probes, n).
-        residuals: Squared norm of the deviation per probe, (probes, n).
-        signal: |J x^i|^2, (n,); None in the affine form.
-    """
-
-    tangents: Array
-    residuals: Array
-    signal: Array | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from math import sqrt
 
 import numpy as np
 
+from onnxbound.operators.conv import Conv
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
@@ -37,6 +39,10 @@ class AveragePool(Affine):
         counted[covered] = 1
         return np.asarray(sum(w.taps(counted)))
 
+    @cached_property
+    def _float32_divisor(self) -> Array:
+        return self._divisor.astype(np.float32)
+
     def output_shape(self, *shapes: Shape) -> Shape:
         """`(c, *output)`."""
         return (shapes[0][0], *self.windows.output)
@@ -58,6 +64,21 @@ class AveragePool(Affine):
         for tap in self.windows.taps(padded):
             tap += shared
         return (padded[self.windows.interior()],)
+
+    def _sum(self, channels: int) -> Conv:
+        """The sum of each window, as a convolution of every channel by itself."""
+        return Conv(np.ones((channels, 1, *self.windows.kernel), np.float32), None, None, self.windows, channels)
+
+    def _emit_divided(self, e: Emitter, x: Value) -> Value:
+        return Value(e.node("Div", x.name, e.constant(self._float32_divisor)), x.shape)
+
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """The sum, divided."""
+        return self._emit_divided(e, self._sum(x[0].shape[0]).emit_linear(e, *x))
+
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """The divided cotangent, sent to every tap."""
+        return self._sum(shapes[0][0]).emit_transpose(e, self._emit_divided(e, c), *shapes)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """sqrt(largest column sum): rows of the averaging matrix sum to at most 1, so this bounds its norm."""

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
@@ -37,6 +39,17 @@ class Clip(Gate):
         """1 strictly inside, else 0."""
         inside: Array = (x > x.dtype.type(self.low)) & (x < x.dtype.type(self.high))
         return inside.astype(x.dtype)
+
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """min(max(x, low), high)."""
+        low, high = (e.number(end) if np.isfinite(end) else "" for end in (self.low, self.high))
+        return Value(e.node("Clip", x[0].name, low, high), x[0].shape)
+
+    def emit_slope(self, e: Emitter, x: Value) -> str:
+        """1 strictly inside, else 0."""
+        above = e.node("Greater", x.name, e.number(self.low))
+        inside = e.node("And", above, e.node("Less", x.name, e.number(self.high)))
+        return e.node("Cast", inside, to=TensorProto.FLOAT)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1."""

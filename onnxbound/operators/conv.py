@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.weighted import Weighted
@@ -122,6 +123,37 @@ class Conv(Weighted):
             (last.strides[0], *steps, *taps, *group_stride, channel),
             writeable=False,
         )
+
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """One Conv."""
+        w = self.windows
+        name = e.node(
+            "Conv",
+            x[0].name,
+            e.constant(self.weight),
+            kernel_shape=w.kernel,
+            strides=w.strides,
+            dilations=w.dilations,
+            pads=(*w.begin, *w.reach),
+            group=self.groups,
+        )
+        return Value(name, (self.channels, *w.output))
+
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """A Conv with the mirrored kernel; with strides, a ConvTranspose of which the padding is cut off."""
+        if self._adjoint is not None:
+            return (self._adjoint.emit_linear(e, c),)
+        w = self.windows
+        spread = e.node(
+            "ConvTranspose",
+            c.name,
+            e.constant(self.weight),
+            kernel_shape=w.kernel,
+            strides=w.strides,
+            dilations=w.dilations,
+            group=self.groups,
+        )
+        return (Value(w.emit_interior(e, spread), shapes[0]),)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """A convolution with the mirrored kernel; with strides, what each output sends to its window, added up."""

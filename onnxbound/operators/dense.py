@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 from numpy.typing import DTypeLike
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.weighted import Weighted
@@ -47,6 +48,17 @@ class Dense(Weighted):
     def linear_into(self, x: Array, out: Array) -> None:
         """One matrix product over all rows and positions."""
         np.matmul(x.reshape(-1, x.shape[-1]), self.weight.T, out=out.reshape(-1, self.channels))
+
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """One Gemm over all rows and positions."""
+        product = e.node("Gemm", e.reshape(x[0].name, -1, x[0].shape[-1]), e.constant(self.weight), transB=1)
+        shape = (*x[0].shape[:-1], self.channels)
+        return Value(e.reshape(product, -1, *shape), shape)
+
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """A^T c."""
+        product = e.node("Gemm", e.reshape(c.name, -1, self.channels), e.constant(self.weight))
+        return (Value(e.reshape(product, -1, *shapes[0]), shapes[0]),)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """A^T c."""

@@ -5,6 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.operator import Array, Operator, Shape
 
 
@@ -45,6 +46,40 @@ class Gate(Operator):
         here = self.act(x[0]) - state * x[0]
         result: Array = state * w[0] + ((self.act(moved) - state * moved) - here)
         return result
+
+    @abstractmethod
+    def emit_slope(self, e: Emitter, x: Value) -> str:
+        """Write `slope`."""
+
+    def emit_linearise(self, e: Emitter, *x: Value) -> str:
+        """The slope."""
+        return self.emit_slope(e, x[0])
+
+    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
+        """Slope times tangent."""
+        return Value(e.node("Mul", t[0].name, state), t[0].shape)
+
+    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """Slope times cotangent."""
+        return (Value(e.node("Mul", c.name, state), c.shape),)
+
+    def emit_residual(
+        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
+    ) -> Value:
+        """As `residual`: slope times w, plus what the change of the piece adds."""
+        shape = x[0].shape
+
+        def piece(v: str) -> str:
+            return e.node("Sub", self.emit_act(e, Value(v, shape)).name, e.node("Mul", v, state))
+
+        moved = e.node("Add", e.node("Add", x[0].name, t[0].name), w[0].name)
+        jump = e.node("Sub", piece(moved), piece(x[0].name))
+        return Value(e.node("Add", e.node("Mul", w[0].name, state), jump), shape)
+
+    def emit_ties(self, e: Emitter, *x: Value) -> str:
+        """Entries exactly at a breakpoint."""
+        found = [e.node("Equal", x[0].name, e.number(point)) for point in self.breakpoints]
+        return found[0] if len(found) == 1 else e.node("Or", *found)
 
     def ties(self, *x: Array) -> NDArray[np.bool_]:
         """Rows with an entry exactly at a breakpoint."""

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
@@ -33,6 +34,15 @@ class LeakyRelu(Gate):
     def slope(self, x: Array) -> Array:
         """1 where x > 0, else the negative slope."""
         return np.where(x > 0, x.dtype.type(1), self.negative_slope)
+
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """x where x > 0, else slope * x."""
+        return Value(e.node("PRelu", x[0].name, e.constant(self.negative_slope)), x[0].shape)
+
+    def emit_slope(self, e: Emitter, x: Value) -> str:
+        """1 where x > 0, else the negative slope."""
+        positive = e.node("Greater", x.name, e.number(0))
+        return e.node("Where", positive, e.number(1), e.constant(self.negative_slope))
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """max(1, |slope|)."""

@@ -5,7 +5,9 @@ from math import gcd, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported, join_streams, split_streams
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
@@ -82,6 +84,63 @@ class MaxPool(Operator):
             ahead += split_streams(tap_w, leading)
             np.maximum(result, ahead, out=result)
         return result
+
+    def _emit_pool(self, e: Emitter, x: str) -> tuple[str, str]:
+        """The maxima, and their places in x, which is counted through as one vector."""
+        w = self.windows
+        maxima, places = e.outputs(
+            2,
+            "MaxPool",
+            x,
+            kernel_shape=w.kernel,
+            strides=w.strides,
+            dilations=w.dilations,
+            pads=(*w.begin, *w.reach),
+        )
+        return maxima, e.reshape(places, -1)
+
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """The maximum."""
+        return Value(self._emit_pool(e, x[0].name)[0], (x[0].shape[0], *self.windows.output))
+
+    def emit_linearise(self, e: Emitter, *x: Value) -> str:
+        """Places of the winners among the entries of all rows, a vector."""
+        return self._emit_pool(e, x[0].name)[1]
+
+    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
+        """The tangent at the winner."""
+        shape = (t[0].shape[0], *self.windows.output)
+        chosen = e.node("Gather", e.reshape(t[0].name, streams, -1), state, axis=1)
+        return Value(e.reshape(chosen, streams, -1, *shape), shape)
+
+    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """The cotangent, added at the winner."""
+        rows = e.node("Shape", c.name, start=1, end=2)
+        length = e.node("Mul", rows, e.integers(prod(shapes[0])))
+        zeros = e.node("ConstantOfShape", e.node("Concat", e.integers(streams), length, axis=0))
+        sent = e.reshape(c.name, streams, -1)
+        places = e.node("Expand", state, e.node("Shape", sent))
+        spread = e.node("ScatterElements", zeros, places, sent, axis=1, reduction="add")
+        return (Value(e.reshape(spread, streams, -1, *shapes[0]), shapes[0]),)
+
+    def emit_residual(
+        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
+    ) -> Value:
+        """v at the new winner less v at the old one, plus w at the new one, with v = x + t."""
+        shape = (x[0].shape[0], *self.windows.output)
+        v = Value(e.node("Add", x[0].name, t[0].name), x[0].shape)
+        _, moved = self._emit_pool(e, e.join(Value(e.node("Add", v.name, w[0].name), v.shape)).name)
+        at_old = self.emit_jvp(e, state, streams, v)
+        at_new, w_there = (e.node("Gather", e.reshape(name, -1), moved) for name in (v.name, w[0].name))
+        overtaken = e.node("Sub", e.reshape(at_new, streams, -1, *shape), at_old.name)
+        return Value(e.node("Add", overtaken, e.reshape(w_there, streams, -1, *shape)), shape)
+
+    def emit_ties(self, e: Emitter, *x: Value) -> str:
+        """Windows whose maximum occurs more than once."""
+        best = self._emit_pool(e, x[0].name)[0]
+        taps = self.windows.emit_taps(e, x[0].name, -np.inf)
+        equal = [e.node("Cast", e.node("Equal", tap, best), to=TensorProto.FLOAT) for tap in taps]
+        return e.node("Greater", e.node("Sum", *equal), e.number(1))
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """sqrt(prod ceil(k g / s)), g = gcd(dilation, stride): no entry stands in more windows than that."""

@@ -5,6 +5,7 @@ from math import prod, sqrt
 
 import numpy as np
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -39,6 +40,21 @@ class Mean(Affine):
         count = prod(shape[axis] for axis in self.axes)
         spread = c if self.keep else np.expand_dims(c, self._batched())
         return (np.broadcast_to(spread / c.dtype.type(count), (len(c), *shape)).copy(),)
+
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """The mean."""
+        shape = self.output_shape(x[0].shape)
+        if not self.axes:
+            return Value(x[0].name, shape)
+        mean = e.node("ReduceMean", x[0].name, e.integers(*self._batched()), keepdims=int(self.keep))
+        return Value(mean, shape)
+
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """The cotangent spread evenly."""
+        (shape,) = shapes
+        kept = (1 if axis in self.axes else n for axis, n in enumerate(shape))
+        share = e.node("Div", e.reshape(c.name, -1, *kept), e.number(prod(shape[axis] for axis in self.axes)))
+        return (Value(e.node("Expand", share, e.integers(1, *shape)), shape),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1 / sqrt(number of entries averaged), the exact norm."""

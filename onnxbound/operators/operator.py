@@ -1,14 +1,15 @@
-"""The seven words every operator answers to."""
+"""The words every operator answers to: what it computes in NumPy, and how the same is written as ONNX."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-"""Shape of one row of a tensor: the batch axis is never part of it."""
+from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.shape import Array, Shape
+
+__all__ = ["Affine", "Array", "Operator", "Shape", "Unsupported", "join_streams", "split_streams"]
 
 
 class Operator(ABC):
@@ -50,6 +51,33 @@ class Operator(ABC):
     @abstractmethod
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """A proved Euclidean Lipschitz constant of phi in each input."""
+
+    @abstractmethod
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """Write `act`."""
+
+    @abstractmethod
+    def emit_linearise(self, e: Emitter, *x: Value) -> str:
+        """Write `linearise`, and return the name of the state; empty if phi is affine."""
+
+    @abstractmethod
+    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
+        """Write `jvp`."""
+
+    @abstractmethod
+    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """Write `vjp`."""
+
+    @abstractmethod
+    def emit_residual(
+        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
+    ) -> Value:
+        """Write `residual`."""
+
+    def emit_ties(self, e: Emitter, *x: Value) -> str:
+        """Write `ties`, as a tensor of booleans with the row axis first; empty if there are none."""
+        del e, x
+        return ""
 
     def ties(self, *x: Array) -> NDArray[np.bool_] | None:
         """Rows of x at which phi has no derivative, shape (n,); None if phi is differentiable everywhere."""
@@ -96,6 +124,42 @@ class Affine(Operator):
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
         """L w."""
         return self.jvp(state, *w)
+
+    @abstractmethod
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """Write `linear`."""
+
+    @abstractmethod
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """Write `transpose`."""
+
+    def emit_shift(self, e: Emitter, y: Value) -> Value:
+        """Write `add_shift`."""
+        del e
+        return y
+
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """L x + shift."""
+        return self.emit_shift(e, self.emit_linear(e, *x))
+
+    def emit_linearise(self, e: Emitter, *x: Value) -> str:
+        """Nothing: the Jacobian is L."""
+        del e, x
+        return ""
+
+    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
+        """L t."""
+        return e.split(self.emit_linear(e, *map(e.join, t)), streams)
+
+    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """L^T c."""
+        return tuple(e.split(g, streams) for g in self.emit_transpose(e, e.join(c), *shapes))
+
+    def emit_residual(
+        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
+    ) -> Value:
+        """L w."""
+        return self.emit_jvp(e, state, streams, *w)
 
 
 class Unsupported(Exception):  # noqa: N818 - it is a verdict on a node, gathered with others into one error

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -47,6 +48,24 @@ class Pad(Affine):
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """What lies inside."""
         return (c[(slice(None), *self._interior(shapes[0]))],)
+
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """Padded with zeros."""
+        padded = e.node("Pad", x[0].name, e.integers(0, *self.begin, 0, *self.end))
+        return Value(padded, self.output_shape(x[0].shape))
+
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """Padded with the constant."""
+        padded = e.node("Pad", x[0].name, e.integers(0, *self.begin, 0, *self.end), e.number(self.value))
+        return Value(padded, self.output_shape(x[0].shape))
+
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """What lies inside."""
+        (shape,) = shapes
+        ends = (b + n for b, n in zip(self.begin, shape, strict=True))
+        places = e.integers(*range(1, len(shape) + 1))
+        inside = e.node("Slice", c.name, e.integers(*self.begin), e.integers(*ends), places)
+        return (Value(inside, shape),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from onnx import TensorProto
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape
@@ -29,6 +31,23 @@ class Relu(Gate):
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1."""
         return (1.0,)
+
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """max(x, 0)."""
+        return Value(e.node("Relu", x[0].name), x[0].shape)
+
+    def emit_slope(self, e: Emitter, x: Value) -> str:
+        """1 where x > 0, else 0."""
+        return e.node("Cast", e.node("Greater", x.name, e.number(0)), to=TensorProto.FLOAT)
+
+    def emit_residual(
+        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
+    ) -> Value:
+        """As `residual`: max(w, -v), plus v where the gate is closed."""
+        v = e.node("Add", x[0].name, t[0].name)
+        closed = e.node("Sub", e.number(1), state)
+        above = e.node("Max", w[0].name, e.node("Neg", v))
+        return Value(e.node("Add", above, e.node("Mul", v, closed)), x[0].shape)
 
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
         """max(w, -v) where the gate is open at x, max(w, -v) + v where it is closed, with v = x + t."""

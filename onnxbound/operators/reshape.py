@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.mean import row_axes
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
@@ -29,6 +30,14 @@ class Reshape(Affine):
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """The same entries, in the shape they had."""
         return (c.reshape(len(c), *shapes[0]),)
+
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """The same entries."""
+        return Value(e.reshape(x[0].name, -1, *self.target), self.target)
+
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """The same entries, in the shape they had."""
+        return (Value(e.reshape(c.name, -1, *shapes[0]), shapes[0]),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1."""

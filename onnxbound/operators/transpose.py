@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -29,6 +30,16 @@ class Transpose(Affine):
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """The old order."""
         return (c.transpose(0, *(int(axis) + 1 for axis in np.argsort(self.order))),)
+
+    def emit_linear(self, e: Emitter, *x: Value) -> Value:
+        """The new order."""
+        order = (0, *(axis + 1 for axis in self.order))
+        return Value(e.node("Transpose", x[0].name, perm=order), self.output_shape(x[0].shape))
+
+    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+        """The old order."""
+        order = (0, *(int(axis) + 1 for axis in np.argsort(self.order)))
+        return (Value(e.node("Transpose", c.name, perm=order), shapes[0]),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1."""

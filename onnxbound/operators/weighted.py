@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.operator import Affine, Array, Shape
 
 
@@ -64,6 +65,13 @@ class Weighted(Affine):
         if self.bias is not None:
             axis = self.channel_axis % y.ndim
             y += self.bias.reshape(-1, *(1,) * (y.ndim - 1 - axis))
+
+    def emit_shift(self, e: Emitter, y: Value) -> Value:
+        """Add the bias."""
+        if self.bias is None:
+            return y
+        behind = len(y.shape) - 1 if self.channel_axis == 1 else 0
+        return Value(e.node("Add", y.name, e.reshape(e.constant(self.bias), -1, *(1,) * behind)), y.shape)
 
     @abstractmethod
     def linear_into(self, x: Array, out: Array) -> None:

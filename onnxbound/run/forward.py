@@ -12,11 +12,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from onnxbound.errors import DeviceError, Problem
 from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
-from onnxbound.run.session import open_session, with_outputs
+from onnxbound.run.session import failed_run, open_session, with_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,7 @@ class ForwardPass:
         try:
             return list(self._session.run(names, {self._network.input: rows}))
         except Exception as error:
-            raise DeviceError(
-                "device-runtime",
-                "onnxruntime failed while it ran the model.",
-                [Problem("onnxruntime", str(error).strip().splitlines()[0], "run the model by itself to see why")],
-            ) from error
+            raise failed_run(error) from error
 
 
 @dataclass(frozen=True, slots=True)

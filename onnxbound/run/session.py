@@ -1,9 +1,12 @@
 """The one place that makes onnxruntime sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
 from onnxbound.errors import DeviceError, ModelError, Problem
@@ -43,6 +46,40 @@ def open_session(model: ModelProto, folder: Path, device: Device, threads: int |
             [Problem("onnxruntime", "the provider was refused", "use --device cpu, or see 'onnxbound env'")],
         )
     return session
+
+
+class Runner:
+    """Runs a model that computes on a device and gives small results back, by I/O binding."""
+
+    def __init__(self, model: ModelProto, folder: Path, device: Device, threads: int | None) -> None:
+        self._session = open_session(model, folder, device, threads)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Every output by its name.
+
+        Raises:
+            DeviceError: device-runtime.
+        """
+        binding = self._session.io_binding()
+        try:
+            for name, values in feeds.items():
+                binding.bind_cpu_input(name, np.ascontiguousarray(values))
+            for name in self._outputs:
+                binding.bind_output(name)
+            self._session.run_with_iobinding(binding)
+            return dict(zip(self._outputs, binding.copy_outputs_to_cpu(), strict=True))
+        except Exception as error:
+            raise failed_run(error) from error
+
+
+def failed_run(error: Exception) -> DeviceError:
+    """What onnxruntime says when it fails in the middle."""
+    return DeviceError(
+        "device-runtime",
+        "onnxruntime failed while it ran the model.",
+        [Problem("onnxruntime", str(error).strip().splitlines()[0], "run the model by itself to see why")],
+    )
 
 
 def with_outputs(network: Network, names: Sequence[str]) -> ModelProto:

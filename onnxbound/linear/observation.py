@@ -1,0 +1,110 @@
+"""What any engine reports of a batch, and how a `Measurement` is made of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.graph.network import Network
+from onnxbound.linear.programme import Measurement, Programme
+from onnxbound.operators.operator import Array
+from onnxbound.results import Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Squared norms of what arrives at a target from one source, float64.
+
+    Attributes:
+        tangents: |J g|^2 per probe, for standard normal g, (probes, n).
+        residuals: Squared norm of the deviation per probe, (probes, n).
+        signal: |J x^i|^2, (n,); None in the affine form.
+    """
+
+    tangents: Array
+    residuals: Array
+    signal: Array | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputJacobians:
+    """Of every layer, |J|_F^2 to the logits and the largest of its parts per pixel, (n, d); NaN where there is none."""
+
+    squared: Float64Array
+    largest_pixel: Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Squared norms of n rows, float64.
+
+    Attributes:
+        logits: (n, K).
+        ties: Rows at which a gate has no derivative, (n,).
+        squared: Tensor name to |value|^2, (n,), for what `observed` names.
+        without_bias: Layer to |A^i a^i|^2, (n,); empty in the affine form.
+        arrivals: (source, target) to what arrived, for every pair with a path.
+        output: Exact Jacobians to the logits; None if the programme wants none.
+    """
+
+    logits: Array
+    ties: NDArray[np.bool_]
+    squared: Mapping[str, Float64Array]
+    without_bias: Mapping[int, Float64Array]
+    arrivals: Mapping[tuple[int, int], Arrival]
+    output: OutputJacobians | None
+
+
+def observed(network: Network) -> frozenset[str]:
+    """The tensors whose norms a measurement needs."""
+    names = {network.output}
+    for layer in network.layers:
+        names |= {layer.input, layer.output, *(layer.gate or ())}
+    return frozenset(names)
+
+
+def to_measurement(network: Network, programme: Programme, index: Array, found: Observation) -> Measurement:
+    """The norms of a batch as arrays over layers and pairs."""
+    layers, depth = network.layers, network.depth
+
+    def per_layer(names: list[str | None]) -> Float64Array:
+        nothing = np.full(len(index), np.nan)
+        return np.stack([nothing if name is None else np.sqrt(found.squared[name]) for name in names], axis=1)
+
+    source_norm = per_layer([layer.output for layer in layers])
+    target_norm = per_layer([network.target(layer.index) for layer in layers])
+    output_norm = source_norm
+    if found.without_bias:
+        output_norm = np.sqrt(np.stack([found.without_bias[layer.index] for layer in layers], axis=1))
+    signal, jacobian, error, residual = (np.full((len(index), depth, depth), np.nan) for _ in range(4))
+    for (source, target), arrival in found.arrivals.items():
+        if programme.output_only and target != depth:
+            continue
+        pair = (slice(None), source - 1, target - 1)
+        signal[pair] = target_norm[:, target - 1] if arrival.signal is None else np.sqrt(arrival.signal)
+        jacobian[pair] = arrival.tangents.mean(axis=0)
+        if programme.probes > 1:
+            error[pair] = arrival.tangents.std(axis=0, ddof=1) / np.sqrt(programme.probes)
+        residual[pair] = np.sqrt(arrival.residuals.max(axis=0))
+    largest_pixel = np.full_like(source_norm, np.nan)
+    if found.output is not None:
+        largest_pixel = found.output.largest_pixel
+        jacobian[:, :, -1] = found.output.squared
+        error[:, :, -1] = np.where(np.isnan(found.output.squared), np.nan, 0.0)
+    return Measurement(
+        index=np.asarray(index, np.int64),
+        logits=found.logits.astype(np.float64),
+        ties=found.ties,
+        input_norm=per_layer([layer.input for layer in layers]),
+        output_norm=output_norm,
+        source_norm=source_norm,
+        target_norm=target_norm,
+        gate_input_norm=per_layer([layer.gate[0] if layer.gate else None for layer in layers]),
+        gate_output_norm=per_layer([layer.gate[1] if layer.gate else None for layer in layers]),
+        signal_norm=signal,
+        jacobian_squared=jacobian,
+        jacobian_squared_error=error,
+        residual_norm=residual,
+        largest_pixel_squared=largest_pixel,
+    )

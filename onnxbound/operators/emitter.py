@@ -1,0 +1,99 @@
+"""Writing a computation out as an ONNX graph, one node at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+
+from onnxbound.operators.shape import Array, Shape
+
+OPSET = 18
+"""Of everything that is written; the oldest that has all operators that are used."""
+
+IR_VERSION = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of the graph that is being written.
+
+    Attributes:
+        name: Its name there.
+        shape: Shape of one row; before it stands the batch axis n, and before that, for streams, an axis s.
+    """
+
+    name: str
+    shape: Shape
+
+
+class Emitter:
+    """Collects nodes and constants; tensors are float32 unless a node says otherwise."""
+
+    def __init__(self) -> None:
+        self._nodes: list[NodeProto] = []
+        self._constants: dict[str, Array] = {}
+        self._names: dict[tuple[Any, ...], str] = {}
+
+    def node(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node with one output, and return its name; an empty input is an absent one."""
+        (output,) = self.outputs(1, op, *inputs, **attributes)
+        return output
+
+    def outputs(self, count: int, op: str, *inputs: str, **attributes: Any) -> tuple[str, ...]:
+        """Append a node with several outputs, and return their names."""
+        names = tuple(f"{op}_{len(self._nodes)}" + (f"_{k}" if count > 1 else "") for k in range(count))
+        self._nodes.append(helper.make_node(op, inputs, names, **attributes))
+        return names
+
+    def constant(self, values: Array) -> str:
+        """The name of a constant; an array that was given before is not stored again."""
+        key = (id(values),)
+        if key not in self._names:
+            self._names[key] = f"constant_{len(self._constants)}"
+            self._constants[self._names[key]] = values
+        return self._names[key]
+
+    def number(self, value: float) -> str:
+        """A float32 scalar."""
+        return self._small(np.array(value, np.float32))
+
+    def integers(self, *values: int) -> str:
+        """An int64 vector."""
+        return self._small(np.array(values, np.int64))
+
+    def _small(self, values: Array) -> str:
+        key = (values.dtype.str, values.shape, values.tobytes())
+        if key not in self._names:
+            self._names[key] = f"constant_{len(self._constants)}"
+            self._constants[self._names[key]] = values
+        return self._names[key]
+
+    def double(self, name: str) -> str:
+        """The tensor in float64."""
+        return self.node("Cast", name, to=TensorProto.DOUBLE)
+
+    def rename(self, name: str, wanted: str) -> None:
+        """The tensor under a name of the caller's choice."""
+        self._nodes.append(helper.make_node("Identity", [name], [wanted]))
+
+    def reshape(self, name: str, *shape: int) -> str:
+        """The entries in another shape, one length of which may be -1."""
+        return self.node("Reshape", name, self.integers(*shape))
+
+    def join(self, t: Value) -> Value:
+        """Streams `(s, n, *shape)` as one batch `(s*n, *shape)`."""
+        return Value(self.reshape(t.name, -1, *t.shape), t.shape)
+
+    def split(self, t: Value, streams: int) -> Value:
+        """A batch `(s*n, *shape)` as streams `(s, n, *shape)`."""
+        return Value(self.reshape(t.name, streams, -1, *t.shape), t.shape)
+
+    def model(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> ModelProto:
+        """Everything so far as a model."""
+        constants = [onnx.numpy_helper.from_array(np.ascontiguousarray(v), k) for k, v in self._constants.items()]
+        graph = helper.make_graph(self._nodes, "onnxbound", inputs, outputs, constants)
+        opsets = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="onnxbound")

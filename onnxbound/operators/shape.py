@@ -1,0 +1,9 @@
+"""The two types every operator speaks in."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+"""Shape of one row of a tensor: the batch axis is never part of it."""

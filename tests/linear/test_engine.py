@@ -1,0 +1,84 @@
+"""The programme as one ONNX graph against the NumPy sweep, on small nets of every shape and on every real net."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from onnxbound.graph.load import load
+from onnxbound.graph.network import Network
+from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
+from onnxbound.linear.programme import Form, Measurement, Programme
+from onnxbound.run.device import CPU
+from tests.linear.test_measure import NETS, net
+from tests.oracle.models import fixtures, public_models
+
+MODELS = {model.name: model for model in (*fixtures(), *public_models())}
+ALONE = {"logits", "ties", "index"}
+"""What is compared by its own rule."""
+
+
+def programme(form: Form, probes: int = 2, *, radius: float = 0.1, output_only: bool = False) -> Programme:
+    return Programme(form, probes, False, True, radius, output_only, seed=4)
+
+
+def both(network: Network, wanted: Programme, index: np.ndarray, rows: np.ndarray) -> tuple[Measurement, Measurement]:
+    engine = OnnxruntimeEngine(network, wanted, CPU, 1)
+    onnx.checker.check_model(engine.model)
+    return NumpyEngine(network, wanted).measure(index, rows), engine.measure(index, rows)
+
+
+def require_agreement(ours: Measurement, theirs: Measurement) -> None:
+    """1e-5 relative; norms of deviations are no better than rounding against the signal they deviate from."""
+    np.testing.assert_array_equal(ours.index, theirs.index)
+    np.testing.assert_array_equal(ours.ties, theirs.ties)
+    np.testing.assert_allclose(theirs.logits, ours.logits, rtol=0, atol=1e-5 * np.abs(ours.logits).max())
+    for field in fields(Measurement):
+        if field.name in ALONE:
+            continue
+        one, two = getattr(ours, field.name), getattr(theirs, field.name)
+        rtol, atol = 1e-5, 0.0
+        if field.name == "residual_norm":
+            rtol, atol = 1e-4, 1e-6 * ours.target_norm.max()
+        elif field.name == "jacobian_squared_error":  # of probes whose results are nearly equal
+            atol = 1e-5 * float(np.nanmax(ours.jacobian_squared, initial=0.0))
+        np.testing.assert_allclose(two, one, rtol=rtol, atol=atol, err_msg=field.name)
+
+
+@pytest.mark.parametrize("kind", NETS)
+@pytest.mark.parametrize("form", ["affine", "linear"])
+@pytest.mark.parametrize("output_only", [False, True])
+def test_small_nets(tmp_path: Path, kind: str, form: Form, output_only: bool) -> None:
+    network = net(tmp_path / "net.onnx", kind)
+    rows = np.random.default_rng(0).normal(size=(7, *network.input_shape)).astype(np.float32)
+    wanted = programme(form, 3, radius=0.5, output_only=output_only)
+    require_agreement(*both(network, wanted, np.arange(10, 17), rows))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("form", ["affine", "linear"])
+def test_real_nets(name: str, form: Form) -> None:
+    """On rows where no gate flips between the two; a flip shows in the number of ties or in a norm."""
+    index = np.arange(4)
+    x, _ = MODELS[name].rows(index)
+    require_agreement(*both(load(MODELS[name].path), programme(form), index, x))
+
+
+def test_a_row_without_signal(tmp_path: Path) -> None:
+    network = net(tmp_path / "net.onnx", "chain")
+    rows = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+    rows[1] = 0
+    ours, theirs = both(network, programme("affine"), np.arange(3), rows)
+    require_agreement(ours, theirs)
+    assert ours.ties.tolist() == theirs.ties.tolist()
+
+
+def test_batches_of_any_length_run_through_one_session(tmp_path: Path) -> None:
+    network = net(tmp_path / "net.onnx", "convolutional")
+    rows = np.random.default_rng(0).normal(size=(5, *network.input_shape)).astype(np.float32)
+    engine = OnnxruntimeEngine(network, programme("linear"), CPU, 1)
+    together = engine.measure(np.arange(5), rows)
+    alone = Measurement.merge([engine.measure(np.arange(n, n + 1), rows[n : n + 1]) for n in range(5)])
+    require_agreement(together, alone)

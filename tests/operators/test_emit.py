@@ -1,0 +1,102 @@
+"""What every operator writes as ONNX computes what it computes in NumPy."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, checker, helper
+
+from onnxbound.graph.network import Step
+from onnxbound.linear.linearisation import linearise
+from onnxbound.operators.emitter import Emitter, Value
+from tests.operators.battery import CASES
+from tests.operators.case import Built, build
+
+STREAMS = 3
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(request.param, tmp_path_factory.getbasetemp())
+
+
+def written(step: Step, feeds: dict[str, NDArray[Any]], shapes: list[tuple[int, ...]]) -> dict[str, NDArray[Any]]:
+    """act, jvp, vjp, residual and ties of one operator, through onnxruntime."""
+    e, operator, count = Emitter(), step.operator, len(shapes)
+    x, t, w = (tuple(Value(f"{kind}{k}", shapes[k]) for k in range(count)) for kind in "xtw")
+    state = operator.emit_linearise(e, *x)
+    cotangent = Value("c", operator.output_shape(*shapes))
+    results = {
+        "act": operator.emit_act(e, *x).name,
+        "jvp": operator.emit_jvp(e, state, STREAMS, *t).name,
+        "residual": operator.emit_residual(e, state, STREAMS, x, t, w).name,
+    }
+    results |= {f"vjp{k}": g.name for k, g in enumerate(operator.emit_vjp(e, state, STREAMS, cotangent, *shapes))}
+    if ties := operator.emit_ties(e, *x):
+        results["ties"] = e.node("Cast", ties, to=TensorProto.FLOAT)
+    for name, tensor in results.items():
+        e.rename(tensor, name)
+    rank = {name: ["n", *shape] if name[0] == "x" else [STREAMS, "n", *shape] for name, shape in
+            ((v.name, v.shape) for v in (*x, *t, *w, cotangent))}  # fmt: skip
+    model = e.model(
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in rank.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results],
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    needed = {value.name for value in session.get_inputs()}
+    outputs = session.run(None, {name: values for name, values in feeds.items() if name in needed})
+    return dict(zip(results, outputs, strict=True))
+
+
+def test_what_is_written_computes_the_same(built: Built) -> None:
+    network = built.network.cast(np.float32)
+    names = {network.input, *(step.output for step in network.steps)}
+    values = linearise(network, built.rows, names).values
+    random = np.random.default_rng(built.case.seed())
+    for step in network.steps:
+        x = [values[name] for name in step.inputs]
+        shapes = [value.shape[1:] for value in x]
+        t, w = ([random.normal(size=(STREAMS, *v.shape)).astype(np.float32) for v in x] for _ in range(2))
+        c = random.normal(size=(STREAMS, *values[step.output].shape)).astype(np.float32)
+        feeds = {"c": c} | {
+            f"{kind}{k}": v for kind, all_ in (("x", x), ("t", t), ("w", w)) for k, v in enumerate(all_)
+        }
+        found = written(step, {name: np.ascontiguousarray(v) for name, v in feeds.items()}, shapes)
+        state = step.operator.linearise(*x)
+        expected = {
+            "act": step.operator.act(*x),
+            "jvp": step.operator.jvp(state, *t),
+            "residual": step.operator.residual(state, tuple(x), tuple(t), tuple(w)),
+        } | {f"vjp{k}": g for k, g in enumerate(step.operator.vjp(state, c, *shapes))}
+        for name, values_ in expected.items():
+            scale = max(1.0, float(np.abs(values_).max(initial=0.0)))
+            assert found[name].shape == values_.shape, (step.op, name)
+            np.testing.assert_allclose(found[name], values_, rtol=0, atol=2e-5 * scale, err_msg=f"{step.op}: {name}")
+        ties = step.operator.ties(*x)
+        assert (ties is None) == ("ties" not in found)
+        if ties is not None:
+            np.testing.assert_array_equal(found["ties"].reshape(len(ties), -1).max(axis=1) > 0, ties)
+
+
+def test_written_ties_are_seen() -> None:
+    from onnxbound.operators.max_pool import MaxPool
+    from onnxbound.operators.windows import Windows
+
+    pool = MaxPool(Windows((3, 3), (2, 2), (1, 1), (1, 1), (0, 0), (0, 0)))
+    x = np.arange(27, dtype=np.float32).reshape(3, 1, 3, 3)
+    x[1, 0, 2, 2] = x[1, 0, 2, 1]
+    e = Emitter()
+    e.rename(e.node("Cast", pool.emit_ties(e, Value("x", (1, 3, 3))), to=TensorProto.FLOAT), "ties")
+    model = e.model(
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 3, 3])],
+        [helper.make_tensor_value_info("ties", TensorProto.FLOAT, ["n", 1, 2, 2])],
+    )
+    checker.check_model(model)
+    (found,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    assert found.reshape(3, -1).max(axis=1).tolist() == [0, 1, 0]
+    assert pool.ties(x).tolist() == [False, True, False]
