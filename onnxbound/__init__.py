@@ -11,12 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onnxbound.analysis import Settings, analyze
+    from onnxbound.analysis import analyze
     from onnxbound.data.open import open_rows
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.errors import OnnxboundError
     from onnxbound.graph.load import load
     from onnxbound.report.report import Report
+    from onnxbound.settings import Settings
 
 __version__ = "0.1.0"
 __all__ = ["OnnxboundError", "Preprocessing", "Report", "Settings", "__version__", "analyze", "load", "open_rows"]
@@ -25,7 +26,7 @@ _HOMES = {
     "OnnxboundError": "onnxbound.errors",
     "Preprocessing": "onnxbound.data.preprocessing",
     "Report": "onnxbound.report.report",
-    "Settings": "onnxbound.analysis",
+    "Settings": "onnxbound.settings",
     "analyze": "onnxbound.analysis",
     "load": "onnxbound.graph.load",
     "open_rows": "onnxbound.data.open",

@@ -1,8 +1,8 @@
 """`analyze`: a network and its training set to a report, the stages in order."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from onnxbound.bounds.margin import choose_gamma, loss_at
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.data.rows import Rows
-from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
-from onnxbound.linear.programme import EXACT_CLASSES, Form, Measurement, Programme
+from onnxbound.linear.engine import choose_engine
+from onnxbound.linear.programme import Measurement
 from onnxbound.report.every_bound import every_bound
 from onnxbound.report.notices import notices
 from onnxbound.report.report import Coverage, Data, Margin, Model, Report, Tool
@@ -22,74 +22,14 @@ from onnxbound.report.sections import Findings
 from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
-from onnxbound.run.forward import ForwardPass
-from onnxbound.stability.collect import ForwardTable, Progress, error_rate, measure_rows, silent
+from onnxbound.run.executor import Executor, Here
+from onnxbound.run.folder import RunFolder
+from onnxbound.settings import Settings
+from onnxbound.stability.batches import Batches, batches_within
+from onnxbound.stability.collect import Collector, ForwardTable, Progress, silent
 from onnxbound.stability.margin import margins
-from onnxbound.stability.properties import Properties, properties, weight_norms
-
-_NOISE_PROBES = 4
-"""Noise vectors for smoothness where the Jacobians are exact and need none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What to measure, with the defaults of every command.
-
-    Attributes:
-        form: "affine" keeps biases in the signal, "linear" is [A] as printed.
-        measured: Rows behind the Jacobian properties, drawn uniformly; None for all.
-        probes: Noise vectors per layer and row, or "exact" for exact Jacobians of all pairs.
-        pairs: All pairs of layers, or only those with the output.
-        noise_radius: |eta| / |x^i| of the noise that smoothness is measured with.
-        gamma: The margin; None takes a quantile.
-        gamma_quantile: Which quantile of the margins.
-        delta: Probability with which an explicit bound may fail.
-        zeta: Share of the rows that [A]'s conditions may leave out.
-        seed: Of the rows drawn and of the noise.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        threads: Threads of onnxruntime; None for all cores.
-    """
-
-    form: Form = "affine"
-    measured: int | None = 1000
-    probes: int | Literal["exact"] = 4
-    pairs: Literal["all", "output"] = "all"
-    noise_radius: float = 0.1
-    gamma: float | None = None
-    gamma_quantile: float = 0.05
-    delta: float = 0.05
-    zeta: float = 0.0
-    seed: int = 0
-    device: str = "auto"
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        checks = {
-            "--measured takes a number of at least 1, or all": self.measured is None or self.measured >= 1,
-            "--probes takes a number of at least 1, or exact": self.probes == "exact" or self.probes >= 1,
-            "--noise takes gaussian:R with R > 0": 0 < self.noise_radius < np.inf,
-            "--gamma takes a positive number": self.gamma is None or 0 < self.gamma < np.inf,
-            "--gamma-quantile takes a number between 0 and 1": 0 < self.gamma_quantile < 1,
-            "--delta takes a number between 0 and 1": 0 < self.delta < 1,
-            "--zeta takes a number from 0 to less than 1": 0 <= self.zeta < 1,
-            "--seed takes a number from 0 to 2^64 - 1": 0 <= self.seed < 2**64,
-            "--threads takes a number of at least 1": self.threads is None or self.threads >= 1,
-        }
-        for complaint, fine in checks.items():
-            if not fine:
-                raise UsageError("usage", f"{complaint}.")
-
-    def programme(self, network: Network) -> Programme:
-        """What to measure at each row."""
-        return Programme(
-            form=self.form,
-            probes=_NOISE_PROBES if self.probes == "exact" else self.probes,
-            exact_pairs=self.probes == "exact",
-            exact_output=network.classes <= EXACT_CLASSES,
-            radius=self.noise_radius,
-            output_only=self.pairs == "output",
-            seed=self.seed,
-        )
+from onnxbound.stability.properties import Properties, properties
+from onnxbound.stability.work import Arrangement, Work
 
 
 def analyze(
@@ -98,6 +38,8 @@ def analyze(
     settings: Settings | None = None,
     *,
     test_rows: Rows | None = None,
+    run: RunFolder | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Every noise-stability property and every bound.
@@ -107,27 +49,33 @@ def analyze(
         rows: The training set, from `open_rows`; a bound holds only for the rows the net was trained on.
         settings: What to measure.
         test_rows: A test set, for the true gap.
+        run: Keeps what is finished, and what an interrupted run has finished is taken from there.
+        executor: Where the partitions are computed; this process if None.
         progress: Called with (stage, rows done, rows in all).
 
     Raises:
         ModelError: Weights are not finite, or onnxruntime does not take the model.
         DataError: A row is not finite, or the file ends too early.
         DeviceError: The device is not there, or the runtime failed.
+        RunError: The folder holds a run of something else.
     """
     started = perf_counter()
     settings = settings or Settings()
     network.require_finite_weights()
     device = resolve_device(settings.device)
     programme = settings.programme(network)
-    forward = ForwardPass(network, device, settings.threads, without_bias=settings.form == "linear")
-    weights = weight_norms(network)
-    with ForwardTable(network) as table:
-        table.fill(network, weights, forward, rows, progress)
-        test_error = None if test_rows is None else error_rate(forward, network, test_rows, progress)
-        count = rows.count if settings.measured is None else settings.measured
-        index = rows.index[select_rows(settings.seed, rows.count, count)]
-        measurement = measure_rows(network, programme, forward, rows, index, progress)
-        found = properties(network, weights, programme, measurement)
+    executor = executor or Here()
+    count = rows.count if settings.measured is None else settings.measured
+    index = rows.index[select_rows(settings.seed, rows.count, count)]
+    work, engine_note = prepare(network, rows, settings, device, index, run)
+    fingerprint = rows.fingerprint()
+    if run is not None:
+        run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows))
+    collector = Collector(work, executor, run, progress)
+    with collector.forward(rows) as table:
+        test_error = None if test_rows is None else collector.error_rate(test_rows)
+        measurement = collector.measure(rows, index)
+        found = properties(network, work.weights, programme, measurement)
         norms = []
         for layer in network.layers:
             norms.append(layer_norms(layer))
@@ -145,10 +93,11 @@ def analyze(
         layers = findings.layers(conditions)
         margin = _margin(table, settings)
         missed = _sub_sampling_zeta(network, settings, rows.count, len(index), findings.outliers)
+        tool = _tool(device, work.engine.name, engine_note, executor, started)
         report = Report(
-            tool=_tool(device, started),
+            tool=tool,
             model=_model(network),
-            data=_data(network, rows, table, test_error, len(index), missed),
+            data=_data(network, rows, fingerprint, table, test_error, len(index), missed),
             settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
             margin=margin,
             layers=layers,
@@ -164,17 +113,76 @@ def analyze(
             warnings=(),
             samples=_samples(found, measurement, rows, settings),
         )
-    return replace(report, tool=_tool(device, started), warnings=notices(report, network, rows))
+    tool = replace(tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes())
+    return replace(report, tool=tool, warnings=notices(report, network, rows, work.arrangement.batches))
 
 
-def _tool(device: Device, started: float) -> Tool:
+def prepare(
+    network: Network,
+    rows: Rows,
+    settings: Settings,
+    device: Device,
+    index: NDArray[np.int64],
+    run: RunFolder | None = None,
+) -> tuple[Work, str]:
+    """Sessions, engine and batches; of a run that goes on, the engine and the batches that it began with.
+
+    Returns:
+        What partitions are computed with, and how the engine was chosen, in words.
+    """
+    programme = settings.programme(network)
+    wanted, batches = settings.engine, batches_within(settings.memory, network, programme)
+    if run is not None and run.stored is not None:
+        wanted = run.stored["engine"] if wanted == "auto" else wanted
+        batches = Batches(**run.stored["batches"])
+
+    def trial() -> tuple[NDArray[np.int64], NDArray[Any]]:
+        batch = rows.batch(index[: batches.sweep])
+        return batch.index, batch.inputs
+
+    engine, note = choose_engine(wanted, network, programme, device, settings.threads, trial, len(index))
+    arrangement = Arrangement(programme, engine.name, device.name, settings.threads, batches)
+    return Work.build(network, arrangement, engine), note
+
+
+def _manifest(
+    network: Network,
+    work: Work,
+    settings: Settings,
+    device: Device,
+    executor: Executor,
+    fingerprint: str,
+    rows: Rows,
+    test_rows: Rows | None,
+) -> dict[str, Any]:
+    """Everything that the numbers of a partition depend on."""
+    numbers = ("form", "measured", "probes", "pairs", "noise_radius", "seed", "threads")
+    return {
+        "version": __version__,
+        "versions": versions(),
+        "model": network.sha256,
+        "data": fingerprint,
+        "test": None if test_rows is None else test_rows.fingerprint(),
+        "preprocessing": asdict(rows.preprocessing),
+        "settings": {name: getattr(settings, name) for name in numbers},
+        "device": device.name,
+        "executor": executor.name,
+        "engine": work.engine.name,
+        "batches": asdict(work.arrangement.batches),
+        "generator": GENERATOR,
+    }
+
+
+def _tool(device: Device, engine: str, engine_note: str, executor: Executor, started: float) -> Tool:
     return Tool(
         version=__version__,
         versions=versions(),
         device=device.name,
         device_note=device.note,
         providers=tuple(name for name, _ in device.providers),
-        engine="numpy",
+        engine=engine,
+        engine_note=engine_note,
+        executor=executor.name,
         seconds=perf_counter() - started,
         peak_rss_bytes=peak_rss_bytes(),
     )
@@ -194,11 +202,17 @@ def _model(network: Network) -> Model:
 
 
 def _data(
-    network: Network, rows: Rows, table: ForwardTable, test_error: float | None, measured: int, missed: float
+    network: Network,
+    rows: Rows,
+    fingerprint: str,
+    table: ForwardTable,
+    test_error: float | None,
+    measured: int,
+    missed: float,
 ) -> Data:
     return Data(
         path=str(rows.path),
-        sha256=rows.fingerprint(),
+        sha256=fingerprint,
         rows=rows.count,
         measured_rows=measured,
         classes=network.classes,

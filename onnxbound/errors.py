@@ -30,6 +30,10 @@ class OnnxboundError(Exception):
         self.message = message
         self.problems = tuple(problems)
 
+    def __reduce__(self) -> tuple[type["OnnxboundError"], tuple[object, ...]]:
+        """An error travels whole from a worker of a cluster."""
+        return type(self), (self.code, self.message, self.problems)
+
 
 class UsageError(OnnxboundError):
     """The command line or the arguments of a call do not fit together."""
@@ -61,13 +65,20 @@ class OutputError(OnnxboundError):
     exit_code = 6
 
 
+class RunError(OnnxboundError):
+    """The folder of a run cannot be used."""
+
+    exit_code = 6
+
+
 class InterruptionError(OnnxboundError):
     """The user stopped the run."""
 
     exit_code = 130
 
-    def __init__(self, where: str = "") -> None:
-        super().__init__("interrupted", f"Interrupted{where}; nothing was written.")
+    def __init__(self, where: str = "", kept: object = None) -> None:
+        what = "nothing was written" if kept is None else f"--run {kept} --resume goes on from there"
+        super().__init__("interrupted", f"Interrupted{where}; {what}.")
 
 
 CODES: dict[str, str] = {
@@ -95,8 +106,13 @@ CODES: dict[str, str] = {
     "data-empty": "There are no rows.",
     "device-unavailable": "The device that was asked for is not available to onnxruntime.",
     "device-runtime": "onnxruntime could not load or run the model.",
+    "cluster-unavailable": "The cluster of --cluster cannot be reached, or its workers were lost.",
     "output-exists": "The output file exists; it is overwritten only with --force.",
     "output-unwritable": "The output cannot be written: the folder is missing or read-only, or the disk is full.",
+    "run-exists": "The folder of --run holds a run already; --resume goes on with it.",
+    "run-locked": "Another process works on the run in this folder.",
+    "run-changed": "The run in this folder is of another model, data set, setting or version than what is asked for.",
+    "run-damaged": "The folder's run.json cannot be read; the run cannot go on.",
     "explain-unknown": "There is no such topic.",
     "interrupted": "The run was stopped by Ctrl-C before it was finished.",
     "internal": "A fault of onnxbound itself. Please report it with the output of --debug and of 'onnxbound env'.",

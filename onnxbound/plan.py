@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from onnxbound.analysis import Settings
-from onnxbound.data.rows import Rows
+from onnxbound.analysis import prepare
+from onnxbound.data.rows import Batch, Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import plan_exact_pairs
 from onnxbound.report.report import plain
 from onnxbound.rng import select_rows
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
-from onnxbound.run.forward import ForwardPass
-from onnxbound.stability.collect import forward_batch, measure_rows, silent, sweep_batch
+from onnxbound.settings import Settings
+from onnxbound.stability.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Plan:
         rows: m, each through one forward pass.
         measured_rows: n, each through the whole programme.
         device: Where the forward passes run.
+        engine: What evaluates the programme.
         forward_batch: Rows per forward pass.
         sweep_batch: Rows per sweep.
         jacobian_products: Products with J per measured row, where they are exact.
@@ -34,6 +35,7 @@ class Plan:
     rows: int
     measured_rows: int
     device: str
+    engine: str
     forward_batch: int
     sweep_batch: int
     jacobian_products: int
@@ -49,7 +51,7 @@ class Plan:
         memory = "unknown" if self.estimated_peak_bytes is None else f"{self.estimated_peak_bytes / 2**20:,.0f} MiB"
         return (
             f"forward passes   {self.rows:,} rows on {self.device}, {self.forward_batch} at a time\n"
-            f"sweeps           {self.measured_rows:,} rows, {self.sweep_batch} at a time\n"
+            f"sweeps           {self.measured_rows:,} rows by {self.engine}, {self.sweep_batch} at a time\n"
             f"exact Jacobians  {self.jacobian_products:,} products per measured row\n"
             f"estimated time   {self.estimated_seconds:,.0f} s\n"
             f"estimated memory {memory}\n"
@@ -60,29 +62,31 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
     """Time one batch of forward passes and one of sweeps, and extrapolate."""
     network.require_finite_weights()
     device, programme = resolve_device(settings.device), settings.programme(network)
-    forward = ForwardPass(network, device, settings.threads, without_bias=settings.form == "linear")
     measured = rows.count if settings.measured is None else min(settings.measured, rows.count)
+    index = rows.index[select_rows(settings.seed, rows.count, measured)]
+    work, _ = prepare(network, rows, settings, device, index)
     products = network.classes if programme.exact_output else 0
     products += plan_exact_pairs(network).products if programme.exact_pairs else 0
-
-    batch = next(rows.batches(forward_batch(network)))
-    forward.run(batch.inputs)
-    started = perf_counter()
-    forward.run(batch.inputs)
-    per_row = (perf_counter() - started) / len(batch.index)
-
-    few = 1 if programme.exact_pairs else sweep_batch(network, programme)
-    index = rows.index[select_rows(settings.seed, rows.count, min(few, measured))]
-    started = perf_counter()
-    measure_rows(network, programme, forward, rows, index, silent)
-    per_measured = (perf_counter() - started) / len(index)
+    few = 1 if programme.exact_pairs else work.arrangement.batches.sweep
     return Plan(
         rows=rows.count,
         measured_rows=measured,
         device=device.name,
-        forward_batch=network.batch or forward_batch(network),
-        sweep_batch=sweep_batch(network, programme),
+        engine=work.engine.name,
+        forward_batch=work.arrangement.batches.forward,
+        sweep_batch=work.arrangement.batches.sweep,
         jacobian_products=products,
-        estimated_seconds=per_row * rows.count + per_measured * measured,
+        estimated_seconds=_seconds_per_row(work, "forward", rows.batch(rows.index[: work.arrangement.batches.forward]))
+        * rows.count
+        + _seconds_per_row(work, "measure", rows.batch(index[:few])) * measured,
         estimated_peak_bytes=peak_rss_bytes(),
     )
+
+
+def _seconds_per_row(work: Work, stage: str, batch: Batch) -> float:
+    inputs = {"index": batch.index, "inputs": batch.inputs, "labels": batch.labels}
+    if stage == "forward":
+        work.run(stage, inputs)  # the first run allocates
+    started = perf_counter()
+    work.run(stage, inputs)
+    return (perf_counter() - started) / len(batch.index)

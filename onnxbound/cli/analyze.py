@@ -1,6 +1,7 @@
 """`onnxbound analyze`."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
     from onnxbound.report.report import Report
+    from onnxbound.run.cluster import Cluster
 
 Form = Annotated[
     str, typer.Option(metavar="affine|linear", help="Keep biases in the signal, or measure [A] as printed.")
@@ -53,6 +55,11 @@ def analyze(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    engine: options.Engine = "auto",
+    memory: options.Memory = "2GiB",
+    run: options.Run = None,
+    resume: options.Resume = False,
+    cluster: options.ClusterOption = None,
     output_format: options.FormatOption = Format.TABLE,
     as_json: options.Json = False,
     output: options.Output = None,
@@ -67,15 +74,17 @@ def analyze(
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     del debug
     set_threads(threads)
-    from onnxbound.analysis import Settings
-    from onnxbound.analysis import analyze as run
+    from onnxbound.analysis import analyze as measure
     from onnxbound.cli.output import emit, require_outputs, to_json
     from onnxbound.cli.progress import Progress
-    from onnxbound.cli.values import count_or, gaussian_radius, one_of, preprocessing_of
+    from onnxbound.cli.values import bytes_of, count_or, gaussian_radius, one_of, preprocessing_of
     from onnxbound.data.open import open_rows
+    from onnxbound.errors import UsageError
     from onnxbound.graph.load import load
     from onnxbound.plan import plan
     from onnxbound.report.gates import failures, parse_gate
+    from onnxbound.run.folder import RunFolder
+    from onnxbound.settings import Settings
 
     gates = [parse_gate(text) for text in fail_if or ()]
     settings = Settings(
@@ -91,7 +100,11 @@ def analyze(
         seed=seed,
         device=device,
         threads=threads,
+        engine=one_of("--engine", engine, ("auto", "numpy", "onnxruntime")),
+        memory=bytes_of("--memory", memory),
     )
+    if resume and run is None:
+        raise UsageError("usage", "--resume goes with --run DIR, the run to go on with.")
     preprocessing = preprocessing_of(layout, scale, mean, std)
     require_outputs([output, samples], force=force)
     network = load(model)
@@ -103,8 +116,11 @@ def analyze(
         text = to_json(planned.to_json()) if result_format is Format.JSON else planned.in_words()
         emit(text, output, force=force)
         return
-    with Progress(quiet=quiet) as progress:
-        report = run(network, rows, settings, test_rows=test_rows, progress=progress)
+    with ExitStack() as stack:
+        folder = stack.enter_context(RunFolder(run, resume=resume)) if run is not None else None
+        executor = stack.enter_context(_cluster(cluster)) if cluster is not None else None
+        progress = stack.enter_context(Progress(quiet=quiet, kept=run))
+        report = measure(network, rows, settings, test_rows=test_rows, run=folder, executor=executor, progress=progress)
     if not quiet and (result_format is not Format.TABLE or output is not None):
         for warning in report.warnings:
             print(f"onnxbound: {warning}", file=sys.stderr)  # noqa: T201
@@ -114,6 +130,12 @@ def analyze(
         print(f"onnxbound: gate not met: {text}", file=sys.stderr)  # noqa: T201
     if failed:
         raise typer.Exit(1)
+
+
+def _cluster(address: str) -> "Cluster":
+    from onnxbound.run.cluster import Cluster
+
+    return Cluster(address)
 
 
 def _write(

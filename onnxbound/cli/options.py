@@ -46,6 +46,13 @@ Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Use a u
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the rows drawn and of the noise.")]
 Device = Annotated[str, typer.Option("--device", metavar="WHERE", help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Threads; all cores by default.")]
+Engine = Annotated[str, typer.Option(metavar="auto|numpy|onnxruntime", help="What evaluates Jacobians and smoothness.")]
+Memory = Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory the process may take, such as 2GiB.")]
+Run = Annotated[Path | None, typer.Option("--run", metavar="DIR", help="Keep what is finished there.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --run holds.")]
+ClusterOption = Annotated[
+    str | None, typer.Option("--cluster", metavar="ADDRESS|local:N", help="Compute on a Dask cluster.")
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json; errors are JSON too.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there; - is stdout.")]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxbound.errors import OutputError, Problem
-from onnxbound.report.write import require_writable, write_atomically
+from onnxbound.run.files import require_writable, write_atomically
 
 STDOUT = Path("-")
 

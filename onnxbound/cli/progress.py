@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +23,9 @@ _STAGES = {
 class Progress:
     """Receives (stage, done, total) and shows it; remembers the last for the message of an interruption."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, kept: Path | None = None) -> None:
+        """Nothing is shown where that is not wanted or nobody watches; `kept` is the folder of the run, if any."""
+        self._kept = kept
         self._shown = sys.stderr.isatty() and not quiet
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -50,7 +53,7 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
         if kind is KeyboardInterrupt:
-            raise InterruptionError(self._last) from None
+            raise InterruptionError(self._last, self._kept) from None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` rows of a stage are finished."""

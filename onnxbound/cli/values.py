@@ -1,5 +1,6 @@
 """Values of options that are more than one word or number."""
 
+import re
 from typing import Any
 
 from onnxbound.cli.options import Layout
@@ -43,3 +44,21 @@ def preprocessing_of(layout: Layout | None, scale: str | None, mean: str | None,
         std=(1.0,) if std is None else parse_numbers(std),
         layout=None if layout is None else layout.value,
     )
+
+
+def bytes_of(option: str, text: str) -> int:
+    """A size such as 2GiB, 500 MB or 1e9.
+
+    >>> bytes_of("--memory", "1.5GiB"), bytes_of("--memory", "10 MB")
+    (1610612736, 10000000)
+    """
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMGT]?i?)B?\s*", text, re.IGNORECASE)
+    try:
+        number = float(match[1]) if match else 0.0
+    except ValueError:
+        number = 0.0
+    if match is None or number <= 0:
+        raise UsageError("usage", f"{option} takes a size such as 2GiB or 500MB, not {text!r}.")
+    prefix = match[2].upper()
+    base = 1024 if prefix.endswith("I") else 1000
+    return int(number * base ** " KMGT".index(prefix[:1] or " "))

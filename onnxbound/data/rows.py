@@ -70,10 +70,17 @@ class Rows:
         """
         wanted = self.index if index is None else index
         for start in range(0, len(wanted), batch_rows):
-            part = wanted[start : start + batch_rows]
-            inputs = self.convert(self.array.take(part))
-            self._require_finite(part, inputs)
-            yield Batch(part, inputs, self.labels[np.searchsorted(self.index, part)])
+            yield self.batch(wanted[start : start + batch_rows])
+
+    def batch(self, index: NDArray[np.int64]) -> Batch:
+        """The rows at some places in the file, ascending.
+
+        Raises:
+            DataError: data-not-finite, or data-invalid if the file ends too early.
+        """
+        inputs = self.convert(self.array.take(index))
+        self._require_finite(index, inputs)
+        return Batch(index, inputs, self.labels[np.searchsorted(self.index, index)])
 
     def fingerprint(self) -> str:
         """SHA-256 over element type, shape and bytes of the chosen rows before preprocessing, and of their labels."""

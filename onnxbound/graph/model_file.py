@@ -65,6 +65,13 @@ def _check_opset(model: ModelProto, path: Path) -> None:
         )
 
 
+def external_files(model: ModelProto) -> tuple[str, ...]:
+    """Locations of the files in which a model keeps weights, relative to its folder."""
+    kept = (tensor for tensor in model.graph.initializer if tensor.data_location == TensorProto.EXTERNAL)
+    entries = (entry for tensor in kept for entry in tensor.external_data)
+    return tuple(dict.fromkeys(entry.value for entry in entries if entry.key == "location"))
+
+
 class WeightReader:
     """Turns tensors of one model into arrays; external data is memory-mapped and confined to the model's folder."""
 

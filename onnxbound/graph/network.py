@@ -1,6 +1,6 @@
 """The intermediate representation: weighted layers, gates and linear structure between named tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -205,6 +205,14 @@ class Network:
     def has_path(self, source: int, target: int) -> bool:
         """Whether a path leads from x^source to the target of that number, source < target."""
         return source < target and source in self.sources[self.target(target)]
+
+    def downstream(self, sources: Collection[str]) -> set[str]:
+        """The given tensors and every tensor that a path leads to from one of them."""
+        reached = set(sources)
+        for step in self.steps:
+            if not reached.isdisjoint(step.inputs):
+                reached.add(step.output)
+        return reached
 
     def _between(self) -> dict[str, dict[int, float]]:
         """Tensor name to the Lipschitz constant from each x^k that reaches it without crossing a weight.

@@ -4,7 +4,7 @@ Per row only norms leave the graph, so a batch costs one run wherever the runtim
 `sweep`: `(s, n, *shape)`, source-major, and join where the noise of their layer enters.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -283,7 +283,7 @@ class _Writer:
         units = e.reshape(e.constant(np.eye(classes, dtype=np.float32)), classes, 1, classes)
         live = {network.output: Value(e.node("Expand", units, full), logits.shape)}
         wanted = {layer.output: layer for layer in network.layers[:-1]}
-        upstream = _downstream(network, wanted)
+        downstream = network.downstream(wanted)
         reached = []
         for step, state in zip(reversed(network.steps), reversed(self._states), strict=True):
             c = live.pop(step.output, None)
@@ -292,7 +292,7 @@ class _Writer:
             if step.output in wanted:
                 self._per_pixel(wanted[step.output], c)
                 reached.append(wanted[step.output].index)
-            if upstream.isdisjoint(step.inputs):
+            if downstream.isdisjoint(step.inputs):
                 continue
             shapes = tuple(network.shapes[name] for name in step.inputs)
             for name, gradient in zip(step.inputs, step.operator.emit_vjp(e, state, classes, c, *shapes), strict=True):
@@ -310,12 +310,3 @@ class _Writer:
         per_pixel = e.double(e.reshape(parts, -1, layer.positions))
         for kind, op in (("squared", "ReduceSum"), ("largest pixel", "ReduceMax")):
             self._output(output_name(kind, layer.index), e.node(op, per_pixel, e.integers(1), keepdims=0), "n")
-
-
-def _downstream(network: Network, sources: Collection[str]) -> set[str]:
-    """The sources and every tensor that a path leads to from one of them."""
-    reached = set(sources)
-    for step in network.steps:
-        if not reached.isdisjoint(step.inputs):
-            reached.add(step.output)
-    return reached

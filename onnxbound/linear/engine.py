@@ -1,12 +1,15 @@
 """The engines that can run a programme, and which one to take."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from time import perf_counter
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
 from onnxbound.linear import emit
 from onnxbound.linear.measure import measure
@@ -19,6 +22,9 @@ from onnxbound.run.device import Device
 from onnxbound.run.session import Runner
 
 EngineName = Literal["numpy", "onnxruntime"]
+
+_WORTH_A_TRIAL = 10.0
+"""Seconds from which on building the other engine and timing both pays."""
 
 
 class Engine(ABC):
@@ -114,3 +120,69 @@ def _observation(
         arrivals=arrivals,
         output=exact,
     )
+
+
+def build_engine(
+    name: EngineName, network: Network, programme: Programme, device: Device, threads: int | None
+) -> Engine:
+    """The engine of that name."""
+    if name == "numpy":
+        return NumpyEngine(network, programme)
+    return OnnxruntimeEngine(network, programme, device, threads)
+
+
+def choose_engine(
+    wanted: Literal["auto"] | EngineName,
+    network: Network,
+    programme: Programme,
+    device: Device,
+    threads: int | None,
+    trial: Callable[[], tuple[Array, Array]],
+    rows: int,
+) -> tuple[Engine, str]:
+    """The engine that was asked for, or the faster one.
+
+    Args:
+        wanted: Its name, or "auto".
+        network: The net.
+        programme: What it will run.
+        device: Where.
+        threads: Threads of onnxruntime; None for all cores.
+        trial: Gives the places in the data file and the inputs of one batch to time.
+        rows: How many rows it will run in all.
+
+    Returns:
+        The engine, and how it was chosen, in words; empty if it was asked for by name.
+
+    Raises:
+        UsageError: onnxruntime was asked for exact Jacobians of all pairs, which only NumPy computes.
+    """
+    if programme.exact_pairs:
+        if wanted == "onnxruntime":
+            problem = Problem("--engine", "exact Jacobians of all pairs are computed by NumPy", "--engine numpy")
+            raise UsageError("usage", "--engine onnxruntime does not go with --probes exact.", [problem])
+        note = "auto chose numpy, which computes exact Jacobians of all pairs" if wanted == "auto" else ""
+        return NumpyEngine(network, programme), note
+    if wanted == "onnxruntime":
+        return OnnxruntimeEngine(network, programme, device, threads), ""
+    numpy = NumpyEngine(network, programme)
+    if wanted == "numpy":
+        return numpy, ""
+    if device.name != "cpu":
+        return OnnxruntimeEngine(network, programme, device, threads), f"auto chose onnxruntime for {device.name}"
+    index, inputs = trial()
+    per_row = _seconds(numpy, index, inputs) / len(index)
+    if per_row * rows < _WORTH_A_TRIAL:
+        return numpy, "auto chose numpy: to compare would take longer than it saves"
+    other = OnnxruntimeEngine(network, programme, device, threads)
+    _seconds(other, index, inputs)  # the first run allocates
+    times = {engine.name: _seconds(engine, index, inputs) / len(index) * 1e3 for engine in (numpy, other)}
+    best = numpy if times["numpy"] <= times["onnxruntime"] else other
+    said = ", ".join(f"{name} {milliseconds:.3g} ms" for name, milliseconds in times.items())
+    return best, f"auto chose {best.name}: per row {said}"
+
+
+def _seconds(engine: Engine, index: Array, rows: Array) -> float:
+    started = perf_counter()
+    engine.measure(index, rows)
+    return perf_counter() - started

@@ -49,7 +49,7 @@ class Linearisation:
             cotangents: `(s, n, *shape of target)`.
             sources: Tensor names; those from which no path leads to `target` are missing from the result.
         """
-        needed = self._downstream(sources)
+        needed = self.network.downstream(sources)
         live: dict[str, Array] = {target: cotangents}
         result: dict[str, Array] = {}
         for step, state in zip(reversed(self.network.steps), reversed(self.states), strict=True):
@@ -64,14 +64,6 @@ class Linearisation:
             for name, gradient in zip(step.inputs, step.operator.vjp(state, c, *shapes), strict=True):
                 live[name] = live[name] + gradient if name in live else gradient
         return result | {name: live[name] for name in sources if name in live}
-
-    def _downstream(self, sources: Collection[str]) -> set[str]:
-        """The sources and every tensor that a path leads to from one of them."""
-        reached = set(sources)
-        for step in self.network.steps:
-            if not reached.isdisjoint(step.inputs):
-                reached.add(step.output)
-        return reached
 
     def _upstream(self, targets: Collection[str]) -> set[str]:
         """The targets and every tensor from which a path leads to one of them."""

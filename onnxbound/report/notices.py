@@ -8,17 +8,17 @@ from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.programme import EXACT_CLASSES
 from onnxbound.report.report import LayerReport, Report
-from onnxbound.stability.collect import forward_batch
+from onnxbound.stability.batches import Batches
 
 _NEAR_CHANCE = 0.9
 
 
-def notices(report: Report, network: Network, rows: Rows) -> tuple[str, ...]:
+def notices(report: Report, network: Network, rows: Rows, batches: Batches) -> tuple[str, ...]:
     """All warnings of a report, the gravest first."""
-    return (*_about_the_data(report, rows, network), *_about_the_measurement(report, network), *_nulls(report, network))
+    return (*_about_the_data(report, rows, batches), *_about_the_measurement(report, network), *_nulls(report, network))
 
 
-def _about_the_data(report: Report, rows: Rows, network: Network) -> Iterator[str]:
+def _about_the_data(report: Report, rows: Rows, batches: Batches) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
     if data.train_error > _NEAR_CHANCE * chance:
         yield (
@@ -32,7 +32,7 @@ def _about_the_data(report: Report, rows: Rows, network: Network) -> Iterator[st
     classes = np.unique(rows.labels)
     if len(classes) == 1:
         yield f"all rows have the label {classes[0]}"
-    batch = network.batch or forward_batch(network)
+    batch = batches.forward
     if data.rows < batch:
         yield f"there are {data.rows} rows, fewer than one batch of {batch}"
 

@@ -30,7 +30,9 @@ class Tool:
         device: "cpu" or "cuda:N".
         device_note: How it was chosen; empty if it was asked for by name.
         providers: onnxruntime's execution providers.
-        engine: What evaluated the linearised network.
+        engine: What evaluated the linearised network: "numpy" or "onnxruntime".
+        engine_note: How it was chosen; empty if it was asked for by name.
+        executor: Where the partitions were computed: "local", or a cluster.
         seconds: Wall time.
         peak_rss_bytes: Largest resident memory of the process; None where the system does not say.
     """
@@ -41,6 +43,8 @@ class Tool:
     device_note: str
     providers: tuple[str, ...]
     engine: str
+    engine_note: str
+    executor: str
     seconds: float
     peak_rss_bytes: int | None
 

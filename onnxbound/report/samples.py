@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from onnxbound.report.report import Report
-from onnxbound.report.write import write_atomically
+from onnxbound.run.files import write_atomically
 
 
 def write_samples(report: Report, path: Path, *, force: bool) -> None:

@@ -13,11 +13,11 @@ _CHUNK_ROWS = 4096
 
 
 class Spool:
-    """An append-only table of float64 in a temporary file that is gone when it is closed."""
+    """A table of float64 in a temporary file that is gone when it is closed; its rows arrive in any order."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, rows: int, columns: int) -> None:
+        self._rows = rows
         self._columns = columns
-        self._rows = 0
         self._file = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> Self:
@@ -26,13 +26,14 @@ class Spool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    def append(self, rows: Float64Array) -> None:
-        """Add rows (b, columns).
+    def write(self, start: int, rows: Float64Array) -> None:
+        """Rows (b, columns) from a place on.
 
         Raises:
             OutputError: output-unwritable, the temporary folder is full.
         """
         try:
+            self._file.seek(start * self._columns * 8)
             self._file.write(np.ascontiguousarray(rows, np.float64).tobytes())
             self._file.flush()
         except OSError as error:
@@ -41,7 +42,6 @@ class Spool:
                 f"Numbers per row cannot be kept in {tempfile.gettempdir()}: {error.strerror}.",
                 [Problem(tempfile.gettempdir(), str(error), "free space there, or set TMPDIR to another folder")],
             ) from error
-        self._rows += len(rows)
 
     def column(self, number: int) -> Float64Array:
         """One column, (rows,)."""
@@ -51,5 +51,4 @@ class Spool:
             count = min(_CHUNK_ROWS, self._rows - start)
             chunk = np.frombuffer(self._file.read(count * self._columns * 8)).reshape(count, self._columns)
             result[start : start + count] = chunk[:, number]
-        self._file.seek(0, 2)
         return result

@@ -151,3 +151,38 @@ def test_the_readmes_example() -> None:
     assert theorem["met"]
     assert theorem["vacuous"]
     assert theorem["value"] > 0.5
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnxruntime"])
+def test_engines_agree(net: Path, data: Path, engine: str) -> None:
+    found = onnxbound("analyze", net, "--data", data, "--json", "--engine", engine).json()
+    auto = onnxbound("analyze", net, "--data", data, "--json").json()
+    assert found["tool"]["engine"] == engine
+    assert auto["tool"]["engine_note"].startswith("auto chose")
+    for one, two in zip(found["layers"], auto["layers"], strict=True):
+        assert one["beta"]["max"] == pytest.approx(two["beta"]["max"], rel=1e-5)
+        assert one["effective_parameters"] == pytest.approx(two["effective_parameters"], rel=1e-4)
+
+
+def test_exact_jacobians_are_numpys(net: Path, data: Path) -> None:
+    found = onnxbound("analyze", net, "--data", data, "--engine", "onnxruntime", "--probes", "exact")
+    assert found.code == 2
+    assert "--engine numpy" in found.stderr
+
+
+def test_a_kept_run_is_resumed(net: Path, data: Path, tmp_path: Path) -> None:
+    command = ["analyze", net, "--data", data, "--json", "--run", tmp_path / "run"]
+    first = onnxbound(*command).json()
+    again = onnxbound(*command)
+    assert again.code == 6
+    assert again.json()["code"] == "run-exists"
+    resumed = onnxbound(*command, "--resume").json()
+    for document in (first, resumed):
+        document.pop("tool")
+    assert resumed == first
+
+
+def test_less_memory_gives_the_same_numbers(net: Path, data: Path) -> None:
+    one, two = (onnxbound("analyze", net, "--data", data, "--json", "--memory", m).json() for m in ("301MiB", "4GiB"))
+    for layer, other in zip(one["layers"], two["layers"], strict=True):
+        assert layer["layer_cushion"]["min"] == pytest.approx(other["layer_cushion"]["min"], rel=1e-6)

@@ -192,6 +192,11 @@ USAGE = [
     ["--limit", "0"],
     ["--format", "xml"],
     ["--device", "tpu"],
+    ["--engine", "abacus"],
+    ["--memory", "plenty"],
+    ["--memory", "1KiB"],
+    ["--resume"],
+    ["--cluster", "local:0"],
 ]
 
 

@@ -64,6 +64,25 @@ def test_interruption(tmp_path: Path, as_json: bool) -> None:
         assert json.loads(out)["code"] == "interrupted"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows kills in another way")
+def test_killed_and_resumed(tmp_path: Path) -> None:
+    """kill -9 in the middle, twice; the run that is resumed gives what an uninterrupted one gives, bit for bit."""
+    arguments = [*long_run(tmp_path)[:-2], "--measured", "300", "--probes", "1", "--threads", "1", "--engine", "numpy"]
+    kept = [*COMMAND, *arguments, "--run", str(tmp_path / "run"), "--resume"]
+    for _ in range(2):
+        with subprocess.Popen(kept, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    samples = [tmp_path / "resumed.npz", tmp_path / "whole.npz"]
+    for command, file in zip((kept, [*COMMAND, *arguments]), samples, strict=True):
+        subprocess.run([*command, "--samples", str(file)], check=True, env=environment(), capture_output=True)
+    with np.load(samples[0]) as resumed, np.load(samples[1]) as whole:
+        for name in whole:
+            np.testing.assert_array_equal(resumed[name], whole[name])
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_full_disk_behind_stdout(tmp_path: Path) -> None:
     model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")

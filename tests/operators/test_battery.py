@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import DTypeLike, NDArray
 from onnx.reference import ReferenceEvaluator
+from packaging.version import Version
 
 from onnxbound.graph.network import Network, Step
 from onnxbound.linear.linearisation import linearise
@@ -69,6 +71,10 @@ REFERENCE_FAILS = {"MaxPool", "AveragePool", "GlobalMaxPool", "Squeeze"}
 axes in old opsets."""
 
 
+@pytest.mark.skipif(
+    Version(onnx.__version__) < Version("1.21"),
+    reason="older reference implementations get auto_pad of Conv and empty axes of ReduceMean wrong",
+)
 def test_logits_are_those_of_the_reference(built: Built) -> None:
     ops = {node.op_type for node in built.case.nodes}
     if "BatchNormalization" in ops and built.case.opset < 14:

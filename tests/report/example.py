@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxbound.analysis import Settings, analyze
+from onnxbound.analysis import analyze
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.report.report import Report
+from onnxbound.settings import Settings
 from tests.linear.test_measure import net
 from tests.nets import mlp, random_mlp
 

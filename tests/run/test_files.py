@@ -10,7 +10,7 @@ import pytest
 
 from onnxbound.errors import OutputError
 from onnxbound.report.samples import write_samples
-from onnxbound.report.write import write_atomically
+from onnxbound.run.files import write_atomically
 from tests.report.example import example
 
 

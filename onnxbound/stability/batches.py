@@ -1,0 +1,94 @@
+"""How many rows at a time, so that a run stays within its memory.
+
+What a batch takes was measured on nets from 50,000 to 20 million parameters on both engines; the factors below are the
+largest seen, so a run usually takes less than it is allowed.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from onnxbound.errors import Problem, UsageError
+from onnxbound.graph.network import Network
+from onnxbound.linear.programme import Programme
+
+DEFAULT_MEMORY = 2 << 30
+_BASE = 300 << 20
+"""Interpreter, libraries and data buffers."""
+
+_BYTES_PER_PARAMETER = 48
+"""Every copy of a weight: as read, reordered, serialised, and as the runtime keeps it."""
+
+_LIVE = 6
+"""Tensors as large as the largest that live at the same time."""
+
+_LARGEST_FORWARD, _LARGEST_SWEEP = 512, 64
+"""More rows at a time are no faster."""
+
+_ROWS_PER_PARTITION = {"forward": 1024, "measure": 64}
+"""About so many rows are lost when a run is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Rows at a time, fixed before a run begins.
+
+    Attributes:
+        forward: Rows per forward pass.
+        sweep: Rows per run of the programme.
+        forward_partition: Rows per partition of the first stage, a multiple of `forward`.
+        sweep_partition: Rows per partition of the second, a multiple of `sweep`.
+    """
+
+    forward: int
+    sweep: int
+    forward_partition: int
+    sweep_partition: int
+
+
+def batches_within(memory: int, network: Network, programme: Programme) -> Batches:
+    """Batches that stay within a memory.
+
+    Args:
+        memory: Bytes that the process may take.
+        network: The net.
+        programme: What is run.
+
+    Raises:
+        UsageError: The memory does not hold a single row.
+    """
+    fixed = _BASE + _BYTES_PER_PARAMETER * network.parameters
+    room = memory - fixed
+    per_row = _LIVE * _largest_tensor(network, programme)
+    if room < per_row:
+        needed = (fixed + per_row) / 2**20
+        raise UsageError(
+            "usage",
+            f"--memory {memory / 2**20:,.0f} MiB does not hold this net.",
+            [
+                Problem(
+                    "--memory", f"one row takes about {needed:,.0f} MiB in all", "allow more, or take fewer --probes"
+                )
+            ],
+        )
+    activations = 4 * sum(prod(shape) for shape in network.shapes.values())
+    forward = network.batch or int(np.clip(room // (2 * activations), 1, _LARGEST_FORWARD))
+    sweep = int(np.clip(room // per_row, 1, _LARGEST_SWEEP))
+    return Batches(forward, sweep, _multiple(forward, "forward"), _multiple(sweep, "measure"))
+
+
+def _largest_tensor(network: Network, programme: Programme) -> int:
+    """Bytes per row of the widest place of a sweep, inputs, output and all streams together."""
+    largest = 0
+    for step in network.steps:
+        streams = 1 + 2 * programme.probes * (len(network.sources[step.output]) + 1)
+        if programme.exact_output:
+            streams = max(streams, network.classes)
+        sizes = [prod(network.shapes[name]) for name in (*step.inputs, step.output)]
+        largest = max(largest, 4 * streams * sum(sizes))
+    return largest
+
+
+def _multiple(batch: int, stage: str) -> int:
+    return batch * max(1, _ROWS_PER_PARTITION[stage] // batch)

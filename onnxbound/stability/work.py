@@ -1,0 +1,155 @@
+"""What is computed of a partition: the forward properties of every row, and the whole programme at some."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.load import load
+from onnxbound.graph.model_file import external_files
+from onnxbound.graph.network import Network
+from onnxbound.linear.engine import Engine, EngineName, build_engine
+from onnxbound.linear.programme import Measurement, Programme
+from onnxbound.results import Float64Array
+from onnxbound.run.device import resolve_device
+from onnxbound.run.forward import ForwardPass
+from onnxbound.run.partitions import Arrays
+from onnxbound.stability.batches import Batches
+from onnxbound.stability.margin import margins
+from onnxbound.stability.properties import WeightNorms, forward_properties, weight_norms
+
+FORWARD_FIELDS = ("layer_cushion", "contraction", "between_contraction", "noise_sensitivity", "input_norm")
+"""Columns of the table of all rows behind margin and |f(x)|_2, one per layer each."""
+
+_DISAGREEMENT = 1e-4
+"""Largest difference of two float32 evaluations of a net, relative to max |f(x)|, that rounding can explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How partitions are computed, decided once before a run begins.
+
+    Attributes:
+        programme: What is measured.
+        engine: What evaluates it.
+        device: "cpu" or "cuda:N".
+        threads: Threads of onnxruntime; None for all cores.
+        batches: Rows at a time.
+    """
+
+    programme: Programme
+    engine: EngineName
+    device: str
+    threads: int | None
+    batches: Batches
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that a partition needs beside its rows.
+
+    Attributes:
+        network: The net.
+        arrangement: How.
+        weights: Norms of its weights.
+        forward: Runs it.
+        engine: Runs the programme.
+    """
+
+    network: Network
+    arrangement: Arrangement
+    weights: WeightNorms
+    forward: ForwardPass
+    engine: Engine
+
+    @classmethod
+    def build(cls, network: Network, arrangement: Arrangement, engine: Engine | None = None) -> Self:
+        """Open the sessions; an engine that is there already is taken."""
+        device, programme = resolve_device(arrangement.device), arrangement.programme
+        forward = ForwardPass(network, device, arrangement.threads, without_bias=programme.form == "linear")
+        engine = engine or build_engine(arrangement.engine, network, programme, device, arrangement.threads)
+        return cls(network, arrangement, weight_norms(network), forward, engine)
+
+    def recipe(self) -> "Recipe":
+        """What a worker elsewhere builds the same work from."""
+        files = {name: (self.network.path.parent / name).read_bytes() for name in external_files(self.network.model)}
+        files[self.network.path.name] = self.network.path.read_bytes()
+        return Recipe(self.network.path.name, self.network.sha256, self.arrangement, files)
+
+    def run(self, stage: str, inputs: Arrays) -> Arrays:
+        """One partition: "forward" gives `table`, "test" gives `wrong`, "measure" the fields of a `Measurement`."""
+        if stage == "measure":
+            found = Measurement.merge([self._measure(part) for part in _cut(inputs, self.arrangement.batches.sweep)])
+            return {field.name: getattr(found, field.name) for field in fields(Measurement)}
+        parts = [self._forward(part) for part in _cut(inputs, self.arrangement.batches.forward)]
+        table = np.concatenate(parts)
+        return {"wrong": np.array(np.sum(~(table[:, 0] > 0)))} if stage == "test" else {"table": table}
+
+    def _forward(self, batch: Arrays) -> Float64Array:
+        norms = self.forward.run(batch["inputs"])
+        found = forward_properties(self.network, self.weights, norms)
+        columns = [
+            margins(norms.logits, batch["labels"])[:, None],
+            np.linalg.norm(norms.logits, axis=1)[:, None],
+            *(getattr(found, field) for field in FORWARD_FIELDS[:-1]),
+            norms.input_norm,
+        ]
+        return np.concatenate(columns, axis=1)
+
+    def _measure(self, batch: Arrays) -> Measurement:
+        found = self.engine.measure(batch["index"], batch["inputs"])
+        _require_agreement(found.logits, self.forward.run(batch["inputs"]).logits)
+        return found
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model's files and what is done with them.
+
+    Attributes:
+        model: Name of the ONNX file.
+        sha256: Its hash.
+        arrangement: How partitions are computed.
+        files: Content of the file, and of those with its external data, by name.
+    """
+
+    model: str
+    sha256: str
+    arrangement: Arrangement
+    files: Mapping[str, bytes] = field(repr=False)
+
+    def build(self) -> Work:
+        """Write the files to a temporary folder and load the model from there."""
+        folder = Path(tempfile.mkdtemp(prefix="onnxbound-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return Work.build(load(folder / self.model), self.arrangement)
+
+
+def _cut(inputs: Arrays, size: int) -> list[Arrays]:
+    rows = len(inputs["index"])
+    return [{name: values[i : i + size] for name, values in inputs.items()} for i in range(0, rows, size)]
+
+
+def _require_agreement(ours: Float64Array, runtime: Float64Array) -> None:
+    difference, scale = float(np.abs(ours - runtime).max()), float(np.abs(runtime).max())
+    if not difference <= _DISAGREEMENT * scale:
+        raise ModelError(
+            "model-mismatch",
+            "onnxbound's own evaluation of the net differs from onnxruntime's.",
+            [
+                Problem(
+                    "logits",
+                    f"they differ by {difference:.3g} where max |f(x)| is {scale:.3g}",
+                    "please report the model: onnxbound reads one of its operators wrongly",
+                )
+            ],
+        )
