@@ -1,7 +1,7 @@
 """The measurement as onnxbound does it, its own forward pass, and the matrix product both are made of."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,11 @@ from benchmarks import vgg19
 from benchmarks.worker import seconds
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
+from onnxbound.linear.engine import OnnxruntimeEngine
 from onnxbound.linear.measure import measure
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
+from onnxbound.run.device import CPU
 
 PROGRAMME = Programme(
     form="affine", probes=1, exact_pairs=False, exact_output=False, radius=0.1, output_only=False, seed=0
@@ -61,13 +63,15 @@ def norms(measured: Measurement) -> dict[str, Any]:
 
 def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
     """Task name to what it answers: seconds, or the measured norms."""
-    del threads
-    network = load(vgg19.path()).cast(np.float32)
+    loaded = load(vgg19.path())
+    network = loaded.cast(np.float32)
     x, index = rows_of(rows), np.arange(rows)
     sweep = partial(measure, network, PROGRAMME, index, x)
+    runtime = cache(lambda: OnnxruntimeEngine(loaded, PROGRAMME, CPU, threads))
     return {
         "gemm": gemm_seconds,
         "forward": lambda: seconds(partial(forward, network, x)),
         "all pairs": lambda: seconds(sweep),
+        "all pairs, onnxruntime": lambda: seconds(partial(runtime().measure, index, x)),
         "norms": lambda: norms(sweep()),
     }

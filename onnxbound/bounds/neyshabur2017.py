@@ -12,12 +12,12 @@ import numpy as np
 from onnxbound.bounds.bound import Bound, as_plotted, explicit
 from onnxbound.bounds.description import HEADER_BITS, bias_bits, exact_bits, other_bits
 from onnxbound.bounds.logs import log, log_sum
-from onnxbound.bounds.norms import LayerNorms, kernel_matrix, outward, overlap, spectral_upper
+from onnxbound.bounds.norms import LayerNorms, kernel_matrix, overlap
 from onnxbound.bounds.occam import description_gap
+from onnxbound.bounds.spectral import EPS, outward, spectral_upper
 from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
 
-_EPS = float(np.finfo(np.float64).eps)
 _NEVER = 2**62
 _GRAM_RESOLUTION = 1e-6
 """Singular values below this share of the largest cannot be told from rounding in the Gram matrix."""
@@ -159,7 +159,7 @@ def _describe(layer: Layer, share: float) -> CodedLayer:
     matrix = kernel_matrix(layer.operator.effective_weight())
     codes = [CodedLayer(0.0, exact_bits(matrix))]
     size = spectral_upper(matrix)
-    if size > 0 and share > _EPS:
+    if size > 0 and share > EPS:
         codes.append(_rounded(matrix, share * size))
         if share > _GRAM_RESOLUTION:
             codes.append(_truncated(matrix, share * size))
@@ -172,7 +172,7 @@ def _rounded(matrix: Float64Array, allowed: float) -> CodedLayer:
     """Every entry rounded to a grid."""
     spacing = 2 * allowed / sqrt(matrix.size)
     rounded, width = _on_grid(matrix, spacing)
-    error = spectral_upper(matrix - rounded, 4 * _EPS * float(np.linalg.norm(matrix)))
+    error = spectral_upper(matrix - rounded, 4 * EPS * float(np.linalg.norm(matrix)))
     return CodedLayer(error, matrix.size * width)
 
 
@@ -192,7 +192,7 @@ def _truncated(matrix: Float64Array, allowed: float) -> CodedLayer:
     # |P Q - P^ Q^| <= |P| |dQ| + |dP| |Q^|, |dP|_2 <= spacing / 2 sqrt(entries), |P|_2 = |Q|_2 = sqrt(sigma_1).
     spacing = 0.9 * allowed / ((sqrt(left.size) + sqrt(right.size)) * root[0])
     (left, left_width), (right, right_width) = _on_grid(left, spacing), _on_grid(right, spacing)
-    rounding = (rank + 4) * _EPS * float(np.linalg.norm(left) * np.linalg.norm(right))
+    rounding = (rank + 4) * EPS * float(np.linalg.norm(left) * np.linalg.norm(right))
     error = spectral_upper(wide - left @ right, rounding)
     return CodedLayer(error, rank * sum(matrix.shape) * max(left_width, right_width))
 

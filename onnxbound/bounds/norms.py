@@ -7,16 +7,16 @@ iteration on the layer; and a proved upper bound, the only one that may enter an
 """
 
 from dataclasses import dataclass
-from math import frexp, gcd, nextafter, prod, sqrt
+from math import gcd, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.bounds.spectral import outward, spectral_norm_and_upper, spectral_upper, torus_upper
 from onnxbound.graph.network import Layer
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array, UpperBound
 
-_EPS = float(np.finfo(np.float64).eps)
 _POWER_STEPS = 100
 _POWER_TOLERANCE = 1e-4
 
@@ -58,13 +58,15 @@ class LayerNorms:
 def layer_norms(layer: Layer) -> LayerNorms:
     """All norms of a layer."""
     matrix = kernel_matrix(layer.operator.effective_weight())
-    exact = spectral_norm(matrix)
-    is_conv = isinstance(layer.operator, Conv)
+    exact, upper = spectral_norm_and_upper(matrix)
+    bound, estimate = UpperBound(upper, "largest singular value of the weight, rounded up"), exact
+    if isinstance(layer.operator, Conv):
+        bound, estimate = conv_upper(layer, layer.operator), power_iteration(layer)
     return LayerNorms(
         frobenius=float(np.linalg.norm(matrix)),
         l1_inf=float(np.abs(matrix).sum(axis=1).max()),
         l12=float(np.linalg.norm(matrix, axis=1).sum()),
-        spectral=SpectralNorm(exact, power_iteration(layer) if is_conv else exact, operator_upper(layer)),
+        spectral=SpectralNorm(exact, estimate, bound),
         stable_rank=float(np.sum(matrix**2)) / exact**2 if exact > 0 else None,
     )
 
@@ -74,41 +76,21 @@ def kernel_matrix(weight: Float64Array) -> Float64Array:
     return weight.reshape(len(weight), -1)
 
 
-def spectral_norm(matrix: Float64Array) -> float:
-    """The largest singular value, exact to rounding, from the smaller Gram matrix."""
-    scale = _power_of_two(matrix)
-    return sqrt(max(_largest_eigenvalue(matrix / scale), 0.0)) * scale
-
-
-def spectral_upper(matrix: Float64Array, error: float = 0.0) -> float:
-    """A number that is at least the spectral norm of `matrix`, and of any matrix within `error` of it.
-
-    The Gram matrix of inner length k is formed with an error of at most 2 k eps |A|_F^2, and the eigenvalue solver is
-    backward stable to a small multiple of n eps of the matrix's norm; 4 (k + n) eps |A|_F^2 is charged for both. The
-    Frobenius norm is an upper bound too.
-    """
-    scale = _power_of_two(matrix)
-    scaled = matrix / scale
-    squared = float(np.sum(scaled**2))
-    slack = 4 * sum(matrix.shape) * _EPS * squared
-    gram = sqrt(max(_largest_eigenvalue(scaled), 0.0) + slack)
-    return outward(outward(min(gram, sqrt(squared + slack)) * scale) + error)
-
-
-def operator_upper(layer: Layer) -> UpperBound:
-    """A proved upper bound of |A|_2 of a layer's whole linear map.
+def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
+    """A proved upper bound of |A|_2 of a convolution's whole linear map, the smaller of two.
 
     A convolution splits its input into windows; no entry stands in more than prod ceil(k g / s) of them, g the greatest
     common divisor of stride and dilation. So the windows together have at most that often |x|^2, and |A x| <= |W|_2
-    times its root, W the kernel matrix. Groups act on separate channels: the largest of their norms counts.
+    times its root, W the kernel matrix. Groups act on separate channels: the largest of their norms counts. The other
+    bound is the norm on a torus, `spectral.torus_upper`.
     """
-    weight = layer.operator.effective_weight()
-    if not isinstance(layer.operator, Conv):
-        return UpperBound(spectral_upper(weight), "largest singular value of the weight, rounded up")
-    groups = np.split(weight, layer.operator.groups)
-    factor = overlap(layer)
-    value = outward(max(spectral_upper(kernel_matrix(group)) for group in groups) * factor)
-    return UpperBound(value, "spectral norm of the kernel matrix times the square root of the windows an entry is in")
+    weight = operator.effective_weight()
+    groups = np.split(weight, operator.groups)
+    windows = outward(max(spectral_upper(kernel_matrix(group)) for group in groups) * overlap(layer))
+    torus = torus_upper(operator, weight)
+    if torus is not None and torus < windows:
+        return UpperBound(torus, "norm of the convolution on a torus that does not wrap around, rounded up")
+    return UpperBound(windows, "spectral norm of the kernel matrix times the square root of the windows an entry is in")
 
 
 def overlap(layer: Layer) -> float:
@@ -136,22 +118,3 @@ def power_iteration(layer: Layer) -> float:
             break
         (v,) = operator.transpose(image, layer.input_shape)
     return estimate
-
-
-def outward(value: float) -> float:
-    """The next float above, and so an upper bound of the sum, product or root that was rounded to `value`."""
-    return nextafter(value, float("inf"))
-
-
-def _power_of_two(matrix: Float64Array) -> float:
-    """What the matrix is divided by, exactly, so that no square overflows or underflows."""
-    return 2.0 ** min(frexp(float(np.abs(matrix).max(initial=0.0)))[1], 1023)
-
-
-def _largest_eigenvalue(matrix: Float64Array) -> float:
-    """Of the smaller Gram matrix."""
-    from scipy.linalg import eigh
-
-    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
-    last = len(gram) - 1
-    return float(eigh(gram, eigvals_only=True, subset_by_index=[last, last])[0])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from onnxbound.bounds.norms import layer_norms, overlap, spectral_norm, spectral_upper
+from onnxbound.bounds.norms import layer_norms, overlap
+from onnxbound.bounds.spectral import spectral_norm, spectral_upper, torus_upper
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Layer
 from tests.bounds.nets import W1, two_layers
@@ -77,6 +78,35 @@ def test_upper_bound_and_estimate_enclose_the_norm_of_the_map(
     assert norms.estimate <= true * (1 + 1e-5)
     assert norms.estimate >= 0.98 * true
     assert norms.upper.value <= norms.kernel_matrix * np.prod(kernel[2:]) ** 0.5 * (1 + 1e-9)
+    torus = torus_upper(layer.operator, layer.operator.effective_weight())
+    assert torus is not None
+    assert torus >= true * (1 - 1e-12)
+
+
+def test_without_strides_the_torus_is_nearly_the_truth_on_large_inputs(tmp_path: Path) -> None:
+    weight = np.random.default_rng(1).normal(size=(3, 2, 3, 3))
+    for attributes in ({"pads": [1] * 4}, {"pads": [1] * 4, "dilations": [1, 2]}):
+        layer = conv_layer(tmp_path, weight, (2, 20, 20), **attributes)
+        true = float(np.linalg.norm(dense(layer), 2))
+        assert true <= layer_norms(layer).spectral.upper.value <= 1.05 * true
+
+
+def test_random_convolutions_are_bounded(tmp_path: Path) -> None:
+    random = np.random.default_rng(9)
+    for _ in range(60):
+        size, k, s, d = (int(n) for n in random.integers(1, [12, 5, 4, 4]))
+        pad, groups = int(random.integers(0, 4)), int(random.integers(1, 3))
+        if size + 2 * pad < d * (k - 1) + 1:
+            continue
+        weight = random.normal(size=(4, 3, k)) * 10.0 ** random.integers(-8, 8)
+        layer = conv_layer(
+            tmp_path, weight, (3 * groups, size), strides=[s], dilations=[d], pads=[pad, pad], group=groups
+        )
+        true = float(np.linalg.norm(dense(layer), 2))
+        torus = torus_upper(layer.operator, layer.operator.effective_weight())
+        assert torus is not None
+        assert true * (1 - 1e-12) <= torus
+        assert true * (1 - 1e-12) <= layer_norms(layer).spectral.upper.value
 
 
 def test_the_kernel_matrix_is_too_small_on_large_inputs_and_too_large_on_small_ones(tmp_path: Path) -> None:
@@ -111,6 +141,21 @@ def test_spectral_norm_and_its_upper_bound(shape: tuple[int, int], scale: float)
         if scale == 1:
             assert spectral_upper(matrix) <= true * (1 + 1e-10)
         assert spectral_upper(matrix, 0.5 * scale) >= true + 0.5 * scale
+
+
+def test_equal_singular_values() -> None:
+    """Nothing to gain by Lanczos, and the Cholesky factor is zero in exact arithmetic."""
+    for n in (5, 300):
+        orthogonal = np.linalg.qr(np.random.default_rng(0).normal(size=(n, n)))[0] * 3
+        assert spectral_norm(orthogonal) == pytest.approx(3, rel=1e-12)
+        assert 3 * (1 - 1e-14) <= spectral_upper(orthogonal) <= 3 * (1 + 1e-8)
+
+
+def test_a_large_matrix_agrees_with_its_singular_values() -> None:
+    matrix = np.random.default_rng(0).normal(size=(700, 900))
+    true = float(np.linalg.svd(matrix, compute_uv=False)[0])
+    assert spectral_norm(matrix) == pytest.approx(true, rel=1e-12)
+    assert true <= spectral_upper(matrix) <= true * (1 + 1e-8)
 
 
 def test_a_zero_weight(tmp_path: Path) -> None:
