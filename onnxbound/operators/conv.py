@@ -10,13 +10,17 @@ from numpy.typing import DTypeLike
 
 from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Array, Operator, Shape, Unsupported, join_streams, split_streams
 from onnxbound.operators.weighted import Weighted
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
+from onnxbound.operators.winograd import Winograd
 
 _PATCH_BYTES = 8 << 20
 """Patches are formed and multiplied in blocks of about this size: larger ones leave the cache, smaller products of
 matrices do not reach their full rate."""
+
+_WINOGRAD_CHANNELS = 16
+"""With fewer channels the transforms cost more than the products they save."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,27 @@ class Conv(Weighted):
         grouped = mirrored.reshape(self.groups, -1, *self.weight.shape[1:]).swapaxes(1, 2)
         weight = grouped.reshape(-1, *grouped.shape[2:])
         return Conv(weight, None, None, Windows(w.output, w.kernel, w.strides, w.dilations, begin, end), self.groups)
+
+    @cached_property
+    def _winograd(self) -> Winograd | None:
+        """A faster way for tangents and cotangents, whose ties do not matter; None where it is none, or not faster."""
+        w = self.windows
+        fits = w.kernel == (3, 3) and w.strides == w.dilations == (1, 1) and self.groups == 1
+        if not fits or min(self.weight.shape[:2]) < _WINOGRAD_CHANNELS:
+            return None
+        return Winograd.of(self.weight, w.begin, w.output)
+
+    def _linear_of_streams(self, x: Array) -> Array:
+        """A x, for x that nothing is compared with."""
+        if self._winograd is None:
+            return self.linear(x)
+        out = self.empty_output(len(x), x.shape[1:], x.dtype)
+        self._winograd.apply(x, out)
+        return out
+
+    def jvp(self, state: Array | None, *t: Array) -> Array:
+        """A t."""
+        return split_streams(self._linear_of_streams(join_streams(t[0])), t[0].shape)
 
     def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
         """Channels last."""
@@ -158,7 +183,7 @@ class Conv(Weighted):
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """A convolution with the mirrored kernel; with strides, what each output sends to its window, added up."""
         if self._adjoint is not None:
-            return (self._adjoint.linear(c),)
+            return (self._adjoint._linear_of_streams(c),)
         (shape,) = shapes
         w, rows = self.windows, len(c)
         last = np.moveaxis(c, 1, -1).reshape(rows, -1, self.channels)

@@ -97,7 +97,21 @@ def _batch_normalization(s: Settings) -> Case:
     return Case(name, [node], shape, s["opset"], constants, s["before"])
 
 
+def _wide_conv(size: tuple[int, int], pads: tuple[int, ...]) -> Case:
+    """3x3 of stride 1 with enough channels for Winograd's algorithm, on even and on odd lengths."""
+    name = f"Conv[wide,size={size[0]}x{size[1]},pads={','.join(map(str, pads))}]"
+    random = np.random.default_rng(len(name))
+    constants = {"w": constant(random, 17, 16, 3, 3) / np.float32(12), "b": constant(random, 17)}
+    node = helper.make_node("Conv", ["h", *constants], ["y"], pads=pads)
+    return Case(name, [node], (16, *size), 17, constants, "conv")
+
+
 CASES = [
+    *(
+        _wide_conv(size, pads)
+        for size in ((6, 6), (5, 8), (3, 3), (4, 7))
+        for pads in ((1, 1, 1, 1), (0, 0, 0, 0), (0, 2, 1, 0))
+    ),
     *map(
         _conv,
         pairwise(
