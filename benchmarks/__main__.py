@@ -1,4 +1,4 @@
-"""Run every benchmark and write `results.md` and `results.json` beside this file.
+"""Run every benchmark, write `results.md` and `results.json` beside this file, and the table in the README.
 
 python -m benchmarks
 """
@@ -15,10 +15,11 @@ import numpy as np
 import onnxruntime
 
 from benchmarks import all_pairs, growth, memory, norms, start_up
-from benchmarks.result import as_markdown, default_threads
+from benchmarks.result import Result, as_markdown, default_threads, shown
 from benchmarks.worker import TUNING
 
 HERE = Path(__file__).parent
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
 def machine(threads: int) -> dict[str, str]:
@@ -32,6 +33,18 @@ def machine(threads: int) -> dict[str, str]:
         "versions": versions,
         "unset for the benchmark": ", ".join(unset) or f"nothing ({' and '.join(TUNING)} were not set)",
     }
+
+
+def update_readme(results: list[Result]) -> None:
+    """Replace the table of the README by the rows that have a goal."""
+    readme = HERE.parent / "README.md"
+    before, rest = readme.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    rows = [
+        f"| {row.name} | {shown(row.value)} | {row.goal} |" for result in results for row in result.rows if row.goal
+    ]
+    table = "\n".join(["| | measured | goal |", "|---|---|---|", *rows])
+    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 def processor() -> str:
@@ -62,6 +75,7 @@ def main() -> None:
     text = "\n\n".join(["\n".join(head), *(as_markdown(result) for result in results)]) + "\n"
     print(text)
     (HERE / "results.md").write_text(text)
+    update_readme(results)
     found = {"machine": about, "results": [asdict(result) for result in results]}
     (HERE / "results.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
 
