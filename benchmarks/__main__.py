@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from benchmarks import all_pairs, growth, memory, norms, start_up
+from benchmarks import all_pairs, growth, memory, norms, output_jacobians, start_up
 from benchmarks.result import Result, as_markdown, default_threads, shown
 from benchmarks.worker import TUNING
 
@@ -65,6 +65,7 @@ def main() -> None:
     about = machine(options.threads)
     results = [
         all_pairs.run(options.rows, options.repeats, options.threads),
+        output_jacobians.run(options.rows, options.repeats, options.threads),
         growth.run(options.repeats),
         norms.run(3),
         start_up.run(options.repeats),

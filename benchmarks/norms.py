@@ -1,15 +1,20 @@
-"""Spectral norms with proved upper bounds, against numpy's singular values of the same matrices.
+"""Spectral norms with proved upper bounds, against NumPy's singular values and WeightWatcher's of the same layers.
 
 python -m benchmarks.norms --repeats 3
 """
 
 import argparse
+import logging
 import tempfile
+import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.result import Result, Row, print_result
@@ -39,17 +44,34 @@ def conv_layer(folder: Path) -> Layer:
     return load(path).layers[0]
 
 
+def weightwatcher_spectrum(matrix: NDArray[np.float64]) -> Callable[[], NDArray[np.float64]]:
+    """Squared singular values of a dense layer as WeightWatcher finds them; no fit of a power law."""
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from weightwatcher import WeightWatcher
+
+        layer = torch.nn.Linear(*matrix.shape[::-1], bias=False)
+        layer.weight = torch.nn.Parameter(torch.tensor(matrix, dtype=torch.float32))
+        watcher = WeightWatcher(model=torch.nn.Sequential(layer))
+        number = int(watcher.describe().layer_id[0])
+    return partial(watcher.get_ESD, layer=number)
+
+
 def run(repeats: int) -> Result:
     """The benchmark."""
     found = []
     for size in SIZES:
         matrix = np.random.default_rng(0).normal(size=(size, size))
+        spectrum = weightwatcher_spectrum(matrix)
+        np.testing.assert_allclose(np.sqrt(spectrum().max()), spectral_norm_and_upper(matrix)[0], rtol=1e-5)
+        others = {"NumPy's SVD": partial(np.linalg.svd, matrix, compute_uv=False), "WeightWatcher's spectrum": spectrum}
         rounds = [
-            seconds(partial(spectral_norm_and_upper, matrix))
-            / seconds(partial(np.linalg.svd, matrix, compute_uv=False))
-            for _ in range(repeats)
+            [seconds(partial(spectral_norm_and_upper, matrix)), *map(seconds, others.values())] for _ in range(repeats)
         ]
-        found.append(Row(f"{size} x {size}: norm and bound / numpy's SVD", float(np.median(rounds)), "< 1"))
+        for place, name in enumerate(others, start=1):
+            ratio = float(np.median([times[0] / times[place] for times in rounds]))
+            found.append(Row(f"{size} x {size}: norm and bound / {name}", ratio, "< 1"))
     matrix = np.random.default_rng(0).normal(size=(LARGEST, LARGEST))
     value, upper = spectral_norm_and_upper(matrix)
     found.append(Row(f"{LARGEST} x {LARGEST}, seconds", seconds(partial(spectral_norm_and_upper, matrix))))
@@ -66,7 +88,7 @@ def run(repeats: int) -> Result:
         Row("conv 512 x 512 x 3 x 3: power iteration / kernel matrix", spectral.estimate / spectral.kernel_matrix)
     )
     text = (
-        "Gaussian matrices in float64. The bound is proved by a Cholesky factorisation, that of the convolution by one"
+        "Gaussian matrices. WeightWatcher finds all singular values by PyTorch, in float32. The bound is proved by a Cholesky factorisation, that of the convolution by one"
         f" per frequency of a torus. Medians over {repeats} rounds where ratios."
     )
     return Result("Spectral norms", text, tuple(found))

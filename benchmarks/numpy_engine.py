@@ -11,7 +11,10 @@ from benchmarks.worker import seconds
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import OnnxruntimeEngine
+from onnxbound.linear.jacobian_norm import output_jacobians
+from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.measure import measure
+from onnxbound.linear.observation import OutputJacobians
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
 from onnxbound.run.device import CPU
@@ -61,6 +64,12 @@ def norms(measured: Measurement) -> dict[str, Any]:
     }
 
 
+def output_norms(network: Network, rows: Array) -> OutputJacobians:
+    """|J|_F and the largest of its parts per pixel from every layer to the logits, exactly: one cotangent per class."""
+    at = linearise(network, rows, [])
+    return output_jacobians(at.linearisation, len(rows), rows.dtype)
+
+
 def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
     """Task name to what it answers: seconds, or the measured norms."""
     loaded = load(vgg19.path())
@@ -74,4 +83,6 @@ def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
         "all pairs": lambda: seconds(sweep),
         "all pairs, onnxruntime": lambda: seconds(partial(runtime().measure, index, x)),
         "norms": lambda: norms(sweep()),
+        "output": lambda: seconds(partial(output_norms, network, x)),
+        "output norms": lambda: output_norms(network, x).squared[0, :-1].tolist(),
     }

@@ -85,6 +85,21 @@ class Measured:
         return torch.stack(jacobians), torch.stack(residuals)
 
 
+    def gradients(self, *, batched: bool) -> list[tuple[Tensor, ...]]:
+        """Of every logit with respect to every layer's output, by autograd: class by class, or all in one batch."""
+        with torch.enable_grad():
+            *outputs, logits = self.outputs(self.x.clone().requires_grad_())
+            if batched:
+                units = torch.eye(logits.shape[1])[:, None].expand(-1, len(logits), -1)
+                return [torch.autograd.grad(logits, outputs, units, is_grads_batched=True)]
+            return [torch.autograd.grad(c.sum(), outputs, retain_graph=True) for c in logits.unbind(1)]
+
+    def gradient_norms(self) -> list[float]:
+        """Squared norms of the Jacobians of the first row, layer by layer."""
+        per_class = self.gradients(batched=False)
+        return [sum(float((g[0].double() ** 2).sum()) for g in layer) for layer in zip(*per_class, strict=True)]
+
+
 def length(t: Tensor) -> Tensor:
     """Norm per row."""
     norms: Tensor = torch.linalg.vector_norm(t, dim=tuple(range(1, t.ndim)))
@@ -108,4 +123,8 @@ def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
         "all pairs": lambda: seconds(plain.measure),
         "all pairs, channels last": lambda: seconds(last.measure),
         "norms": norms,
+        "output": lambda: seconds(partial(plain.gradients, batched=False)),
+        "output, batched": lambda: seconds(partial(plain.gradients, batched=True)),
+        "output, channels last": lambda: seconds(partial(last.gradients, batched=False)),
+        "output norms": plain.gradient_norms,
     }

@@ -14,7 +14,6 @@ from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
-from onnxbound.linear.programme import Measurement
 from onnxbound.report.every_bound import every_bound
 from onnxbound.report.notices import notices
 from onnxbound.report.report import Coverage, Data, Margin, Model, Report, Tool
@@ -24,11 +23,10 @@ from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
 from onnxbound.run.executor import Executor, Here
 from onnxbound.run.folder import RunFolder
+from onnxbound.run.table import Table
 from onnxbound.settings import Settings
 from onnxbound.stability.batches import Batches, batches_within
-from onnxbound.stability.collect import Collector, ForwardTable, Progress, silent
-from onnxbound.stability.margin import margins
-from onnxbound.stability.properties import Properties, properties
+from onnxbound.stability.collect import Collector, Progress, silent
 from onnxbound.stability.work import Arrangement, Work
 
 
@@ -63,7 +61,6 @@ def analyze(
     settings = settings or Settings()
     network.require_finite_weights()
     device = resolve_device(settings.device)
-    programme = settings.programme(network)
     executor = executor or Here()
     count = rows.count if settings.measured is None else settings.measured
     index = rows.index[select_rows(settings.seed, rows.count, count)]
@@ -72,47 +69,46 @@ def analyze(
     if run is not None:
         run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows))
     collector = Collector(work, executor, run, progress)
-    with collector.forward(rows) as table:
-        test_error = None if test_rows is None else collector.error_rate(test_rows)
-        measurement = collector.measure(rows, index)
-        found = properties(network, work.weights, programme, measurement)
-        norms = []
-        for layer in network.layers:
-            norms.append(layer_norms(layer))
-            progress("norms", layer.index, network.depth)
-        findings = Findings(
-            network=network,
-            norms=tuple(norms),
-            table=table,
-            properties=found,
-            all_pairs=settings.pairs == "all",
-            zeta=settings.zeta,
-            preprocessing_bits=rows.preprocessing.bits,
-        )
-        conditions = findings.conditions()
-        layers = findings.layers(conditions)
-        margin = _margin(table, settings)
-        missed = _sub_sampling_zeta(network, settings, rows.count, len(index), findings.outliers)
-        tool = _tool(device, work.engine.name, engine_note, executor, started)
-        report = Report(
-            tool=tool,
-            model=_model(network),
-            data=_data(network, rows, fingerprint, table, test_error, len(index), missed),
-            settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
-            margin=margin,
-            layers=layers,
-            pairs=findings.pairs(),
-            bounds=every_bound(findings, conditions, layers, margin, delta=settings.delta, missed=missed),
-            coverage=Coverage(
-                nodes=network.node_count,
-                weighted_layers=network.depth,
-                normalised=network.notes,
-                stripped_head=network.head,
-                rows_with_ties=int(measurement.ties.sum()),
-            ),
-            warnings=(),
-            samples=_samples(found, measurement, rows, settings),
-        )
+    table = collector.forward(rows)
+    test_error = None if test_rows is None else collector.error_rate(test_rows)
+    found = collector.measure(rows, index)
+    norms = []
+    for layer in network.layers:
+        norms.append(layer_norms(layer))
+        progress("norms", layer.index, network.depth)
+    findings = Findings(
+        network=network,
+        norms=tuple(norms),
+        table=table,
+        properties=found,
+        all_pairs=settings.pairs == "all",
+        zeta=settings.zeta,
+        preprocessing_bits=rows.preprocessing.bits,
+    )
+    conditions = findings.conditions()
+    layers = findings.layers(conditions)
+    margin = _margin(table, settings)
+    missed = _sub_sampling_zeta(network, settings, rows.count, len(index), findings.outliers)
+    tool = _tool(device, work.engine.name, engine_note, executor, started)
+    report = Report(
+        tool=tool,
+        model=_model(network),
+        data=_data(network, rows, fingerprint, table, test_error, len(index), missed),
+        settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
+        margin=margin,
+        layers=layers,
+        pairs=findings.pairs(),
+        bounds=every_bound(findings, conditions, layers, margin, delta=settings.delta, missed=missed),
+        coverage=Coverage(
+            nodes=network.node_count,
+            weighted_layers=network.depth,
+            normalised=network.notes,
+            stripped_head=network.head,
+            rows_with_ties=int(found.column("ties").sum()),
+        ),
+        warnings=(),
+        samples=found.samples(settings.form),
+    )
     tool = replace(tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes())
     return replace(report, tool=tool, warnings=notices(report, network, rows, work.arrangement.batches))
 
@@ -140,7 +136,9 @@ def prepare(
         batch = rows.batch(index[: batches.sweep])
         return batch.index, batch.inputs
 
-    engine, note = choose_engine(wanted, network, programme, device, settings.threads, trial, len(index))
+    engine, note = choose_engine(
+        wanted, network, programme, device, settings.threads, trial, len(index), batches.probes
+    )
     arrangement = Arrangement(programme, engine.name, device.name, settings.threads, batches)
     return Work.build(network, arrangement, engine), note
 
@@ -205,7 +203,7 @@ def _data(
     network: Network,
     rows: Rows,
     fingerprint: str,
-    table: ForwardTable,
+    table: Table,
     test_error: float | None,
     measured: int,
     missed: float,
@@ -216,15 +214,15 @@ def _data(
         rows=rows.count,
         measured_rows=measured,
         classes=network.classes,
-        train_error=float(np.mean(~(table.margin() > 0))),
+        train_error=float(np.mean(~(table.column("margin") > 0))),
         test_error=test_error,
         largest_input_norm=float(table.column("input_norm", 1).max()),
         sub_sampling_zeta=missed,
     )
 
 
-def _margin(table: ForwardTable, settings: Settings) -> Margin:
-    found = table.margin()
+def _margin(table: Table, settings: Settings) -> Margin:
+    found = table.column("margin")
     gamma, source = choose_gamma(found, settings.gamma, settings.gamma_quantile)
     defined = found[np.isfinite(found)]
     low, q05, median, high = np.quantile(defined, [0, 0.05, 0.5, 1]).tolist() if defined.size else [None] * 4
@@ -236,7 +234,7 @@ def _margin(table: ForwardTable, settings: Settings) -> Margin:
         median=median,
         max=high,
         loss_at_gamma=None if gamma is None else loss_at(found, gamma),
-        max_logit_norm=float(table.logit_norm().max()),
+        max_logit_norm=float(table.column("logit_norm").max()),
     )
 
 
@@ -246,20 +244,3 @@ def _sub_sampling_zeta(network: Network, settings: Settings, rows: int, measured
     targets = range(1, d + 1) if settings.pairs == "all" else [d]
     pairs = sum(network.has_path(i, j) for i in range(1, d) for j in targets)
     return sub_sampling_zeta(measured, rows, outliers, 2 * pairs + d, settings.delta / 3)
-
-
-def _samples(found: Properties, measurement: Measurement, rows: Rows, settings: Settings) -> dict[str, NDArray[Any]]:
-    """The per-row arrays of `--samples`, by their contracted names."""
-    labels = rows.labels[np.searchsorted(rows.index, found.index)]
-    return {
-        "index": found.index,
-        "margin": margins(measurement.logits, labels),
-        "layer_cushion": found.forward.layer_cushion,
-        "contraction": found.forward.contraction,
-        "between_contraction": found.forward.between_contraction,
-        "interlayer_cushion": found.interlayer_cushion,
-        "jacobian_norm": found.jacobian_norm,
-        "smoothness_inverse": found.smoothness_inverse,
-        "beta": found.beta,
-        "form": np.array(settings.form),
-    }

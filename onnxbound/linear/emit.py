@@ -54,15 +54,13 @@ def output_name(kind: str, layer: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """A programme as a model.
+    """What the outputs of a programme's model mean.
 
     Attributes:
-        model: Its inputs are the rows and the noise of every layer but the last.
         sources: Target to the layers whose streams arrive there, in order.
         reached: Layers from which a path leads to the logits, where those Jacobians are exact.
     """
 
-    model: ModelProto
     sources: Mapping[int, tuple[int, ...]]
     reached: tuple[int, ...]
 
@@ -82,12 +80,15 @@ class Streams:
     moving: Mapping[str, Value] = field(default_factory=dict)
 
 
-def emit(network: Network, programme: Programme) -> Emission:
+def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
     """Write a programme.
 
     Args:
         network: Cast to float32.
         programme: What to measure; exact Jacobians of all pairs are not written.
+
+    Returns:
+        The model, whose inputs are the rows and the noise of every layer but the last, and what its outputs mean.
     """
     return _Writer(network, programme).write()
 
@@ -108,7 +109,7 @@ class _Writer:
         if programme.form == "linear":
             self._per_source["signals"] = 1
 
-    def write(self) -> Emission:
+    def write(self) -> tuple[ModelProto, Emission]:
         network, watched = self._network, observed(self._network)
         live = {network.input: Streams((), Value(ROWS, network.input_shape))}
         ties: list[str] = []
@@ -129,7 +130,7 @@ class _Writer:
         if ties:
             self._output(TIES, self._e.node("Max", *ties), "n")
         reached = self._output_jacobians(logits) if self._programme.exact_output else ()
-        return Emission(self._model(), self._sources, reached)
+        return self._model(), Emission(self._sources, reached)
 
     def _model(self) -> ModelProto:
         network = self._network

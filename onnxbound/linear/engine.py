@@ -2,18 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto
 
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
 from onnxbound.linear import emit
 from onnxbound.linear.measure import measure
-from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, observed, to_measurement
+from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -47,13 +47,14 @@ class NumpyEngine(Engine):
 
     name = "numpy"
 
-    def __init__(self, network: Network, programme: Programme) -> None:
+    def __init__(self, network: Network, programme: Programme, probes_at_once: int | None = None) -> None:
         self._network = network.cast(np.float32)
         self._programme = programme
+        self._at_once = probes_at_once
 
     def measure(self, index: Array, rows: Array) -> Measurement:
         """Interpret the programme."""
-        return measure(self._network, self._programme, index, rows.astype(np.float32, copy=False))
+        return measure(self._network, self._programme, index, rows.astype(np.float32, copy=False), self._at_once)
 
 
 class OnnxruntimeEngine(Engine):
@@ -61,29 +62,39 @@ class OnnxruntimeEngine(Engine):
 
     name = "onnxruntime"
 
-    def __init__(self, network: Network, programme: Programme, device: Device, threads: int | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        programme: Programme,
+        device: Device,
+        threads: int | None,
+        probes_at_once: int | None = None,
+    ) -> None:
         self._network = network
         self._programme = programme
-        self._emission = emit.emit(network.cast(np.float32), programme)
-        self._runner = Runner(self._emission.model, network.path.parent, device, threads)
-
-    @property
-    def model(self) -> ModelProto:
-        """The graph that is run."""
-        return self._emission.model
+        self._at_once = probes_at_once or programme.probes
+        model, self._emission = emit.emit(network.cast(np.float32), replace(programme, probes=self._at_once))
+        self._runner = Runner(model, network.path.parent, device, threads)
 
     def measure(self, index: Array, rows: Array) -> Measurement:
-        """Run the graph."""
-        feeds: dict[str, Array] = {emit.ROWS: rows.astype(np.float32, copy=False)}
+        """Run the graph, once for each share of the probes."""
+        programme, rows = self._programme, rows.astype(np.float32, copy=False)
+        parts = [self._run(first, index, rows) for first in range(0, programme.probes, self._at_once)]
+        found = replace(parts[0], arrivals=join_probes([part.arrivals for part in parts]))
+        return to_measurement(self._network, programme, index, found)
+
+    def _run(self, first: int, index: Array, rows: Array) -> Observation:
+        """With the probes from `first` on."""
+        feeds: dict[str, Array] = {emit.ROWS: rows}
         for layer in self._network.layers[:-1]:
             size = int(np.prod(layer.output_shape))
             words = [
                 noise_words(self._programme.seed, layer.index, index, probe, size)
-                for probe in range(self._programme.probes)
+                for probe in range(first, first + self._at_once)
             ]
             feeds[emit.noise_name(layer.index)] = np.stack(words)
-        found = _observation(self._network, self._programme, self._emission, self._runner.run(feeds))
-        return to_measurement(self._network, self._programme, index, found)
+        programme = replace(self._programme, probes=self._at_once)
+        return _observation(self._network, programme, self._emission, self._runner.run(feeds))
 
 
 def _observation(
@@ -123,12 +134,12 @@ def _observation(
 
 
 def build_engine(
-    name: EngineName, network: Network, programme: Programme, device: Device, threads: int | None
+    name: EngineName, network: Network, programme: Programme, device: Device, threads: int | None, probes_at_once: int
 ) -> Engine:
     """The engine of that name."""
     if name == "numpy":
-        return NumpyEngine(network, programme)
-    return OnnxruntimeEngine(network, programme, device, threads)
+        return NumpyEngine(network, programme, probes_at_once)
+    return OnnxruntimeEngine(network, programme, device, threads, probes_at_once)
 
 
 def choose_engine(
@@ -139,6 +150,7 @@ def choose_engine(
     threads: int | None,
     trial: Callable[[], tuple[Array, Array]],
     rows: int,
+    probes_at_once: int,
 ) -> tuple[Engine, str]:
     """The engine that was asked for, or the faster one.
 
@@ -150,6 +162,7 @@ def choose_engine(
         threads: Threads of onnxruntime; None for all cores.
         trial: Gives the places in the data file and the inputs of one batch to time.
         rows: How many rows it will run in all.
+        probes_at_once: Probes per run.
 
     Returns:
         The engine, and how it was chosen, in words; empty if it was asked for by name.
@@ -162,19 +175,21 @@ def choose_engine(
             problem = Problem("--engine", "exact Jacobians of all pairs are computed by NumPy", "--engine numpy")
             raise UsageError("usage", "--engine onnxruntime does not go with --probes exact.", [problem])
         note = "auto chose numpy, which computes exact Jacobians of all pairs" if wanted == "auto" else ""
-        return NumpyEngine(network, programme), note
+        return NumpyEngine(network, programme, probes_at_once), note
     if wanted == "onnxruntime":
-        return OnnxruntimeEngine(network, programme, device, threads), ""
-    numpy = NumpyEngine(network, programme)
+        return OnnxruntimeEngine(network, programme, device, threads, probes_at_once), ""
+    numpy = NumpyEngine(network, programme, probes_at_once)
     if wanted == "numpy":
         return numpy, ""
     if device.name != "cpu":
-        return OnnxruntimeEngine(network, programme, device, threads), f"auto chose onnxruntime for {device.name}"
+        return OnnxruntimeEngine(
+            network, programme, device, threads, probes_at_once
+        ), f"auto chose onnxruntime for {device.name}"
     index, inputs = trial()
     per_row = _seconds(numpy, index, inputs) / len(index)
     if per_row * rows < _WORTH_A_TRIAL:
         return numpy, "auto chose numpy: to compare would take longer than it saves"
-    other = OnnxruntimeEngine(network, programme, device, threads)
+    other = OnnxruntimeEngine(network, programme, device, threads, probes_at_once)
     _seconds(other, index, inputs)  # the first run allocates
     times = {engine.name: _seconds(engine, index, inputs) / len(index) * 1e3 for engine in (numpy, other)}
     best = numpy if times["numpy"] <= times["onnxruntime"] else other

@@ -1,6 +1,7 @@
 """Interpret a programme at one batch in NumPy."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.jacobian_norm import output_jacobians, pair_jacobians
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.norms import squared_norms
-from onnxbound.linear.observation import Observation, observed, to_measurement
+from onnxbound.linear.observation import Observation, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.linear.sweep import Sweep, Sweeper
 from onnxbound.operators.operator import Array
@@ -16,7 +17,9 @@ from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
 
 
-def measure(network: Network, programme: Programme, index: Array, rows: Array) -> Measurement:
+def measure(
+    network: Network, programme: Programme, index: Array, rows: Array, probes_at_once: int | None = None
+) -> Measurement:
     """Run a programme on n rows.
 
     Args:
@@ -24,22 +27,29 @@ def measure(network: Network, programme: Programme, index: Array, rows: Array) -
         programme: What to measure.
         index: Rows in the data file, (n,); the noise depends on them, not on the batch they come in.
         rows: Preprocessed inputs of the network's type, (n, *input_shape).
+        probes_at_once: Probes per sweep, a divisor of all of them; None for all.
     """
+    at_once = probes_at_once or programme.probes
 
-    def noise(layer: Layer, probe: int) -> Array:
-        g = normal_noise(programme.seed, layer.index, index, probe, int(np.prod(layer.output_shape)))
+    def noise(first: int, layer: Layer, probe: int) -> Array:
+        g = normal_noise(programme.seed, layer.index, index, first + probe, int(np.prod(layer.output_shape)))
         return g.reshape(len(index), *layer.output_shape).astype(rows.dtype, copy=False)
 
     signals = programme.form == "linear"
     keep = observed(network)
-    sweep = Sweeper(network, programme.probes, programme.radius, noise, signals=signals, keep=keep).run(rows)
+    arrivals = []
+    for first in range(0, programme.probes, at_once):
+        # The last sweep is the one whose states and values are kept: they are the same in every one.
+        sweeper = Sweeper(network, at_once, programme.radius, partial(noise, first), signals=signals, keep=keep)
+        sweep = sweeper.run(rows)
+        arrivals.append(sweep.arrivals)
     at = Linearisation(network, sweep.states)
     found = Observation(
         logits=sweep.values[network.output],
         ties=sweep.ties,
         squared={name: squared_norms(sweep.values[name], 1) for name in keep},
         without_bias={layer.index: _without_bias(sweep, layer) for layer in network.layers} if signals else {},
-        arrivals=sweep.arrivals,
+        arrivals=join_probes(arrivals),
         output=output_jacobians(at, len(rows), rows.dtype) if programme.exact_output else None,
     )
     measurement = to_measurement(network, programme, index, found)

@@ -1,6 +1,6 @@
 """What any engine reports of a batch, and how a `Measurement` is made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,19 @@ class Observation:
     without_bias: Mapping[int, Float64Array]
     arrivals: Mapping[tuple[int, int], Arrival]
     output: OutputJacobians | None
+
+
+def join_probes(parts: Sequence[Mapping[tuple[int, int], Arrival]]) -> dict[tuple[int, int], Arrival]:
+    """Arrivals of the same rows and of different probes, in the order given."""
+
+    def joined(pair: tuple[int, int]) -> Arrival:
+        arrivals = [part[pair] for part in parts]
+        tangents, residuals = (
+            np.concatenate([getattr(a, kind) for a in arrivals]) for kind in ("tangents", "residuals")
+        )
+        return Arrival(tangents, residuals, arrivals[0].signal)
+
+    return {pair: joined(pair) for pair in parts[0]}
 
 
 def observed(network: Network) -> frozenset[str]:

@@ -41,7 +41,7 @@ def every_bound(
     parameters = replace(count, value=float(network.parameters))
     if gamma is None:
         return parameters, *_without_margin(chance, delta)
-    margins = findings.table.margin()
+    margins = findings.table.column("margin")
     theorem_2 = theorem_2_2(
         network,
         norms,

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.margin import GammaSource
 from onnxbound.bounds.norms import SpectralNorm
 from onnxbound.results import Statistic, UpperBound
+from onnxbound.stability.tables import Samples
 
 SCHEMA = "onnxbound.report/1"
 
@@ -185,7 +185,7 @@ class Report:
     bounds: tuple[Bound, ...]
     coverage: Coverage
     warnings: tuple[str, ...]
-    samples: Mapping[str, NDArray[Any]]
+    samples: Samples
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; what is not finite is null."""

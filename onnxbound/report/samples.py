@@ -1,7 +1,8 @@
 """`--samples FILE.npz`: the per-row arrays."""
 
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 
@@ -10,10 +11,18 @@ from onnxbound.run.files import write_atomically
 
 
 def write_samples(report: Report, path: Path, *, force: bool) -> None:
-    """Write the per-row arrays of the measured rows.
+    """Write the per-row arrays of the measured rows, a block at a time.
 
     Raises:
         OutputError: output-exists or output-unwritable.
     """
-    arrays: dict[str, Any] = dict(report.samples)
-    write_atomically(path, lambda file: np.savez(file, **arrays), force=force)
+
+    def write(file: IO[bytes]) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name in report.samples:
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                    np.lib.format.write_array_header_1_0(member, report.samples.header(name))
+                    for block in report.samples.blocks(name):
+                        member.write(block.tobytes())
+
+    write_atomically(path, write, force=force)

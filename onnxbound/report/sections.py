@@ -13,8 +13,8 @@ from onnxbound.bounds.outliers import keep_rows
 from onnxbound.graph.network import Layer, Network
 from onnxbound.report.report import LayerReport, MinimalCushion, PairReport
 from onnxbound.results import Float64Array, Measured, Statistic, summarise
-from onnxbound.stability.collect import ForwardTable
-from onnxbound.stability.properties import Properties
+from onnxbound.run.table import Table
+from onnxbound.stability.tables import PropertyTable
 
 ForwardField = Literal["layer_cushion", "contraction", "between_contraction", "noise_sensitivity"]
 
@@ -35,8 +35,8 @@ class Findings:
 
     network: Network
     norms: tuple[LayerNorms, ...]
-    table: ForwardTable
-    properties: Properties
+    table: Table
+    properties: PropertyTable
     all_pairs: bool
     zeta: float
     preprocessing_bits: int
@@ -46,15 +46,14 @@ class Findings:
         """[A]'s conditions at the measured rows, one column each, oriented so that small is bad, (n, p)."""
         columns = []
         for layer in self.network.layers:
-            i = layer.index - 1
-            forward = self.properties.forward
-            columns += [forward.layer_cushion[:, i], -self.properties.beta[:, i]]
+            column, i = self.properties.column, layer.index
+            columns += [column("layer_cushion", i), -column("beta", i)]
             if self.all_pairs:
                 columns.append(self._minimal(layer))
             if layer.gate is not None:
-                columns.append(-forward.contraction[:, i])
+                columns.append(-column("contraction", i))
             if layer.between:
-                columns.append(-forward.between_contraction[:, min(layer.between) - 1])
+                columns.append(-column("between_contraction", min(layer.between)))
         return np.stack(columns, axis=1)
 
     @cached_property
@@ -80,10 +79,9 @@ class Findings:
         def forward(field: ForwardField) -> Float64Array:
             if kept is None:
                 return self.table.column(field, layer.index)
-            values: Float64Array = getattr(self.properties.forward, field)[kept, layer.index - 1]
-            return values
+            return self.properties.column(field, layer.index)[kept]
 
-        beta, minimal = self.properties.beta[:, layer.index - 1], self._minimal(layer)
+        beta, minimal = self.properties.column("beta", layer.index), self._minimal(layer)
         return LayerCondition(
             layer_cushion=_extreme(forward("layer_cushion"), np.min),
             minimal_interlayer_cushion=_extreme(minimal if kept is None else minimal[kept], np.min),
@@ -105,7 +103,7 @@ class Findings:
         def forward(field: ForwardField) -> Statistic | None:
             return summarise(Measured(self.table.column(field, layer.index)))
 
-        i, d = layer.index - 1, self.network.depth
+        d = self.network.depth
         effective = effective_parameters(layer, condition)
         return LayerReport(
             index=layer.index,
@@ -123,7 +121,7 @@ class Findings:
             contraction=forward("contraction"),
             between_contraction=forward("between_contraction"),
             noise_sensitivity=forward("noise_sensitivity"),
-            beta=summarise(Measured(self.properties.beta[:, i])),
+            beta=summarise(Measured(self.properties.column("beta", layer.index))),
             smoothness_inverse=self._smoothness(layer.index, d),
             minimal_interlayer_cushion=self._minimal_cushion(layer),
             effective_parameters=effective,
@@ -138,7 +136,7 @@ class Findings:
 
     def _smoothness(self, source: int, target: int) -> Statistic | None:
         """Exact for the noise that was drawn, and for no other: measured, with its number of probes."""
-        found = summarise(Measured(self.properties.smoothness_inverse[:, source - 1, target - 1]))
+        found = summarise(Measured(self.properties.column("smoothness_inverse", source, target)))
         return None if found is None else replace(found, probes=self.properties.probes)
 
     def pairs(self) -> tuple[PairReport, ...]:

@@ -1,5 +1,7 @@
 """The one place that makes onnxruntime sessions."""
 
+import ctypes
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,12 +34,14 @@ def open_session(model: ModelProto, folder: Path, device: Device, threads: int |
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False  # an arena keeps the most it ever took; memory counts here
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:
         raise _explained(error, model) from error
+    _return_freed_memory()
     wanted = device.providers[0][0]
     if wanted not in session.get_providers():
         raise DeviceError(
@@ -46,6 +50,13 @@ def open_session(model: ModelProto, folder: Path, device: Device, threads: int |
             [Problem("onnxruntime", "the provider was refused", "use --device cpu, or see 'onnxbound env'")],
         )
     return session
+
+
+def _return_freed_memory() -> None:
+    """What building a session took and freed is several times its weights, and glibc keeps it; others give it back."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 class Runner:

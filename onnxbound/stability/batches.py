@@ -20,7 +20,7 @@ _BASE = 300 << 20
 _BYTES_PER_PARAMETER = 48
 """Every copy of a weight: as read, reordered, serialised, and as the runtime keeps it."""
 
-_LIVE = 6
+_LIVE = 9
 """Tensors as large as the largest that live at the same time."""
 
 _LARGEST_FORWARD, _LARGEST_SWEEP = 512, 64
@@ -37,18 +37,20 @@ class Batches:
     Attributes:
         forward: Rows per forward pass.
         sweep: Rows per run of the programme.
+        probes: Probes per run of the programme, a divisor of all of them.
         forward_partition: Rows per partition of the first stage, a multiple of `forward`.
         sweep_partition: Rows per partition of the second, a multiple of `sweep`.
     """
 
     forward: int
     sweep: int
+    probes: int
     forward_partition: int
     sweep_partition: int
 
 
 def batches_within(memory: int, network: Network, programme: Programme) -> Batches:
-    """Batches that stay within a memory.
+    """Batches that stay within a memory: the most probes at a time that leave room for a row, then rows.
 
     Args:
         memory: Bytes that the process may take.
@@ -60,34 +62,38 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
     """
     fixed = _BASE + _BYTES_PER_PARAMETER * network.parameters
     room = memory - fixed
-    per_row = _LIVE * _largest_tensor(network, programme)
-    if room < per_row:
+    for probes in _divisors(programme.probes):
+        per_row = _LIVE * _largest_tensor(network, programme, probes)
+        if per_row <= room:
+            break
+    else:
         needed = (fixed + per_row) / 2**20
         raise UsageError(
             "usage",
             f"--memory {memory / 2**20:,.0f} MiB does not hold this net.",
-            [
-                Problem(
-                    "--memory", f"one row takes about {needed:,.0f} MiB in all", "allow more, or take fewer --probes"
-                )
-            ],
+            [Problem("--memory", f"one row takes about {needed:,.0f} MiB in all", "allow more")],
         )
     activations = 4 * sum(prod(shape) for shape in network.shapes.values())
-    forward = network.batch or int(np.clip(room // (2 * activations), 1, _LARGEST_FORWARD))
+    forward = network.batch or int(np.clip(room // (4 * activations), 1, _LARGEST_FORWARD))
     sweep = int(np.clip(room // per_row, 1, _LARGEST_SWEEP))
-    return Batches(forward, sweep, _multiple(forward, "forward"), _multiple(sweep, "measure"))
+    return Batches(forward, sweep, probes, _multiple(forward, "forward"), _multiple(sweep, "measure"))
 
 
-def _largest_tensor(network: Network, programme: Programme) -> int:
+def _largest_tensor(network: Network, programme: Programme, probes: int) -> int:
     """Bytes per row of the widest place of a sweep, inputs, output and all streams together."""
     largest = 0
     for step in network.steps:
-        streams = 1 + 2 * programme.probes * (len(network.sources[step.output]) + 1)
+        streams = 1 + 2 * probes * (len(network.sources[step.output]) + 1)
         if programme.exact_output:
             streams = max(streams, network.classes)
         sizes = [prod(network.shapes[name]) for name in (*step.inputs, step.output)]
         largest = max(largest, 4 * streams * sum(sizes))
     return largest
+
+
+def _divisors(number: int) -> list[int]:
+    """Largest first."""
+    return [part for part in range(number, 0, -1) if number % part == 0]
 
 
 def _multiple(batch: int, stage: str) -> int:

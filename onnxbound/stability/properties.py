@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from onnxbound.graph.network import Network
 from onnxbound.linear.programme import Measurement, Programme
-from onnxbound.results import Estimate, Float64Array, Measured
+from onnxbound.results import Float64Array
 from onnxbound.run.forward import ForwardNorms
 from onnxbound.stability.contraction import activation_contraction, between_contraction
-from onnxbound.stability.interlayer_cushion import interlayer_cushion, minimal_interlayer_cushion
+from onnxbound.stability.interlayer_cushion import interlayer_cushion
 from onnxbound.stability.layer_cushion import layer_cushion
 from onnxbound.stability.noise_sensitivity import noise_sensitivity
 from onnxbound.stability.smoothness import smoothness_inverse
@@ -84,7 +84,7 @@ def _between(network: Network, norms: ForwardNorms | Measurement) -> Float64Arra
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """Every property of the measured rows; `[:, i-1, j-1]` for pairs, NaN where undefined or where there is no pair.
+    """Every property of n measured rows; `[:, i-1, j-1]` for pairs, NaN where undefined or where there is no pair.
 
     Attributes:
         index: Rows in the data file, (n,).
@@ -95,9 +95,6 @@ class Properties:
         jacobian_norm_error: Its standard error, (n, d, d).
         smoothness_inverse: 1 / rho_{i,j}, the largest over the probes, (n, d, d).
         beta: beta to the output, (n, d).
-        exact: Whether |J|_F is exact, bool, (d, d).
-        probes: Probes behind what is not exact, and behind smoothness.
-        seed: Their seed.
     """
 
     index: NDArray[np.int64]
@@ -108,41 +105,6 @@ class Properties:
     jacobian_norm_error: Float64Array
     smoothness_inverse: Float64Array
     beta: Float64Array
-    exact: NDArray[np.bool_]
-    probes: int
-    seed: int
-
-    def cushion_of(self, source: int, target: int) -> Measured | Estimate:
-        """Interlayer cushion of one pair."""
-        return self._pair(self.interlayer_cushion, self.interlayer_cushion_error, source, target)
-
-    def jacobian_norm_of(self, source: int, target: int) -> Measured | Estimate:
-        """|J|_F of one pair."""
-        return self._pair(self.jacobian_norm, self.jacobian_norm_error, source, target)
-
-    def minimal_cushion_of(self, source: int, units: int) -> tuple[Measured | Estimate, Measured | Estimate]:
-        """Minimal interlayer cushion of one layer, clipped at 1 / sqrt(units) and unclipped.
-
-        Its standard error is that of the smallest cushion, 0 where the clip is smaller.
-        """
-        cushions, errors = self.interlayer_cushion[:, source - 1], self.interlayer_cushion_error[:, source - 1]
-        clipped, unclipped = minimal_interlayer_cushion(units, cushions)
-        met = ~np.isnan(cushions).all(axis=0)
-        if self.exact[source - 1, met].all():
-            return Measured(clipped), Measured(unclipped)
-        smallest = np.argmin(np.where(np.isnan(cushions), np.inf, cushions), axis=1)
-        error = np.take_along_axis(errors, smallest[:, None], axis=1)[:, 0]
-        clipped_error = np.where(clipped < unclipped, 0.0, error)
-        return (
-            Estimate(clipped, clipped_error, self.probes, self.seed),
-            Estimate(unclipped, error, self.probes, self.seed),
-        )
-
-    def _pair(self, values: Float64Array, errors: Float64Array, source: int, target: int) -> Measured | Estimate:
-        at = (slice(None), source - 1, target - 1)
-        if self.exact[source - 1, target - 1]:
-            return Measured(values[at])
-        return Estimate(values[at], errors[at], self.probes, self.seed)
 
 
 def properties(network: Network, weights: WeightNorms, programme: Programme, measurement: Measurement) -> Properties:
@@ -173,10 +135,6 @@ def properties(network: Network, weights: WeightNorms, programme: Programme, mea
         out=relative,
         where=measurement.jacobian_squared > 0,
     )
-    exact = np.zeros((d, d), bool)
-    exact[:, -1] = programme.exact_output
-    if programme.exact_pairs:
-        exact[:] = True
     return Properties(
         index=measurement.index,
         forward=forward_properties(network, weights, measurement),
@@ -186,9 +144,6 @@ def properties(network: Network, weights: WeightNorms, programme: Programme, mea
         jacobian_norm_error=relative * jacobian_norm,
         smoothness_inverse=smoothness,
         beta=beta,
-        exact=exact,
-        probes=programme.probes,
-        seed=programme.seed,
     )
 
 

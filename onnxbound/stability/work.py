@@ -23,9 +23,7 @@ from onnxbound.run.partitions import Arrays
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.margin import margins
 from onnxbound.stability.properties import WeightNorms, forward_properties, weight_norms
-
-FORWARD_FIELDS = ("layer_cushion", "contraction", "between_contraction", "noise_sensitivity", "input_norm")
-"""Columns of the table of all rows behind margin and |f(x)|_2, one per layer each."""
+from onnxbound.stability.tables import FORWARD
 
 _DISAGREEMENT = 1e-4
 """Largest difference of two float32 evaluations of a net, relative to max |f(x)|, that rounding can explain."""
@@ -73,7 +71,9 @@ class Work:
         """Open the sessions; an engine that is there already is taken."""
         device, programme = resolve_device(arrangement.device), arrangement.programme
         forward = ForwardPass(network, device, arrangement.threads, without_bias=programme.form == "linear")
-        engine = engine or build_engine(arrangement.engine, network, programme, device, arrangement.threads)
+        engine = engine or build_engine(
+            arrangement.engine, network, programme, device, arrangement.threads, arrangement.batches.probes
+        )
         return cls(network, arrangement, weight_norms(network), forward, engine)
 
     def recipe(self) -> "Recipe":
@@ -97,7 +97,7 @@ class Work:
         columns = [
             margins(norms.logits, batch["labels"])[:, None],
             np.linalg.norm(norms.logits, axis=1)[:, None],
-            *(getattr(found, field) for field in FORWARD_FIELDS[:-1]),
+            *(getattr(found, field) for field in FORWARD),
             norms.input_norm,
         ]
         return np.concatenate(columns, axis=1)

@@ -9,6 +9,7 @@ import pytest
 
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
+from onnxbound.linear.emit import emit
 from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
 from onnxbound.linear.programme import Form, Measurement, Programme
 from onnxbound.run.device import CPU
@@ -25,8 +26,9 @@ def programme(form: Form, probes: int = 2, *, radius: float = 0.1, output_only: 
 
 
 def both(network: Network, wanted: Programme, index: np.ndarray, rows: np.ndarray) -> tuple[Measurement, Measurement]:
+    model, _ = emit(network.cast(np.float32), wanted)
+    onnx.checker.check_model(model)
     engine = OnnxruntimeEngine(network, wanted, CPU, 1)
-    onnx.checker.check_model(engine.model)
     return NumpyEngine(network, wanted).measure(index, rows), engine.measure(index, rows)
 
 
@@ -82,3 +84,14 @@ def test_batches_of_any_length_run_through_one_session(tmp_path: Path) -> None:
     together = engine.measure(np.arange(5), rows)
     alone = Measurement.merge([engine.measure(np.arange(n, n + 1), rows[n : n + 1]) for n in range(5)])
     require_agreement(together, alone)
+
+
+@pytest.mark.parametrize("form", ["affine", "linear"])
+@pytest.mark.parametrize("kind", ["residual", "convolutional"])
+def test_probes_a_few_at_a_time(tmp_path: Path, kind: str, form: Form) -> None:
+    network, wanted = net(tmp_path / "net.onnx", kind), programme(form, 6)
+    rows, index = np.random.default_rng(0).normal(size=(5, *network.input_shape)).astype(np.float32), np.arange(5)
+    whole = NumpyEngine(network, wanted).measure(index, rows)
+    for at_once in (1, 2, 3):
+        require_agreement(whole, NumpyEngine(network, wanted, at_once).measure(index, rows))
+        require_agreement(whole, OnnxruntimeEngine(network, wanted, CPU, 1, at_once).measure(index, rows))
