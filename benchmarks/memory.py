@@ -1,4 +1,4 @@
-"""Peak memory of `onnxbound analyze` at m = 2,000 and at m = 50,000 rows of synthetic data: it has to be the same.
+"""Peak memory of `onnxbound analyze`: the same at m = 2,000 and at m = 50,000 rows, and within 2 GB for VGG-19.
 
 python -m benchmarks.memory --threads 2
 """
@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import vgg19
 from benchmarks.result import Result, Row, default_threads, print_result
 from benchmarks.worker import ROOT, environment
 
 MODEL = ROOT / "fixtures" / "cifar10_cnn.onnx"
 SMALL, LARGE = 2_000, 50_000
-OPTIONS = ("--layout", "nhwc", "--scale", "1/255", "--measured", "100", "--probes", "1", "--json", "-q")
+OPTIONS = ("--layout", "nhwc", "--scale", "1/255", "--measured", "100", "--json", "-q")
+VGG_ROWS = 500
 
 
 def write_rows(file: Path, count: int) -> None:
@@ -28,9 +30,9 @@ def write_rows(file: Path, count: int) -> None:
     np.savez(file, x_train=images, y_train=np.arange(count) % 10)
 
 
-def peak_bytes(data: Path, threads: int) -> int:
+def peak_bytes(model: Path, data: Path, threads: int) -> int:
     """Largest resident set of the command, as the kernel counted it for that process alone."""
-    command = [sys.executable, "-m", "onnxbound", "analyze", str(MODEL), "--data", str(data), *OPTIONS]
+    command = [sys.executable, "-m", "onnxbound", "analyze", str(model), "--data", str(data), *OPTIONS]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment(threads), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -54,14 +56,19 @@ def run(threads: int) -> Result:
         for count in (SMALL, LARGE):
             data = Path(folder) / f"{count}.npz"
             write_rows(data, count)
-            peaks[count] = peak_bytes(data, threads)
+            peaks[count] = peak_bytes(MODEL, data, threads)
             data.unlink()
+        data = Path(folder) / "vgg19.npz"
+        write_rows(data, VGG_ROWS)
+        large = peak_bytes(vgg19.path(), data, threads)
     rows = (
         Row(f"peak at m = {LARGE:,} / peak at m = {SMALL:,}", peaks[LARGE] / peaks[SMALL], "<= 1.1"),
         *(Row(f"peak at m = {count:,}, MiB", peak / 2**20) for count, peak in peaks.items()),
+        Row("VGG-19, both engines tried, GB", large / 1e9, "<= 2"),
     )
     text = (
-        f"`onnxbound analyze fixtures/{MODEL.name} {' '.join(OPTIONS)}` on synthetic rows, resident set of the process."
+        f"`onnxbound analyze fixtures/{MODEL.name} {' '.join(OPTIONS)}` on synthetic rows, and the same with VGG-19 on"
+        f" {VGG_ROWS} rows; resident set of the process."
         " Pages of the memory-mapped data file that the kernel leaves in memory count."
     )
     return Result("Memory", text, rows)

@@ -84,7 +84,6 @@ class Measured:
                 residuals.append(length(moved - at - tangent))
         return torch.stack(jacobians), torch.stack(residuals)
 
-
     def gradients(self, *, batched: bool) -> list[tuple[Tensor, ...]]:
         """Of every logit with respect to every layer's output, by autograd: class by class, or all in one batch."""
         with torch.enable_grad():

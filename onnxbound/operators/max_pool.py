@@ -63,11 +63,16 @@ class MaxPool(Operator):
         assert state is not None
         s, n = c.shape[:2]
         padded = empty_channels_last((s * n, shapes[0][0], *self.windows.padded), c.dtype)
-        padded[...] = 0
-        term = np.empty_like(c)
+        tiled = self.windows.is_tiling
+        if not tiled:
+            padded[...] = 0
+            term = np.empty_like(c)
         for number, tap in enumerate(self.windows.taps(padded)):
             view = split_streams(tap, (s, n))
-            view += np.multiply(c, _mask(state, number, c), out=term)
+            if tiled:
+                np.multiply(c, _mask(state, number, c), out=view)
+            else:
+                view += np.multiply(c, _mask(state, number, c), out=term)
         return (split_streams(padded[self.windows.interior()], (s, n)),)
 
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:

@@ -64,6 +64,12 @@ class Windows:
         """Whether each window is exactly one input position."""
         return prod(self.kernel) == prod(self.strides) == 1 and not any(self.begin) and not any(self.end)
 
+    @property
+    def is_tiling(self) -> bool:
+        """Whether every position of the padded input lies in exactly one window."""
+        axes = zip(self.output, self.kernel, self.strides, self.dilations, self.padded, strict=True)
+        return all(k == s and d == 1 and o * s == length for o, k, s, d, length in axes)
+
     def interior(self) -> tuple[Any, ...]:
         """Index of the input in a padded array, `(..., *slices)`."""
         return (..., *(slice(b, b + n) for b, n in zip(self.begin, self.size, strict=True)))
