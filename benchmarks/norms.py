@@ -88,8 +88,9 @@ def run(repeats: int) -> Result:
         Row("conv 512 x 512 x 3 x 3: power iteration / kernel matrix", spectral.estimate / spectral.kernel_matrix)
     )
     text = (
-        "Gaussian matrices. WeightWatcher finds all singular values by PyTorch, in float32. The bound is proved by a Cholesky factorisation, that of the convolution by one"
-        f" per frequency of a torus. Medians over {repeats} rounds where ratios."
+        "Gaussian matrices. WeightWatcher finds all singular values by PyTorch, in float32. The bound is proved by a"
+        " Cholesky factorisation, that of the convolution by one per frequency of a torus."
+        f" Medians over {repeats} rounds where ratios."
     )
     return Result("Spectral norms", text, tuple(found))
 

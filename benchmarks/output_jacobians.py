@@ -25,7 +25,8 @@ def run(rows: Sequence[int], repeats: int, threads: int) -> Result:
     text = (
         "VGG-19 at CIFAR size, 10 classes, float32: |J|_F of every layer to the logits and the largest of its parts per"
         " pixel, forward pass included. torch.autograd.grad: the gradients of every logit, class by class, as one batch"
-        f" (vmap) or in channels-last, whichever is fastest. Medians over {repeats} alternating rounds, {threads} threads."
+        f" (vmap) or in channels-last, whichever is fastest. Medians over {repeats} alternating rounds, {threads}"
+        " threads."
     )
     return Result("Exact Jacobians to the logits", text, tuple(found))
 

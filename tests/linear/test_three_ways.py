@@ -1,4 +1,4 @@
-"""Masks in NumPy, the ONNX programme and finite differences through onnxruntime give the same |J g| on every real net."""
+"""Masks in NumPy, the ONNX programme and finite differences give the same |J g| on every real net."""
 
 from dataclasses import replace
 
