@@ -1,1 +1,1 @@
-"""A network written down in bits, and the bound that follows from their number."""
+"""Statements about the error on new rows, and the proof that they hold."""

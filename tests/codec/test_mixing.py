@@ -4,8 +4,8 @@ from math import exp, log2
 
 import numpy as np
 
-from onnxbound.certify import mixing
-from onnxbound.certify.mixing import Reader, Writer
+from onnxbound.codec import mixing
+from onnxbound.codec.mixing import Reader, Writer
 
 
 def test_tables() -> None:

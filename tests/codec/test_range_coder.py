@@ -6,7 +6,7 @@ from math import log2
 import numpy as np
 import pytest
 
-from onnxbound.certify.range_coder import Decoder, Encoder
+from onnxbound.codec.range_coder import Decoder, Encoder
 
 VECTORS = (
     ([], "00"),

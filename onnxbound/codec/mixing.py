@@ -9,7 +9,7 @@ run the same integer operations, so they agree on every machine.
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
-from onnxbound.certify.range_coder import Decoder, Encoder
+from onnxbound.codec.range_coder import Decoder, Encoder
 
 _STEPS_PER_NAT = 256
 _LIMIT = 2047

@@ -1,0 +1,1 @@
+"""A network as a string of bytes that is its own end, and back: what a certificate counts."""
