@@ -149,6 +149,18 @@ class Conv(Weighted):
             writeable=False,
         )
 
+    def weight_cotangent(self, x: Array, c: Array) -> Array:
+        """Cotangents times patches, one matrix product per row and group."""
+        w, (s, n) = self.windows, c.shape[:2]
+        patches = self._patches(w.pad(x)).reshape(n, prod(w.output), prod(w.kernel), self.groups, -1)
+        matrix = np.moveaxis(patches, 3, 1).reshape(n, self.groups, prod(w.output), -1)
+        product = np.matmul(c.reshape(s, n, self.groups, -1, prod(w.output)), matrix)
+        return np.moveaxis(product.reshape(s, n, self.channels, *w.kernel, -1), -1, 3)
+
+    def bias_cotangent(self, c: Array) -> Array:
+        """Added over pixels."""
+        return np.asarray(c.reshape(*c.shape[:2], self.channels, -1).sum(axis=3))
+
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
         """One Conv."""
         w = self.windows

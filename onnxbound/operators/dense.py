@@ -49,6 +49,16 @@ class Dense(Weighted):
         """One matrix product over all rows and positions."""
         np.matmul(x.reshape(-1, x.shape[-1]), self.weight.T, out=out.reshape(-1, self.channels))
 
+    def weight_cotangent(self, x: Array, c: Array) -> Array:
+        """Outer products, added over positions."""
+        units = c.reshape(*c.shape[:2], -1, self.channels).swapaxes(-1, -2)
+        product: Array = np.matmul(units, x.reshape(len(x), -1, x.shape[-1]))
+        return product
+
+    def bias_cotangent(self, c: Array) -> Array:
+        """Added over positions."""
+        return np.asarray(c.reshape(*c.shape[:2], -1, self.channels).sum(axis=2))
+
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
         """One Gemm over all rows and positions."""
         product = e.node("Gemm", e.reshape(x[0].name, -1, x[0].shape[-1]), e.constant(self.weight), transB=1)

@@ -81,6 +81,22 @@ class Weighted(Affine):
     def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
         """An uninitialised result `(rows, *output_shape)` in this operator's own memory layout."""
 
+    @abstractmethod
+    def weight_cotangent(self, x: Array, c: Array) -> Array:
+        """The cotangent of A, per row: of each `<c, A x>` the derivative with respect to the entries of A.
+
+        Args:
+            x: What enters the layer, `(n, *input_shape)`.
+            c: Cotangents of what leaves it, `(s, n, *output_shape)`.
+
+        Returns:
+            `(s, n, *weight.shape)`.
+        """
+
+    @abstractmethod
+    def bias_cotangent(self, c: Array) -> Array:
+        """The cotangent of the bias, per row: c added up over positions, `(s, n, h)`."""
+
     def linear(self, *x: Array) -> Array:
         """A x."""
         out = self.empty_output(len(x[0]), x[0].shape[1:], x[0].dtype)

@@ -1,0 +1,103 @@
+"""How the logits of many rows move with all weights and biases of a network at once: one Gauss-Newton matrix.
+
+With q = softmax(f(x) / T), the divergence of q from the outputs p of another network has, to second order in the weights
+w, the gradient J^T (q - p) / T and the curvature J^T C J / T^2, J = df(x)/dw and C = diag(q) - q q^T. The temperature T is
+one per row: a row with a large margin tolerates as large a move, and at T = 1 it would show no curvature at all.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.graph.network import Layer, Network
+from onnxbound.linear.linearisation import Forward, linearise
+from onnxbound.operators.operator import Array
+from onnxbound.results import Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """Means over the rows.
+
+    Attributes:
+        matrix: J^T C J / T^2, estimated without bias from random cotangents; float32, (P, P), in the order of
+            `parameters`.
+        gradient: J^T (q - p) / T, exact; (P,).
+    """
+
+    matrix: NDArray[np.float32]
+    gradient: Float64Array
+
+
+def parameters(network: Network) -> Float64Array:
+    """Every layer's A^i and then its bias, in one vector (P,)."""
+    parts = [part.ravel() for layer in network.layers for part in _constants(layer)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def curvature(
+    network: Network,
+    batches: Iterator[tuple[Array, Float64Array]],
+    temperature: float,
+    probes: int,
+    generator: np.random.Generator,
+) -> Curvature:
+    """Curvature and gradient at the network's own weights.
+
+    Args:
+        network: Cast to float32.
+        batches: Rows `(n, *input_shape)`, and the logits (n, K) whose softmax is p.
+        temperature: T of a row over the margin of p's logits; no row's T is below a tenth of the largest of its batch.
+        probes: Random cotangents C^{1/2} u per row, u of independent signs.
+        generator: Where the signs come from.
+    """
+    size = parameters(network).size
+    matrix, gradient, count = np.zeros((size, size), np.float32), np.zeros(size), 0
+    keep = {layer.input for layer in network.layers} | {network.output}
+    for rows, reference in batches:
+        heat = temperature * _margins(reference)
+        forward = linearise(network, rows, keep)
+        q, p = _softmax(forward.values[network.output] / heat), _softmax(reference / heat)
+        signs = generator.integers(0, 2, (probes, *q.shape)) * 2 - 1
+        roots = np.sqrt(q) * signs
+        cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
+        jacobian = _pulled_back(network, forward, cotangents.astype(np.float32))
+        flat = jacobian[:-1].reshape(-1, size)
+        matrix += flat.T @ flat
+        gradient += jacobian[-1].sum(axis=0)
+        count += len(rows)
+    return Curvature(matrix / np.float32(count * probes), gradient / count)
+
+
+def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:
+    """Cotangents (s, n, K) of the logits as cotangents (s, n, P) of the parameters."""
+    outputs = [layer.output for layer in network.layers]
+    found: Mapping[str, Array] = forward.linearisation.vjp(network.output, cotangents, outputs)
+    parts = []
+    for layer in network.layers:
+        c = found.get(layer.output)
+        if c is None:
+            c = np.zeros((*cotangents.shape[:2], *layer.output_shape), cotangents.dtype)
+        parts.append(layer.operator.weight_cotangent(forward.values[layer.input], c))
+        if layer.operator.bias is not None:
+            parts.append(layer.operator.bias_cotangent(c))
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
+
+
+def _constants(layer: Layer) -> tuple[Array, ...]:
+    weight = layer.operator.effective_weight()
+    return (weight,) if layer.operator.bias is None else (weight, layer.operator.bias)
+
+
+def _margins(logits: Float64Array) -> Float64Array:
+    """Largest less second largest, (n, 1), no less than a tenth of the largest of all and never 0."""
+    ordered = np.sort(logits, axis=1)
+    margins = ordered[:, -1:] - ordered[:, -2:-1]
+    return np.maximum(margins, max(float(margins.max()) / 10, float(np.finfo(np.float32).tiny)))
+
+
+def _softmax(logits: Float64Array) -> Float64Array:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -1,0 +1,95 @@
+"""Gauss-Newton matrix and gradient against differences of whole forward passes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+
+import onnxbound
+from onnxbound.graph.network import Network
+from onnxbound.linear.curvature import _margins, _softmax, curvature, parameters
+from onnxbound.linear.linearisation import linearise
+from onnxbound.results import Float64Array
+from tests.nets import random_mlp, write_model
+
+ROWS, TEMPERATURE, PROBES = 12, 0.7, 4000
+
+
+def residual_net(path: Path) -> Path:
+    """Two convolutions, the second with a shortcut, and a dense layer."""
+    random = np.random.default_rng(3)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["x1"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["x1"], ["a2"]),
+        helper.make_node("Conv", ["a2", "w2"], ["x2"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["x2", "a2"], ["sum"]),
+        helper.make_node("Relu", ["sum"], ["gated"]),
+        helper.make_node("Flatten", ["gated"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w3", "b3"], ["logits"], transB=1),
+    ]
+    shapes = {"w1": (3, 2, 3, 3), "b1": (3,), "w2": (3, 3, 3, 3), "w3": (4, 48), "b3": (4,)}
+    constants = {name: random.normal(size=shape).astype(np.float32) / 3 for name, shape in shapes.items()}
+    return write_model(path, nodes, constants, ["N", 2, 4, 4])
+
+
+def with_parameters(network: Network, values: Float64Array) -> Network:
+    """The network with another vector in place of `parameters`."""
+    operators, place = {}, 0
+    for layer in network.layers:
+        weight, bias = layer.operator.weight, layer.operator.bias
+        new = values[place : place + weight.size].reshape(weight.shape)
+        place += weight.size
+        if bias is not None:
+            bias = values[place : place + bias.size]
+            place += bias.size
+        operators[layer.output] = replace(layer.operator, weight=new, bias=bias)
+    assert place == values.size
+    steps = (replace(step, operator=operators.get(step.output, step.operator)) for step in network.steps)
+    return replace(network, steps=tuple(steps))
+
+
+def logits(network: Network, rows: Float64Array) -> Float64Array:
+    return linearise(network, rows, [network.output]).values[network.output]
+
+
+@pytest.mark.parametrize("kind", ["dense", "residual"])
+def test_against_differences(kind: str, tmp_path: Path) -> None:
+    """Along random directions: the gradient exactly, the curvature within five standard errors of its probes.
+
+    A probe's value d^T J^T c c^T J d has at most the variance of a chi-squared variable with one degree of freedom, 2
+    (d^T F d)^2 per row, so the mean over rows and probes has a relative error below sqrt(2 / PROBES) = 2.2 %.
+    """
+    path = tmp_path / "net.onnx"
+    path = random_mlp(path, (6, 8, 7, 4)) if kind == "dense" else residual_net(path)
+    network = onnxbound.load(path).cast(np.float64)
+    generator = np.random.Generator(np.random.Philox(4))
+    rows = generator.normal(size=(ROWS, *network.input_shape))
+    at = parameters(network)
+    output = logits(network, rows)
+    reference = output + generator.normal(size=output.shape)
+    batches = [(rows[:7].astype(np.float32), reference[:7]), (rows[7:].astype(np.float32), reference[7:])]
+    heat = TEMPERATURE * np.concatenate([_margins(part) for _, part in batches])
+    q, p = _softmax(output / heat), _softmax(reference / heat)
+    found = curvature(network.cast(np.float32), iter(batches), TEMPERATURE, PROBES, generator)
+    for _ in range(4):
+        direction = generator.normal(size=at.size)
+        h = 1e-7
+        moved, back = (logits(with_parameters(network, at + sign * h * direction), rows) for sign in (1, -1))
+        derivative = (moved - back) / (2 * h) / heat
+        assert found.gradient @ direction == pytest.approx(
+            ((q - p) * derivative).sum() / ROWS, abs=1e-4 * np.abs((q - p) * derivative).sum() / ROWS
+        )
+        exact = ((q * derivative**2).sum() - ((q * derivative).sum(axis=1) ** 2).sum()) / ROWS
+        assert direction @ found.matrix @ direction == pytest.approx(exact, rel=5 * np.sqrt(2 / PROBES))
+
+
+def test_no_gradient_at_the_reference(tmp_path: Path) -> None:
+    """Where the outputs are those wanted, nothing pulls."""
+    network = onnxbound.load(random_mlp(tmp_path / "net.onnx", (6, 8, 4))).cast(np.float32)
+    rows = np.random.default_rng(2).normal(size=(ROWS, 6)).astype(np.float32)
+    reference = logits(network, rows).astype(np.float64)
+    found = curvature(network, iter([(rows, reference)]), TEMPERATURE, 1, np.random.default_rng(1))
+    assert np.abs(found.gradient).max() < 1e-6
+    assert np.linalg.eigvalsh(found.matrix.astype(np.float64)).min() > -1e-5

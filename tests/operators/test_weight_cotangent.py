@@ -1,0 +1,45 @@
+"""Cotangents of weights and biases against derivatives by differences, which are exact: a layer is linear in them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from onnxbound.operators.conv import Conv
+from onnxbound.operators.dense import Dense
+from onnxbound.operators.weighted import Weighted
+from onnxbound.operators.windows import Windows
+
+SQUARE = Windows((6, 5), (3, 2), (1, 1), (1, 1), (1, 0), (1, 1))
+STRIDED = Windows((7, 7), (3, 3), (2, 1), (1, 2), (0, 2), (1, 2))
+LAYERS = {
+    "dense": (lambda w: Dense(w, None, np.zeros(4)), (4, 5), (5,)),
+    "dense at positions": (lambda w: Dense(w, None, np.zeros(4)), (4, 5), (3, 5)),
+    "conv": (lambda w: Conv(w, None, np.zeros(4), SQUARE, 1), (4, 3, 3, 2), (3, 6, 5)),
+    "strided, dilated": (lambda w: Conv(w, None, np.zeros(2), STRIDED, 1), (2, 3, 3, 3), (3, 7, 7)),
+    "grouped": (lambda w: Conv(w, None, np.zeros(4), SQUARE, 2), (4, 3, 3, 2), (6, 6, 5)),
+    "depthwise": (lambda w: Conv(w, None, np.zeros(6), SQUARE, 3), (6, 1, 3, 2), (3, 6, 5)),
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_against_differences(kind: str) -> None:
+    make, weight_shape, row_shape = LAYERS[kind]
+    generator = np.random.Generator(np.random.Philox(11))
+    layer: Weighted = make(generator.normal(size=weight_shape))
+    x = generator.normal(size=(3, *row_shape))
+    y = layer.act(x)
+    c = generator.normal(size=(2, *y.shape))
+    weights, biases = layer.weight_cotangent(x, c), layer.bias_cotangent(c)
+    assert weights.shape == (2, 3, *weight_shape)
+    assert biases.shape == (2, 3, weight_shape[0])
+    for place in np.ndindex(weight_shape):
+        unit = np.zeros(weight_shape)
+        unit[place] = 1
+        moved = replace(layer, weight=layer.weight + unit).act(x) - y
+        expected = (c * moved).reshape(2, 3, -1).sum(axis=2)
+        np.testing.assert_allclose(weights[(slice(None), slice(None), *place)], expected, rtol=1e-9, atol=1e-9)
+    for channel in range(weight_shape[0]):
+        moved = replace(layer, bias=np.eye(weight_shape[0])[channel]).act(x) - y
+        expected = (c * moved).reshape(2, 3, -1).sum(axis=2)
+        np.testing.assert_allclose(biases[:, :, channel], expected, rtol=1e-9, atol=1e-9)
