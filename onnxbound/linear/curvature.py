@@ -1,8 +1,9 @@
 """How the logits of many rows move with all weights and biases of a network at once: one Gauss-Newton matrix.
 
-With q = softmax(f(x) / T), the divergence of q from the outputs p of another network has, to second order in the weights
-w, the gradient J^T (q - p) / T and the curvature J^T C J / T^2, J = df(x)/dw and C = diag(q) - q q^T. The temperature T is
-one per row: a row with a large margin tolerates as large a move, and at T = 1 it would show no curvature at all.
+With q = softmax(f(x) / T), the divergence of q from the outputs p of another network has, to second order in the
+weights w, the gradient J^T (q - p) / T and the curvature J^T C J / T^2, where J = df(x)/dw and C = diag(q) - q q^T. The
+temperature T is one per row: a row with a large margin tolerates as large a move, and at T = 1 it would show no
+curvature at all.
 """
 
 from collections.abc import Iterator, Mapping
