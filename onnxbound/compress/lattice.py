@@ -1,0 +1,104 @@
+"""Weights moved onto a lattice at the least cost in divergence and bits, with second-order compensation.
+
+The cost of levels l is `(s l - w)^T F (s l - w) / 2 + price * sum_i bits(l_i)`, with F the Gauss-Newton matrix of
+`onnxbound.linear.curvature`, s the step of each entry and w where the weights would best be.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.results import Float64Array
+
+LARGEST = 40
+"""Largest level that is tried; what is larger needs a larger step."""
+
+_PRIOR_COUNT = 6.0
+_PRIOR_DECAY = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Where P entries may lie, and what that costs.
+
+    Attributes:
+        step: Distance of neighbours, per entry, (P,).
+        tensor: Which tensor an entry belongs to, (P,).
+        bits: Per tensor, the length of the levels -LARGEST .. LARGEST, (tensors, 2 LARGEST + 1).
+        price: Divergence per bit.
+    """
+
+    step: Float64Array
+    tensor: NDArray[np.int64]
+    bits: Float64Array
+    price: float
+
+    def cost(self, levels: NDArray[np.int64], wanted: Float64Array, curvature: Float64Array) -> float:
+        """The cost that this module lowers."""
+        moved = self.step * levels - wanted
+        return float(moved @ curvature @ moved / 2 + self.price * self.bits[self.tensor, levels + LARGEST].sum())
+
+
+def level_bits(levels: NDArray[np.int64], tensor: NDArray[np.int64]) -> Float64Array:
+    """-log2 of how often each level occurs in each tensor, signs alike, with a geometric prior of a few counts."""
+    prior = np.exp(-np.abs(np.arange(-LARGEST, LARGEST + 1)) / _PRIOR_DECAY)
+    counts = np.tile(_PRIOR_COUNT * prior / prior.sum(), (int(tensor.max()) + 1, 1))
+    np.add.at(counts, (tensor, levels + LARGEST), 0.5)
+    np.add.at(counts, (tensor, LARGEST - levels), 0.5)
+    return np.asarray(-np.log2(counts / counts.sum(axis=1, keepdims=True)))
+
+
+def rounded_in_order(wanted: Float64Array, curvature: Float64Array, lattice: Lattice) -> NDArray[np.int64]:
+    """One entry after the other takes its cheapest level, and those after it make up for the error.
+
+    The step of optimal brain surgeon (Hassibi, Stork 1993) in a fixed order, as in GPTQ (Frantar et al. 2022), with the
+    price of bits in the choice.
+
+    Args:
+        wanted: w, (P,).
+        curvature: F, positive definite, (P, P).
+        lattice: Levels and prices.
+    """
+    factor = np.linalg.cholesky(np.linalg.inv(curvature)).T
+    moving = wanted.copy()
+    levels = np.zeros(wanted.size, np.int64)
+    for i in range(wanted.size):
+        step, scale = lattice.step[i], factor[i, i]
+        tried = _near(moving[i] / step)
+        prices = 0.5 * ((moving[i] - step * tried) / scale) ** 2
+        prices += lattice.price * lattice.bits[lattice.tensor[i], tried + LARGEST]
+        levels[i] = tried[np.argmin(prices)]
+        moving[i + 1 :] -= (moving[i] - step * levels[i]) / scale * factor[i, i + 1 :]
+    return levels
+
+
+def descended(
+    levels: NDArray[np.int64], wanted: Float64Array, curvature: Float64Array, lattice: Lattice, sweeps: int
+) -> NDArray[np.int64]:
+    """Sweeps in which every entry takes the cheapest level given all others; the cost never rises."""
+    result = levels.copy()
+    slope = curvature @ (lattice.step * result - wanted)
+    for _ in range(sweeps):
+        changed = False
+        for i in range(result.size):
+            step, bend = lattice.step[i], curvature[i, i]
+            best = result[i] - slope[i] / (bend * step)
+            tried = np.append(_near(best), result[i])
+            move = step * (tried - result[i])
+            prices = slope[i] * move + 0.5 * bend * move**2
+            prices += lattice.price * lattice.bits[lattice.tensor[i], tried + LARGEST]
+            chosen = int(np.argmin(prices))
+            if prices[chosen] < prices[-1]:
+                slope += curvature[i] * move[chosen]
+                result[i] = tried[chosen]
+                changed = True
+        if not changed:
+            break
+    return result
+
+
+def _near(place: float) -> NDArray[np.int64]:
+    """The two levels around a place, and 0."""
+    below = int(np.floor(max(-LARGEST, min(LARGEST - 1, place))))
+    return np.array([below, below + 1, 0])
