@@ -1,6 +1,7 @@
 """A network taken apart: its skeleton, and the numbers that were in it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,26 @@ from onnxbound.graph.network import Network
 from onnxbound.operators.emitter import Emitter, Value
 
 
-def describe(network: Network) -> tuple[Skeleton, Mapping[str, NDArray[np.float32]]]:
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A network as what is public and what has to be written down.
+
+    Attributes:
+        skeleton: The graph.
+        tensors: For each of its holes, in their order, the float32 tensor that was there.
+        parameters: The holes that are A^i or bias of a layer, in the order of `onnxbound.linear.curvature.parameters`.
+    """
+
+    skeleton: Skeleton
+    tensors: Mapping[str, NDArray[np.float32]]
+    parameters: tuple[str, ...]
+
+
+def describe(network: Network) -> Description:
     """Split a network into what is public and what has to be written down.
 
     Args:
         network: Any whose operators a skeleton may contain; BatchNormalization is folded into its layers.
-
-    Returns:
-        The skeleton, and for each of its holes, in their order, the float32 tensor that was there.
 
     Raises:
         Malformed: It has an operator that a skeleton may not contain.
@@ -28,6 +41,7 @@ def describe(network: Network) -> tuple[Skeleton, Mapping[str, NDArray[np.float3
     live = {single.input: Value(INPUT, single.input_shape)}
     for step in single.steps:
         live[step.output] = step.operator.emit_act(emitter, *(live[name] for name in step.inputs))
+    constants = [c for layer in single.layers for c in (layer.operator.weight, layer.operator.bias) if c is not None]
     emitter.rename(live[single.output].name, OUTPUT)
     model = emitter.model(
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *single.input_shape])],
@@ -37,8 +51,12 @@ def describe(network: Network) -> tuple[Skeleton, Mapping[str, NDArray[np.float3
     tensors = _take_out_floats(model)
     skeleton = canonical(model)
     order = [name for node in model.graph.node for name in node.input if name in tensors]
-    filled = [tensors[name] for name in dict.fromkeys(order)]
-    return skeleton, dict(zip((hole.name for hole in skeleton.holes), filled, strict=True))
+    holes = dict(zip(dict.fromkeys(order), (hole.name for hole in skeleton.holes), strict=True))
+    return Description(
+        skeleton=skeleton,
+        tensors={hole: tensors[name] for name, hole in holes.items()},
+        parameters=tuple(holes[emitter.constant(c)] for c in constants),
+    )
 
 
 def _drop_last_identity(model: ModelProto) -> None:

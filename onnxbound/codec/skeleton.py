@@ -6,6 +6,7 @@ paddings, so two networks of one architecture have the same skeleton, byte for b
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,13 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
 _INTEGER_INPUTS = {"Pad": 1, "ReduceMean": 1, "Reshape": 1}
 """Which input may be a constant of integers."""
 
+_AXES = 8
 _LONGEST = 64
 """Integers in one attribute or constant."""
 
 LARGEST_BYTES = 16 << 20
+LARGEST_COUNT = 1 << 22
+"""Numbers in all holes; a file of a few bytes may spell millions of zeros, and reading them takes a minute."""
 
 
 class Malformed(Exception):  # noqa: N818 - a verdict on bytes, turned into an error by whoever read the file
@@ -72,7 +76,7 @@ class Hole:
             return (shape[0] if shape else 1, 1, 1, 1)
         if len(shape) == 2:
             return (shape[0], shape[1], 1, 1)
-        return (shape[0], shape[1], int(np.prod(shape[2:-1])), shape[-1])
+        return (shape[0], shape[1], prod(shape[2:-1]), shape[-1])
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,11 @@ def canonical(model: ModelProto) -> Skeleton:
     if len(row) < 2 or len(logits) != 2 or logits[1] < 2 or (row[0], logits[0]) != (0, 0):
         raise Malformed("a skeleton takes rows and gives a vector of logits for each")
     inputs = [_value(INPUT, row), *(_value(hole.name, hole.shape) for hole in holes)]
+    if any(n < 1 for hole in holes for n in hole.shape) or len(row) > _AXES or any(len(h.shape) > _AXES for h in holes):
+        raise Malformed("a tensor of a skeleton has a length below 1 or too many axes")
+    count = sum(prod(hole.shape) for hole in holes)
+    if count > LARGEST_COUNT:
+        raise Malformed(f"the network has {count:,} numbers; a code has at most {LARGEST_COUNT:,}")
     built = helper.make_model(
         helper.make_graph(written, "skeleton", inputs, [_value(OUTPUT, logits)], constants),
         opset_imports=[helper.make_opsetid("", OPSET)],

@@ -19,16 +19,32 @@ from onnxbound.results import Float64Array
 
 
 @dataclass(frozen=True, slots=True)
-class Curvature:
-    """Means over the rows.
+class Target:
+    """Rows, and the outputs p that a network should keep there.
 
     Attributes:
-        matrix: J^T C J / T^2, estimated without bias from random cotangents; float32, (P, P), in the order of
-            `parameters`.
-        gradient: J^T (q - p) / T, exact; (P,).
+        rows: (n, *input_shape), float32.
+        logits: Those whose softmax at the temperature is p, (n, K).
+        temperature: T of each row, (n,); a row of infinite temperature counts for nothing.
+    """
+
+    rows: Array
+    logits: Float64Array
+    temperature: Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """Means over the rows, in the order of `parameters`.
+
+    Attributes:
+        matrix: J^T C J / T^2 of some entries, estimated without bias from random cotangents; float32, (E, E).
+        diagonal: That of all entries, (P,).
+        gradient: J^T (q - p) / T of all entries, exact; (P,).
     """
 
     matrix: NDArray[np.float32]
+    diagonal: Float64Array
     gradient: Float64Array
 
 
@@ -40,8 +56,8 @@ def parameters(network: Network) -> Float64Array:
 
 def curvature(
     network: Network,
-    batches: Iterator[tuple[Array, Float64Array]],
-    temperature: float,
+    targets: Iterator[Target],
+    entries: NDArray[np.int64],
     probes: int,
     generator: np.random.Generator,
 ) -> Curvature:
@@ -49,27 +65,31 @@ def curvature(
 
     Args:
         network: Cast to float32.
-        batches: Rows `(n, *input_shape)`, and the logits (n, K) whose softmax is p.
-        temperature: T of a row over the margin of p's logits; no row's T is below a tenth of the largest of its batch.
+        targets: Batches of rows.
+        entries: Which parameters the matrix is of, ascending, (E,).
         probes: Random cotangents C^{1/2} u per row, u of independent signs.
         generator: Where the signs come from.
     """
-    size = parameters(network).size
-    matrix, gradient, count = np.zeros((size, size), np.float32), np.zeros(size), 0
+    size = sum(part.size for layer in network.layers for part in _constants(layer))
+    matrix = np.zeros((entries.size, entries.size), np.float32)
+    diagonal, gradient, count = np.zeros(size), np.zeros(size), 0
     keep = {layer.input for layer in network.layers} | {network.output}
-    for rows, reference in batches:
-        heat = temperature * _margins(reference)
-        forward = linearise(network, rows, keep)
-        q, p = _softmax(forward.values[network.output] / heat), _softmax(reference / heat)
+    for target in targets:
+        heat = target.temperature[:, None]
+        forward = linearise(network, target.rows, keep)
+        q, p = softmax(forward.values[network.output] / heat), softmax(target.logits / heat)
         signs = generator.integers(0, 2, (probes, *q.shape)) * 2 - 1
         roots = np.sqrt(q) * signs
         cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
         jacobian = _pulled_back(network, forward, cotangents.astype(np.float32))
         flat = jacobian[:-1].reshape(-1, size)
-        matrix += flat.T @ flat
+        diagonal += np.einsum("rp,rp->p", flat, flat)
+        chosen = flat if entries.size == size else flat[:, entries]
+        matrix += chosen.T @ chosen
         gradient += jacobian[-1].sum(axis=0)
-        count += len(rows)
-    return Curvature(matrix / np.float32(count * probes), gradient / count)
+        count += len(target.rows)
+    scale = np.float32(count * probes)
+    return Curvature(matrix / scale, diagonal / scale, gradient / count)
 
 
 def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:
@@ -92,13 +112,7 @@ def _constants(layer: Layer) -> tuple[Array, ...]:
     return (weight,) if layer.operator.bias is None else (weight, layer.operator.bias)
 
 
-def _margins(logits: Float64Array) -> Float64Array:
-    """Largest less second largest, (n, 1), no less than a tenth of the largest of all and never 0."""
-    ordered = np.sort(logits, axis=1)
-    margins = ordered[:, -1:] - ordered[:, -2:-1]
-    return np.maximum(margins, max(float(margins.max()) / 10, float(np.finfo(np.float32).tiny)))
-
-
-def _softmax(logits: Float64Array) -> Float64Array:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+def softmax(logits: Float64Array) -> Float64Array:
+    """exp(z) over its sum, along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

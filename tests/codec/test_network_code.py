@@ -10,6 +10,7 @@ import onnxbound
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import Exact, Levels, NetworkCode, decode, encode, rounded_step
 from onnxbound.codec.skeleton import Malformed, Skeleton, read_skeleton
+from onnxbound.linear.curvature import parameters
 
 FIXTURES = Path("fixtures")
 NETS = ("mnist_mlp", "mnist_logistic", "cifar10_cnn", "cifar10_alexnet", "cifar10_resnet")
@@ -17,7 +18,8 @@ NETS = ("mnist_mlp", "mnist_logistic", "cifar10_cnn", "cifar10_alexnet", "cifar1
 
 def on_lattice(name: str, share: float) -> tuple[Skeleton, NetworkCode]:
     """A net rounded to multiples of a share of each tensor's standard deviation; vectors are kept as they are."""
-    skeleton, tensors = describe(onnxbound.load(FIXTURES / f"{name}.onnx"))
+    described = describe(onnxbound.load(FIXTURES / f"{name}.onnx"))
+    skeleton, tensors = described.skeleton, described.tensors
     parts: list[Levels | Exact] = []
     for values in tensors.values():
         if values.ndim < 2:
@@ -33,8 +35,11 @@ def test_skeleton_with_its_numbers_is_the_network(name: str) -> None:
     """Filled again, it computes what the file computes, through onnxruntime."""
     path = FIXTURES / f"{name}.onnx"
     network = onnxbound.load(path)
-    skeleton, tensors = describe(network)
+    described = describe(network)
+    skeleton, tensors = described.skeleton, described.tensors
     assert read_skeleton(skeleton.to_bytes()).to_bytes() == skeleton.to_bytes()
+    flat = np.concatenate([tensors[hole].ravel() for hole in described.parameters])
+    np.testing.assert_array_equal(flat, parameters(network.cast(np.float32)))
     rows = np.random.Generator(np.random.Philox(5)).normal(size=(7, *network.input_shape)).astype(np.float32)
     built = onnxruntime.InferenceSession(skeleton.filled(tensors).SerializeToString())
     (expected,) = onnxruntime.InferenceSession(path).run([network.output], {network.input: rows})

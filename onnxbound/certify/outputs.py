@@ -1,0 +1,44 @@
+"""The logits of all rows for any numbers in the holes of a skeleton, by one session that is made once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.codec.skeleton import INPUT, OUTPUT, Skeleton
+from onnxbound.data.rows import Rows
+from onnxbound.results import Float64Array
+from onnxbound.run.device import Device
+from onnxbound.run.session import Runner
+
+_BATCH_ROWS = 500
+_KEPT_BYTES = 1 << 30
+"""Rows that are together smaller than this are read and preprocessed once."""
+
+
+class Outputs:
+    """A skeleton as a function of its holes, at the rows of a data set."""
+
+    def __init__(self, skeleton: Skeleton, rows: Rows, device: Device, threads: int | None) -> None:
+        self._runner = Runner(skeleton.model, Path(), device, threads)
+        self._rows = rows
+        fits = rows.count * int(np.prod(skeleton.input_shape)) * 4 <= _KEPT_BYTES
+        self._kept = rows.batch(rows.index).inputs.astype(np.float32) if fits else None
+
+    def inputs(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Preprocessed rows `(n, *input_shape)`; places count the chosen rows, from 0, and ascend."""
+        if self._kept is not None:
+            return self._kept[places]
+        return self._rows.batch(self._rows.index[places]).inputs.astype(np.float32)
+
+    def logits(
+        self, tensors: Mapping[str, NDArray[np.float32]], places: NDArray[np.int64] | None = None
+    ) -> Float64Array:
+        """Logits (n, K) of some rows, or of all, with the given tensors in the holes."""
+        wanted = np.arange(self._rows.count) if places is None else places
+        parts = []
+        for start in range(0, len(wanted), _BATCH_ROWS):
+            rows = self.inputs(wanted[start : start + _BATCH_ROWS])
+            parts.append(self._runner.run({INPUT: rows, **tensors})[OUTPUT])
+        return np.concatenate(parts).astype(np.float64)
