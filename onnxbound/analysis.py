@@ -159,6 +159,7 @@ def _manifest(
         "version": __version__,
         "versions": versions(),
         "model": network.sha256,
+        "reading": network.reading.to_json(),
         "data": fingerprint,
         "test": None if test_rows is None else test_rows.fingerprint(),
         "preprocessing": asdict(rows.preprocessing),

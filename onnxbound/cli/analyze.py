@@ -34,6 +34,8 @@ def analyze(
     model: options.ModelArgument,
     data: options.Data,
     *,
+    logits: options.Logits = None,
+    fix: options.Fix = None,
     labels: options.Labels = None,
     test: options.Test = None,
     x_key: options.XKey = None,
@@ -77,7 +79,7 @@ def analyze(
     from onnxbound.analysis import analyze as measure
     from onnxbound.cli.output import emit, require_outputs, to_json
     from onnxbound.cli.progress import Progress
-    from onnxbound.cli.values import bytes_of, count_or, gaussian_radius, one_of, preprocessing_of
+    from onnxbound.cli.values import bytes_of, count_or, gaussian_radius, held_inputs, one_of, preprocessing_of
     from onnxbound.data.open import open_rows
     from onnxbound.errors import UsageError
     from onnxbound.graph.load import load
@@ -107,7 +109,7 @@ def analyze(
         raise UsageError("usage", "--resume goes with --run DIR, the run to go on with.")
     preprocessing = preprocessing_of(layout, scale, mean, std)
     require_outputs([output, samples], force=force)
-    network = load(model)
+    network = load(model, logits=logits, fixed=held_inputs(fix or []))
     rows = open_rows(data, network, preprocessing, labels=labels, x_key=x_key, y_key=y_key, limit=limit, seed=seed)
     test_rows = None if test is None else open_rows(test, network, preprocessing, role="test", seed=seed)
     result_format = chosen_format(output_format, as_json=as_json)

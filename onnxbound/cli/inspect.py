@@ -3,7 +3,18 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from onnxbound.cli.options import Debug, Force, Format, FormatOption, Json, ModelArgument, Output, chosen_format
+from onnxbound.cli.options import (
+    Debug,
+    Fix,
+    Force,
+    Format,
+    FormatOption,
+    Json,
+    Logits,
+    ModelArgument,
+    Output,
+    chosen_format,
+)
 
 if TYPE_CHECKING:
     from onnxbound.graph.network import Network
@@ -12,6 +23,8 @@ if TYPE_CHECKING:
 def inspect(
     model: ModelArgument,
     *,
+    logits: Logits = None,
+    fix: Fix = None,
     output_format: FormatOption = Format.TABLE,
     as_json: Json = False,
     output: Output = None,
@@ -21,10 +34,11 @@ def inspect(
     """Show the graph as onnxbound sees it: layers, shapes, parameters, what was folded, and what is not supported."""
     del debug
     from onnxbound.cli.output import emit, require_outputs, to_json
+    from onnxbound.cli.values import held_inputs
     from onnxbound.graph.load import load
 
     require_outputs([output], force=force)
-    document = _document(load(model))
+    document = _document(load(model, logits=logits, fixed=held_inputs(fix or [])))
     wanted = chosen_format(output_format, as_json=as_json)
     if wanted is Format.JSON:
         text = to_json(document)

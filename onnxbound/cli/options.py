@@ -24,6 +24,13 @@ class Layout(StrEnum):
 
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+Logits = Annotated[
+    str | None, typer.Option("--logits", metavar="NAME", help="Of several outputs, read this tensor as the logits.")
+]
+Fix = Annotated[
+    list[str] | None,
+    typer.Option("--fix", metavar="NAME=VALUE", help="Hold an input at a number or an .npy file; repeatable."),
+]
 Data = Annotated[
     Path, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.", show_default=False)
 ]

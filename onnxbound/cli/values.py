@@ -1,9 +1,14 @@
 """Values of options that are more than one word or number."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from onnxbound.cli.options import Layout
+from onnxbound.data.array_file import open_npy
 from onnxbound.data.preprocessing import Preprocessing, parse_numbers
 from onnxbound.errors import UsageError
 
@@ -44,6 +49,31 @@ def preprocessing_of(layout: Layout | None, scale: str | None, mean: str | None,
         std=(1.0,) if std is None else parse_numbers(std),
         layout=None if layout is None else layout.value,
     )
+
+
+def held_inputs(given: list[str]) -> dict[str, NDArray[Any]]:
+    """Input name to value, from NAME=VALUE with VALUE a number, true, false or an npy file."""
+    result: dict[str, NDArray[Any]] = {}
+    for text in given:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name:
+            raise UsageError("usage", f"--fix takes NAME=VALUE, not {text!r}.")
+        result[name] = _held(text, value)
+    return result
+
+
+def _held(text: str, value: str) -> NDArray[Any]:
+    words = {"true": True, "false": False}
+    if value.lower() in words:
+        return np.asarray(words[value.lower()])
+    try:
+        return np.asarray(int(value) if value.lstrip("+-").isdecimal() else float(value))
+    except ValueError:
+        pass
+    file = open_npy(Path(value))
+    if not file.shape:
+        raise UsageError("usage", f"the file of --fix {text} holds one number: write the number itself.")
+    return file.take(np.arange(file.shape[0]))
 
 
 def bytes_of(option: str, text: str) -> int:

@@ -1,5 +1,6 @@
 """`load`: the passes in their order."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -7,26 +8,34 @@ from pathlib import Path
 import numpy as np
 
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.complete import complete
 from onnxbound.graph.lower import ANY_BATCH, lower
 from onnxbound.graph.model_file import WeightReader, read_model
 from onnxbound.graph.network import Network
 from onnxbound.graph.onnx_graph import GraphInput, OnnxGraph, PassResult, build_graph
 from onnxbound.graph.passes.drop_no_ops import drop_no_ops
 from onnxbound.graph.passes.drop_unused import drop_unused
+from onnxbound.graph.passes.expand_ml import expand_ml
 from onnxbound.graph.passes.fold_affine import fold_affine
 from onnxbound.graph.passes.fold_constants import fold_constants
+from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
+from onnxbound.graph.passes.shape_logits import shape_logits
 from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
+from onnxbound.graph.reading import Reading
+from onnxbound.operators.operator import Array
 
 _INPUT_TYPES = (np.float32, np.float64, np.uint8, np.int8, np.int16, np.int32, np.int64)
 
 
-def load(path: str | PathLike[str]) -> Network:
+def load(path: str | PathLike[str], *, logits: str | None = None, fixed: Mapping[str, Array] | None = None) -> Network:
     """Read an ONNX classifier.
 
     Args:
         path: An ONNX file of opset 7 or newer; external data beside it is memory-mapped.
+        logits: Name of the tensor that is read as the logits, an output or any other; found if None.
+        fixed: Input name to the value that it is held at, where the model has several inputs.
 
     Returns:
         The network from its data input to its logits.
@@ -36,24 +45,34 @@ def load(path: str | PathLike[str]) -> Network:
     """
     file = Path(path)
     model, sha256 = read_model(file)
+    reading = Reading(logits, fixed or {})
     model, _, inlined = inline_functions(model)
+    model, _, held = hold_inputs(model, reading.fixed)
     reader = WeightReader(file.parent)
-    notes = [inlined]
+    notes = [inlined, held]
+    node_count = len(model.graph.node)
 
     def follow(result: PassResult) -> OnnxGraph:
         notes.append(result.reason)
         return result.graph
 
     graph = follow(fold_constants(build_graph(model, reader), reader))
+    graph = follow(expand_ml(graph))
+    model = complete(model, graph)
     graph = follow(spell_relu(graph))
     graph = follow(drop_no_ops(graph))
-    headed = strip_head(graph)
+    headed = strip_head(graph, reading.logits)
     graph = follow(headed)
     graph = follow(drop_unused(graph))
     data_input, batch = _data_input(graph)
     steps, shapes = lower(graph, data_input, batch or ANY_BATCH)
-    (logits,) = graph.outputs
-    steps, _, folded = fold_affine(steps, shapes, logits)
+    shaped = shape_logits(graph, shapes[graph.outputs[0]])
+    if shaped.changed:
+        graph = follow(shaped)
+        model = complete(model, graph)
+        steps, shapes = lower(graph, data_input, batch or ANY_BATCH)
+    (output,) = graph.outputs
+    steps, _, folded = fold_affine(steps, shapes, output)
     assert data_input.type is not None
     network = Network(
         path=file,
@@ -66,13 +85,14 @@ def load(path: str | PathLike[str]) -> Network:
         input_type=data_input.type,
         input_shape=shapes[data_input.name],
         batch=batch,
-        output=logits,
-        classes=_classes(logits, shapes[logits]),
+        output=output,
+        classes=_classes(output, shapes[output]),
         steps=steps,
         shapes=shapes,
-        head=headed.reason or None,
+        head="; ".join(filter(None, (headed.reason, shaped.reason))) or None,
         notes=tuple(note for note in [*notes, folded] if note),
-        node_count=len(model.graph.node),
+        node_count=node_count,
+        reading=reading,
     )
     if not network.layers:
         raise ModelError("model-no-layers", f"{file} has no weighted layer between its input and its output.")
@@ -84,8 +104,10 @@ def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
     read = {name for node in graph.nodes for name in node.inputs}
     used = [value for value in graph.inputs if value.name in read]
     if len(used) != 1:
-        listed = [Problem(f"input {value.name!r}", f"shape {value.dims}", "give it a constant value") for value in used]
-        raise ModelError("model-inputs", f"The logits depend on {len(used)} inputs; onnxbound reads one.", listed)
+        listed = [
+            Problem(f"input {value.name!r}", f"shape {value.dims}", "--fix NAME=VALUE holds it") for value in used
+        ]
+        raise ModelError("model-inputs", f"The logits depend on {len(used)} inputs; rows go into one.", listed)
     (data_input,) = used
     where = f"input {data_input.name!r}"
     if data_input.type is None or data_input.type.type not in _INPUT_TYPES:
@@ -106,15 +128,11 @@ def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
 
 def _classes(logits: str, shape: tuple[int, ...]) -> int:
     """K; a classifier has one vector of at least two logits per row."""
-    wide = tuple(n for n in shape if n != 1)
-    if len(shape) != 1 or wide != shape:
-        if shape in ((), (1,)):
-            why, do = "a single number per row", "single logits and regression nets are not read yet"
-        else:
-            why, do = f"a row of shape {shape}", "export a model whose output is one logit per class"
+    if len(shape) != 1:
+        why = f"a row of shape {shape}"
         raise ModelError(
             "model-not-classifier",
             f"The output {logits!r} has {why}, not one logit per class.",
-            [Problem(f"output {logits!r}", why, do)],
+            [Problem(f"output {logits!r}", why, "export a model whose output is one logit per class")],
         )
     return shape[0]

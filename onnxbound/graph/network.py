@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from onnx import ModelProto
 
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.reading import Reading
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.operator import Operator, Shape
@@ -101,7 +102,8 @@ class Network:
     Attributes:
         path: The file.
         sha256: Its hash.
-        model: The message with local functions inlined and external data left outside: what runtimes are given.
+        model: The message with local functions inlined, what passes wrote anew appended, and external data outside:
+            what runtimes are given.
         opset: Version of the default operator set.
         ir_version: Version of the file format.
         producer: Who wrote the file.
@@ -116,6 +118,7 @@ class Network:
         head: What was stripped behind the logits, in words; None if nothing.
         notes: What each pass did, in words.
         node_count: Nodes in the file's main graph, functions inlined.
+        reading: What the caller said about how to read it.
     """
 
     path: Path
@@ -135,6 +138,7 @@ class Network:
     head: str | None
     notes: tuple[str, ...]
     node_count: int
+    reading: Reading
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

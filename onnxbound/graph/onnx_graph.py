@@ -91,6 +91,7 @@ class OnnxGraph:
         inputs: Graph inputs less the initializers.
         outputs: Names of the graph outputs.
         opset: Version of the default domain.
+        file_names: Every tensor name of the file.
     """
 
     nodes: tuple[GraphNode, ...]
@@ -98,18 +99,11 @@ class OnnxGraph:
     inputs: tuple[GraphInput, ...]
     outputs: tuple[str, ...]
     opset: int
+    file_names: frozenset[str]
 
     def producers(self) -> dict[str, GraphNode]:
         """Tensor name to the node that computes it."""
         return {name: node for node in self.nodes for name in node.outputs}
-
-    def consumers(self) -> dict[str, list[GraphNode]]:
-        """Tensor name to the nodes that read it."""
-        result: dict[str, list[GraphNode]] = {}
-        for node in self.nodes:
-            for name in node.inputs:
-                result.setdefault(name, []).append(node)
-        return result
 
 
 class PassResult(NamedTuple):
@@ -135,12 +129,11 @@ def build_graph(model: ModelProto, reader: WeightReader) -> OnnxGraph:
     constants = {tensor.name: reader.array(tensor) for tensor in model.graph.initializer}
     constants |= {tensor.values.name: reader.dense(tensor) for tensor in model.graph.sparse_initializer}
     inputs = tuple(_graph_input(value) for value in model.graph.input if value.name not in constants)
-    nodes = _in_topological_order(
-        [GraphNode(proto, index) for index, proto in enumerate(model.graph.node)],
-        {*constants, *(value.name for value in inputs)},
-    )
+    known = {*constants, *(value.name for value in inputs)}
+    nodes = _in_topological_order([GraphNode(proto, index) for index, proto in enumerate(model.graph.node)], known)
     outputs = tuple(value.name for value in model.graph.output)
-    return OnnxGraph(nodes, constants, inputs, outputs, default_opset(model))
+    names = known.union(*(node.outputs for node in nodes))
+    return OnnxGraph(nodes, constants, inputs, outputs, default_opset(model), frozenset(names))
 
 
 def _graph_input(value: onnx.ValueInfoProto) -> GraphInput:

@@ -14,6 +14,7 @@ from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.load import load
 from onnxbound.graph.model_file import external_files
 from onnxbound.graph.network import Network
+from onnxbound.graph.reading import Reading
 from onnxbound.linear.engine import Engine, EngineName, build_engine
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Float64Array
@@ -80,7 +81,7 @@ class Work:
         """What a worker elsewhere builds the same work from."""
         files = {name: (self.network.path.parent / name).read_bytes() for name in external_files(self.network.model)}
         files[self.network.path.name] = self.network.path.read_bytes()
-        return Recipe(self.network.path.name, self.network.sha256, self.arrangement, files)
+        return Recipe(self.network.path.name, self.network.sha256, self.network.reading, self.arrangement, files)
 
     def run(self, stage: str, inputs: Arrays) -> Arrays:
         """One partition: "forward" gives `table`, "test" gives `wrong`, "measure" the fields of a `Measurement`."""
@@ -115,12 +116,14 @@ class Recipe:
     Attributes:
         model: Name of the ONNX file.
         sha256: Its hash.
+        reading: How it is read.
         arrangement: How partitions are computed.
         files: Content of the file, and of those with its external data, by name.
     """
 
     model: str
     sha256: str
+    reading: Reading
     arrangement: Arrangement
     files: Mapping[str, bytes] = field(repr=False)
 
@@ -131,7 +134,8 @@ class Recipe:
         for name, content in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        return Work.build(load(folder / self.model), self.arrangement)
+        network = load(folder / self.model, logits=self.reading.logits, fixed=self.reading.fixed)
+        return Work.build(network, self.arrangement)
 
 
 def _cut(inputs: Arrays, size: int) -> list[Arrays]:

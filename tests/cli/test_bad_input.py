@@ -84,7 +84,7 @@ MODELS = {
     "opset of the future": (_opset(999), 3, "model-opset", "opset 999"),
     "external data missing": (_external("weights.bin"), 3, "model-external-data", "which is missing"),
     "external data outside": (_external("../../etc/passwd"), 3, "model-external-data", "outside its own folder"),
-    "regression": (_regression, 3, "model-not-classifier", "a single number per row"),
+    "a regression is read as two classes": (_regression, 4, "data-labels", "between 0 and 1"),
     "weights not finite": (_not_finite, 3, "model-weights-not-finite", "not finite"),
 }
 

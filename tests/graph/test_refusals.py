@@ -90,14 +90,6 @@ Constants = dict[str, NDArray[Any]]
             {"w": W}, ["N", 4], "model-graph-invalid", "defines tensors twice",
         ),
         ([node("Relu", "x", "logits")], {}, ["N", 4], "model-no-layers", "no weighted layer"),
-        (
-            [node("MatMul", "x w", "logits")],
-            {"w": W[:, :1]}, ["N", 4], "model-not-classifier", "a single number per row",
-        ),
-        (
-            [node("MatMul", "x w", "y"), node("Squeeze", "y axes", "logits")],
-            {"w": W[:, :1], "axes": np.array([1])}, ["N", 4], "model-not-classifier", "a single number per row",
-        ),
         ([node("MatMul", "x w", "logits")], {"w": W}, ["N", 2, 4], "model-not-classifier", "a row of shape (2, 3)"),
         ([node("MatMul", "x w", "logits")], {"w": W}, ["N", None], "model-inputs", "shape of a row of the input"),
         ([node("MatMul", "x w", "logits")], {"w": W}, [4], "model-inputs", "shape of a row of the input"),
@@ -128,6 +120,7 @@ def test_two_inputs_are_refused_and_both_named(tmp_path: Path) -> None:
     error = refused(path)
     assert error.code == "model-inputs"
     assert [problem.where for problem in error.problems] == ["input 'x'", "input 'z'"]
+    assert all("--fix" in problem.do for problem in error.problems)
 
 
 def test_an_input_of_strings_is_refused(tmp_path: Path) -> None:

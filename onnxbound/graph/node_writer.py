@@ -1,0 +1,47 @@
+"""Nodes that a pass writes in the place of others."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph
+from onnxbound.operators.operator import Array
+
+
+class NodeWriter:
+    """Collects new nodes and the constants they read, under names that the file does not use."""
+
+    def __init__(self, graph: OnnxGraph) -> None:
+        self._names = graph.file_names
+        self._prefix = ""
+        self._index = len(graph.file_names)
+        self.nodes: list[GraphNode] = []
+        self.constants: dict[str, Array] = {}
+
+    def instead_of(self, node: GraphNode) -> None:
+        """What follows stands at the place of `node`."""
+        self._prefix, self._index = f"{node.index}/", node.index
+
+    def add(self, op_type: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Append a node of the default domain, and return its output, whose name is new unless one is given."""
+        name = output or self._new(f"{op_type}_{len(self.nodes)}")
+        proto = onnx.helper.make_node(op_type, inputs, [name], name=f"onnxbound/{name}", **attributes)
+        self.nodes.append(GraphNode(proto, self._index))
+        return name
+
+    def keep(self, node: GraphNode) -> None:
+        """Append a node as it is."""
+        self.nodes.append(node)
+
+    def constant(self, values: Any) -> str:
+        """The name of a new constant."""
+        name = self._new(f"constant_{len(self.constants)}")
+        self.constants[name] = np.asarray(values)
+        return name
+
+    def _new(self, word: str) -> str:
+        name = f"onnxbound/{self._prefix}{word}"
+        while name in self._names:
+            name += "'"
+        return name
