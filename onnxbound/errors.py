@@ -53,6 +53,12 @@ class DataError(OnnxboundError):
     exit_code = 4
 
 
+class VerificationError(OnnxboundError):
+    """A certificate does not verify."""
+
+    exit_code = 1
+
+
 class DeviceError(OnnxboundError):
     """The device that was asked for is not there, or the runtime failed."""
 
@@ -105,6 +111,11 @@ CODES: dict[str, str] = {
     "data-not-finite": "An input row contains NaN or infinity.",
     "data-labels": "The labels are not one integer per row between 0 and the number of classes less one.",
     "data-empty": "There are no rows.",
+    "certificate-malformed": "A file of the certificate is missing, damaged, or not in its one canonical form.",
+    "certificate-mismatch": "Something that was found out again is not what the certificate says.",
+    "certificate-evidence": "The certificate rests on files that verify was not given.",
+    "certify-unsupported": "The network has parts that a certificate's skeleton cannot contain.",
+    "certify-vacuous": "The network has too many parameters for its rows: no code could be short enough.",
     "device-unavailable": "The device that was asked for is not available to onnxruntime.",
     "device-runtime": "onnxruntime could not load or run the model.",
     "cluster-unavailable": "The cluster of --cluster cannot be reached, or its workers were lost.",

@@ -22,6 +22,7 @@ from onnxbound.compress.lattice import LARGEST, Lattice, descended, level_bits, 
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import Curvature, Target, curvature, softmax
 from onnxbound.results import Float64Array
+from onnxbound.stability.margin import margins
 
 Levels64 = NDArray[np.int64]
 Tensors = Mapping[str, NDArray[np.float32]]
@@ -32,8 +33,11 @@ _STEP = 0.02
 _BIAS_STEP = 0.5
 """A bias has few entries and moves a whole channel: its step is finer by this."""
 
-_PRICES = (3e-6, 1e-5, 2e-5)
-"""Divergence per bit in the first rounds; later ones rise by `_RISE` while that pays."""
+_PRICES = (0.2, 0.6, 1.2)
+"""Divergence of all rows together per bit, in the first rounds; later ones rise by `_RISE` while that pays.
+
+Where a bound is worth having, one more error costs it about as much as three more bits.
+"""
 
 _RISE = 1.5
 _FIRST_DAMPING = (0.1, 0.3)
@@ -76,6 +80,7 @@ class Found:
         errors: Rows that the network errs on, as counted during the search.
         bound: The error it certifies.
         round: The round that found it, from 1.
+        rounds: Rounds in all.
     """
 
     code: NetworkCode
@@ -83,6 +88,7 @@ class Found:
     errors: int
     bound: Decimal
     round: int
+    rounds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +151,11 @@ class _Search:
         first = self._curvature(self._trained, np.zeros(0, np.int64), self._effort.rows // 4)
         steps = self._steps(first.diagonal)
         best: _Point | None = None
-        at, price = None, _PRICES[0]
+        at, price = None, 0.0
         for number in range(1, self._effort.rounds + 1):
             price = _PRICES[number - 1] if number <= len(_PRICES) else price * _RISE
-            point = self._round(number, at, first.diagonal if at is None else None, steps, price)
+            per_row = price / len(self._task.labels)
+            point = self._round(number, at, first.diagonal if at is None else None, steps, per_row)
             yield point.found
             if best is None or point.found.bound <= best.found.bound:
                 best = at = point
@@ -233,9 +240,9 @@ class _Search:
         code = self._code(levels, steps)
         data = encode(self._task.described.skeleton, code, with_skeleton=self._task.with_skeleton)
         logits = self._task.outputs.logits(code.tensors(self._task.described.skeleton, self._task.prior))
-        errors = wrong(logits, self._task.labels)
+        errors = int(np.sum(~(margins(logits, self._task.labels) > 0)))
         bound = error_bound(errors, len(self._task.labels), 8 * len(data), self._task.delta)
-        return Found(code, data, errors, bound, number)
+        return Found(code, data, errors, bound, number, self._effort.rounds)
 
     def _code(self, levels: Levels64, steps: Float64Array) -> NetworkCode:
         described = self._task.described
@@ -276,11 +283,3 @@ def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Arra
     gaps = ordered[:, -1] - ordered[:, -2]
     floor = max(float(np.quantile(gaps, 0.1)), float(np.finfo(np.float32).tiny))
     return np.where(logits.argmax(axis=1) == labels, np.maximum(gaps, floor) / 2, np.inf)
-
-
-def wrong(logits: Float64Array, labels: NDArray[np.int64], tau: float = 0.0) -> int:
-    """Rows whose margin, the label's logit less the largest other one, is not above tau."""
-    rows = np.arange(len(labels))
-    others = logits.copy()
-    others[rows, labels] = -np.inf
-    return int(np.sum(~(logits[rows, labels] - others.max(axis=1) > tau)))

@@ -1,38 +1,73 @@
-"""The bound of a network that is written in bits, in one sentence and as canonical JSON."""
+"""What is certified of a network: the numbers, the bound they give, and one sentence for people."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
+from typing import Literal
 
 from onnxbound.bounds.binomial_tail import error_bound
+
+Object = Literal["compressed", "original_unlabelled", "holdout", "prior"]
+OBJECTS: tuple[Object, ...] = ("compressed", "original_unlabelled", "holdout", "prior")
+"""The decoded network; the original through unlabelled rows; the original on rows it was not trained on; the decoded
+network as its difference from another one that has seen fewer rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreements:
+    """Of the original and the decoded network, on unlabelled rows drawn after both were fixed.
+
+    Attributes:
+        rows: Unlabelled rows.
+        count: Those on which the two decide differently, or one of them on another runtime might.
+    """
+
+    rows: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is certified of the decoded network.
+    """A bound on the error of one network on new rows.
 
     Attributes:
+        object: What it is about.
         rows: m, all rows the bound was computed on.
         errors: Rows whose margin is not above the slack for other runtimes.
-        bits: 8 times the size of the code file.
+        bits: 8 times the size of the code file; 0 where nothing was chosen by the rows.
         delta: Probability that the bound fails.
         classes: K.
         commonest: Rows of the commonest label.
+        disagreements: For the original through unlabelled rows.
     """
 
+    object: Object
     rows: int
     errors: int
     bits: int
     delta: Decimal
     classes: int
     commonest: int
+    disagreements: Disagreements | None = None
+
+    @property
+    def ledger(self) -> tuple[tuple[str, Decimal], ...]:
+        """What may fail, and with which probability; together delta."""
+        if self.disagreements is None:
+            return (("the error of the network on the rows", self.delta),)
+        half = self.delta / 2
+        return (("the error of the decoded network", half), ("its disagreement with the original", half))
 
     @property
     def bound(self) -> Decimal:
-        """The error on new rows, at confidence 1 - delta."""
-        return error_bound(self.errors, self.rows, self.bits, self.delta)
+        """The error on new rows, at confidence 1 - delta.
+
+        For the original, L(f) <= L(g) + P[f != g], each at delta / 2.
+        """
+        share = self.ledger[0][1]
+        bound = error_bound(self.errors, self.rows, self.bits, share)
+        if self.disagreements is not None:
+            bound += error_bound(self.disagreements.count, self.disagreements.rows, 0, share)
+        return min(bound, Decimal(1))
 
     @property
     def chance(self) -> Decimal:
@@ -48,50 +83,34 @@ class Statement:
     def sentence(self) -> str:
         """For people; the percentage is rounded up.
 
-        >>> print(Statement(60_000, 840, 5800, Decimal("0.05"), 10, 6742).sentence())
+        >>> print(Statement("compressed", 60_000, 840, 5800, Decimal("0.05"), 10, 6742).sentence())
         With probability 95 % over the draw of these 60,000 rows, this network errs on at most 10.5 % of new rows.
         """
         confidence = (100 * (1 - self.delta)).normalize()
         percent = (100 * self.bound).quantize(Decimal("0.1"), ROUND_CEILING)
+        rows, subject = f"these {self.rows:,} rows", "this network"
+        if self.disagreements is not None:
+            rows, subject = f"{rows} and {self.disagreements.rows:,} unlabelled ones", "the original network"
+        elif self.object == "holdout":
+            rows, subject = f"these {self.rows:,} hold-out rows", "the original network"
+        elif self.object == "prior":
+            rows = f"{rows}, which its prior has not seen"
         text = (
-            f"With probability {confidence:f} % over the draw of these {self.rows:,} rows, this network errs on at most"
-            f" {percent} % of new rows."
+            f"With probability {confidence:f} % over the draw of {rows}, {subject} errs on at most {percent} % of new"
+            " rows."
         )
         return f"{text} That is no better than chance: the statement is vacuous." if self.vacuous else text
 
 
-def canonical_json(document: dict[str, Any]) -> bytes:
-    """The one byte form of a document: sorted keys, no spaces, ASCII, and a checksum over the rest.
-
-    Raises:
-        ValueError: The document has a checksum, or a number that is not finite.
-
-    >>> canonical_json({"b": 1, "a": "x"})[:17]
-    b'{"a":"x","b":1,"c'
-    """
-    if "checksum" in document:
-        raise ValueError("the document has a checksum already")
-    checksum = hashlib.sha256(_bytes(document)).hexdigest()
-    return _bytes({**document, "checksum": checksum})
-
-
-def read_canonical(data: bytes) -> dict[str, Any]:
-    """The document of `canonical_json`, without its checksum.
-
-    Raises:
-        ValueError: The bytes are not what `canonical_json` writes for any document.
-    """
-    try:
-        document = json.loads(data)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ValueError("it is no JSON") from error
-    if not isinstance(document, dict):
-        raise ValueError("it is not an object")  # noqa: TRY004 - one kind of error for all that is wrong with a file
-    document.pop("checksum", None)
-    if canonical_json(document) != data:
-        raise ValueError("it is not in its canonical form, or its checksum is wrong")
-    return document
-
-
-def _bytes(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+def largest_code_bits(rows: int, errors: int, delta: Decimal, chance: Decimal) -> int:
+    """The longest code at which a network of these errors would still be bounded below chance; -1 if none is."""
+    low, high = -1, 0
+    while error_bound(errors, rows, high, delta) < chance:
+        low, high = high, 2 * high + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if error_bound(errors, rows, middle, delta) < chance:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -10,9 +10,11 @@ import typer
 
 from onnxbound import __version__
 from onnxbound.cli.analyze import analyze
+from onnxbound.cli.certify import certify
 from onnxbound.cli.env import env
 from onnxbound.cli.explain import explain
 from onnxbound.cli.inspect import inspect
+from onnxbound.cli.verify import verify
 from onnxbound.errors import InterruptionError, OnnxboundError, UsageError
 
 app = typer.Typer(
@@ -43,6 +45,8 @@ def _main(
 
 app.command()(inspect)
 app.command()(analyze)
+app.command()(certify)
+app.command()(verify)
 app.command()(explain)
 app.command()(env)
 

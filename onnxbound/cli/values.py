@@ -1,6 +1,7 @@
 """Values of options that are more than one word or number."""
 
 import re
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,23 @@ def bytes_of(option: str, text: str) -> int:
     prefix = match[2].upper()
     base = 1024 if prefix.endswith("I") else 1000
     return int(number * base ** " KMGT".index(prefix[:1] or " "))
+
+
+def decimal_of(flag: str, text: str) -> Decimal:
+    """A number in decimal, as it is written.
+
+    >>> decimal_of("--delta", "0.05")
+    Decimal('0.05')
+    """
+    try:
+        return Decimal(repr(float(Decimal(text))))
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise UsageError("usage", f"{flag} takes a number, not {text!r}.") from error
+
+
+def places_of(flag: str, path: Path) -> NDArray[np.int64]:
+    """A vector of integers from an npy file."""
+    array = open_npy(path)
+    if len(array.shape) != 1 or array.dtype.kind not in "iu":
+        raise UsageError("usage", f"{flag} takes a vector of integers, not {array.dtype} {array.shape}.")
+    return array.take(np.arange(array.shape[0])).astype(np.int64)

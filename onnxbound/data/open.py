@@ -24,6 +24,7 @@ def open_rows(
     x_key: str | None = None,
     y_key: str | None = None,
     role: Role = "train",
+    labelled: bool = True,
     limit: int | None = None,
     seed: int = 0,
 ) -> Rows:
@@ -37,6 +38,7 @@ def open_rows(
         x_key: Key of the inputs in the npz.
         y_key: Key of the labels in the npz.
         role: Whether keys that end in _train or in _test come first.
+        labelled: Whether the rows have labels; without them all are 0.
         limit: A uniform sample of this many rows.
         seed: Its seed.
 
@@ -44,7 +46,9 @@ def open_rows(
         DataError: Something does not fit; the message says what was expected, what was found, and the flag that helps.
     """
     file = Path(path)
-    inputs, targets = _arrays(file, network, None if labels is None else Path(labels), x_key, y_key, role)
+    inputs, targets = _arrays(
+        file, network, None if labels is None else Path(labels), x_key, y_key, role, labelled=labelled
+    )
     if not inputs.shape:
         raise _shape_error(inputs)
     options = preprocessing or Preprocessing()
@@ -54,16 +58,25 @@ def open_rows(
         raise DataError("data-empty", f"{inputs.name} has no rows.", [Problem(inputs.name, "0 rows", "give more")])
     if limit is not None and limit < 1:
         raise UsageError("usage", f"--limit takes a number of at least 1, not {limit}.")
-    every_label = read_labels(targets, total, network.classes)
+    every_label = np.zeros(total, np.int64) if targets is None else read_labels(targets, total, network.classes)
     index = select_rows(seed, total, total if limit is None else limit, stream=1)
     return Rows(file, total, index, every_label[index], inputs, convert, options)
 
 
 def _arrays(
-    path: Path, network: Network, labels: Path | None, x_key: str | None, y_key: str | None, role: Role
-) -> tuple[ArrayFile, ArrayFile]:
+    path: Path,
+    network: Network,
+    labels: Path | None,
+    x_key: str | None,
+    y_key: str | None,
+    role: Role,
+    *,
+    labelled: bool,
+) -> tuple[ArrayFile, ArrayFile | None]:
     """The arrays of inputs and labels, still in their files."""
     if path.suffix == ".npy":
+        if not labelled:
+            return open_npy(path), None
         if labels is None:
             why = "an npy file holds one array, and the labels are needed too"
             raise DataError("data-key", f"{path} has no labels.", [Problem(str(path), why, "give --labels FILE.npy")])
@@ -72,6 +85,8 @@ def _arrays(
     headers = {key: member_header(path, info) for key, info in members.items()}
     rank = int(np.sum(np.array(network.input_shape) != 1))
     inputs = open_member(path, members[input_key(headers, path.name, network.input, rank, role, x_key)])
+    if not labelled:
+        return inputs, None
     if labels is not None:
         return inputs, open_npy(labels)
     return inputs, open_member(path, members[label_key(headers, path.name, role, y_key)])

@@ -5,9 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from onnxbound.certify.statement import Statement, canonical_json, read_canonical
+from onnxbound.bounds.binomial_tail import error_bound
+from onnxbound.certify.canonical import canonical_json, read_canonical
+from onnxbound.certify.statement import Disagreements, Statement, largest_code_bits
 
-MNIST = Statement(rows=60_000, errors=840, bits=5800, delta=Decimal("0.05"), classes=10, commonest=6742)
+MNIST = Statement("compressed", 60_000, 840, 5800, Decimal("0.05"), 10, 6742)
 
 
 def test_the_percentage_is_rounded_up() -> None:
@@ -30,6 +32,35 @@ def test_vacuous_against_chance_and_against_the_commonest_label() -> None:
     unbalanced = replace(MNIST, commonest=54_000)
     assert unbalanced.chance == Decimal("0.1")
     assert unbalanced.vacuous
+
+
+def test_the_original_through_unlabelled_rows() -> None:
+    """The sum of two bounds, each at half of delta: larger than either, and than the decoded network's own."""
+    through = replace(MNIST, object="original_unlabelled", disagreements=Disagreements(10_000, 100))
+    parts = error_bound(840, 60_000, 5800, Decimal("0.025")) + error_bound(100, 10_000, 0, Decimal("0.025"))
+    assert through.bound == parts > MNIST.bound + Decimal("0.01")
+    assert sum(delta for _, delta in through.ledger) == through.delta
+    assert "and 10,000 unlabelled ones, the original network errs" in through.sentence()
+
+
+def test_other_objects_say_what_they_are_about() -> None:
+    holdout = Statement("holdout", 10_000, 100, 0, Decimal("0.05"), 10, 1135)
+    assert holdout.bound == error_bound(100, 10_000, 0, Decimal("0.05"))
+    assert "10,000 hold-out rows, the original network" in holdout.sentence()
+    assert "which its prior has not seen" in replace(MNIST, object="prior").sentence()
+
+
+@pytest.mark.parametrize("errors", [0, 840, 30_000])
+def test_the_longest_code_that_is_worth_writing(errors: int) -> None:
+    """One bit more and the bound is no better than chance."""
+    chance = Decimal("0.9")
+    bits = largest_code_bits(60_000, errors, Decimal("0.05"), chance)
+    assert error_bound(errors, 60_000, bits, Decimal("0.05")) < chance
+    assert error_bound(errors, 60_000, bits + 1, Decimal("0.05")) >= chance
+
+
+def test_no_code_helps_a_network_that_is_no_better_than_chance() -> None:
+    assert largest_code_bits(1000, 900, Decimal("0.05"), Decimal("0.9")) == -1
 
 
 def test_canonical_form_is_the_only_one() -> None:

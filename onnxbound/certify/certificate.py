@@ -1,0 +1,151 @@
+"""The document of a certificate: a function of what can be found out again, and of a few claims."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from onnxbound.bounds.binomial_tail import error_bound
+from onnxbound.certify.statement import Object, Statement
+
+SCHEMA = "onnxbound.certificate/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that the statement rests on.
+
+    Attributes:
+        role: "data", "unlabelled", "holdout", "prior" or "prior_rows".
+        sha256: Of a model the file's, of rows that of `Rows.fingerprint`.
+        rows: Rows used; None of a model.
+        total: Rows in the file; more than `rows` only for a sub-sample or where the prior's rows are left out.
+    """
+
+    role: str
+    sha256: str
+    rows: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Hashes of the files of a certificate.
+
+    Attributes:
+        code: SHA-256 of code.bin.
+        decoder_version: The version that wrote it.
+        skeleton: SHA-256 of skeleton.onnx.
+    """
+
+    code: str
+    decoder_version: int
+    skeleton: str
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Everything that certificate.json says.
+
+    Attributes:
+        statement: The bound.
+        tau: Slack with which errors were counted.
+        files: None for hold-out rows, where nothing is coded.
+        sources: The files behind it.
+        preprocessing: As `split` says it, with the name of the model's input.
+        seed: Of the sub-sample, and of nothing else.
+        model: SHA-256 of the original network and its errors on the rows.
+        baselines: What the bound is to be compared with.
+    """
+
+    statement: Statement
+    tau: float
+    files: Files | None
+    sources: tuple[Source, ...]
+    preprocessing: dict[str, Any]
+    seed: int
+    model: dict[str, Any]
+    baselines: tuple[dict[str, Any], ...]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON, without its checksum."""
+        s = self.statement
+        files = self.files
+        disagreements = s.disagreements
+        return {
+            "schema": SCHEMA,
+            "statement": s.sentence(),
+            "object": s.object,
+            "assumptions": list(assumptions(s.object, subsample=self._subsample, skeleton_charged=self._charged)),
+            "rows": s.rows,
+            "errors": s.errors,
+            "bits": s.bits,
+            "delta": float(s.delta),
+            "delta_ledger": [{"event": event, "delta": float(delta)} for event, delta in s.ledger],
+            "disagreements": None
+            if disagreements is None
+            else {"rows": disagreements.rows, "count": disagreements.count},
+            "bound": float(s.bound),
+            "tau": self.tau,
+            "vacuous": s.vacuous,
+            "chance": float(s.chance),
+            "classes": s.classes,
+            "code": None if files is None else {"sha256": files.code, "decoder_version": files.decoder_version},
+            "skeleton": None if files is None else {"sha256": files.skeleton, "seed": 0},
+            "inputs": [{"role": x.role, "sha256": x.sha256, "rows": x.rows, "total": x.total} for x in self.sources],
+            "preprocessing": self.preprocessing,
+            "seed": self.seed,
+            "model": self.model,
+            "baselines": list(self.baselines),
+        }
+
+    @property
+    def _subsample(self) -> bool:
+        removed = sum(x.rows or 0 for x in self.sources if x.role == "prior_rows")
+        return any(x.role == "data" and (x.rows or 0) + removed < (x.total or 0) for x in self.sources)
+
+    @property
+    def _charged(self) -> bool:
+        from onnxbound.codec.network_code import VERSION_WITH_SKELETON
+
+        return self.files is not None and self.files.decoder_version == VERSION_WITH_SKELETON
+
+
+def assumptions(kind: Object, *, subsample: bool, skeleton_charged: bool) -> tuple[str, ...]:
+    """What the statement takes for granted; nobody can check it from the files."""
+    what = {
+        "compressed": "The rows",
+        "original_unlabelled": "The rows, and the unlabelled rows,",
+        "holdout": "The hold-out rows",
+        "prior": "The rows",
+    }[kind]
+    found = [
+        f"{what} were drawn independently from the distribution of new rows; none was dropped, filtered or repeated.",
+        "Delta and the kind of certificate were chosen without looking at the rows; each of N needs delta / N.",
+        "The statement is about the network as one runtime, named without looking at the rows, evaluates it.",
+    ]
+    if kind != "holdout" and not skeleton_charged:
+        found.append("The skeleton, the network's architecture, was chosen without looking at the rows.")
+    if subsample:
+        found.append("The sub-sample of the file, and its seed, were chosen without looking at the rows.")
+    if kind == "original_unlabelled":
+        found.append("The unlabelled rows were drawn after the original and the decoded network were fixed.")
+    if kind == "holdout":
+        found.append("The network was fixed before the hold-out rows were looked at: no early stopping, no choice.")
+    if kind == "prior":
+        found.append("The prior has seen no row but those declared, which were chosen without looking at them.")
+    return tuple(found)
+
+
+def holdout_baseline(subject: str, errors: int, rows: int, delta: Decimal) -> dict[str, Any]:
+    """What hold-out rows say of a network: the one-sided interval of Clopper and Pearson, at a delta of its own."""
+    bound = error_bound(errors, rows, 0, delta)
+    return {"name": f"{subject} network on hold-out rows", "rows": rows, "errors": errors, "bound": float(bound)}
+
+
+def decimal_of(number: float) -> Decimal:
+    """The decimal that a JSON number spells.
+
+    >>> decimal_of(0.05)
+    Decimal('0.05')
+    """
+    return Decimal(repr(number))

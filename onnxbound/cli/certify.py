@@ -1,0 +1,148 @@
+"""`onnxbound certify`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onnxbound.cli import options
+from onnxbound.cli.options import Format, chosen_format, set_threads
+
+if TYPE_CHECKING:
+    from onnxbound.certify.certify import Certified
+    from onnxbound.certify.search import Found
+
+Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.")]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Fresh rows without labels: certify the original through them."),
+]
+Holdout = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Labelled rows the net has not seen: a baseline; alone, without --data, all."),
+]
+Prior = Annotated[Path | None, typer.Option(metavar="MODEL", help="Code the difference from this net.")]
+PriorRows = Annotated[Path | None, typer.Option(metavar="FILE", help="Places of the rows the prior has seen, .npy.")]
+Effort = Annotated[int, typer.Option(metavar="1..9", help="How long to search.")]
+Delta = Annotated[str, typer.Option(metavar="D", help="Probability with which the statement may be false.")]
+ChargeSkeleton = Annotated[
+    bool, typer.Option("--charge-skeleton", help="Count the architecture too: it was chosen by these rows.")
+]
+
+
+def certify(
+    model: options.ModelArgument,
+    output: Folder,
+    *,
+    data: Data = None,
+    labels: options.Labels = None,
+    x_key: options.XKey = None,
+    y_key: options.YKey = None,
+    layout: options.LayoutOption = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    limit: options.Limit = None,
+    logits: options.Logits = None,
+    fix: options.Fix = None,
+    unlabelled: Unlabelled = None,
+    holdout: Holdout = None,
+    prior: Prior = None,
+    prior_rows: PriorRows = None,
+    charge_skeleton: ChargeSkeleton = False,
+    delta: Delta = "0.05",
+    effort: Effort = 5,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    output_format: options.FormatOption = Format.TABLE,
+    as_json: options.Json = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write a network in few bits, and the bound on its error that anyone can verify."""
+    del debug
+    set_threads(threads)
+    from onnxbound.certify.certify import Options, Prior, certify_holdout
+    from onnxbound.certify.certify import certify as make
+    from onnxbound.cli.output import emit, to_json
+    from onnxbound.cli.values import decimal_of, held_inputs, places_of, preprocessing_of
+    from onnxbound.data.open import open_rows
+    from onnxbound.errors import UsageError
+    from onnxbound.graph.load import load
+    from onnxbound.run.device import resolve_device
+
+    settings = Options(decimal_of("--delta", delta), effort, seed, charge_skeleton, threads, force)
+    if data is None and holdout is None:
+        raise UsageError("usage", "certify needs --data, the training set, or --holdout.")
+    if (prior is None) != (prior_rows is None):
+        raise UsageError("usage", "--prior and --prior-rows go together; for an initialisation the rows are none.")
+    if data is None and (unlabelled is not None or prior is not None or charge_skeleton):
+        raise UsageError("usage", "--unlabelled, --prior and --charge-skeleton go with --data.")
+    where = resolve_device(device)
+    network = load(model, logits=logits, fixed=held_inputs(fix or []))
+    preprocessing = preprocessing_of(layout, scale, mean, std)
+    keys: dict[str, Any] = {"x_key": x_key, "y_key": y_key, "seed": seed}
+    kept = None if holdout is None else open_rows(holdout, network, preprocessing, role="test", **keys)
+    if data is None:
+        assert kept is not None
+        certified = certify_holdout(network, kept, output, settings, where)
+    else:
+        certified = make(
+            network,
+            open_rows(data, network, preprocessing, labels=labels, limit=limit, **keys),
+            output,
+            settings,
+            where,
+            unlabelled=None
+            if unlabelled is None
+            else open_rows(unlabelled, network, preprocessing, role="test", labelled=False, x_key=x_key),
+            holdout=kept,
+            prior=None
+            if prior is None or prior_rows is None
+            else Prior(load(prior), places_of("--prior-rows", prior_rows)),
+            improved=(lambda _: None) if quiet else _say,
+        )
+    if certified.interrupted and not quiet:
+        print("onnxbound: interrupted; the best so far was written", file=sys.stderr)  # noqa: T201
+    document = dict(certified.document) | {"files": dict(certified.files)}
+    if chosen_format(output_format, as_json=as_json) is Format.JSON:
+        emit(to_json(document), None, force=False)
+    else:
+        emit(_in_words(certified, model, output), None, force=False)
+
+
+def _say(found: "Found") -> None:
+    at = f"round {found.round} of {found.rounds}"
+    said = f"onnxbound: {at}: {8 * len(found.data):,} bits, {found.errors:,} errors, bound {100 * found.bound:.2f} %"
+    print(said, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _in_words(certified: "Certified", model: Path, folder: Path) -> str:
+    document, original = certified.document, certified.document["model"]
+    lines = [str(document["statement"]), ""]
+    if certified.found is not None:
+        bits, size, error = document["bits"], model.stat().st_size, document["errors"] / document["rows"]
+        lines += [
+            f"  code            {bits:>9,} bits, {bits / original['parameters']:.2f} per parameter",
+            f"  training error  {error:>9.2%}, of the original {original['train_error']:.2%}",
+            f"  original file   {size:>9,} bytes",
+        ]
+        written = {name: n for name, n in certified.files.items() if name.startswith(("code", "decoded"))}
+        lines += [f"  {name:17} {n:>7,} bytes, {size / n:.1f} times smaller" for name, n in written.items()]
+    lines += [f"  {entry['name']}: error at most {entry['bound']:.2%}" for entry in document["baselines"]]
+    lines += ["", "It assumes:", *(f"  - {text}" for text in document["assumptions"]), ""]
+    lines.append(f"Verify it: onnxbound verify {folder} {_EVIDENCE[document['object']]}")
+    return "\n".join(lines) + "\n"
+
+
+_EVIDENCE = {
+    "compressed": "--data FILE",
+    "original_unlabelled": "--data FILE --unlabelled FILE --model MODEL",
+    "holdout": "--holdout FILE --model MODEL",
+    "prior": "--data FILE --prior MODEL --prior-rows FILE",
+}
+"""The options that verify needs."""

@@ -1,0 +1,88 @@
+"""`onnxbound verify`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onnxbound.cli import options
+from onnxbound.cli.certify import Data, Holdout, Prior, PriorRows, Unlabelled
+from onnxbound.cli.options import Format, chosen_format, set_threads
+
+if TYPE_CHECKING:
+    from onnxbound.certify.verify import Opener
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the certificate.", show_default=False)]
+Model = Annotated[Path | None, typer.Option("--model", metavar="MODEL", help="The original network.")]
+
+
+def verify(
+    folder: Folder,
+    *,
+    data: Data = None,
+    labels: options.Labels = None,
+    x_key: options.XKey = None,
+    y_key: options.YKey = None,
+    model: Model = None,
+    unlabelled: Unlabelled = None,
+    holdout: Holdout = None,
+    prior: Prior = None,
+    prior_rows: PriorRows = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    output_format: options.FormatOption = Format.TABLE,
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find out again everything a certificate says: exit 0 if it holds, 1 and the first mismatch if not."""
+    del debug
+    set_threads(threads)
+    from onnxbound.certify.verify import Evidence
+    from onnxbound.certify.verify import verify as check
+    from onnxbound.cli.output import emit, to_json
+    from onnxbound.cli.values import places_of
+    from onnxbound.graph.load import load
+    from onnxbound.run.device import resolve_device
+
+    evidence = Evidence(
+        data=_opener(data, "train", labels=labels, x_key=x_key, y_key=y_key),
+        model=None if model is None else load(model),
+        unlabelled=_opener(unlabelled, "test", labelled=False, x_key=x_key),
+        holdout=_opener(holdout, "test", x_key=x_key, y_key=y_key),
+        prior=None if prior is None else load(prior),
+        prior_rows=None if prior_rows is None else places_of("--prior-rows", prior_rows),
+    )
+    verified = check(folder, evidence, resolve_device(device), threads)
+    if chosen_format(output_format, as_json=as_json) is Format.JSON:
+        emit(to_json(verified.to_json()), None, force=False)
+        return
+    document = verified.document
+    counted = (
+        f"  {document['bits']:,} bits, {verified.errors:,} errors on {document['rows']:,} rows counted here,"
+        f" {document['errors']:,} with slack for other runtimes"
+    )
+    lines = [
+        "The certificate verifies.",
+        "",
+        document["statement"],
+        "",
+        counted,
+        "",
+        "It assumes:",
+        *(f"  - {text}" for text in document["assumptions"]),
+    ]
+    if verified.unchecked:
+        lines += ["", f"Not checked, for want of files: {', '.join(verified.unchecked)}"]
+    emit("\n".join(lines) + "\n", None, force=False)
+
+
+def _opener(path: Path | None, role: str, **keys: object) -> "Opener | None":
+    if path is None:
+        return None
+    from functools import partial
+
+    from onnxbound.data.open import open_rows
+
+    opener: Callable[..., object] = partial(open_rows, path, role=role, **keys)  # type: ignore[arg-type]
+    return lambda network, preprocessing, limit, seed: opener(network, preprocessing, limit=limit, seed=seed)  # type: ignore[return-value]
