@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from benchmarks import all_pairs, growth, memory, norms, output_jacobians, start_up
+from benchmarks import all_pairs, growth, memory, norms, output_jacobians, sign_projection, start_up
 from benchmarks.result import Result, as_markdown, default_threads, shown
 from benchmarks.worker import TUNING
 
@@ -68,6 +68,7 @@ def main() -> None:
         output_jacobians.run(options.rows, options.repeats, options.threads),
         growth.run(options.repeats),
         norms.run(3),
+        sign_projection.run(3, options.threads),
         start_up.run(options.repeats),
         memory.run(options.threads),
     ]

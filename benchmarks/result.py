@@ -11,7 +11,7 @@ class Row:
     Attributes:
         name: What it is.
         value: The number, a ratio unless the name gives a unit.
-        goal: What it has to keep, `<= 25`; empty where nothing is asked.
+        goal: What it has to keep, `<= 25` or `> 2`; empty where nothing is asked.
     """
 
     name: str
@@ -24,6 +24,8 @@ class Row:
         if not self.goal:
             return None
         comparison, limit = self.goal.split()
+        if comparison == ">":
+            return self.value > float(limit)
         return self.value < float(limit) or (comparison == "<=" and self.value == float(limit))
 
 

@@ -65,3 +65,36 @@ def select_rows(seed: int, total: int, count: int, stream: int = 0) -> NDArray[n
         return np.arange(total, dtype=np.int64)
     words = np.random.Philox(counter=[0, 0, stream, 2**63], key=[seed, 0]).random_raw(total)
     return np.sort(np.argsort(words, kind="stable")[:count]).astype(np.int64)
+
+
+SIGNS = "philox4x64-10/signs-v1"
+"""Name and version of the helper string's signs."""
+
+SIGN_GROUPS = 512
+"""Groups of eight entries in a strip; one stream of words per strip."""
+
+_SIGN_STREAM = 1 << 62
+
+
+def sign_words(seed: int, layer: int, strip: int, first: int, count: int) -> NDArray[np.uint64]:
+    """Signs of the helper string, 64 to a word.
+
+    Signs stand in a table, one row per projection l, one column per entry e of the layer's matrix in C order. A word
+    holds those of eight projections and eight entries: bit 8 (l mod 8) + (e mod 8) of the word at
+    [l div 8, e div 8], set for +1. The columns are cut into strips of 4,096; words of a strip come row by row from
+    Philox4x64 with key (seed, 0) and counter (block, layer, strip, 2^62). So any part of the table is found without
+    the rest of it.
+
+    Args:
+        seed: 0 <= seed < 2^64.
+        layer: 1-based index of the layer.
+        strip: Columns 4096 strip to 4096 strip + 4095.
+        first: Rows from 8 first on.
+        count: Rows, in groups of eight.
+
+    Returns:
+        (count, 512), little-endian.
+    """
+    block = first * SIGN_GROUPS // 4
+    words = np.random.Philox(counter=[block, layer, strip, _SIGN_STREAM], key=[seed, 0]).random_raw(count * SIGN_GROUPS)
+    return np.asarray(words, np.dtype("<u8")).reshape(count, SIGN_GROUPS)
