@@ -56,7 +56,7 @@ def truncate(matrix: Float64Array, rank: int, width: int | None = None) -> Facto
 
 def rank_of_cut(matrix: Float64Array, share: float) -> int:
     """Lemma 1: the singular values of at least `share` |A|_2 stay, one at least."""
-    sigma: Float64Array = np.linalg.svd(matrix, compute_uv=False)
+    sigma = _singular_values(matrix)
     return max(int(np.sum(sigma >= share * sigma[0])), 1)
 
 
@@ -66,9 +66,13 @@ def rank_of_energy(matrix: Float64Array, energy: float) -> int:
     >>> rank_of_energy(np.diag([3.0, 2.0, 1.0]), 0.9)
     2
     """
-    squares: Float64Array = np.linalg.svd(matrix, compute_uv=False) ** 2
+    squares = _singular_values(matrix) ** 2
     kept = np.cumsum(squares)
     return min(int(np.searchsorted(kept, energy * kept[-1] * (1 - 1e-12))) + 1, len(squares))
+
+
+def _singular_values(matrix: Float64Array) -> Float64Array:
+    return np.asarray(np.linalg.svd(matrix, compute_uv=False), np.float64)
 
 
 def _on_grid(factor: Float64Array, width: int) -> Float64Array:
