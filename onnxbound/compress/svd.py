@@ -24,7 +24,7 @@ class Factors:
     @property
     def rank(self) -> int:
         """r."""
-        return self.left.shape[1]
+        return int(self.left.shape[1])
 
     @property
     def parameters(self) -> int:

@@ -1,0 +1,41 @@
+"""How far to compress: one knob, and what it means for each method."""
+
+from dataclasses import dataclass
+from math import floor
+from typing import Literal
+
+Knob = Literal["epsilon", "k", "rank", "keep", "gamma", "cut", "energy", "bits"]
+
+KNOBS: dict[str, tuple[Knob, ...]] = {
+    "matrix-project": ("epsilon", "k", "keep", "gamma"),
+    "matrix-project-conv": ("epsilon", "k", "keep"),
+    "svd": ("rank", "keep", "cut", "energy", "gamma"),
+    "vector-compress": ("epsilon", "gamma"),
+    "vector-project": ("epsilon", "k", "keep", "gamma"),
+    "quantise": ("bits", "keep"),
+}
+"""Method to the knobs it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One knob at one value.
+
+    Attributes:
+        knob: "epsilon", error of Algorithm 1 and its kin; "k", projections; "rank"; "keep", share of the numbers;
+            "gamma", a margin that must survive; "cut", share of |A|_2 below which singular values go; "energy", share
+            of |A|_F^2 that stays; "bits", of one number.
+        value: Its value.
+    """
+
+    knob: Knob
+    value: float
+
+
+def kept_numbers(share: float, entries: int, per_unit: int = 1) -> int:
+    """Units of `per_unit` numbers that fit into a share of the entries, one at least.
+
+    >>> kept_numbers(0.1, 1000), kept_numbers(0.1, 1000, 65)
+    (100, 1)
+    """
+    return max(1, floor(share * entries / per_unit + 1e-9))

@@ -1,0 +1,69 @@
+"""Models written to disk: whole or not at all, large weights in a file beside them."""
+
+from pathlib import Path
+from typing import IO
+
+import onnx
+from onnx import ModelProto, TensorProto
+
+from onnxbound.run.files import require_writable, write_atomically
+
+MESSAGE_BYTES = (1 << 31) - (1 << 24)
+"""From here on weights lie outside: a protobuf message ends at 2 GiB."""
+
+_LEAST_BYTES = 1024
+_ALIGNMENT = 4096
+
+
+def model_files(path: Path) -> list[Path]:
+    """The files that a model may be written to."""
+    return [path, path.with_name(path.name + ".data")]
+
+
+def write_model(model: ModelProto, path: Path, *, force: bool, message_bytes: int = MESSAGE_BYTES) -> None:
+    """Write a model; its weights into `path`.data where together they are too large for one message.
+
+    Args:
+        model: With its weights inside; it is left so unless they are written outside.
+        path: Where to.
+        force: Whether to write over what is there.
+        message_bytes: Size from which on weights lie outside.
+
+    Raises:
+        OutputError: output-exists or output-unwritable; no half-written file is left behind.
+    """
+    tensors = [tensor for tensor in model.graph.initializer if len(tensor.raw_data) >= _LEAST_BYTES]
+    if sum(len(tensor.raw_data) for tensor in tensors) >= message_bytes:
+        require_writable(path, force=force)
+        _write_outside(tensors, model_files(path)[1], force=force)
+    content = model.SerializeToString(deterministic=True)
+    write_atomically(path, lambda file: file.write(content), force=force)
+
+
+def passes_checker(path: Path) -> bool:
+    """Whether `onnx.checker` takes a file; onnxruntime runs files that it does not take."""
+    try:
+        onnx.checker.check_model(str(path))  # noqa: TID251 - reported, never a gate
+    except (onnx.checker.ValidationError, ValueError, RuntimeError):  # noqa: TID251
+        return False
+    return True
+
+
+def _write_outside(tensors: list[TensorProto], path: Path, *, force: bool) -> None:
+    places = []
+    offset = 0
+    for tensor in tensors:
+        places.append(offset)
+        offset += -(-len(tensor.raw_data) // _ALIGNMENT) * _ALIGNMENT
+
+    def write(file: IO[bytes]) -> None:
+        for tensor, place in zip(tensors, places, strict=True):
+            file.seek(place)
+            file.write(tensor.raw_data)
+
+    write_atomically(path, write, force=force)
+    for tensor, place in zip(tensors, places, strict=True):
+        entries = {"location": path.name, "offset": str(place), "length": str(len(tensor.raw_data))}
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.extend(onnx.StringStringEntryProto(key=k, value=v) for k, v in entries.items())
