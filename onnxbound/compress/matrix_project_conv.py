@@ -9,6 +9,7 @@ measured, and no theorem is claimed for it.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, log, log2, prod, sqrt
 from typing import Literal
 
@@ -20,7 +21,7 @@ from onnxbound.rng import normal_noise, select_rows, sign_words
 
 SubspaceName = Literal["haar", "hadamard"]
 
-HAAR_ENTRIES = 1 << 22
+HAAR_ENTRIES = 1 << 20
 """Entries of an orthonormal basis up to which it is computed by QR; above it the subspace is Hadamard's."""
 
 _FILTER_STREAM = (1 << 61) + 2
@@ -53,8 +54,7 @@ class Subspace:
         return self.size if self.name == "haar" else 1 << (self.size - 1).bit_length()
 
     def _basis(self) -> Float64Array:
-        noise = normal_noise(self.seed, self.layer, np.arange(self.size), _BASIS_STREAM, self.dimension)
-        return np.linalg.qr(noise.astype(np.float64))[0]
+        return _haar_basis(self.seed, self.layer, self.size, self.dimension)
 
     def _rows_and_signs(self) -> tuple[NDArray[np.int64], Float64Array]:
         rows = select_rows(self.seed, self.padded, self.dimension, stream=_BASIS_STREAM + self.layer)
@@ -120,6 +120,13 @@ class SubspaceCode:
         size = self.projections * len(self.codes)
         noise = normal_noise(self.subspace.seed, self.subspace.layer, at, _FILTER_STREAM, size)
         return noise.reshape(self.projections, -1).astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _haar_basis(seed: int, layer: int, size: int, dimension: int) -> Float64Array:
+    """Orthonormal columns that span the columns of a Gaussian matrix, (n, kp)."""
+    noise = normal_noise(seed, layer, np.arange(size), _BASIS_STREAM, dimension)
+    return np.linalg.qr(noise.astype(np.float64))[0]
 
 
 def repetitions(eta: float) -> int:
