@@ -13,6 +13,15 @@ class Problem:
     do: str
 
 
+def visible(text: str) -> str:
+    r"""A string from a file with control characters made visible, so that it cannot steer the terminal.
+
+    >>> visible("a\x1b[31mb")
+    'a�[31mb'
+    """
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 class OnnxboundError(Exception):
     """An error with a code that `onnxbound explain CODE` describes.
 
@@ -94,6 +103,8 @@ CODES: dict[str, str] = {
     "model-invalid": "The file is not an ONNX model: it is empty, truncated, or of another format.",
     "model-graph-invalid": "The graph contradicts itself: a tensor undefined or defined twice, a cycle, wrong shapes.",
     "model-external-data": "The model keeps weights in other files that are missing, too short, or outside its folder.",
+    "model-too-large": "The model declares tensors, nodes or functions beyond what is made room for in any model.",
+    "model-custom-operator": "The model needs operators from a library of its own, which onnxbound never loads.",
     "model-opset": "The model uses an operator set that the installed onnxruntime does not accept.",
     "model-unsupported-operator": "The graph contains operators that onnxbound cannot linearise exactly.",
     "model-unsupported-type": "Weights or the input have an element type that onnxbound does not read.",

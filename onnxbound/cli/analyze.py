@@ -36,6 +36,7 @@ def analyze(
     *,
     logits: options.Logits = None,
     fix: options.Fix = None,
+    external_root: options.ExternalRoot = None,
     labels: options.Labels = None,
     test: options.Test = None,
     x_key: options.XKey = None,
@@ -81,7 +82,7 @@ def analyze(
     from onnxbound.cli.progress import Progress
     from onnxbound.cli.values import bytes_of, count_or, gaussian_radius, held_inputs, one_of, preprocessing_of
     from onnxbound.data.open import open_rows
-    from onnxbound.errors import UsageError
+    from onnxbound.errors import UsageError, visible
     from onnxbound.graph.load import load
     from onnxbound.plan import plan
     from onnxbound.report.gates import failures, parse_gate
@@ -109,7 +110,7 @@ def analyze(
         raise UsageError("usage", "--resume goes with --run DIR, the run to go on with.")
     preprocessing = preprocessing_of(layout, scale, mean, std)
     require_outputs([output, samples], force=force)
-    network = load(model, logits=logits, fixed=held_inputs(fix or []))
+    network = load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root)
     rows = open_rows(data, network, preprocessing, labels=labels, x_key=x_key, y_key=y_key, limit=limit, seed=seed)
     test_rows = None if test is None else open_rows(test, network, preprocessing, role="test", seed=seed)
     result_format = chosen_format(output_format, as_json=as_json)
@@ -125,11 +126,11 @@ def analyze(
         report = measure(network, rows, settings, test_rows=test_rows, run=folder, executor=executor, progress=progress)
     if not quiet and (result_format is not Format.TABLE or output is not None):
         for warning in report.warnings:
-            print(f"onnxbound: {warning}", file=sys.stderr)  # noqa: T201
+            print(f"onnxbound: {visible(warning)}", file=sys.stderr)  # noqa: T201
     _write(report, result_format, output, samples, force=force, verbose=verbose)
     failed = failures(report, gates)
     for text in failed:
-        print(f"onnxbound: gate not met: {text}", file=sys.stderr)  # noqa: T201
+        print(f"onnxbound: gate not met: {visible(text)}", file=sys.stderr)  # noqa: T201
     if failed:
         raise typer.Exit(1)
 

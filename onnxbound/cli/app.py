@@ -15,7 +15,7 @@ from onnxbound.cli.env import env
 from onnxbound.cli.explain import explain
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.verify import verify
-from onnxbound.errors import InterruptionError, OnnxboundError, UsageError
+from onnxbound.errors import InterruptionError, OnnxboundError, UsageError, visible
 
 app = typer.Typer(
     name="onnxbound",
@@ -93,7 +93,7 @@ def _fail(error: OnnxboundError, *, as_json: bool) -> int:
     for problem in error.problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
     lines.append(f"  (onnxbound explain {error.code})")
-    print("\n".join(_visible(line) for line in lines), file=sys.stderr)  # noqa: T201
+    print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
     if as_json:
         document: dict[str, Any] = {
             "schema": "onnxbound.error/1",
@@ -105,8 +105,3 @@ def _fail(error: OnnxboundError, *, as_json: bool) -> int:
         with suppress(OSError):  # stdout may be what failed
             print(json.dumps(document), flush=True)  # noqa: T201
     return error.exit_code
-
-
-def _visible(text: str) -> str:
-    """Names from a file may hold control characters; none of them reaches the terminal."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

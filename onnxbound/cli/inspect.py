@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from onnxbound.cli.options import (
     Debug,
     Fix,
+    ExternalRoot,
     Force,
     Format,
     FormatOption,
@@ -25,6 +26,7 @@ def inspect(
     *,
     logits: Logits = None,
     fix: Fix = None,
+    external_root: ExternalRoot = None,
     output_format: FormatOption = Format.TABLE,
     as_json: Json = False,
     output: Output = None,
@@ -38,7 +40,7 @@ def inspect(
     from onnxbound.graph.load import load
 
     require_outputs([output], force=force)
-    document = _document(load(model, logits=logits, fixed=held_inputs(fix or [])))
+    document = _document(load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root))
     wanted = chosen_format(output_format, as_json=as_json)
     if wanted is Format.JSON:
         text = to_json(document)

@@ -31,6 +31,9 @@ Fix = Annotated[
     list[str] | None,
     typer.Option("--fix", metavar="NAME=VALUE", help="Hold an input at a number or an .npy file; repeatable."),
 ]
+ExternalRoot = Annotated[
+    Path | None, typer.Option("--external-root", metavar="DIR", help="A further folder that weights may lie in.")
+]
 Data = Annotated[
     Path, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.", show_default=False)
 ]

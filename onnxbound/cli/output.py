@@ -43,5 +43,11 @@ def emit(text: str, output: Path | None, *, force: bool) -> None:
 
 
 def to_json(document: dict[str, Any]) -> str:
-    """Strict JSON, indented, one document."""
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    r"""Strict JSON, indented, one document; what cannot be printed is escaped, so that it cannot steer a terminal.
+
+    >>> to_json({"é": "\x9b2J"})
+    '{\n  "é": "\\u009b2J"\n}\n'
+    """
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return "".join(escaped) + "\n"

@@ -1,11 +1,14 @@
 """Arrays that stay in their file: rows are read when they are needed, so memory does not grow with their number."""
 
+import os
 import shutil
 import tempfile
 import weakref
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +18,11 @@ from numpy.typing import NDArray
 
 from onnxbound.errors import DataError, Problem
 
+Header = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and element type."""
+
+_MOST_MEMBERS = 10_000
+_MODERATE_BYTES, _LARGEST_RATIO = 1 << 28, 200
 _CHUNK_BYTES = 1 << 20
 _LOCAL_HEADER_BYTES = 30
 
@@ -43,7 +51,12 @@ class ArrayFile:
     @property
     def row_bytes(self) -> int:
         """Bytes per row."""
-        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        return prod(self.shape[1:]) * self.dtype.itemsize
+
+    @property
+    def end(self) -> int:
+        """Where the file may end."""
+        return self.offset + prod(self.shape) * self.dtype.itemsize
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """The rows of that index, ascending; runs of neighbours are read in one go.
@@ -68,11 +81,7 @@ def open_npy(path: Path) -> ArrayFile:
     Raises:
         DataError: data-not-found or data-invalid.
     """
-    file = _open(path)
-    array = _with_header(path.name, file)
-    if path.stat().st_size < array.offset + array.row_bytes * (array.shape[0] if array.shape else 1):
-        raise invalid(path.name, "the file is truncated")
-    return array
+    return _with_header(path.name, _open(path), path.stat().st_size)
 
 
 def open_npz(path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -87,14 +96,27 @@ def open_npz(path: Path) -> dict[str, zipfile.ZipInfo]:
                 members = archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise invalid(path.name, f"it is not an npz file, or truncated: {error}") from error
+    names = [info.filename for info in members]
+    if len(set(names)) < len(names):
+        raise invalid(path.name, "it holds two arrays of one name")
+    if len(names) > _MOST_MEMBERS:
+        raise invalid(path.name, f"it holds {len(names)} arrays, where inputs and labels are looked for")
     return {info.filename.removesuffix(".npy"): info for info in members if info.filename.endswith(".npy")}
 
 
-def member_header(path: Path, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and element type of an array of an npz file, without reading it."""
-    with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
-        shape, _, dtype = _read_header(info.filename, stream)
-    return shape, dtype
+def member_headers(path: Path, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, Header]:
+    """Shape and element type of every array of an npz file, without reading it.
+
+    Raises:
+        DataError: data-invalid.
+    """
+    headers = {}
+    with zipfile.ZipFile(path) as archive:
+        for key, info in members.items():
+            with _stream(archive, info) as stream:
+                shape, _, dtype = _read_header(info.filename, stream)
+            headers[key] = shape, dtype
+    return headers
 
 
 def open_member(path: Path, info: zipfile.ZipInfo) -> ArrayFile:
@@ -104,6 +126,7 @@ def open_member(path: Path, info: zipfile.ZipInfo) -> ArrayFile:
         DataError: data-invalid, or the temporary folder has no room for the unpacked array.
     """
     name = f"{path.name}:{info.filename}"
+    _require_no_bomb(path, info, name)
     if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
         file = _open(path)
         file.seek(info.header_offset)
@@ -112,17 +135,27 @@ def open_member(path: Path, info: zipfile.ZipInfo) -> ArrayFile:
         file.seek(info.header_offset + _LOCAL_HEADER_BYTES + lengths)
     else:
         file = _unpack(path, info, name)
-    start = file.tell()
-    array = _with_header(name, file)
-    declared = array.offset - start + array.row_bytes * (array.shape[0] if array.shape else 1)
-    if info.file_size < declared:
-        raise invalid(name, f"it holds {info.file_size} bytes where its header declares {declared}")
-    return array
+    return _with_header(name, file, min(file.tell() + info.file_size, os.fstat(file.fileno()).st_size))
 
 
-def invalid(name: str, why: str) -> DataError:
+def _require_no_bomb(path: Path, info: zipfile.ZipInfo, name: str) -> None:
+    """Believe a size only if the array's own header agrees, and one far beyond the file's own only if it is moderate.
+
+    Deflate makes at most 1032 bytes of one; rows of real data sets come to less than a tenth of that.
+    """
+    with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
+        shape, _, dtype = _read_header(name, stream)
+        declared = stream.tell() + prod(shape) * dtype.itemsize
+    if info.file_size != declared:
+        raise invalid(name, f"it holds {info.file_size:,} bytes where its header declares {declared:,}")
+    if info.file_size > max(_MODERATE_BYTES, _LARGEST_RATIO * info.compress_size):
+        why = f"{info.compress_size:,} bytes unpack to {info.file_size:,}, as only a file made to fill a disk does"
+        raise invalid(name, why, "if it is genuine, save it unpacked: numpy.savez")
+
+
+def invalid(name: str, why: str, do: str = "write it again with numpy.savez") -> DataError:
     """The error of a file that cannot be read."""
-    return DataError("data-invalid", f"{name} cannot be read.", [Problem(name, why, "write it again with numpy.savez")])
+    return DataError("data-invalid", f"{name} cannot be read.", [Problem(name, why, do)])
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -152,17 +185,21 @@ def _read_header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, n
         raise invalid(name, "it contains pickled Python objects, which are never loaded")
     if dtype.fields is not None or dtype.subdtype is not None:
         raise invalid(name, f"its element type {dtype} is not a number")
+    if min(shape, default=0) < 0:
+        raise invalid(name, f"its header declares the shape {shape}")
     return shape, fortran, dtype
 
 
-def _with_header(name: str, file: IO[bytes]) -> ArrayFile:
-    """The array whose header begins at the file's position."""
+def _with_header(name: str, file: IO[bytes], end: int) -> ArrayFile:
+    """The array whose header begins at the file's position; it has to lie before `end`."""
     try:
         shape, fortran, dtype = _read_header(name, file)
     except DataError:
         file.close()
         raise
     array = ArrayFile(name, file, file.tell(), shape, dtype)
+    if array.end > end:
+        raise invalid(name, "the file is truncated")
     return _in_c_order(array) if fortran and len(shape) > 1 else array
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxbound.data.array_file import ArrayFile, member_header, open_member, open_npy, open_npz
+from onnxbound.data.array_file import ArrayFile, member_headers, open_member, open_npy, open_npz
 from onnxbound.data.keys import Role, input_key, label_key
 from onnxbound.data.labels import read_labels
 from onnxbound.data.preprocessing import Preprocessing, converter
@@ -82,7 +82,7 @@ def _arrays(
             raise DataError("data-key", f"{path} has no labels.", [Problem(str(path), why, "give --labels FILE.npy")])
         return open_npy(path), open_npy(labels)
     members = open_npz(path)
-    headers = {key: member_header(path, info) for key, info in members.items()}
+    headers = member_headers(path, members)
     rank = int(np.sum(np.array(network.input_shape) != 1))
     inputs = open_member(path, members[input_key(headers, path.name, network.input, rank, role, x_key)])
     if not labelled:

@@ -7,10 +7,8 @@ import onnx
 from onnx import TensorProto
 
 from onnxbound.graph.onnx_graph import GraphNode
+from onnxbound.graph.screen import LARGEST_ENTRIES
 from onnxbound.operators.operator import Array
-
-_LARGEST = 1 << 26
-"""Entries a folded constant may have; weights of real layers are smaller, what a hostile file asks for is not."""
 
 _GROWING = {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot", "EyeLike"}
 
@@ -24,24 +22,35 @@ def evaluate(node: GraphNode, values: list[Array | None], opset: int) -> list[Ar
     proto = node.proto
     if proto.domain not in ("", "ai.onnx") or proto.op_type.startswith(("Random", "Multinomial", "Bernoulli")):
         return None
-    if proto.op_type in _GROWING and _asks_for(proto.op_type, values) > _LARGEST:
+    if proto.op_type in _GROWING and _asks_for(proto.op_type, values) > LARGEST_ENTRIES:
         return None
     from onnx.reference import ReferenceEvaluator
 
     names = [name for name, value in zip(node.inputs, values, strict=True) if value is not None]
     known = {name: np.asarray(v) for name, v in zip(node.inputs, values, strict=True) if v is not None}
     infos = [
-        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(known[name].dtype), None)
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(known[name].dtype), known[name].shape
+        )
         for name in dict.fromkeys(names)
     ]
     outputs = [onnx.helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in node.outputs]
     graph = onnx.helper.make_graph([proto], "fold", infos, outputs)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
     try:
+        if _largest_output(model) > max(LARGEST_ENTRIES, *(value.size for value in known.values())):
+            return None
         results = ReferenceEvaluator(model).run(None, known)
     except Exception:  # noqa: BLE001 - whatever the reference cannot do stays in the graph and is reported there
         return None
     return [np.asarray(result) for result in results]
+
+
+def _largest_output(model: onnx.ModelProto) -> int:
+    """Entries of the largest output whose shape follows from the shapes of the inputs; 0 if none does."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    shapes = [[d.dim_value for d in value.type.tensor_type.shape.dim] for value in graph.output]
+    return max((prod(shape) for shape in shapes), default=0)
 
 
 def _asks_for(op_type: str, values: list[Array | None]) -> int:

@@ -25,17 +25,25 @@ from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
 from onnxbound.graph.reading import Reading
 from onnxbound.operators.operator import Array
+from onnxbound.graph.screen import screen
 
 _INPUT_TYPES = (np.float32, np.float64, np.uint8, np.int8, np.int16, np.int32, np.int64)
 
 
-def load(path: str | PathLike[str], *, logits: str | None = None, fixed: Mapping[str, Array] | None = None) -> Network:
+def load(
+    path: str | PathLike[str],
+    *,
+    logits: str | None = None,
+    fixed: Mapping[str, Array] | None = None,
+    external_root: str | PathLike[str] | None = None,
+) -> Network:
     """Read an ONNX classifier.
 
     Args:
         path: An ONNX file of opset 7 or newer; external data beside it is memory-mapped.
         logits: Name of the tensor that is read as the logits, an output or any other; found if None.
         fixed: Input name to the value that it is held at, where the model has several inputs.
+        external_root: One further folder that external data may lie in or below, as model caches need.
 
     Returns:
         The network from its data input to its logits.
@@ -46,9 +54,10 @@ def load(path: str | PathLike[str], *, logits: str | None = None, fixed: Mapping
     file = Path(path)
     model, sha256 = read_model(file)
     reading = Reading(logits, fixed or {})
+    screen(model)
     model, _, inlined = inline_functions(model)
     model, _, held = hold_inputs(model, reading.fixed)
-    reader = WeightReader(file.parent)
+    reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
     notes = [inlined, held]
     node_count = len(model.graph.node)
 
@@ -93,6 +102,7 @@ def load(path: str | PathLike[str], *, logits: str | None = None, fixed: Mapping
         notes=tuple(note for note in [*notes, folded] if note),
         node_count=node_count,
         reading=reading,
+        external=reader.external(model),
     )
     if not network.layers:
         raise ModelError("model-no-layers", f"{file} has no weighted layer between its input and its output.")

@@ -10,11 +10,15 @@ from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.evaluate import evaluate
 from onnxbound.graph.network import Step
 from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
+from onnxbound.graph.screen import require_moderate, too_large
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.registry import PARSERS
 from onnxbound.operators.weighted import Weighted
+
+_CONTRADICTIONS = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a parser meets in a node whose attributes have other types, or other lengths, than its operator has."""
 
 ANY_BATCH = 7919
 """Stands for a symbolic batch in shape arithmetic: a prime that no layer's own length is likely to equal."""
@@ -31,6 +35,7 @@ class _Lowering:
     steps: list[Step] = field(default_factory=list)
     problems: list[tuple[GraphNode, Unsupported]] = field(default_factory=list)
     weighted: bool = False
+    room: int = 1 << 28
     unknown: set[str] = field(default_factory=set)
 
     def visit(self, node: GraphNode) -> None:
@@ -39,6 +44,9 @@ class _Lowering:
                 self._lower(node)
             except Unsupported as reason:
                 self.problems.append((node, reason))
+            except _CONTRADICTIONS as error:
+                why = f"its attributes and inputs are not those of the operator ({type(error).__name__}: {error})"
+                self.problems.append((node, Unsupported(why, "export the model again")))
             else:
                 return
         elif node.op_type not in PARSERS and not self._is_shape_arithmetic(node):
@@ -53,6 +61,9 @@ class _Lowering:
             values = evaluate(node, [self.constants[name] if name else None for name in node.inputs], self.graph.opset)
             if values is None:
                 raise Unsupported("it cannot be evaluated ahead of the rows")
+            self.room -= sum(value.nbytes for value in values)
+            if self.room < 0:
+                raise too_large(node.where, "its shape arithmetic takes more memory than any net's")
             self.constants.update(zip(node.outputs, values, strict=False))
         elif node.op_type in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape_of(node)
@@ -85,6 +96,7 @@ class _Lowering:
         operator = parser(view)
         inputs = tuple(name for name in node.inputs if name in self.shapes)
         shape = operator.output_shape(*(self.shapes[name] for name in inputs))
+        require_moderate(f"output of {node.where}", shape)
         self.shapes[node.outputs[0]] = shape
         trained = self._trained(node, operator)
         self.weighted |= isinstance(operator, Weighted)
@@ -116,6 +128,7 @@ def lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> tuple[tuple[S
     """
     assert data_input.dims is not None
     row = tuple(n for n in data_input.dims[1:] if n is not None)
+    require_moderate(f"input {data_input.name!r}", row)
     lowering = _Lowering(graph, batch, dict(graph.constants), {data_input.name: row})
     for node in graph.nodes:
         lowering.visit(node)

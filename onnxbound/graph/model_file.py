@@ -1,6 +1,8 @@
 """Read a model file: the protobuf message and where its weights lie, without loading them."""
 
 import hashlib
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, SparseTensorProto, TensorProto, numpy_helper
 
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.screen import is_of_packed_type, require_coordinates
 from onnxbound.operators.operator import Array
 
 OLDEST_OPSET = 7
@@ -73,10 +76,15 @@ def external_files(model: ModelProto) -> tuple[str, ...]:
 
 
 class WeightReader:
-    """Turns tensors of one model into arrays; external data is memory-mapped and confined to the model's folder."""
+    """Turns tensors of one model into arrays.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve()
+    External data is memory-mapped, and lies in the model's folder or below one further root; symbolic links are
+    followed before that is decided.
+    """
+
+    def __init__(self, folder: Path, external_root: Path | None = None) -> None:
+        self._folder = folder
+        self._roots = [root.resolve() for root in (folder, external_root) if root is not None]
 
     def array(self, tensor: TensorProto) -> Array:
         """The tensor's values; a read-only memory map where they lie in another file.
@@ -92,8 +100,13 @@ class WeightReader:
         return self._external(tensor)
 
     def dense(self, tensor: SparseTensorProto) -> Array:
-        """A sparse tensor written out."""
+        """A sparse tensor written out.
+
+        Raises:
+            ModelError: model-external-data or model-invalid.
+        """
         values, indices = self.array(tensor.values), self.array(tensor.indices)
+        require_coordinates(tensor.values.name, indices, values, tuple(tensor.dims))
         result = np.zeros(tuple(tensor.dims), values.dtype)
         if indices.ndim == 1:
             result.reshape(-1)[indices] = values
@@ -101,33 +114,56 @@ class WeightReader:
             result[tuple(indices.T)] = values
         return result
 
+    def external(self, model: ModelProto) -> Mapping[str, Array]:
+        """The initializers that the model keeps in other files, by name, mapped."""
+        kept = (tensor for tensor in model.graph.initializer if tensor.data_location == TensorProto.EXTERNAL)
+        return {tensor.name: self._external(tensor) for tensor in kept}
+
     def _external(self, tensor: TensorProto) -> Array:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         where = f"initializer {tensor.name!r}"
-        path = (self._folder / location).resolve()
-        if not location or not path.is_relative_to(self._folder):
-            raise ModelError(
-                "model-external-data",
+
+        def refuse(message: str, why: str, do: str) -> ModelError:
+            return ModelError("model-external-data", message, [Problem(where, why, do)])
+
+        try:
+            path = (self._folder / location).resolve()
+            inside = any(path.is_relative_to(root) for root in self._roots)
+            there = inside and path.is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a name with a null, one too long
+            raise refuse(
+                f"The model keeps weights in {location!r}, which cannot be opened.", str(error), _BESIDE
+            ) from error
+        if not location or not inside:
+            raise refuse(
                 f"The model keeps weights in {location!r}, outside its own folder.",
-                [Problem(where, f"{location!r} leaves {self._folder}", "put the weights beside the model")],
+                f"{location!r} is {path}, which lies in none of {', '.join(map(str, self._roots))}",
+                f"{_BESIDE}, or allow one further folder: --external-root DIR",
             )
-        if not path.is_file():
-            raise ModelError(
-                "model-external-data",
-                f"The model keeps weights in {location!r}, which is missing.",
-                [Problem(where, f"{path} is not a file", "copy the weights together with the model")],
+        if not there:
+            message = f"The model keeps weights in {location!r}, which is missing."
+            raise refuse(message, f"{path} is not a file", "copy the weights together with the model")
+        if is_of_packed_type(tensor):
+            raise refuse(
+                f"The weights in {location!r} are of a type whose entries share bytes.",
+                f"element type {TensorProto.DataType.Name(tensor.data_type)}",
+                "keep these weights inside the model file",
             )
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
         shape = tuple(tensor.dims)
-        offset = int(entries.get("offset", 0))
-        needed = offset + int(np.prod(shape, dtype=object)) * dtype.itemsize
-        if offset < 0 or path.stat().st_size < needed:
-            raise ModelError(
-                "model-external-data",
-                f"The weights file {location!r} is too short.",
-                [Problem(where, f"{path.stat().st_size:,} bytes, {needed:,} needed", "copy the file again")],
-            )
-        if needed == offset:
+        size = prod(shape) * dtype.itemsize
+        try:
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+        except ValueError as error:
+            raise refuse(f"The place of the weights in {location!r} is no number.", str(error), _AGAIN) from error
+        if dtype.hasobject or offset < 0 or length < size or path.stat().st_size < offset + size:
+            why = f"{path.stat().st_size:,} bytes, {offset + size:,} needed"
+            raise refuse(f"The weights file {location!r} is too short.", why, "copy the file again")
+        if size == 0:
             return np.empty(shape, dtype)
         return np.memmap(path, dtype, "r", offset, shape)
+
+
+_BESIDE = "put the weights beside the model"
+_AGAIN = "export the model again"

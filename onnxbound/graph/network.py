@@ -14,7 +14,7 @@ from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.reading import Reading
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.gate import Gate
-from onnxbound.operators.operator import Operator, Shape
+from onnxbound.operators.operator import Array, Operator, Shape
 from onnxbound.operators.weighted import Weighted
 
 
@@ -119,6 +119,7 @@ class Network:
         notes: What each pass did, in words.
         node_count: Nodes in the file's main graph, functions inlined.
         reading: What the caller said about how to read it.
+        external: The initializers that the file keeps in other files, by name, mapped.
     """
 
     path: Path
@@ -139,6 +140,7 @@ class Network:
     notes: tuple[str, ...]
     node_count: int
     reading: Reading
+    external: Mapping[str, Array]
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -157,21 +158,32 @@ def _in_topological_order(nodes: list[GraphNode], known: set[str]) -> tuple[Grap
             "The graph defines tensors twice.",
             [Problem(f"tensor {name!r}", "defined twice", "export the model again") for name in twice],
         )
-    order: list[GraphNode] = []
-    waiting = nodes
-    available = {*known, ""}
-    while waiting:
-        later = []
-        for node in waiting:
-            if available.issuperset(node.inputs):
-                order.append(node)
-                available.update(node.outputs)
-            else:
-                later.append(node)
-        if len(later) == len(waiting):
-            missing = sorted({name for node in later for name in node.inputs} - available - set(produced))
-            why = f"undefined tensors {', '.join(map(repr, missing))}" if missing else "a cycle"
-            problems = [Problem(node.where, f"it waits for {why}", "export the model again") for node in later[:20]]
-            raise ModelError("model-graph-invalid", f"The graph cannot be ordered: {why}.", problems)
-        waiting = later
-    return tuple(order)
+    missing = sorted({name for node in nodes for name in node.inputs if name and name not in counts})
+    if missing:
+        why = f"undefined tensors {', '.join(map(repr, missing[:20]))}"
+        readers = [node for node in nodes if not counts.keys() >= {name for name in node.inputs if name}]
+        raise _without_order(why, readers)
+    producer = {name: place for place, node in enumerate(nodes) for name in node.outputs}
+    waits_for = [{producer[name] for name in node.inputs if name in producer} for node in nodes]
+    feeds: list[list[int]] = [[] for _ in nodes]
+    for place, sources in enumerate(waits_for):
+        for source in sources:
+            feeds[source].append(place)
+    missing_sources = [len(sources) for sources in waits_for]
+    ready = [place for place, count in enumerate(missing_sources) if not count]
+    order: list[int] = []
+    while ready:
+        place = heappop(ready)
+        order.append(place)
+        for reader in feeds[place]:
+            missing_sources[reader] -= 1
+            if not missing_sources[reader]:
+                heappush(ready, reader)
+    if len(order) < len(nodes):
+        raise _without_order("a cycle", [node for node, count in zip(nodes, missing_sources, strict=True) if count])
+    return tuple(nodes[place] for place in order)
+
+
+def _without_order(why: str, waiting: list[GraphNode]) -> ModelError:
+    problems = [Problem(node.where, f"it waits for {why}", "export the model again") for node in waiting[:20]]
+    return ModelError("model-graph-invalid", f"The graph cannot be ordered: {why}.", problems)

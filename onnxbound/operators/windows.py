@@ -13,6 +13,9 @@ from onnxbound.operators.emitter import Emitter
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Shape, Unsupported
 
+_LARGEST_KERNEL, _LARGEST_PADDED = 1 << 20, 1 << 26
+"""Taps and positions beyond which no net is; what a hostile file asks for is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -159,6 +162,8 @@ def parse_windows(node: Node, kernel: tuple[int, ...], *, ceil: bool = False) ->
     )
     if min(windows.output) < 1:
         raise Unsupported(f"the kernel {kernel} does not fit into the padded input {size}")
+    if prod(kernel) > _LARGEST_KERNEL or prod(windows.padded) > _LARGEST_PADDED:
+        raise Unsupported(f"the kernel {kernel} over the padded input {windows.padded} is larger than any net's")
     return windows
 
 

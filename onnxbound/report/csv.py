@@ -4,13 +4,29 @@ import csv
 import io
 from typing import Any
 
+from onnxbound.errors import visible
 from onnxbound.report.paths import flatten
 
 
 def to_csv(document: dict[str, Any]) -> str:
-    """Two columns, name and value; null is empty."""
+    """Two columns, name and value; null is empty.
+
+    A word that a spreadsheet would take for a formula has an apostrophe before it; control characters are replaced.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "value"])
-    writer.writerows(flatten(document))
+    writer.writerows((name, _inert(value)) for name, value in flatten(document))
     return text.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    """A word as no program will take it for a command.
+
+    >>> _inert("=1+1"), _inert("conv1"), _inert(-0.5)
+    ("'=1+1", 'conv1', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    shown = visible(value)
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown

@@ -3,28 +3,27 @@
 import ctypes
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxbound.errors import DeviceError, ModelError, Problem
 from onnxbound.graph.model_file import default_opset
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 
-_FOLDER_KEY = "session.model_external_initializers_file_folder_path"
 
-
-def open_session(model: ModelProto, folder: Path, device: Device, threads: int | None) -> onnxruntime.InferenceSession:
-    """A session for a model whose external data, if any, lies in `folder`.
+def open_session(
+    model: ModelProto, weights: Mapping[str, NDArray[Any]], device: Device, threads: int | None
+) -> onnxruntime.InferenceSession:
+    """A session for a model; the runtime itself opens no file that the model names.
 
     Args:
         model: Complete but for external data.
-        folder: The folder of the file it came from.
+        weights: Its initializers that are kept outside, used in place: the caller keeps them while the session lives.
         device: Where to run.
         threads: Threads within an operator; None for all cores.
 
@@ -36,8 +35,9 @@ def open_session(model: ModelProto, folder: Path, device: Device, threads: int |
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # an arena keeps the most it ever took; memory counts here
     options.intra_op_num_threads = threads or 0
-    options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
+    outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     try:
+        options.add_external_initializers(outside, [_in_place(weights[name]) for name in outside])
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:
         raise _explained(error, model) from error
@@ -52,6 +52,14 @@ def open_session(model: ModelProto, folder: Path, device: Device, threads: int |
     return session
 
 
+def _in_place(values: NDArray[Any]) -> onnxruntime.OrtValue:
+    """The array as onnxruntime sees it, without a copy; a type that NumPy does not have itself goes by its number."""
+    if values.dtype.isbuiltin == 1:
+        return onnxruntime.OrtValue.ortvalue_from_numpy(values)
+    kind = helper.np_dtype_to_tensor_dtype(values.dtype)
+    return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(values, kind)
+
+
 def _return_freed_memory() -> None:
     """What building a session took and freed is several times its weights, and glibc keeps it; others give it back."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
@@ -62,8 +70,11 @@ def _return_freed_memory() -> None:
 class Runner:
     """Runs a model that computes on a device and gives small results back, by I/O binding."""
 
-    def __init__(self, model: ModelProto, folder: Path, device: Device, threads: int | None) -> None:
-        self._session = open_session(model, folder, device, threads)
+    def __init__(
+        self, model: ModelProto, weights: Mapping[str, NDArray[Any]], device: Device, threads: int | None
+    ) -> None:
+        self._weights = weights
+        self._session = open_session(model, weights, device, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -94,15 +105,30 @@ def failed_run(error: Exception) -> DeviceError:
 
 
 def with_outputs(network: Network, names: Sequence[str]) -> ModelProto:
-    """The network's model with the given tensors as its only outputs, and weights no longer listed as inputs."""
-    model = ModelProto()
-    model.CopyFrom(network.model)
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
-    del model.graph.input[:], model.graph.output[:]
-    model.graph.input.extend(inputs)
+    """The network's model with the given tensors as its only outputs, and weights no longer listed as inputs.
+
+    Nodes and weights that these do not depend on are left out: nothing reaches the runtime that was not looked at.
+    """
+    source = network.model.graph
+    producers = {name: node for node in source.node for name in node.output}
+    needed: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += producers[name].input if name in producers else ()
+    nodes = [node for node in source.node if not needed.isdisjoint(node.output)]
+    model = ModelProto(ir_version=network.model.ir_version, opset_import=network.model.opset_import)
+    constants = {tensor.name for tensor in source.initializer}
+    graph = model.graph
+    graph.name = source.name
+    graph.node.extend(nodes)
+    graph.input.extend(value for value in source.input if value.name in needed - constants)
+    graph.initializer.extend(tensor for tensor in source.initializer if tensor.name in needed)
+    graph.sparse_initializer.extend(tensor for tensor in source.sparse_initializer if tensor.values.name in needed)
     # onnxruntime infers the type and shape of an output that states neither.
-    model.graph.output.extend(ValueInfoProto(name=name) for name in dict.fromkeys(names))
+    graph.output.extend(ValueInfoProto(name=name) for name in dict.fromkeys(names))
     return model
 
 

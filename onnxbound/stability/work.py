@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from onnxbound.errors import ModelError, Problem
+from onnxbound.errors import ModelError, Problem, UsageError
 from onnxbound.graph.load import load
 from onnxbound.graph.model_file import external_files
 from onnxbound.graph.network import Network
@@ -78,8 +78,17 @@ class Work:
         return cls(network, arrangement, weight_norms(network), forward, engine)
 
     def recipe(self) -> "Recipe":
-        """What a worker elsewhere builds the same work from."""
-        files = {name: (self.network.path.parent / name).read_bytes() for name in external_files(self.network.model)}
+        """What a worker elsewhere builds the same work from.
+
+        Raises:
+            UsageError: The model keeps weights outside its folder; the workers have no such place.
+        """
+        folder = self.network.path.parent.resolve()
+        names = external_files(self.network.model)
+        if not all((folder / name).resolve().is_relative_to(folder) for name in names):
+            problem = Problem("--external-root", "workers get the model's own folder only", "put the weights beside it")
+            raise UsageError("usage", "--cluster does not go with weights outside the model's folder.", [problem])
+        files = {name: (folder / name).read_bytes() for name in names}
         files[self.network.path.name] = self.network.path.read_bytes()
         return Recipe(self.network.path.name, self.network.sha256, self.network.reading, self.arrangement, files)
 

@@ -7,7 +7,11 @@ import numpy as np
 from onnxbound.graph.evaluate import evaluate
 from onnxbound.graph.model_file import WeightReader
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.graph.screen import too_large
 from onnxbound.operators.operator import Array
+
+_GROWTH, _ALWAYS = 8, 1 << 28
+"""Bytes of computed constants: so many times those of the weights, and so many in any case."""
 
 _PASS_THROUGH = {"Identity", "Dropout"}
 
@@ -19,6 +23,7 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
     folded by `lower` when those are known.
     """
     constants = dict(graph.constants)
+    room = _GROWTH * sum(value.nbytes for value in constants.values()) + _ALWAYS
     rest: list[GraphNode] = []
     folded: list[str] = []
     for node in graph.nodes:
@@ -26,6 +31,9 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
         if values is None:
             rest.append(node)
             continue
+        room -= sum(value.nbytes for value in values)
+        if room < 0:
+            raise too_large(node.where, "the constants that its nodes compute take many times the size of the file")
         constants.update(zip(node.outputs, values, strict=False))
         if node.op_type != "Constant":
             folded.append(node.op_type)

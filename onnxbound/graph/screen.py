@@ -1,0 +1,225 @@
+"""What a file may ask for: looked through before memory, disk or another library is spent on it.
+
+The message has been parsed, which costs no more than the file itself; nothing it declares has been believed yet.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+
+from onnxbound.errors import ModelError, Problem
+
+LARGEST_NODES = 1 << 20
+"""Nodes that a graph may have once its local functions are written out."""
+
+LARGEST_ENTRIES = 1 << 26
+"""Entries of one row of a tensor, of a constant that the graph computes, or of a sparse tensor written out."""
+
+_DEEPEST_CALLS = 100
+"""Functions that may call one another in a row."""
+
+_STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"}
+_RUNTIME_DOMAINS = ("com.microsoft", "com.ms", "org.pytorch")
+"""Domains that onnxruntime brings itself; what is not in them comes from a library that a user would have to load."""
+
+_PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+
+
+def screen(model: ModelProto) -> None:
+    """Refuse a message that contradicts itself or asks for more than it brings.
+
+    Raises:
+        ModelError: model-graph-invalid for names given twice and for functions that call themselves, model-invalid for
+            tensors whose content is not of their declared size, model-custom-operator, or model-too-large.
+    """
+    _require_unique_names(model)
+    for where, tensor in _tensors(model):
+        _require_declared_size(where, tensor)
+    _require_no_custom_operators(model)
+    _require_finite_expansion(model)
+
+
+def is_of_packed_type(tensor: TensorProto) -> bool:
+    """Whether several of its entries share a byte."""
+    return TensorProto.DataType.Name(tensor.data_type) in _PACKED_BITS
+
+
+def _require_unique_names(model: ModelProto) -> None:
+    graph = model.graph
+    families = {
+        "initializer": [t.name for t in graph.initializer] + [t.values.name for t in graph.sparse_initializer],
+        "input": [value.name for value in graph.input],
+        "function": [f"{f.domain}::{f.name}::{f.overload}" for f in model.functions],
+        "operator set": [entry.domain for entry in model.opset_import],
+    }
+    problems = [
+        Problem(f"{family} {name!r}", f"there are {count} of that name", "export the model again")
+        for family, names in families.items()
+        for name, count in Counter(names).items()
+        if count > 1
+    ]
+    if problems:
+        raise ModelError("model-graph-invalid", "The model gives a name twice.", problems)
+
+
+def _require_declared_size(where: str, tensor: TensorProto | SparseTensorProto) -> None:
+    dims = tuple(tensor.dims)
+    if any(n < 0 for n in dims):
+        raise _contradiction(where, f"it has the shape {dims}")
+    if isinstance(tensor, SparseTensorProto):
+        if prod(dims) > LARGEST_ENTRIES:
+            raise too_large(where, f"written out it has {prod(dims):,} entries")
+        return
+    if tensor.data_type not in TensorProto.DataType.values() or tensor.data_type == TensorProto.UNDEFINED:
+        raise _contradiction(where, f"its element type has the number {tensor.data_type}, which ONNX does not define")
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return
+    held, declared = _held_and_declared(tensor)
+    if held != declared:
+        raise _contradiction(where, f"the shape {dims} takes {declared:,} and it holds {held:,} bytes or numbers")
+
+
+def _held_and_declared(tensor: TensorProto) -> tuple[int, int]:
+    """What a tensor holds and what its shape and type ask for, in bytes if it is raw, in numbers if not."""
+    entries, kind = prod(tensor.dims), TensorProto.DataType.Name(tensor.data_type)
+    packed = _PACKED_BITS.get(kind)
+    if kind != "STRING" and tensor.HasField("raw_data"):
+        bits = packed or 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        return len(tensor.raw_data), -(-entries * bits // 8)
+    held = len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type)))
+    if packed:
+        return held, -(-entries * packed // 8)
+    return held, 2 * entries if kind.startswith("COMPLEX") else entries
+
+
+def _require_no_custom_operators(model: ModelProto) -> None:
+    local = {(f.domain, f.name) for f in model.functions}
+    problems = []
+    for where, node in _all_nodes(model):
+        known = node.domain in _STANDARD_DOMAINS or node.domain.startswith(_RUNTIME_DOMAINS)
+        if not known and (node.domain, node.op_type) not in local:
+            why = f"the operator {node.op_type!r} of the domain {node.domain!r} comes from a library beside the model"
+            do = "export the model with standard operators; onnxbound loads no libraries that a model asks for"
+            problems.append(Problem(where, why, do))
+    if problems:
+        raise ModelError("model-custom-operator", "The model needs operators that ONNX does not define.", problems[:20])
+
+
+def _require_finite_expansion(model: ModelProto) -> None:
+    """Count the nodes that inlining would make, each function once."""
+    functions = {(f.domain, f.name): f for f in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Iterable[NodeProto], callers: tuple[tuple[str, str], ...]) -> int:
+        return sum(_of_node(node, callers) for node in _nested(nodes))
+
+    def _of_node(node: NodeProto, callers: tuple[tuple[str, str], ...]) -> int:
+        key = (node.domain, node.op_type)
+        if key not in functions:
+            return 1
+        if len(callers) > _DEEPEST_CALLS:
+            raise too_large(f"function {key[1]!r}", f"functions call one another more than {_DEEPEST_CALLS} deep")
+        if key in callers:
+            raise ModelError(
+                "model-graph-invalid",
+                "A function of the model calls itself.",
+                [Problem(f"function {key[1]!r}", "it calls itself, directly or through others", "export it again")],
+            )
+        if key not in sizes:
+            sizes[key] = size(functions[key].node, (*callers, key))
+        return sizes[key]
+
+    total = size(model.graph.node, ())
+    if total > LARGEST_NODES:
+        raise too_large("graph", f"it has {total:,} nodes with its functions written out")
+
+
+def require_moderate(where: str, shape: tuple[int, ...]) -> None:
+    """Refuse a row of a tensor that is larger than any net's.
+
+    Raises:
+        ModelError: model-too-large.
+    """
+    if prod(shape) > LARGEST_ENTRIES:
+        raise too_large(where, f"one row of it has the shape {shape}, {prod(shape):,} entries")
+
+
+def too_large(where: str, why: str) -> ModelError:
+    """The error of a model that asks for more than is given to any."""
+    problem = Problem(where, why, "check that the file is what it should be; nets of that size are not read")
+    return ModelError("model-too-large", f"The model is too large: {why}.", [problem])
+
+
+def _contradiction(where: str, why: str) -> ModelError:
+    problem = Problem(where, why, "check that the file was copied whole, or export the model again")
+    return ModelError("model-invalid", f"The {where} cannot be read: {why}.", [problem])
+
+
+def _all_nodes(model: ModelProto) -> Iterator[tuple[str, NodeProto]]:
+    """Every node, those of functions and of graphs in attributes too, with its place."""
+    places: list[tuple[str, GraphProto | FunctionProto]] = [("graph", model.graph)]
+    places += [(f"function {f.name!r}", f) for f in model.functions]
+    for place, holder in places:
+        for index, node in enumerate(holder.node):
+            for inner in _nested([node]):
+                yield f"{place}:node/{index} ({inner.op_type} {inner.name!r})", inner
+
+
+def _nested(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Nodes, and those in their attributes; the parser has bounded how deep they lie."""
+    for node in nodes:
+        yield node
+        for graph in _subgraphs(node):
+            yield from _nested(graph.node)
+
+
+def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _tensors(model: ModelProto) -> Iterator[tuple[str, TensorProto | SparseTensorProto]]:
+    """Every tensor of the file, wherever it stands."""
+    yield from _tensors_of_graph(model.graph)
+    for where, node in _all_nodes(model):
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield f"attribute {attribute.name!r} of {where}", attribute.t
+            if attribute.HasField("sparse_tensor"):
+                yield f"attribute {attribute.name!r} of {where}", attribute.sparse_tensor
+            yield from ((f"attribute {attribute.name!r} of {where}", tensor) for tensor in attribute.tensors)
+        for graph in _subgraphs(node):
+            yield from _tensors_of_graph(graph)
+
+
+def _tensors_of_graph(graph: GraphProto) -> Iterator[tuple[str, TensorProto | SparseTensorProto]]:
+    for tensor in graph.initializer:
+        yield f"initializer {tensor.name!r}", tensor
+    for sparse in graph.sparse_initializer:
+        yield f"initializer {sparse.values.name!r}", sparse
+        yield f"initializer {sparse.values.name!r}", sparse.values
+        yield f"initializer {sparse.values.name!r}", sparse.indices
+
+
+def require_coordinates(name: str, indices: NDArray[Any], values: NDArray[Any], dims: tuple[int, ...]) -> None:
+    """Refuse a sparse tensor whose coordinates do not lie within its shape, one per value.
+
+    Raises:
+        ModelError: model-invalid.
+    """
+    where = f"initializer {name!r}"
+    flat = indices.ndim == 1
+    fits = indices.dtype == np.int64 and values.ndim == 1 and len(indices) == len(values)
+    if not fits or not (flat or (indices.ndim == 2 and indices.shape[1] == len(dims))):
+        raise _contradiction(where, f"{values.shape} values have coordinates of shape {indices.shape}")
+    ends = np.array(prod(dims) if flat else dims)
+    if indices.size and not ((indices >= 0) & (indices < ends)).all():
+        raise _contradiction(where, f"a coordinate lies outside the shape {dims}")
