@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from onnxbound.cli.options import (
     Debug,
-    Fix,
     ExternalRoot,
+    Fix,
     Force,
     Format,
     FormatOption,

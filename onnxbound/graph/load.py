@@ -10,7 +10,7 @@ import numpy as np
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.complete import complete
 from onnxbound.graph.lower import ANY_BATCH, lower
-from onnxbound.graph.model_file import WeightReader, read_model
+from onnxbound.graph.model_file import WeightReader, lift_constants, read_model
 from onnxbound.graph.network import Network
 from onnxbound.graph.onnx_graph import GraphInput, OnnxGraph, PassResult, build_graph
 from onnxbound.graph.passes.drop_no_ops import drop_no_ops
@@ -24,8 +24,8 @@ from onnxbound.graph.passes.shape_logits import shape_logits
 from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
 from onnxbound.graph.reading import Reading
-from onnxbound.operators.operator import Array
 from onnxbound.graph.screen import screen
+from onnxbound.operators.operator import Array
 
 _INPUT_TYPES = (np.float32, np.float64, np.uint8, np.int8, np.int16, np.int32, np.int64)
 
@@ -54,6 +54,7 @@ def load(
     file = Path(path)
     model, sha256 = read_model(file)
     reading = Reading(logits, fixed or {})
+    lift_constants(model)
     screen(model)
     model, _, inlined = inline_functions(model)
     model, _, held = hold_inputs(model, reading.fixed)

@@ -75,6 +75,21 @@ def external_files(model: ModelProto) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entry.value for entry in entries if entry.key == "location"))
 
 
+def lift_constants(model: ModelProto) -> None:
+    """Make an initializer of every Constant node of the main graph whose value lies in another file."""
+    graph = model.graph
+    lifted = []
+    for node in graph.node:
+        for attribute in node.attribute:
+            tensor = attribute.t
+            if tensor.data_location == TensorProto.EXTERNAL and node.op_type == "Constant" and len(node.output) == 1:
+                graph.initializer.add().CopyFrom(tensor)
+                graph.initializer[-1].name = node.output[0]
+                lifted.append(node)
+    for node in lifted:
+        graph.node.remove(node)
+
+
 class WeightReader:
     """Turns tensors of one model into arrays.
 

@@ -36,11 +36,20 @@ def screen(model: ModelProto) -> None:
 
     Raises:
         ModelError: model-graph-invalid for names given twice and for functions that call themselves, model-invalid for
-            tensors whose content is not of their declared size, model-custom-operator, or model-too-large.
+            tensors whose content is not of their declared size, model-external-data for tensors of nodes that lie in
+            other files, model-custom-operator, or model-too-large.
     """
     _require_unique_names(model)
-    for where, tensor in _tensors(model):
+    for where, tensor in _tensors_of_graph(model.graph):
         _require_declared_size(where, tensor)
+    for where, tensor in _tensors_in_nodes(model):
+        _require_declared_size(where, tensor)
+        if isinstance(tensor, TensorProto) and tensor.data_location == TensorProto.EXTERNAL:
+            raise ModelError(
+                "model-external-data",
+                "A node of the model keeps a tensor in another file.",
+                [Problem(where, "only weights of the main graph may lie outside", "keep it inside the model file")],
+            )
     _require_no_custom_operators(model)
     _require_finite_expansion(model)
 
@@ -186,9 +195,8 @@ def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
-def _tensors(model: ModelProto) -> Iterator[tuple[str, TensorProto | SparseTensorProto]]:
-    """Every tensor of the file, wherever it stands."""
-    yield from _tensors_of_graph(model.graph)
+def _tensors_in_nodes(model: ModelProto) -> Iterator[tuple[str, TensorProto | SparseTensorProto]]:
+    """Every tensor in an attribute, and in a graph that is one."""
     for where, node in _all_nodes(model):
         for attribute in node.attribute:
             if attribute.HasField("t"):

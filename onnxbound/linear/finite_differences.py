@@ -50,7 +50,7 @@ class FiniteDifferences:
         model = with_outputs(network, self._targets)
         if source != network.input:
             _cut_before(model, source, network)
-        self._session = open_session(model, network.external, device, threads)
+        self._session = open_session(model, network.path.parent, device, threads, network.external)
 
     def __call__(self, rows: Array, at: Array, tangents: Array, step: float, tolerance: float = 1e-3) -> Differences:
         """Differences along one tangent per row.

@@ -50,7 +50,7 @@ class ForwardPass:
         for number, norm in enumerate(dict.fromkeys(n for column in self._columns for n in column if n is not None)):
             self._names[norm] = f"onnxbound/squared_norm_{number}"
             _append_squared_norm(model, network, norm, self._names[norm])
-        self._session = open_session(model, network.external, device, threads)
+        self._session = open_session(model, network.path.parent, device, threads, network.external)
 
     def run(self, rows: NDArray[Any]) -> ForwardNorms:
         """Run rows `(n, *input_shape)` of the model's input type; a fixed batch is filled up with the last row.

@@ -3,6 +3,8 @@
 import ctypes
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,17 +17,25 @@ from onnxbound.graph.model_file import default_opset
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 
+_FOLDER_KEY = "session.model_external_initializers_file_folder_path"
+_NONE: Mapping[str, NDArray[Any]] = MappingProxyType({})
+
 
 def open_session(
-    model: ModelProto, weights: Mapping[str, NDArray[Any]], device: Device, threads: int | None
+    model: ModelProto,
+    folder: Path,
+    device: Device,
+    threads: int | None,
+    weights: Mapping[str, NDArray[Any]] = _NONE,
 ) -> onnxruntime.InferenceSession:
-    """A session for a model; the runtime itself opens no file that the model names.
+    """A session for a model.
 
     Args:
         model: Complete but for external data.
-        weights: Its initializers that are kept outside, used in place: the caller keeps them while the session lives.
+        folder: The folder of the file it came from, the only one in which the runtime would open files by itself.
         device: Where to run.
         threads: Threads within an operator; None for all cores.
+        weights: Its initializers that are kept outside, used in place: the caller keeps them while the session lives.
 
     Raises:
         ModelError: model-opset, the runtime does not take this operator set or format version.
@@ -35,6 +45,7 @@ def open_session(
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # an arena keeps the most it ever took; memory counts here
     options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     try:
         options.add_external_initializers(outside, [_in_place(weights[name]) for name in outside])
@@ -71,10 +82,15 @@ class Runner:
     """Runs a model that computes on a device and gives small results back, by I/O binding."""
 
     def __init__(
-        self, model: ModelProto, weights: Mapping[str, NDArray[Any]], device: Device, threads: int | None
+        self,
+        model: ModelProto,
+        folder: Path,
+        device: Device,
+        threads: int | None,
+        weights: Mapping[str, NDArray[Any]] = _NONE,
     ) -> None:
         self._weights = weights
-        self._session = open_session(model, weights, device, threads)
+        self._session = open_session(model, folder, device, threads, weights)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

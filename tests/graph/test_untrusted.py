@@ -254,6 +254,31 @@ def test_a_model_cache_is_read_through_its_links_once_it_is_allowed(tmp_path: Pa
     np.testing.assert_allclose(logits(load(path, external_root=blobs)), np.ones((2, 4)) @ W, rtol=1e-6)
 
 
+def test_constant_nodes_may_lie_outside_too(tmp_path: Path) -> None:
+    model = plain()
+    (tensor,) = model.graph.initializer
+    set_external_data(tensor, "net.data")
+    tensor.ClearField("raw_data")
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["w"], value=tensor))
+    del model.graph.initializer[:]
+    (tmp_path / "net.data").write_bytes(W.tobytes())
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    np.testing.assert_allclose(logits(load(tmp_path / "net.onnx")), np.ones((2, 4)) @ W, rtol=1e-6)
+
+
+def test_other_tensors_of_nodes_may_not(tmp_path: Path) -> None:
+    model = plain()
+    huge_tensor_in_a_branch(model)
+    (node,) = (node for node in model.graph.node if node.op_type == "If")
+    for attribute in node.attribute:
+        attribute.g.node[0].attribute[0].t.raw_data = b""
+        set_external_data(attribute.g.node[0].attribute[0].t, "net.data")
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="keeps a tensor in another file") as caught:
+        load(tmp_path / "net.onnx")
+    assert caught.value.code == "model-external-data"
+
+
 @pytest.mark.parametrize("location", ["../secret", "{}/secret", "link", "below/../../secret", "*/_ORT_MEM_ADDR_/*"])
 def test_external_data_elsewhere_is_not_touched(tmp_path: Path, location: str) -> None:
     os.mkfifo(tmp_path / "secret")  # whoever opened it would wait for ever

@@ -17,7 +17,7 @@ def test_opset_that_the_runtime_does_not_take(tmp_path: Path) -> None:
     model = onnx.load(random_mlp(tmp_path / "net.onnx", [3, 2]))
     model.opset_import[0].version = 999
     with pytest.raises(ModelError, match="does not take a model of opset 999") as caught:
-        open_session(model, {}, CPU, 1)
+        open_session(model, tmp_path, CPU, 1)
     assert (caught.value.code, caught.value.exit_code) == ("model-opset", 3)
 
 
@@ -25,7 +25,7 @@ def test_format_version_that_the_runtime_does_not_take(tmp_path: Path) -> None:
     model = onnx.load(random_mlp(tmp_path / "net.onnx", [3, 2]))
     model.ir_version = 999
     with pytest.raises(ModelError) as caught:
-        open_session(model, {}, CPU, 1)
+        open_session(model, tmp_path, CPU, 1)
     assert caught.value.code == "model-opset"
 
 
@@ -33,7 +33,7 @@ def test_any_other_refusal_is_a_runtime_error(tmp_path: Path) -> None:
     model = onnx.load(random_mlp(tmp_path / "net.onnx", [3, 2]))
     model.graph.node[0].op_type = "NoSuchOperator"
     with pytest.raises(DeviceError, match="cannot load the model") as caught:
-        open_session(model, {}, CPU, 1)
+        open_session(model, tmp_path, CPU, 1)
     assert (caught.value.code, caught.value.exit_code) == ("device-runtime", 5)
     assert "NoSuchOperator" in caught.value.problems[0].why
 
@@ -42,7 +42,7 @@ def test_provider_that_is_left_out_is_an_error(tmp_path: Path) -> None:
     model = onnx.load(random_mlp(tmp_path / "net.onnx", [3, 2]))
     elsewhere = replace(CPU, name="xnnpack", providers=(("XnnpackExecutionProvider", {}), *CPU.providers))
     with pytest.warns(UserWarning, match="Xnnpack"), pytest.raises(DeviceError) as caught:
-        open_session(model, {}, elsewhere, 1)
+        open_session(model, tmp_path, elsewhere, 1)
     assert caught.value.code == "device-unavailable"
 
 
