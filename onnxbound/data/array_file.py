@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import tokenize
 import weakref
 import zipfile
 import zlib
@@ -20,6 +21,12 @@ from onnxbound.errors import DataError, Problem
 
 Header = tuple[tuple[int, ...], np.dtype[Any]]
 """Shape and element type."""
+
+_NO_HEADER = (
+    EOFError, KeyError, MemoryError, OSError, RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What the parser of npy headers, which reads a Python literal, and the unpacker say of bytes that are none."""
 
 _MOST_MEMBERS = 10_000
 _MODERATE_BYTES, _LARGEST_RATIO = 1 << 28, 200
@@ -94,7 +101,7 @@ def open_npz(path: Path) -> dict[str, zipfile.ZipInfo]:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
             raise invalid(path.name, f"it is not an npz file, or truncated: {error}") from error
     names = [info.filename for info in members]
     if len(set(names)) < len(names):
@@ -179,7 +186,7 @@ def _read_header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, n
         version = npy.read_magic(stream)
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
         shape, fortran, dtype = read(stream)
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except _NO_HEADER as error:
         raise invalid(name, f"it has no valid npy header ({error})") from error
     if dtype.hasobject:
         raise invalid(name, "it contains pickled Python objects, which are never loaded")
@@ -218,7 +225,7 @@ def _in_c_order(array: ArrayFile) -> ArrayFile:
 def _stream(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
     try:
         return archive.open(info)
-    except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except (RuntimeError, NotImplementedError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise invalid(info.filename, str(error)) from error
 
 

@@ -14,6 +14,8 @@ from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.model_file import WeightReader, default_opset
 from onnxbound.operators.operator import Array
 
+_NUMERIC = set(TensorProto.DataType.values()) - {TensorProto.UNDEFINED, TensorProto.STRING}
+
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
@@ -139,7 +141,7 @@ def build_graph(model: ModelProto, reader: WeightReader) -> OnnxGraph:
 
 def _graph_input(value: onnx.ValueInfoProto) -> GraphInput:
     tensor = value.type.tensor_type
-    known = tensor.elem_type not in (TensorProto.UNDEFINED, TensorProto.STRING)
+    known = tensor.elem_type in _NUMERIC
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if known else None
     dims: tuple[int | None, ...] | None = None
     if tensor.HasField("shape"):

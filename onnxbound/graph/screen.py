@@ -39,7 +39,9 @@ def screen(model: ModelProto) -> None:
             tensors whose content is not of their declared size, model-external-data for tensors of nodes that lie in
             other files, model-custom-operator, or model-too-large.
     """
+    _require_text(model)
     _require_unique_names(model)
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
     for where, tensor in _tensors_of_graph(model.graph):
         _require_declared_size(where, tensor)
     for where, tensor in _tensors_in_nodes(model):
@@ -51,12 +53,37 @@ def screen(model: ModelProto) -> None:
                 [Problem(where, "only weights of the main graph may lie outside", "keep it inside the model file")],
             )
     _require_no_custom_operators(model)
+    for where, node in _all_nodes(model):
+        _require_attribute_types(where, node, opsets.get(node.domain, 1))
     _require_finite_expansion(model)
 
 
 def is_of_packed_type(tensor: TensorProto) -> bool:
     """Whether several of its entries share a byte."""
     return TensorProto.DataType.Name(tensor.data_type) in _PACKED_BITS
+
+
+def _require_text(model: ModelProto) -> None:
+    """Strings of a message that are no UTF-8 come out of the parser as bytes."""
+    for where, words in _words(model):
+        broken = next((word for word in words if not isinstance(word, str)), None)
+        if broken is not None:
+            raise _contradiction(where, f"its name {broken!r} is not text in UTF-8")
+
+
+def _words(model: ModelProto) -> Iterator[tuple[str, Iterable[object]]]:
+    yield "model", (model.producer_name, model.producer_version, *(entry.domain for entry in model.opset_import))
+    for function in model.functions:
+        signature = (*function.input, *function.output, *function.attribute)
+        yield "function", (function.name, function.domain, function.overload, *signature)
+    for place, node in _all_nodes(model):
+        names = (attribute.name for attribute in node.attribute)
+        yield place, (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output, *names)
+    graph = model.graph
+    yield "graph", (value.name for value in (*graph.input, *graph.output))
+    for tensor in (*graph.initializer, *(t for s in graph.sparse_initializer for t in (s.values, s.indices))):
+        pairs = ((entry.key, entry.value) for entry in tensor.external_data)
+        yield "initializer", (tensor.name, *(word for pair in pairs for word in pair))
 
 
 def _require_unique_names(model: ModelProto) -> None:
@@ -118,6 +145,26 @@ def _require_no_custom_operators(model: ModelProto) -> None:
             problems.append(Problem(where, why, do))
     if problems:
         raise ModelError("model-custom-operator", "The model needs operators that ONNX does not define.", problems[:20])
+
+
+def _require_attribute_types(where: str, node: NodeProto, opset: int) -> None:
+    """Hold a node's attributes against its operator's definition; operators and attributes without one pass."""
+    names = [attribute.name for attribute in node.attribute]
+    wrong = {name: "it is given twice" for name, count in Counter(names).items() if count > 1}
+    try:
+        defined = onnx.defs.get_schema(node.op_type, opset, "" if node.domain == "ai.onnx" else node.domain).attributes
+    except (onnx.defs.SchemaError, TypeError):  # unknown, or a version that is no 32-bit number
+        defined = {}
+    for attribute in node.attribute:
+        kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
+        wanted = str(defined[attribute.name].type).rpartition(".")[2] if attribute.name in defined else kind
+        if wanted != kind:
+            wrong[attribute.name] = f"it is of the type {kind}, not {wanted}"
+        elif attribute.type == onnx.AttributeProto.UNDEFINED:
+            wrong[attribute.name] = "it has no type"
+    if wrong:
+        problems = [Problem(f"attribute {name!r} of {where}", why, "export it again") for name, why in wrong.items()]
+        raise ModelError("model-graph-invalid", "A node has attributes that its operator does not have.", problems)
 
 
 def _require_finite_expansion(model: ModelProto) -> None:

@@ -13,6 +13,9 @@ from onnxbound.operators.operator import Array
 _GROWTH, _ALWAYS = 8, 1 << 28
 """Bytes of computed constants: so many times those of the weights, and so many in any case."""
 
+_VALUES = {
+    "value", "sparse_value", "value_float", "value_floats", "value_int", "value_ints", "value_string", "value_strings"
+}  # fmt: skip
 _PASS_THROUGH = {"Identity", "Dropout"}
 
 
@@ -45,7 +48,7 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
 def _constant_outputs(
     node: GraphNode, constants: dict[str, Array], reader: WeightReader, opset: int
 ) -> list[Array] | None:
-    if node.op_type == "Constant":
+    if node.op_type == "Constant" and _names_one_value(node):
         return [_constant_value(node, reader)]
     if not node.inputs or not all(name in constants for name in node.inputs if name):
         return None
@@ -53,6 +56,10 @@ def _constant_outputs(
     if node.op_type in _PASS_THROUGH and values[0] is not None:
         return [values[0]]
     return evaluate(node, values, opset)
+
+
+def _names_one_value(node: GraphNode) -> bool:
+    return len(node.proto.attribute) == 1 and node.proto.attribute[0].name in _VALUES
 
 
 def _constant_value(node: GraphNode, reader: WeightReader) -> Array:
