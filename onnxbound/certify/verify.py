@@ -132,6 +132,9 @@ class _Claims:
         self.tau: float = self._number("tau", float)
         self.seed: int = self._number("seed", int)
         self.preprocessing = self._dict("preprocessing")
+        numbers = {"numbers"} if self.object == "holdout" else set()
+        if self.preprocessing.keys() != {"layout", "scale", "mean", "std", "input"} | numbers:
+            raise malformed("certificate.json", "preprocessing has other entries than it must have")
         self.model = self._dict("model")
         baselines = document.get("baselines")
         if not isinstance(baselines, list) or not all(isinstance(entry, dict) for entry in baselines):
@@ -303,7 +306,9 @@ def _rows(claims: _Claims, evidence: Evidence, role: str, network: Network, prep
     if network.input_type.kind != "f":
         preprocessing = Preprocessing(layout=preprocessing.layout)
     name = claims.preprocessing.get("input")
-    named = replace(network, input=name) if isinstance(name, str) else network
+    if not isinstance(name, str):
+        raise malformed("certificate.json", "the name of the input is no text")
+    named = replace(network, input=name)
     limit = claims.subsample(role) if claims.object != "prior" else None
     return open_file(named, preprocessing, limit, claims.seed)
 

@@ -43,7 +43,8 @@ class Levels:
 
     def tensor(self) -> NDArray[np.float32]:
         """Levels times step, rounded once."""
-        return np.asarray(self.levels.astype(np.float32) * np.float32(self.step), np.float32)
+        with np.errstate(over="ignore"):  # a decoder looks for infinities itself
+            return np.asarray(self.levels.astype(np.float32) * np.float32(self.step), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
