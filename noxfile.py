@@ -1,5 +1,6 @@
 """Sessions: `nox` runs lint, types and tests; `nox --list` shows the longer ones."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -75,6 +76,24 @@ def clean_install(session: nox.Session) -> None:
         with session.chdir(session.create_tmp()):
             session.run("onnxbound", "--version")
             session.run("onnxbound", *example)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at reports in Chromium, which Debian installs: no error, no overflow, accessible, hostile names inert."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None and shutil.which("apt-get") and os.geteuid() == 0:
+        session.run("apt-get", "install", "-y", "--no-install-recommends", "chromium", external=True)
+        chromium = shutil.which("chromium")
+    if chromium is None or shutil.which("npm") is None:
+        session.skip("it needs Chromium and npm")
+    session.install("-e", ".", *group("test"))
+    folder = Path(session.create_tmp()).resolve()
+    pages = session.run("python", "-m", "tests.browser.pages", str(folder), silent=True)
+    for name in ("package.json", "check.mjs"):
+        shutil.copy(Path("tests/browser") / name, folder)
+    session.run("npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), external=True, silent=True)
+    session.run("node", str(folder / "check.mjs"), chromium, str(folder), *str(pages).split(), external=True)
 
 
 @nox.session

@@ -132,6 +132,8 @@ CODES: dict[str, str] = {
     "cluster-unavailable": "The cluster of --cluster cannot be reached, or its workers were lost.",
     "output-exists": "The output file exists; it is overwritten only with --force.",
     "output-unwritable": "The output cannot be written: the folder is missing or read-only, or the disk is full.",
+    "report-not-found": "A report does not exist, is a folder, or may not be read.",
+    "report-invalid": "The file is not a report of onnxbound: no JSON, another schema, or a value of the wrong type.",
     "run-exists": "The folder of --run holds a run already; --resume goes on with it.",
     "run-locked": "Another process works on the run in this folder.",
     "run-changed": "The run in this folder is of another model, data set, setting or version than what is asked for.",

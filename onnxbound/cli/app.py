@@ -14,6 +14,7 @@ from onnxbound.cli.certify import certify
 from onnxbound.cli.env import env
 from onnxbound.cli.explain import explain
 from onnxbound.cli.inspect import inspect
+from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
 from onnxbound.errors import InterruptionError, OnnxboundError, UsageError, visible
 
@@ -47,6 +48,7 @@ app.command()(inspect)
 app.command()(analyze)
 app.command()(certify)
 app.command()(verify)
+app.command()(report)
 app.command()(explain)
 app.command()(env)
 

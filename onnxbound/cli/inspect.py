@@ -108,7 +108,7 @@ def _table(document: dict[str, Any], *, to_file: bool) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    from onnxbound.report.tables import safe
+    from onnxbound.report.words import safe
 
     model, coverage = document["model"], document["coverage"]
     terminal = sys.stdout.isatty() and not to_file

@@ -172,8 +172,8 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Everything an analysis found; `samples` are the per-row arrays, which the JSON leaves out."""
+class ReportDocument:
+    """`onnxbound.report/1`: everything that the JSON holds."""
 
     tool: Tool
     model: Model
@@ -185,14 +185,18 @@ class Report:
     bounds: tuple[Bound, ...]
     coverage: Coverage
     warnings: tuple[str, ...]
-    samples: Samples
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; what is not finite is null."""
-        document = {"schema": SCHEMA}
-        return document | {
-            field.name: plain(getattr(self, field.name)) for field in fields(self) if field.name != "samples"
-        }
+        names = [field.name for field in fields(ReportDocument)]
+        return {"schema": SCHEMA} | {name: plain(getattr(self, name)) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Report(ReportDocument):
+    """Everything an analysis found; `samples` are the per-row arrays, which the JSON leaves out."""
+
+    samples: Samples
 
 
 def plain(value: Any) -> Any:

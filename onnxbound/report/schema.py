@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from onnxbound.report.report import SCHEMA, Report
+from onnxbound.report.report import SCHEMA, ReportDocument
 from onnxbound.results import UpperBound
 
 FILES = Path(__file__).parent / "schemas"
@@ -17,9 +17,7 @@ _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 def report_schema() -> dict[str, Any]:
     """JSON Schema 2020-12. Every key is required; unknown keys are allowed, since later versions add some."""
-    body = _of_dataclass(Report)
-    del body["properties"]["samples"]
-    body["required"].remove("samples")
+    body = _of_dataclass(ReportDocument)
     body["properties"] = {"schema": {"const": SCHEMA}, **body["properties"]}
     body["required"] = ["schema", *body["required"]]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **body}

@@ -8,36 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxbound.bounds.bound import Bound
-from onnxbound.report.report import Report
+from onnxbound.report.report import ReportDocument
+from onnxbound.report.words import magnitude, number, safe
 from onnxbound.results import Statistic
 
 
-def render(report: Report, console: Console, *, verbose: bool) -> None:
+def render(report: ReportDocument, console: Console, *, verbose: bool) -> None:
     """Print the report: what was measured, warnings, layers, pairs, bounds."""
     console.print(Group(*_parts(report, verbose=verbose)), soft_wrap=False)
 
 
-def safe(text: str) -> str:
-    r"""A string from a file with control characters made visible, so that it cannot steer the terminal.
-
-    >>> safe("a\x1b[31mb")
-    'a�[31mb'
-    """
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def number(value: float | None) -> str:
-    """Three significant digits; an en dash for null.
-
-    >>> number(0.12345), number(None), number(1234567.0)
-    ('0.123', '–', '1.23e+06')
-    """
-    if value is None:
-        return "\N{EN DASH}"
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
-
-
-def _parts(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
+def _parts(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableType]:
     yield _head(report)
     if report.warnings:
         yield Text("\nBefore you read the numbers", style="bold yellow")
@@ -57,7 +38,7 @@ def _parts(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
     yield _explicit(report)
 
 
-def _head(report: Report) -> Table:
+def _head(report: ReportDocument) -> Table:
     model, data, margin = report.model, report.data, report.margin
     test = "" if data.test_error is None else f", test error {data.test_error:.2%}"
     gamma = f"gamma {number(margin.gamma)} ({margin.gamma_source.replace('_', ' ')})"
@@ -87,7 +68,7 @@ def _of(statistic: Statistic | None, pick: Callable[[Statistic], float]) -> str:
     return number(None if statistic is None else pick(statistic))
 
 
-def _layers(report: Report) -> Table:
+def _layers(report: ReportDocument) -> Table:
     columns = ("", "layer", "weights", "cushion", "interl.", "contr.", "beta", "q", "q/weights")
     table = _table(*columns, left=2)
     for layer in report.layers:
@@ -106,7 +87,7 @@ def _layers(report: Report) -> Table:
     return table
 
 
-def _pairs_in_words(report: Report) -> str:
+def _pairs_in_words(report: ReportDocument) -> str:
     known = [pair for pair in report.pairs if pair.smoothness_holds is not None]
     if not known:
         return "extremes over the rows; no pair of layers"
@@ -117,7 +98,7 @@ def _pairs_in_words(report: Report) -> str:
     )
 
 
-def _norms(report: Report) -> Table:
+def _norms(report: ReportDocument) -> Table:
     columns = ("", "|A|_F", "|A|_2 kernel", "estimate", "upper", "stable rank", "noise sens.", "1/rho out")
     table = _table(*columns, left=1)
     for layer in report.layers:
@@ -133,7 +114,7 @@ def _norms(report: Report) -> Table:
     return table
 
 
-def _pairs(report: Report) -> Table:
+def _pairs(report: ReportDocument) -> Table:
     table = _table("", "|J|_F", "interlayer cushion, min", "median", "1/rho, max", "smooth", left=2)
     for pair in report.pairs:
         table.add_row(
@@ -147,30 +128,24 @@ def _pairs(report: Report) -> Table:
     return table
 
 
-def _plotted(report: Report) -> Table:
+def _plotted(report: ReportDocument) -> Table:
     table = _table("", "source", "value", "value / rows", left=2)
     for bound in _of_kind(report, "as_plotted"):
         per_row = None if bound.value is None else bound.value / report.data.rows
-        table.add_row(bound.name, bound.reference, _magnitude(bound), number(per_row))
+        table.add_row(bound.name, bound.reference, magnitude(bound.value, bound.log10), number(per_row))
     return table
 
 
-def _explicit(report: Report) -> Table:
+def _explicit(report: ReportDocument) -> Table:
     table = _table("", "precondition", "error at most", left=2)
     words = {True: "met", False: "not met", None: "open"}
     for bound in _of_kind(report, "explicit"):
-        value = _magnitude(bound)
+        value = magnitude(bound.value, bound.log10)
         if bound.value is not None and bound.vacuous:
             value += " (vacuous)"
         table.add_row(bound.name, f"{words[bound.met]}: {bound.met_reason}", value)
     return table
 
 
-def _of_kind(report: Report, kind: str) -> list[Bound]:
+def _of_kind(report: ReportDocument, kind: str) -> list[Bound]:
     return [bound for bound in report.bounds if bound.kind == kind]
-
-
-def _magnitude(bound: Bound) -> str:
-    if bound.value is None and bound.log10 is not None:
-        return f"10^{bound.log10:.0f}"
-    return number(bound.value)

@@ -1,0 +1,64 @@
+"""`--plots DIR`: every figure as SVG and PNG, and the numbers it is drawn from as CSV."""
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxbound.errors import OutputError, Problem
+from onnxbound.run.files import write_atomically
+
+if TYPE_CHECKING:
+    from onnxbound.report.figures.figure import Figure
+
+_PNG_SCALE = 3
+
+
+def require_plots(folder: Path | None, *, force: bool) -> None:
+    """Complain before anything is computed about a folder that figures cannot be written to.
+
+    Raises:
+        OutputError: output-exists or output-unwritable.
+    """
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        full = any(folder.iterdir())
+    except OSError as error:
+        why = error.strerror or str(error)
+        problem = Problem(str(folder), why, "choose another folder")
+        raise OutputError("output-unwritable", f"Figures cannot be written to {folder}: {why}.", [problem]) from error
+    if full and not force:
+        problem = Problem(str(folder), "figures could overwrite files there", "choose an empty folder, or --force")
+        raise OutputError("output-exists", f"The folder {folder} is not empty.", [problem])
+
+
+def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> None:
+    """Write NAME.svg and NAME.csv of every figure, and NAME.png where the extra `png` is installed.
+
+    Raises:
+        OutputError: output-exists or output-unwritable.
+    """
+    from onnxbound.report.figures.svg import to_svg
+
+    drawn = find_spec("resvg_py") is not None
+    for figure in figures:
+        drawing, data = to_svg(figure.drawing).encode(), figure.to_csv().encode()
+        _write(folder / f"{figure.name}.svg", drawing, force=force)
+        _write(folder / f"{figure.name}.csv", data, force=force)
+        if drawn:
+            _write(folder / f"{figure.name}.png", _png(drawing.decode()), force=force)
+    if not drawn:
+        print("onnxbound: no PNG was written: pip install 'onnxbound[png]'", file=sys.stderr)  # noqa: T201
+
+
+def _write(path: Path, content: bytes, *, force: bool) -> None:
+    write_atomically(path, lambda file: file.write(content), force=force)
+
+
+def _png(drawing: str) -> bytes:
+    import resvg_py
+
+    return bytes(resvg_py.svg_to_bytes(svg_string=drawing, zoom=_PNG_SCALE))

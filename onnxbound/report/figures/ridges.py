@@ -1,0 +1,76 @@
+"""Histograms one below the other on one axis: a row per layer, a colour per net."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log10
+
+from onnxbound.report.figures.axis import axis_for
+from onnxbound.report.figures.figure import Cell, Figure
+from onnxbound.report.figures.frame import WIDTH, Frame, colour, framed
+from onnxbound.report.figures.svg import FONT_SIZE, GRID, hover, line, path, rectangle, text, text_width
+from onnxbound.report.words import number, safe, shortened
+from onnxbound.results import Histogram
+
+_ROW_HEIGHT = 40.0
+_LABEL = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Ridge:
+    """One row: its label, and a histogram per series; None where a series has none there."""
+
+    label: str
+    histograms: tuple[Histogram | None, ...]
+
+
+def ridges(name: str, caption: str, quantity: str, rows: tuple[Ridge, ...], series: tuple[str, ...]) -> Figure:
+    """Draw histograms; within a row all are to the same scale, which is another in each row.
+
+    Args:
+        name: Of the figure's file.
+        caption: What it shows.
+        quantity: What the axis shows, with its unit.
+        rows: From the top.
+        series: Names of the nets; a single one gets no legend.
+    """
+    edges = [edge for row in rows for found in row.histograms if found is not None for edge in found.edges]
+    axis, scaled = axis_for(quantity, edges)
+    labels = [shortened(safe(row.label), _LABEL) for row in rows]
+    left = min(max(map(text_width, labels), default=0) + 10, WIDTH / 3)
+    frame = framed(caption, axis, _ROW_HEIGHT * len(rows), left=left, legend=series if len(series) > 1 else ())
+    for position, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        base = frame.top + _ROW_HEIGHT * (position + 1)
+        line(frame.root, frame.left, base, frame.right, base, GRID)
+        text(frame.root, frame.left - 5, base - 0.4 * FONT_SIZE, label, "end")
+        largest = max((max(found.counts) for found in row.histograms if found is not None), default=0)
+        for number_of_series, found in enumerate(row.histograms):
+            if found is not None:
+                _draw(frame, found, base, (_ROW_HEIGHT - 6) / max(largest, 1), number_of_series, scaled=scaled)
+    return Figure(name, caption, frame.root, ("row", "series", "from", "to", "rows"), _data(rows, series))
+
+
+def _draw(frame: Frame, found: Histogram, base: float, scale: float, series: int, *, scaled: bool) -> None:
+    def x(value: float) -> float:
+        return frame.x(log10(value) if scaled else value)
+
+    outline = [(x(found.edges[0]), base)]
+    for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True):
+        top = base - scale * count
+        outline += [(x(low), top), (x(high), top)]
+    path(frame.root, [*outline, (x(found.edges[-1]), base)], colour(series), colour(series))
+    for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True):
+        if count:
+            bar = rectangle(
+                frame.root, x(low), base - scale * count, max(x(high) - x(low), 0.5), scale * count, "#ffffff", 0
+            )
+            hover(bar, f"{number(low)} to {number(high)}: {count:,} rows")
+
+
+def _data(rows: tuple[Ridge, ...], series: tuple[str, ...]) -> tuple[tuple[Cell, ...], ...]:
+    return tuple(
+        (row.label, name, low, high, count)
+        for row in rows
+        for name, found in zip(series, row.histograms, strict=True)
+        if found is not None
+        for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True)
+    )

@@ -1,0 +1,252 @@
+"""A report as one HTML page that needs no network, no script and no other file."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from onnxbound.bounds.bound import Bound
+from onnxbound.report.figures.figure import Figure
+from onnxbound.report.figures.of_report import PROPERTIES, bound_figures, pair_figures, report_histograms
+from onnxbound.report.html.tree import Child, linked, table, tag, to_html
+from onnxbound.report.report import LayerReport, ReportDocument
+from onnxbound.report.sentences import sentences
+from onnxbound.report.topics import TOPICS
+from onnxbound.report.words import magnitude, number, safe, shortened
+from onnxbound.results import Statistic
+
+_STYLE = Path(__file__).with_name("style.css")
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""A browser that reads this loads and runs nothing, whatever a name from a file may say."""
+
+_NAME = 28
+"""Characters of a layer's name that a table shows."""
+
+
+def page(report: ReportDocument) -> str:
+    """The whole page."""
+    name = Path(report.model.path).name or "model"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{name}: onnxbound report"),
+    )
+    style = Element("style")
+    style.text = _STYLE.read_text(encoding="utf-8")
+    head.append(style)
+    main = tag(
+        "main",
+        _warnings(report),
+        _section("In plain words", tag("ul", *(tag("li", sentence) for sentence in sentences(report)))),
+        _facts(report),
+        _bounds(report),
+        _capacities(report),
+        _layers(report),
+        _histograms(report),
+        _pairs(report),
+        _norms(report),
+        _method(report),
+        _definitions(),
+    )
+    header = tag("header", tag("h1", name), tag("p", f"What onnxbound measured of {report.model.path}", class_="quiet"))
+    footer = tag(
+        "footer", tag("p", f"onnxbound {report.tool.version}. Every underlined number leads to its definition.")
+    )
+    return to_html(tag("html", head, tag("body", header, main, footer), lang="en"))
+
+
+def _section(title: str, *children: Child) -> Element:
+    return tag("section", tag("h2", title), *children)
+
+
+def _figure(figure: Figure) -> Element:
+    return tag("figure", figure.drawing, tag("figcaption", figure.caption))
+
+
+def _figures(found: Iterable[Figure | None]) -> Element:
+    return tag("div", *(_figure(figure) for figure in found if figure is not None), class_="figures")
+
+
+def _warnings(report: ReportDocument) -> Element | None:
+    if not report.warnings:
+        return None
+    listed = tag("ul", *(tag("li", warning) for warning in report.warnings))
+    return tag("section", tag("h2", "Before you read the numbers"), listed, class_="warnings")
+
+
+def _facts(report: ReportDocument) -> Element:
+    model, data, margin = report.model, report.data, report.margin
+
+    def n(value: str, topic: str) -> Element:
+        return linked(value, topic)
+
+    depth = (f"{model.topology} of ", n(str(model.depth), "depth"), " weighted layers, ")
+    facts: list[tuple[str, tuple[Child, ...]]] = [
+        ("model", (model.path,)),
+        ("", (*depth, n(f"{model.parameters:,}", "parameters"), f" trained numbers, opset {model.opset}")),
+        ("training set", (data.path,)),
+        ("", (n(f"{data.rows:,}", "rows"), " rows, Jacobians on ", n(f"{data.measured_rows:,}", "measured_rows"))),
+        ("classes", (n(str(data.classes), "classes"),)),
+        ("training error", (n(f"{data.train_error:.2%}", "train_error"),)),
+        ("margin gamma", (n(number(margin.gamma), "gamma"), f" ({margin.gamma_source.replace('_', ' ')})")),
+        ("median margin", (n(number(margin.median), "margin"),)),
+        ("largest |f(x)|", (n(number(margin.max_logit_norm), "max_logit_norm"),)),
+    ]
+    if data.test_error is not None:
+        facts.insert(6, ("test error", (n(f"{data.test_error:.2%}", "test_error"),)))
+    entries = [part for name, words in facts for part in (tag("dt", name), tag("dd", *words))]
+    return _section("What was measured, on what", tag("dl", *entries, class_="facts"))
+
+
+def _bounds(report: ReportDocument) -> Element:
+    words = {True: "met", False: "not met", None: "open"}
+
+    def row(bound: Bound) -> tuple[Child, ...]:
+        vacuous = " (vacuous)" if bound.value is not None and bound.vacuous else ""
+        value = linked(f"{magnitude(bound.value, bound.log10)}{vacuous}", bound.name)
+        return linked(bound.name, bound.name), bound.reference, f"{words[bound.met]}: {bound.met_reason}", value
+
+    rows = [row(bound) for bound in report.bounds if bound.kind != "as_plotted"]
+    head = ("bound", "source", "precondition", "error at most")
+    _, figure = bound_figures(report)
+    return _section(
+        "Bounds on the error of new rows",
+        tag(
+            "p",
+            "They hold with the stated probability if their precondition is met. Vacuous is: no better than guessing.",
+        ),
+        _figures([figure]),
+        table("Bounds with every constant", head, rows, 3),
+    )
+
+
+def _capacities(report: ReportDocument) -> Element:
+    rows: list[tuple[Child, ...]] = []
+    for bound in report.bounds:
+        if bound.kind == "as_plotted":
+            per_row = None if bound.value is None else bound.value / report.data.rows
+            value = linked(magnitude(bound.value, bound.log10), bound.name)
+            rows.append((linked(bound.name, bound.name), bound.reference, value, linked(number(per_row), bound.name)))
+    figure, _ = bound_figures(report)
+    return _section(
+        "Capacities as plotted",
+        tag("p", "Constants, logarithms and depth are dropped: they compare nets of one task and bound nothing."),
+        _figures([figure]),
+        table("Capacities", ("capacity", "source", "value", "value / rows"), rows, 2),
+    )
+
+
+_Pick = Callable[[Statistic], float]
+
+
+def _cell(statistic: Statistic | None, pick: _Pick, topic: str) -> Element:
+    words = number(None if statistic is None else pick(statistic))
+    if statistic is not None and statistic.kind == "estimated":
+        words = f"\N{ALMOST EQUAL TO}{words}"
+    return linked(words, topic)
+
+
+def _layers(report: ReportDocument) -> Element:
+    def row(layer: LayerReport) -> tuple[Child, ...]:
+        percent = layer.compression_percent
+        return (
+            f"{layer.index} {shortened(safe(layer.name), _NAME)}",
+            linked(f"{layer.parameters:,}", "weights"),
+            _cell(layer.layer_cushion, lambda s: s.min, "layer_cushion"),
+            _cell(layer.minimal_interlayer_cushion.clipped, lambda s: s.min, "minimal_interlayer_cushion"),
+            _cell(layer.contraction, lambda s: s.max, "contraction"),
+            _cell(layer.beta, lambda s: s.max, "beta"),
+            linked(number(layer.effective_parameters), "effective_parameters"),
+            linked(number(percent) + ("" if percent is None else " %"), "compression_percent"),
+        )
+
+    head = ("layer", "weights", "layer cushion", "interlayer cushion", "contraction", "beta", "q", "q / weights")
+    return _section(
+        "Layers",
+        tag(
+            "p",
+            "Of every property the extreme over the rows, as the bound uses it; \N{ALMOST EQUAL TO} marks estimates.",
+        ),
+        table("Properties per layer, [A] Table 1 in the last columns", head, list(map(row, report.layers)), 1),
+    )
+
+
+def _histograms(report: ReportDocument) -> Element:
+    return _section(
+        "Distributions over the rows, layer by layer",
+        tag("p", "Rest the pointer on a bar to see its range and its rows. Each row of a plot has its own height."),
+        _figures(map(report_histograms(report), PROPERTIES)),
+    )
+
+
+def _pairs(report: ReportDocument) -> Element | None:
+    found = pair_figures(report)
+    if not found:
+        return None
+    rows: list[tuple[Child, ...]] = [
+        (
+            f"{pair.source} to {pair.target}",
+            pair.method,
+            _cell(pair.interlayer_cushion, lambda s: s.min, "interlayer_cushion"),
+            _cell(pair.interlayer_cushion, lambda s: s.median, "interlayer_cushion"),
+            _cell(pair.jacobian_norm, lambda s: s.median, "jacobian_norm"),
+            _cell(pair.smoothness_inverse, lambda s: s.max, "smoothness_inverse"),
+            linked({True: "yes", False: "no", None: number(None)}[pair.smoothness_holds], "smoothness_holds"),
+        )
+        for pair in report.pairs
+    ]
+    head = ("pair", "|J|", "cushion, least", "median", "|J| median", "1/rho, largest", "smooth")
+    listed = tag(
+        "details", tag("summary", f"All {len(rows)} pairs as numbers"), table("Pairs of layers", head, rows, 2)
+    )
+    return _section("Pairs of layers", _figures(found), listed)
+
+
+def _norms(report: ReportDocument) -> Element:
+    rows: list[tuple[Child, ...]] = [
+        (
+            f"{layer.index} {shortened(safe(layer.name), _NAME)}",
+            linked(number(layer.frobenius_norm), "frobenius_norm"),
+            linked(number(layer.spectral_norm.kernel_matrix), "spectral_norm"),
+            linked(number(layer.spectral_norm.estimate), "spectral_norm"),
+            linked(number(layer.spectral_norm.upper.value), "spectral_norm"),
+            linked(number(layer.stable_rank), "stable_rank"),
+        )
+        for layer in report.layers
+    ]
+    head = ("layer", "Frobenius", "spectral, of the kernel", "at least", "at most", "stable rank")
+    return _section("Norms of the weights", table("Norms per layer", head, rows, 1))
+
+
+def _method(report: ReportDocument) -> Element:
+    tool, coverage = report.tool, report.coverage
+    simple = {key: value for key, value in report.settings.items() if not isinstance(value, dict)}
+    facts = {
+        "settings": ", ".join(f"{key} {value}" for key, value in simple.items()),
+        "preprocessing": ", ".join(f"{k} {v}" for k, v in dict(report.settings.get("preprocessing") or {}).items()),
+        "engine": " ".join(filter(None, (tool.engine, f"on {tool.device},", tool.engine_note))),
+        "file": "; ".join((f"{coverage.nodes} nodes, every one understood", *coverage.normalised)),
+        "versions": ", ".join(f"{name} {version}" for name, version in tool.versions.items()),
+        "model SHA-256": report.model.sha256,
+        "data SHA-256": report.data.sha256,
+    }
+    entries: list[Element] = []
+    for name, words in facts.items():
+        entries += [tag("dt", name), tag("dd", words)]
+    entries += [tag("dt", "rows with ties"), tag("dd", linked(f"{coverage.rows_with_ties:,}", "rows_with_ties"))]
+    entries += [tag("dt", "seconds"), tag("dd", linked(f"{tool.seconds:.1f}", "seconds"))]
+    return _section("How it was measured", tag("dl", *entries, class_="facts"))
+
+
+def _definitions() -> Element:
+    entries: list[Element] = []
+    for topic in TOPICS.values():
+        if topic.kind == "error":
+            continue
+        entries.append(tag("dt", topic.name.replace("_", " "), id_=f"def-{topic.name}"))
+        parts = (("", topic.text), ("Formula: ", topic.formula), ("Source: ", topic.source), ("Unit: ", topic.unit))
+        entries += [tag("dd", f"{label}{words}") for label, words in parts if words and words != "-"]
+        if topic.assumptions:
+            entries.append(tag("dd", f"Assumptions: {topic.assumptions}"))
+    return _section("Definitions", tag("dl", *entries, class_="definitions"))

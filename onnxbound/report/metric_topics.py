@@ -1,0 +1,218 @@
+"""What `onnxbound explain` says of each metric."""
+
+from onnxbound.report.topic import ARORA, Topic
+
+METRICS = (
+    Topic(
+        "layer_cushion",
+        "metric",
+        "How far a layer's output is from being as small as its weights allow. Noise is cut down by a layer with a large"
+        " cushion, so its weights can be compressed further. Trained nets have larger cushions than random ones.",
+        "mu_i = |x^i| / (|A^i|_F |a^i|) per row, the smallest over S; a^i enters layer i, x^i leaves it, bias included"
+        " (affine form) or not (linear form)",
+        f"{ARORA} Definition 4",
+        "none; at most 1 without biases",
+        "undefined where the input of the layer is 0",
+    ),
+    Topic(
+        "interlayer_cushion",
+        "metric",
+        "How little of the noise at the output of layer i reaches layer j, compared with the signal.",
+        "mu_{i,j} = sqrt(p_i) |x^j| / (|J^{i,j}|_F |x^i|); p_i pixels of layer i, J the Jacobian of the map from x^i to"
+        " x^j at the row; in the linear form |J x^i| in place of |x^j|",
+        f"{ARORA} Definition 5 (dense), Definition 8 (convolutional)",
+        "none",
+        "J is exact by masks; |J|_F is exact or a Hutchinson estimate, which the report says per pair",
+    ),
+    Topic(
+        "minimal_interlayer_cushion",
+        "metric",
+        "The smallest interlayer cushion of a layer to any later one. The bound uses the clipped value, since i = j"
+        " contributes 1/sqrt(h_i); the unclipped one is what [A] plots.",
+        "mu_{i->} = min(1/sqrt(h_i), min_{j>i} mu_{i,j}); h_i units, or channels of a convolution",
+        f"{ARORA} Definitions 5 and 8, Fig. 2b",
+        "none",
+        "all pairs are measured",
+    ),
+    Topic(
+        "contraction",
+        "metric",
+        "By how much the activation behind a layer shrinks its input. About sqrt 2 for a ReLU that half of a symmetric"
+        " input passes.",
+        "c_i = |z| / |phi(z)| at the first element-wise gate phi behind x^i, the largest over S",
+        f"{ARORA} Definition 6",
+        "none; at least 1 for ReLU",
+        "null where no gate follows; undefined on rows where the gate lets nothing through",
+    ),
+    Topic(
+        "between_contraction",
+        "metric",
+        "By how much a relative error at a layer's output can grow on its way to the next layer's input: gates, pooling"
+        " and reshaping together. This is what the proof of the bound needs.",
+        "sum_i l_{i,t} |x^i| / |a^t| at the input of layer t, over the layers that feed it; l their Lipschitz constant;"
+        " the largest over the t that x^i feeds",
+        f"{ARORA} Definition 6, as its proof uses it",
+        "none",
+    ),
+    Topic(
+        "smoothness_inverse",
+        "metric",
+        "How far the net is from being linear within reach of the noise: 0 where no gate flips. The theorem needs"
+        " rho >= 3d under the noise that compression makes; gaussian noise is for display.",
+        "1/rho_{i,j} = |x^i| |M(x^i + eta) - M(x^i) - J eta| / (|eta| |x^j|), the largest over the probes",
+        f"{ARORA} Definition 7 (its 'smallest' reads 'largest')",
+        "none",
+        "a measurement for the noise that was drawn, not a proof for other noise",
+    ),
+    Topic(
+        "beta",
+        "metric",
+        "Whether all pixels of a layer matter alike to the output. 1 if they do, sqrt(p) if one pixel is all that counts.",
+        "beta_i = max over pixels of sqrt(p_i) |J_{:,pixel}|_F / |J|_F, J to the logits; 1 for dense layers",
+        f"{ARORA} Definition 9",
+        "none; from 1 to sqrt(p_i)",
+        "null for more than 100 classes",
+    ),
+    Topic(
+        "noise_sensitivity",
+        "metric",
+        "By how much gaussian noise as large as a layer's input disturbs its output, on average. Close to the stable rank"
+        " if the input lies along the weight's top singular vectors.",
+        "psi = |M|_F^2 |a|^2 / |M a|^2, M the layer's whole linear map",
+        f"{ARORA} Definition 3 by Proposition 3.1",
+        "none; at least the stable rank without biases",
+    ),
+    Topic(
+        "jacobian_norm",
+        "metric",
+        "The Frobenius norm of the Jacobian from the output of layer i to that of layer j, at a row.",
+        "|J^{i,j}|_F, exact by one product per class, row or column, or from |J g|^2 for gaussian g",
+        f"{ARORA} Definition 5",
+        "output per input",
+    ),
+    Topic(
+        "smoothness_holds",
+        "metric",
+        "Whether every probe had rho >= 3d for this pair. Under gaussian noise this satisfies no theorem.",
+        "1/rho <= 1/(3d)",
+        f"{ARORA} Theorem 4.1",
+    ),
+    Topic(
+        "margin",
+        "metric",
+        "How much larger the logit of the right class is than any other. A row counts as an error unless its margin is"
+        " positive: ties and NaN are errors.",
+        "f(x)[y] - max_{k != y} f(x)[k]",
+        "the field's convention",
+        "logits",
+    ),
+    Topic(
+        "gamma",
+        "metric",
+        "The margin that bounds are stated at: a given value, else the 5th percentile of all margins if that is positive,"
+        " else of the positive margins.",
+        "loss_at_gamma is the share of rows whose margin is at most gamma",
+        f"{ARORA} Section 2",
+        "logits",
+    ),
+    Topic(
+        "effective_parameters",
+        "metric",
+        "The layer's term in the bound of [A], to be read beside its actual number of weights, as in [A] Table 1.",
+        "q_i = c_i^2 beta_i^2 ceil(kappa_i/s_i)^2 / (mu_i^2 mu_{i->}^2)",
+        f"{ARORA} Theorem 5.1, Table 1",
+        "parameters, up to constants and logarithms",
+    ),
+    Topic(
+        "compression_percent",
+        "metric",
+        "Effective parameters as a share of the layer's weights, [A] Table 1. Above 100 the theory finds nothing to"
+        " compress.",
+        "100 q_i / parameters",
+        f"{ARORA} Table 1",
+        "percent",
+    ),
+    Topic("frobenius_norm", "metric", "The root of the sum of squared weights of a layer.", "|A|_F", "-", "weights"),
+    Topic(
+        "spectral_norm",
+        "metric",
+        "The largest factor by which a layer's linear map stretches its input, three ways: of the kernel read as a"
+        " matrix, as published tables have it; from below by power iteration on the layer; and a proved upper bound."
+        " For convolutions the first may be too small by the square root of the kernel's taps.",
+        "|A|_2",
+        "Bartlett et al. 2017; the bound by counting the windows that an entry stands in",
+        "output per input",
+    ),
+    Topic(
+        "stable_rank",
+        "metric",
+        "How many directions a weight matrix really uses.",
+        "|A|_F^2 / |A|_2^2, of the weight read as a matrix",
+        "-",
+        "dimensions",
+    ),
+    Topic(
+        "sub_sampling_zeta",
+        "metric",
+        "Extremes that are read off n of m rows may fail on this share of the rows. 0 if every row was measured.",
+        "C(r+p-1, r) sum_{i<r+p} C(n, i) zeta^i (1-zeta)^(n-i) = delta/3, r rows discarded, p numbers claimed",
+        "the scenario bound with discarding (Campi and Garatti 2011)",
+        "share of rows",
+        "the n rows are a uniform sample of the m",
+    ),
+    Topic(
+        "rows",
+        "metric",
+        "The rows of the training set S that were used; every bound is about these.",
+        "m = |S|",
+        "-",
+        "rows",
+    ),
+    Topic(
+        "measured_rows",
+        "metric",
+        "The rows behind the properties that need Jacobians, a uniform sample of the training rows.",
+        "n <= m",
+        "-",
+        "rows",
+    ),
+    Topic("classes", "metric", "The number of classes; guessing errs on 1 - 1/K.", "K", "-", "classes"),
+    Topic("depth", "metric", "The number of weighted layers.", "d", "-", "layers"),
+    Topic(
+        "train_error",
+        "metric",
+        "The share of the training rows on which the net errs: those without a positive margin.",
+        "Lhat_0(f)",
+        f"{ARORA} Section 2",
+        "share of rows",
+    ),
+    Topic(
+        "test_error",
+        "metric",
+        "The same on rows that the net was not trained on. Less the training error it is the true gap, which the bounds"
+        " are to be judged by.",
+        "L_0(f), estimated on the test set",
+        f"{ARORA} Section 2",
+        "share of rows",
+    ),
+    Topic("weights", "metric", "The entries of a layer's weight, its bias left out.", "|A^i|_0", "-", "numbers"),
+    Topic(
+        "max_logit_norm",
+        "metric",
+        "The largest norm of the logits on a training row; the noise-stability bounds grow with it.",
+        "max over S of |f(x)|",
+        f"{ARORA} Theorem 5.1",
+        "logits",
+    ),
+    Topic(
+        "rows_with_ties",
+        "metric",
+        "Measured rows at which a gate's input is exactly 0 or a pooling window has equal maxima, so that the net has no"
+        " derivative; the first index counts, and a gate is closed.",
+        "-",
+        "-",
+        "rows",
+    ),
+    Topic("seconds", "metric", "Wall time of the analysis.", "-", "-", "seconds"),
+)
+"""In the order of a report."""

@@ -1,0 +1,71 @@
+"""What a report says, in sentences for people who have not read the paper."""
+
+from collections.abc import Iterator
+
+from onnxbound.report.report import LayerReport, ReportDocument
+from onnxbound.report.words import number
+
+
+def sentences(report: ReportDocument) -> tuple[str, ...]:
+    """Errors, bounds, compression, noise: one sentence or two each."""
+    return (*_errors(report), *_bounds(report), *_compression(report), *_noise(report))
+
+
+def _errors(report: ReportDocument) -> Iterator[str]:
+    data = report.data
+    seen = f"The net errs on {data.train_error:.2%} of the {data.rows:,} rows that it was trained on"
+    if data.test_error is None:
+        yield f"{seen}. No test set was given, so nothing here says how it does on other rows but the bounds."
+        return
+    gap = data.test_error - data.train_error
+    yield f"{seen} and on {data.test_error:.2%} of the test rows: the true gap is {100 * gap:.1f} percentage points."
+
+
+def _bounds(report: ReportDocument) -> Iterator[str]:
+    data, chance = report.data, 1 - 1 / report.data.classes
+    proved = [b for b in report.bounds if b.kind != "as_plotted" and b.met and b.value is not None]
+    useful = [bound for bound in proved if not bound.vacuous]
+    for bound in useful:
+        confidence = 1 - (bound.delta or 0.0)
+        yield (
+            f"{bound.name} proves, with probability {confidence:.1%} over the draw of the training rows, that the error"
+            f" on new rows is at most {bound.value:.1%}."
+        )
+    if not useful:
+        yield (
+            f"No bound here is better than guessing, which errs on {chance:.0%}. With {data.rows:,} rows for"
+            f" {report.model.parameters:,} trained numbers that is the usual outcome, and no sign that the net is bad."
+        )
+
+
+def _compression(report: ReportDocument) -> Iterator[str]:
+    known = [(layer.compression_percent, layer) for layer in report.layers if layer.compression_percent is not None]
+    if not known:
+        return
+    small = [layer for percent, layer in known if percent < 100]
+    percent, best = min(known, key=lambda entry: entry[0])
+    if small:
+        yield (
+            f"By the noise that it does not feel, {_named(small)} could do with fewer numbers than it has; layer"
+            f" {best.index} most of all, with {number(percent)} % of its weights, constants dropped."
+        )
+    else:
+        yield (
+            "By the paper's measure, constants dropped, no layer could do with fewer numbers than it has; closest comes"
+            f" layer {best.index}, with {number(percent)} % of its weights."
+        )
+
+
+def _noise(report: ReportDocument) -> Iterator[str]:
+    cushions = [(layer.layer_cushion.min, layer.index) for layer in report.layers if layer.layer_cushion is not None]
+    if len(cushions) > 1:
+        (low, worst), (high, best) = min(cushions), max(cushions)
+        yield (
+            f"Noise in the weights harms most at layer {worst}, whose cushion falls to {number(low)} on some row, and"
+            f" least at layer {best}, where it stays above {number(high)}."
+        )
+
+
+def _named(layers: list[LayerReport]) -> str:
+    listed = ", ".join(str(layer.index) for layer in layers)
+    return f"layer {listed}" if len(layers) == 1 else f"each of the layers {listed}"

@@ -1,0 +1,29 @@
+"""One explanation of `onnxbound explain`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One explanation.
+
+    Attributes:
+        name: As in the report.
+        kind: "metric", "bound" or "error".
+        text: What it is, and how to read it.
+        formula: Its definition in symbols; empty for errors.
+        source: Where it comes from.
+        unit: Its unit.
+        assumptions: What it needs.
+    """
+
+    name: str
+    kind: str
+    text: str
+    formula: str = ""
+    source: str = ""
+    unit: str = ""
+    assumptions: str = ""
+
+
+ARORA = "Arora, Ge, Neyshabur, Zhang 2018 [A]"

@@ -1,0 +1,51 @@
+"""How numbers and foreign names are written for people, the same in a terminal, a page and a figure."""
+
+
+def safe(text: str) -> str:
+    r"""A string from a file with control characters made visible: it can neither steer a terminal nor break XML.
+
+    >>> safe("a\x1b[31mb")
+    'a�[31mb'
+    """
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; an en dash for null.
+
+    >>> number(0.12345), number(None), number(1234567.0)
+    ('0.123', '–', '1.23e+06')
+    """
+    if value is None:
+        return "\N{EN DASH}"
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def magnitude(value: float | None, log10: float | None) -> str:
+    """A number that may be too large for a float and is then known by its logarithm.
+
+    >>> magnitude(None, 400.2), magnitude(2.5, 0.4)
+    ('10^400', '2.5')
+    """
+    return f"10^{log10:.0f}" if value is None and log10 is not None else number(value)
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of_ten(exponent: int) -> str:
+    """A tick of a logarithmic axis.
+
+    >>> power_of_ten(-3), power_of_ten(0), power_of_ten(1)
+    ('10⁻³', '1', '10')
+    """
+    return {0: "1", 1: "10"}.get(exponent, "10" + str(exponent).translate(_SUPERSCRIPTS))
+
+
+def shortened(name: str, length: int) -> str:
+    """The end of a name that is too long for its place; names of layers differ at the end.
+
+    >>> shortened("features/block/conv", 10)
+    '…lock/conv'
+    """
+    return name if len(name) <= length else f"\N{HORIZONTAL ELLIPSIS}{name[1 - length :]}"

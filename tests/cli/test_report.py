@@ -1,0 +1,57 @@
+"""report: a page, CSV and figures from the JSON of an analysis."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from onnxbound.report.csv import to_csv
+from tests.cli.command import Outcome, onnxbound
+from tests.report.example import example
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(example("chain").to_json()))
+    return path
+
+
+def refused(code: str, *arguments: str | Path) -> Outcome:
+    outcome = onnxbound("report", *arguments)
+    assert f"(onnxbound explain {code})" in outcome.stderr
+    assert outcome.stdout == ""
+    return outcome
+
+
+def test_a_page(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    assert onnxbound("report", source, "-o", out).code == 0
+    assert out.read_text(encoding="utf-8") == onnxbound("report", source).stdout
+    assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert refused("output-exists", source, "-o", out).code == 6
+
+
+def test_csv(source: Path, tmp_path: Path) -> None:
+    assert onnxbound("report", source, "-o", tmp_path / "out.csv").code == 0
+    assert (tmp_path / "out.csv").read_text() == to_csv(example("chain").to_json())
+
+
+def test_plots(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "plots"
+    outcome = onnxbound("report", source, "-o", tmp_path / "out.html", "--plots", folder)
+    assert outcome.code == 0
+    names = {path.name for path in folder.iterdir()}
+    assert {"capacities.svg", "capacities.csv", "layer_cushion.svg", "interlayer_cushion.csv"} <= names
+    assert any(name.endswith(".png") for name in names) != ("no PNG was written" in outcome.stderr)
+    refused("output-exists", source, "-o", tmp_path / "other.html", "--plots", folder)
+    assert not (tmp_path / "other.html").exists()
+    assert onnxbound("report", source, "-o", tmp_path / "other.html", "--plots", folder, "--force").code == 0
+
+
+def test_what_is_no_report(tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text("{}")
+    assert refused("report-invalid", path, "-o", tmp_path / "out.html").code == 4
+    assert refused("report-not-found", tmp_path / "none.json").code == 4
+    assert not (tmp_path / "out.html").exists()
