@@ -14,6 +14,7 @@ from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
+from onnxbound.report.breakdown import per_class, worst_rows
 from onnxbound.report.every_bound import every_bound
 from onnxbound.report.notices import notices
 from onnxbound.report.report import Coverage, Data, Margin, Model, Report, Tool
@@ -107,6 +108,8 @@ def analyze(
             rows_with_ties=int(found.column("ties").sum()),
         ),
         warnings=(),
+        per_class=per_class(table, rows, network.classes, network.depth),
+        worst=worst_rows(table, rows, network.depth, settings.worst),
         samples=found.samples(settings.form),
     )
     tool = replace(tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes())

@@ -8,12 +8,15 @@ from onnxbound.analysis import prepare
 from onnxbound.data.rows import Batch, Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import plan_exact_pairs
+from onnxbound.linear.programme import EXACT_CLASSES
 from onnxbound.report.report import plain
 from onnxbound.rng import select_rows
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
 from onnxbound.settings import Settings
 from onnxbound.stability.work import Work
+
+_MANY_LAYERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Plan:
         jacobian_products: Products with J per measured row, where they are exact.
         estimated_seconds: Wall time, extrapolated from one batch of each kind.
         estimated_peak_bytes: Resident memory after those batches.
+        notes: What many classes or layers cost, in words.
     """
 
     rows: int
@@ -41,6 +45,7 @@ class Plan:
     jacobian_products: int
     estimated_seconds: float
     estimated_peak_bytes: int | None
+    notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -54,7 +59,7 @@ class Plan:
             f"sweeps           {self.measured_rows:,} rows by {self.engine}, {self.sweep_batch} at a time\n"
             f"exact Jacobians  {self.jacobian_products:,} products per measured row\n"
             f"estimated time   {self.estimated_seconds:,.0f} s\n"
-            f"estimated memory {memory}\n"
+            f"estimated memory {memory}\n" + "".join(f"note: {note}\n" for note in self.notes)
         )
 
 
@@ -80,7 +85,26 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
         * rows.count
         + _seconds_per_row(work, "measure", rows.batch(index[:few])) * measured,
         estimated_peak_bytes=peak_rss_bytes(),
+        notes=costs(network, settings),
     )
+
+
+def costs(network: Network, settings: Settings) -> tuple[str, ...]:
+    """What many classes or many layers will cost, or leave out, in words; nothing for ordinary nets."""
+    found = []
+    if network.classes > EXACT_CLASSES:
+        found.append(
+            f"with {network.classes:,} classes, more than {EXACT_CLASSES}, exact Jacobians to the logits would take"
+            f" {network.classes:,} products per row: |J|_F there is estimated, and beta and arora are null"
+        )
+    depth = network.depth
+    if depth > _MANY_LAYERS and settings.pairs == "all":
+        pairs = sum(network.has_path(i, j) for i in range(1, depth) for j in range(i + 1, depth + 1))
+        found.append(
+            f"{depth} layers make {pairs:,} pairs, and the time of a measured row grows with the square of the depth:"
+            " --dry-run says how long it takes, --measured makes it less"
+        )
+    return tuple(found)
 
 
 def _seconds_per_row(work: Work, stage: str, batch: Batch) -> float:

@@ -34,6 +34,7 @@ class Settings:
         threads: Threads of onnxruntime; None for all cores.
         engine: What evaluates the programme: "numpy", "onnxruntime", or "auto" for the faster one.
         memory: Bytes that the process may take; they set how many rows go at a time.
+        worst: How many of the worst rows are listed.
     """
 
     form: Form = "affine"
@@ -50,6 +51,7 @@ class Settings:
     threads: int | None = None
     engine: Literal["auto"] | EngineName = "auto"
     memory: int = DEFAULT_MEMORY
+    worst: int = 0
 
     def __post_init__(self) -> None:
         checks = {
@@ -61,6 +63,7 @@ class Settings:
             "--delta takes a number between 0 and 1": 0 < self.delta < 1,
             "--zeta takes a number from 0 to less than 1": 0 <= self.zeta < 1,
             "--seed takes a number from 0 to 2^64 - 1": 0 <= self.seed < 2**64,
+            "--worst takes a number of at least 0": self.worst >= 0,
             "--threads takes a number of at least 1": self.threads is None or self.threads >= 1,
         }
         for complaint, fine in checks.items():

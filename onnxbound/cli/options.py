@@ -63,6 +63,20 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --run ho
 ClusterOption = Annotated[
     str | None, typer.Option("--cluster", metavar="ADDRESS|local:N", help="Compute on a Dask cluster.")
 ]
+Form = Annotated[
+    str, typer.Option(metavar="affine|linear", help="Keep biases in the signal, or measure [A] as printed.")
+]
+Measured = Annotated[str, typer.Option(metavar="N|all", help="Rows for the Jacobian properties.")]
+Probes = Annotated[str, typer.Option(metavar="N|exact", help="Noise vectors per layer and row, or exact Jacobians.")]
+Pairs = Annotated[str, typer.Option(metavar="all|output", help="All pairs of layers, or those with the output.")]
+Noise = Annotated[str, typer.Option(metavar="gaussian:R", help="Noise for smoothness, of length R |x|.")]
+Gamma = Annotated[float | None, typer.Option(metavar="G", help="The margin of the bounds.")]
+GammaQuantile = Annotated[float, typer.Option(metavar="Q", help="Without --gamma: this quantile of the margins.")]
+Delta = Annotated[float, typer.Option(metavar="D", help="Probability with which an explicit bound may fail.")]
+Zeta = Annotated[float, typer.Option(metavar="Z", help="Share of rows that the conditions of [A] may leave out.")]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Write every figure: SVG, its data, and PNG.")
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json; errors are JSON too.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there; - is stdout.")]

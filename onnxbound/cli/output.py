@@ -2,13 +2,19 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from onnxbound.errors import OutputError, Problem
+from onnxbound.cli.options import Format
+from onnxbound.errors import OutputError, Problem, visible
 from onnxbound.run.files import require_writable, write_atomically
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 STDOUT = Path("-")
+_FILE_WIDTH = 100
 
 
 def require_outputs(paths: list[Path | None], *, force: bool) -> None:
@@ -51,3 +57,34 @@ def to_json(document: dict[str, Any]) -> str:
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     return "".join(escaped) + "\n"
+
+
+def tell(messages: Iterable[str]) -> None:
+    """Say something on stderr, beside the result."""
+    for message in messages:
+        print(f"onnxbound: {visible(message)}", file=sys.stderr)  # noqa: T201
+
+
+def rendered(document: dict[str, Any], wanted: Format, draw: "Callable[[Console], None]", output: Path | None) -> str:
+    """A result as text; coloured only where it goes to a terminal.
+
+    Args:
+        document: The result as JSON values.
+        wanted: Table, JSON or CSV.
+        draw: Prints it for people.
+        output: Where it will go.
+    """
+    if wanted is Format.JSON:
+        return to_json(document)
+    if wanted is Format.CSV:
+        from onnxbound.report.csv import to_csv
+
+        return to_csv(document)
+    import io
+
+    from rich.console import Console
+
+    text = io.StringIO()
+    terminal = sys.stdout.isatty() and output is None
+    draw(Console(file=text, force_terminal=terminal, width=Console().width if terminal else _FILE_WIDTH))
+    return text.getvalue()

@@ -5,16 +5,13 @@ from typing import Annotated
 
 import typer
 
-from onnxbound.cli.options import Debug, Force
+from onnxbound.cli.options import Debug, Force, Plots
 
 ReportArgument = Annotated[
     Path, typer.Argument(metavar="REPORT.json", help="What `analyze --json` wrote; - is stdin.", show_default=False)
 ]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE", help="out.html, or out.csv; - is HTML on stdout.")
-]
-Plots = Annotated[
-    Path | None, typer.Option("--plots", metavar="DIR", help="Write every figure: SVG, PNG and its data.")
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-_KEYS = {"layers": ("index",), "pairs": ("source", "target"), "bounds": ("name",)}
+_KEYS = {"layers": ("index",), "pairs": ("source", "target"), "bounds": ("name",), "per_class": ("label",)}
 """The lists of a report whose entries have a name of their own, and the keys it is made of."""
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -93,6 +93,8 @@ def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
     hints, found = get_type_hints(kind), {}
     for field in fields(kind):
         place = f"{where}.{field.name}" if where else field.name
+        if field.name not in value and field.default is not MISSING:
+            continue  # an older version wrote it
         if field.name not in value:
             raise _MismatchError(f"{place} is missing")
         found[field.name] = _of(hints[field.name], value[field.name], place)

@@ -172,6 +172,46 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassReport:
+    """The rows of one label.
+
+    Attributes:
+        label: The class.
+        rows: How many of the m rows have it.
+        train_error: Share of them without a positive margin.
+        margin_min: Smallest margin.
+        margin_median: Median margin.
+        layer_cushion_min: Smallest cushion per layer, (d,); None where it is undefined on all of them.
+    """
+
+    label: int
+    rows: int
+    train_error: float
+    margin_min: float | None
+    margin_median: float | None
+    layer_cushion_min: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorstRow:
+    """A row of the data file: 0-based place, label, margin, and its smallest layer cushion with the layer."""
+
+    index: int
+    label: int
+    margin: float | None
+    layer_cushion: float | None
+    layer: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorstRows:
+    """As many as `--worst` asks for, the worst first."""
+
+    smallest_margin: tuple[WorstRow, ...] = ()
+    smallest_cushion: tuple[WorstRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportDocument:
     """`onnxbound.report/1`: everything that the JSON holds."""
 
@@ -185,6 +225,8 @@ class ReportDocument:
     bounds: tuple[Bound, ...]
     coverage: Coverage
     warnings: tuple[str, ...]
+    per_class: tuple[ClassReport, ...] = ()
+    worst: WorstRows = WorstRows()
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; what is not finite is null."""
@@ -192,7 +234,7 @@ class ReportDocument:
         return {"schema": SCHEMA} | {name: plain(getattr(self, name)) for name in names}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report(ReportDocument):
     """Everything an analysis found; `samples` are the per-row arrays, which the JSON leaves out."""
 

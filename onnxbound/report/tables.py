@@ -8,9 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxbound.bounds.bound import Bound
+from onnxbound.report.breakdown_tables import breakdown
+from onnxbound.report.plain_table import plain_table
 from onnxbound.report.report import ReportDocument
+from onnxbound.report.terminal import bar
 from onnxbound.report.words import magnitude, number, safe
 from onnxbound.results import Statistic
+
+_BAR = 16
+"""Characters of the longest bar."""
 
 
 def render(report: ReportDocument, console: Console, *, verbose: bool) -> None:
@@ -32,6 +38,7 @@ def _parts(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableType]
         yield _norms(report)
         yield Text("\nPairs", style="bold")
         yield _pairs(report)
+    yield from breakdown(report, verbose=verbose)
     yield Text("\nCapacities as plotted: constants dropped, for comparison only", style="bold")
     yield _plotted(report)
     yield Text("\nBounds on the error of new rows, every constant in them", style="bold")
@@ -55,22 +62,13 @@ def _head(report: ReportDocument) -> Table:
     return grid
 
 
-def _table(*columns: str, left: int = 0) -> Table:
-    """A table whose first `left` columns are words and the others numbers."""
-    table = Table(box=None, padding=(0, 1), header_style="italic", pad_edge=True)
-    for position, name in enumerate(columns):
-        justify = "left" if position < left else "right"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=position >= left)  # type: ignore[arg-type]
-    return table
-
-
 def _of(statistic: Statistic | None, pick: Callable[[Statistic], float]) -> str:
     return number(None if statistic is None else pick(statistic))
 
 
 def _layers(report: ReportDocument) -> Table:
     columns = ("", "layer", "weights", "cushion", "interl.", "contr.", "beta", "q", "q/weights")
-    table = _table(*columns, left=2)
+    table = plain_table(*columns, left=2)
     for layer in report.layers:
         percent = layer.compression_percent
         table.add_row(
@@ -100,7 +98,7 @@ def _pairs_in_words(report: ReportDocument) -> str:
 
 def _norms(report: ReportDocument) -> Table:
     columns = ("", "|A|_F", "|A|_2 kernel", "estimate", "upper", "stable rank", "noise sens.", "1/rho out")
-    table = _table(*columns, left=1)
+    table = plain_table(*columns, left=1)
     for layer in report.layers:
         spectral = layer.spectral_norm
         values = (layer.frobenius_norm, spectral.kernel_matrix, spectral.estimate, spectral.upper.value)
@@ -115,7 +113,7 @@ def _norms(report: ReportDocument) -> Table:
 
 
 def _pairs(report: ReportDocument) -> Table:
-    table = _table("", "|J|_F", "interlayer cushion, min", "median", "1/rho, max", "smooth", left=2)
+    table = plain_table("", "|J|_F", "interlayer cushion, min", "median", "1/rho, max", "smooth", left=2)
     for pair in report.pairs:
         table.add_row(
             f"{pair.source} to {pair.target}",
@@ -129,15 +127,18 @@ def _pairs(report: ReportDocument) -> Table:
 
 
 def _plotted(report: ReportDocument) -> Table:
-    table = _table("", "source", "value", "value / rows", left=2)
-    for bound in _of_kind(report, "as_plotted"):
+    table = plain_table("", "source", "log scale", "value", "value / rows", left=3)
+    bounds = _of_kind(report, "as_plotted")
+    highest = max((bound.log10 for bound in bounds if bound.log10 is not None), default=0.0)
+    for bound in bounds:
         per_row = None if bound.value is None else bound.value / report.data.rows
-        table.add_row(bound.name, bound.reference, magnitude(bound.value, bound.log10), number(per_row))
+        drawn = Text("" if bound.log10 is None else bar(bound.log10 / max(highest, 1.0), _BAR))
+        table.add_row(bound.name, bound.reference, drawn, magnitude(bound.value, bound.log10), number(per_row))
     return table
 
 
 def _explicit(report: ReportDocument) -> Table:
-    table = _table("", "precondition", "error at most", left=2)
+    table = plain_table("", "precondition", "error at most", left=2)
     words = {True: "met", False: "not met", None: "open"}
     for bound in _of_kind(report, "explicit"):
         value = magnitude(bound.value, bound.log10)

@@ -8,7 +8,7 @@ from onnxbound.bounds.bound import Bound
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.of_report import PROPERTIES, bound_figures, pair_figures, report_histograms
 from onnxbound.report.html.tree import Child, linked, table, tag, to_html
-from onnxbound.report.report import LayerReport, ReportDocument
+from onnxbound.report.report import LayerReport, ReportDocument, WorstRow
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
 from onnxbound.report.words import magnitude, number, safe, shortened
@@ -46,6 +46,8 @@ def page(report: ReportDocument) -> str:
         _histograms(report),
         _pairs(report),
         _norms(report),
+        _classes(report),
+        _worst(report),
         _method(report),
         _definitions(),
     )
@@ -217,6 +219,39 @@ def _norms(report: ReportDocument) -> Element:
     ]
     head = ("layer", "Frobenius", "spectral, of the kernel", "at least", "at most", "stable rank")
     return _section("Norms of the weights", table("Norms per layer", head, rows, 1))
+
+
+def _classes(report: ReportDocument) -> Element | None:
+    if not report.per_class:
+        return None
+    rows: list[tuple[Child, ...]] = [
+        (
+            str(found.label),
+            linked(f"{found.rows:,}", "rows"),
+            linked(f"{found.train_error:.2%}", "train_error"),
+            linked(number(found.margin_min), "margin"),
+            linked(number(found.margin_median), "margin"),
+            linked(number(min((v for v in found.layer_cushion_min if v is not None), default=None)), "layer_cushion"),
+        )
+        for found in report.per_class
+    ]
+    head = ("class", "rows", "training error", "margin, least", "median", "layer cushion, least")
+    return _section("Classes", table("Training rows by class", head, rows, 1))
+
+
+def _worst(report: ReportDocument) -> Element | None:
+    head = ("row", "class", "margin", "layer cushion, least", "at layer")
+    tables = [
+        table(f"Rows of smallest {name}, by their place in the data file", head, list(map(_worst_row, rows)), 1)
+        for name, rows in (("margin", report.worst.smallest_margin), ("layer cushion", report.worst.smallest_cushion))
+        if rows
+    ]
+    return _section("Worst rows", *tables) if tables else None
+
+
+def _worst_row(row: WorstRow) -> tuple[Child, ...]:
+    cushion = linked(number(row.layer_cushion), "layer_cushion")
+    return str(row.index), str(row.label), linked(number(row.margin), "margin"), cushion, str(row.layer)
 
 
 def _method(report: ReportDocument) -> Element:

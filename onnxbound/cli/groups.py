@@ -1,0 +1,172 @@
+"""Options that belong together, declared once as a dataclass and taken by every verb that needs them."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from onnxbound.cli import options
+from onnxbound.cli.options import Format, chosen_format
+
+if TYPE_CHECKING:
+    from onnxbound.data.rows import Rows
+    from onnxbound.graph.network import Network
+    from onnxbound.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowOptions:
+    """Which rows, and what is done to them before the net sees them; and how the net's file is to be read."""
+
+    data: options.Data
+    logits: options.Logits = None
+    fix: options.Fix = None
+    external_root: options.ExternalRoot = None
+    labels: options.Labels = None
+    x_key: options.XKey = None
+    y_key: options.YKey = None
+    layout: options.LayoutOption = None
+    scale: options.Scale = None
+    mean: options.Mean = None
+    std: options.Std = None
+    limit: options.Limit = None
+    seed: options.Seed = 0
+
+    def network(self, model: Path) -> "Network":
+        """Load a model."""
+        from onnxbound.cli.values import held_inputs
+        from onnxbound.graph.load import load
+
+        return load(model, logits=self.logits, fixed=held_inputs(self.fix or []), external_root=self.external_root)
+
+    def rows(self, network: "Network", labels: Path | None = None) -> "Rows":
+        """The training set, with its own labels or others."""
+        from onnxbound.cli.values import preprocessing_of
+        from onnxbound.data.open import open_rows
+
+        return open_rows(
+            self.data,
+            network,
+            preprocessing_of(self.layout, self.scale, self.mean, self.std),
+            labels=labels or self.labels,
+            x_key=self.x_key,
+            y_key=self.y_key,
+            limit=self.limit,
+            seed=self.seed,
+        )
+
+    def test_rows(self, network: "Network", test: Path) -> "Rows":
+        """A test set, read in the same way."""
+        from onnxbound.cli.values import preprocessing_of
+        from onnxbound.data.open import open_rows
+
+        preprocessing = preprocessing_of(self.layout, self.scale, self.mean, self.std)
+        return open_rows(test, network, preprocessing, role="test", seed=self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions:
+    """What is measured, and by what."""
+
+    form: options.Form = "affine"
+    measured: options.Measured = "1000"
+    probes: options.Probes = "4"
+    pairs: options.Pairs = "all"
+    noise: options.Noise = "gaussian:0.1"
+    gamma: options.Gamma = None
+    gamma_quantile: options.GammaQuantile = 0.05
+    delta: options.Delta = 0.05
+    zeta: options.Zeta = 0.0
+    device: options.Device = "auto"
+    threads: options.Threads = None
+    engine: options.Engine = "auto"
+    memory: options.Memory = "2GiB"
+
+    def settings(self, seed: int, worst: int = 0) -> "Settings":
+        """As `analyze` takes them."""
+        from onnxbound.cli.values import bytes_of, count_or, gaussian_radius, one_of
+        from onnxbound.settings import Settings
+
+        return Settings(
+            form=one_of("--form", self.form, ("affine", "linear")),
+            measured=None if self.measured == "all" else count_or("--measured", self.measured, "all"),
+            probes="exact" if self.probes == "exact" else count_or("--probes", self.probes, "exact"),
+            pairs=one_of("--pairs", self.pairs, ("all", "output")),
+            noise_radius=gaussian_radius(self.noise),
+            gamma=self.gamma,
+            gamma_quantile=self.gamma_quantile,
+            delta=self.delta,
+            zeta=self.zeta,
+            seed=seed,
+            device=self.device,
+            threads=self.threads,
+            engine=one_of("--engine", self.engine, ("auto", "numpy", "onnxruntime")),
+            memory=bytes_of("--memory", self.memory),
+            worst=worst,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultOptions:
+    """How the result is printed, and where it goes."""
+
+    output_format: options.FormatOption = Format.TABLE
+    as_json: options.Json = False
+    output: options.Output = None
+    plots: options.Plots = None
+    force: options.Force = False
+    quiet: options.Quiet = False
+    verbose: options.Verbose = False
+    debug: options.Debug = False
+
+    @property
+    def format(self) -> Format:
+        """The format that --format and --json together ask for."""
+        return chosen_format(self.output_format, as_json=self.as_json)
+
+    def require_writable(self, *others: Path | None) -> None:
+        """Complain before anything is computed about outputs that cannot be written."""
+        from onnxbound.cli.output import require_outputs
+        from onnxbound.cli.plots import require_plots
+
+        require_outputs([self.output, *others], force=self.force)
+        require_plots(self.plots, force=self.force)
+
+
+def grouped(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb as typer sees it: a parameter whose type is one of the dataclasses above stands for all its fields.
+
+    >>> @grouped
+    ... def verb(model: Path, rows: RowOptions) -> None: ...
+    >>> list(inspect.signature(verb).parameters)[:3]
+    ['model', 'data', 'logits']
+    """
+    hints = get_type_hints(verb, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(verb).parameters.values():
+        if parameter.name not in groups:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        kind = groups[parameter.name]
+        field_hints = get_type_hints(kind, include_extras=True)
+        for entry in fields(kind):
+            default = inspect.Parameter.empty if entry.default is MISSING else entry.default
+            parameters.append(
+                inspect.Parameter(
+                    entry.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=field_hints[entry.name]
+                )
+            )
+
+    def flat(**given: Any) -> None:
+        taken = {
+            name: kind(**{entry.name: given.pop(entry.name) for entry in fields(kind)}) for name, kind in groups.items()
+        }
+        verb(**given, **taken)
+
+    ordered = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    flat.__name__, flat.__doc__ = verb.__name__, verb.__doc__
+    flat.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+    return flat
