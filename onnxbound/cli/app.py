@@ -12,6 +12,7 @@ from onnxbound import __version__
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.env import env
+from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
@@ -48,6 +49,10 @@ app.command()(inspect)
 app.command()(analyze)
 app.command()(certify)
 app.command()(verify)
+app.command()(noise)
+app.command()(compare)
+app.command()(track)
+app.command()(rank)
 app.command()(report)
 app.command()(explain)
 app.command()(env)

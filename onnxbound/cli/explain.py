@@ -17,13 +17,14 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
     del debug
     from onnxbound.cli.output import emit, to_json
     from onnxbound.errors import Problem, UsageError
+    from onnxbound.experiments.schemas import every_schema
     from onnxbound.report.report import plain
-    from onnxbound.report.schema import schemas
     from onnxbound.report.topics import TOPICS, closest
 
+    schemas = every_schema()
     if not topic:
         document = {kind: [t.name for t in TOPICS.values() if t.kind == kind] for kind in ("metric", "bound", "error")}
-        document["schema"] = list(schemas())
+        document["schema"] = list(schemas)
         listed = "\n\n".join(
             f"{kind}s\n" + "\n".join(f"  {name}" for name in names) for kind, names in document.items()
         )
@@ -33,8 +34,8 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
             force=False,
         )
         return
-    if topic in schemas():
-        emit(to_json(schemas()[topic]), None, force=False)
+    if topic in schemas:
+        emit(to_json(schemas[topic]), None, force=False)
         return
     if topic not in TOPICS:
         near = ", ".join(closest(topic)) or "'onnxbound explain' lists them all"

@@ -10,17 +10,22 @@ from onnxbound.report.report import SCHEMA, ReportDocument
 from onnxbound.results import UpperBound
 
 FILES = Path(__file__).parent / "schemas"
-"""Where both schemas are shipped as files, for readers that are no Python."""
+"""Where all schemas are shipped as files, for readers that are no Python."""
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def report_schema() -> dict[str, Any]:
     """JSON Schema 2020-12. Every key is required; unknown keys are allowed, since later versions add some."""
-    body = _of_dataclass(ReportDocument)
-    body["properties"] = {"schema": {"const": SCHEMA}, **body["properties"]}
-    body["required"] = ["schema", *body["required"]]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **body}
+    return schema_of(SCHEMA, ReportDocument)
+
+
+def schema_of(name: str, kind: type) -> dict[str, Any]:
+    """The schema of a document that is a dataclass and carries its name under `schema`."""
+    body = _of_dataclass(kind)
+    body["properties"] = {**body["properties"], "schema": {"const": name}}
+    body["required"] = list(dict.fromkeys(["schema", *body["required"]]))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **body}
 
 
 def error_schema() -> dict[str, Any]:
@@ -79,7 +84,7 @@ def _of(kind: Any) -> dict[str, Any]:
         return {"anyOf": [_of(argument) for argument in arguments]}
     if origin is tuple:
         return {"type": "array", "items": _of(arguments[0])}
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         values = {} if arguments[1] is Any else _of(arguments[1])
         return {"type": "object", "additionalProperties": values} if values else {"type": "object"}
     return {}

@@ -7,7 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from onnxbound.report.schema import FILES, error_schema, file_of, report_schema, schemas
+from onnxbound.experiments.schemas import every_schema
+from onnxbound.report.schema import FILES, error_schema, file_of, report_schema
 from tests.report.example import KINDS, example
 
 VALIDATOR = jsonschema.Draft202012Validator(report_schema())
@@ -21,11 +22,11 @@ def test_reports_are_strict_json_and_follow_the_schema(kind: str) -> None:
 
 
 def test_schemas_are_schemas_and_shipped() -> None:
-    for name, schema in schemas().items():
+    for name, schema in every_schema().items():
         jsonschema.Draft202012Validator.check_schema(schema)
         assert json.loads(file_of(name).read_text()) == schema
-    assert {path.name for path in FILES.iterdir()} == {file_of(name).name for name in schemas()}
-    assert schemas()["onnxbound.error/1"] == error_schema()
+    assert {path.name for path in FILES.iterdir()} == {file_of(name).name for name in every_schema()}
+    assert every_schema()["onnxbound.error/1"] == error_schema()
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -37,8 +37,8 @@ def lines(
     vertical, scaled = axis_for(quantity, values)
     names = tuple(curve.name for curve in curves) if legend else ()
     left = max(text_width(word) for _, word in vertical.ticks) + 12
-    frame = framed(caption, horizontal, _HEIGHT, left=left, above=24, legend=names)
-    text(frame.root, 4, frame.top - 7, vertical.label, fill=MUTED)
+    frame = framed(caption, horizontal, _HEIGHT, left=left, above=30, legend=names)
+    text(frame.root, 4, frame.top - 12, vertical.label, fill=MUTED)
     add_vertical_axis(frame, vertical)
     for position, curve in enumerate(curves):
         piece: list[tuple[float, float]] = []

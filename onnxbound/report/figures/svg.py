@@ -8,7 +8,7 @@ INK = "#1a1a1a"
 MUTED = "#595959"
 GRID = "#d9d9d9"
 WARNING = "#a3001e"
-SERIES = ("#0b5fa5", "#b84a00", "#1b7a3d", "#7a3e9d", "#00707a", "#8a1c4a")
+SERIES = ("#0b5fa5", "#b84a00", "#1b7a3d", "#7a3e9d", "#6b5b00", "#8a1c4a")
 """Colours of series, each at least 4.5 to 1 against white."""
 
 FONT_SIZE = 12

@@ -1,0 +1,186 @@
+"""How noise at the input of a layer dies out at later ones, [A] Fig. 1."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onnxbound import __version__
+from onnxbound.data.rows import Rows
+from onnxbound.errors import UsageError
+from onnxbound.graph.network import Layer, Network
+from onnxbound.operators.operator import Array
+from onnxbound.report.report import plain
+from onnxbound.results import Estimate, Float64Array, Statistic, summarise
+from onnxbound.rng import normal_noise, select_rows
+from onnxbound.settings import Settings
+from onnxbound.stability.collect import Progress, silent
+
+SCHEMA = "onnxbound.noise/1"
+
+_AT_INPUTS = 1 << 32
+"""Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
+
+_BATCH_BYTES = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The relative error |x'^j - x^j| / |x^j| at one layer, a row's mean over the probes; at the logits for j = d."""
+
+    target: int
+    relative_error: Statistic | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseCurve:
+    """Noise that enters at one layer's input, and what arrives at that layer's output and at later ones."""
+
+    source: int
+    arrivals: tuple[Arrival, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attenuation:
+    """`onnxbound.noise/1`.
+
+    Attributes:
+        version: Of onnxbound.
+        model: Its file.
+        sha256: Of the file.
+        data: The file of the rows.
+        measured_rows: n.
+        radius: |eta| / |a^i| of the noise.
+        probes: Noise vectors per layer and row.
+        seed: Of rows and noise.
+        layer_names: From the first.
+        curves: One per layer.
+    """
+
+    version: str
+    model: str
+    sha256: str
+    data: str
+    measured_rows: int
+    radius: float
+    probes: int
+    seed: int
+    layer_names: tuple[str, ...]
+    curves: tuple[NoiseCurve, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"schema": SCHEMA, **plain(self)}
+
+
+def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:
+    """Let gaussian noise of length radius |a^i| in at each layer's input, and measure the error at later layers.
+
+    Args:
+        network: Any piecewise linear classifier.
+        rows: Where.
+        settings: Of these, `measured`, `probes`, `noise_radius` and `seed`.
+        progress: Called with (stage, rows done, rows in all).
+
+    Raises:
+        ModelError: Weights are not finite.
+        UsageError: The number of probes is not a number.
+    """
+    if settings.probes == "exact":
+        raise UsageError("usage", "noise is drawn: --probes takes a number here.")
+    network.require_finite_weights()
+    count = rows.count if settings.measured is None else settings.measured
+    index = rows.index[select_rows(settings.seed, rows.count, count)]
+    work, depth = network.cast(np.float32), network.depth
+    mean = np.full((len(index), depth, depth), np.nan)
+    error = np.full_like(mean, np.nan)
+    done = 0
+    for batch in rows.batches(_batch_rows(network, settings.probes), index):
+        stop = done + len(batch.index)
+        values = _forward(work, batch.inputs)
+        for layer in work.layers:
+            noise = _noise(layer, values[layer.input], batch.index, settings)
+            for target, found in _errors(work, layer, values, noise):
+                mean[done:stop, layer.index - 1, target - 1] = found.mean(axis=0)
+                if len(found) > 1:
+                    error[done:stop, layer.index - 1, target - 1] = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+        done = stop
+        progress("noise", done, len(index))
+    curves = (
+        NoiseCurve(
+            layer.index,
+            tuple(
+                Arrival(j, _summary(mean[:, layer.index - 1, j - 1], error[:, layer.index - 1, j - 1], settings))
+                for j in range(layer.index, depth + 1)
+                if j == layer.index or network.has_path(layer.index, j)
+            ),
+        )
+        for layer in network.layers
+    )
+    return Attenuation(
+        version=__version__,
+        model=str(network.path),
+        sha256=network.sha256,
+        data=str(rows.path),
+        measured_rows=len(index),
+        radius=settings.noise_radius,
+        probes=settings.probes,
+        seed=settings.seed,
+        layer_names=tuple(layer.name for layer in network.layers),
+        curves=tuple(curves),
+    )
+
+
+def _summary(mean: Float64Array, error: Float64Array, settings: Settings) -> Statistic | None:
+    assert settings.probes != "exact"
+    return summarise(Estimate(mean, error, settings.probes, settings.seed))
+
+
+def _batch_rows(network: Network, probes: int) -> int:
+    per_row = 4 * (probes + 1) * sum(int(np.prod(shape)) for shape in network.shapes.values())
+    return max(1, min(64, _BATCH_BYTES // max(per_row, 1)))
+
+
+def _forward(network: Network, inputs: Array) -> dict[str, Array]:
+    """Every tensor of the net at some rows, (n, *shape)."""
+    values = {network.input: inputs.astype(np.float32, copy=False)}
+    for step in network.steps:
+        values[step.output] = step.operator.act(*(values[name] for name in step.inputs))
+    return values
+
+
+def _noise(layer: Layer, entering: Array, index: Array, settings: Settings) -> Array:
+    """eta = radius |a^i| g / |g| of every probe, (probes, n, *input_shape)."""
+    assert settings.probes != "exact"
+    size = int(np.prod(layer.input_shape))
+    g = np.stack(
+        [normal_noise(settings.seed, _AT_INPUTS + layer.index, index, probe, size) for probe in range(settings.probes)]
+    )
+    signal = np.linalg.norm(entering.reshape(len(index), -1).astype(np.float64), axis=1)
+    length = np.linalg.norm(g.astype(np.float64), axis=2, keepdims=True)
+    eta = g * (settings.noise_radius * signal[None, :, None] / length)
+    return np.asarray(eta.reshape(settings.probes, *entering.shape).astype(entering.dtype))
+
+
+def _errors(
+    network: Network, layer: Layer, values: dict[str, Array], noise: Array
+) -> Iterator[tuple[int, Float64Array]]:
+    """(target, relative error (probes, n)) of the layer and of every later one that a path leads to."""
+    probes = len(noise)
+    entering = (values[layer.input][None] + noise).reshape(-1, *layer.input_shape)
+    changed = {layer.output: layer.operator.act(entering)}
+    for step in network.steps:
+        if step.output not in changed and not changed.keys().isdisjoint(step.inputs):
+            inputs = (
+                changed[name] if name in changed else np.concatenate([values[name]] * probes) for name in step.inputs
+            )
+            changed[step.output] = step.operator.act(*inputs)
+    for target in network.layers[layer.index - 1 :]:
+        name = network.target(target.index)
+        if name in changed:
+            clean = values[name].reshape(len(values[name]), -1).astype(np.float64)
+            noisy = changed[name].reshape(probes, *clean.shape)
+            size = np.linalg.norm(clean, axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                yield target.index, np.linalg.norm(noisy - clean, axis=2) / np.where(size > 0, size, np.nan)

@@ -1,0 +1,169 @@
+"""Distributions of the properties side by side, [A] Fig. 2, 3 and A.1 to A.7."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound import __version__
+from onnxbound.experiments.nets import Net, Subject, describe, reports
+from onnxbound.experiments.paired import Paired, paired
+from onnxbound.report.report import plain
+from onnxbound.results import Float64Array, Histogram
+from onnxbound.settings import Settings
+from onnxbound.stability.collect import Progress, silent
+
+SCHEMA = "onnxbound.comparison/1"
+
+_BINS = 24
+_WIDE = 20.0
+_ALPHA = 0.05
+
+Samples = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerComparison:
+    """One property at one layer of every net.
+
+    Attributes:
+        property: Its topic; `margin` belongs to layer 0, the net as a whole.
+        layer: 1-based.
+        medians: One per net; None where the net has no such layer or the property is undefined on all rows.
+        histograms: Over bins that all nets share, equally wide or in equal ratio.
+        statements: One per pair of nets; their intervals hold together, for all of the comparison, with 95 %.
+    """
+
+    property: str
+    layer: int
+    medians: tuple[float | None, ...]
+    histograms: tuple[Histogram | None, ...]
+    statements: tuple[Paired, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`onnxbound.comparison/1`.
+
+    Attributes:
+        version: Of onnxbound.
+        data: The file of the rows.
+        measured_rows: n, the rows at which every net was measured.
+        form: "affine" or "linear".
+        seed: Of rows and noise.
+        nets: In the order given.
+        properties: Property by property, layer by layer.
+        warnings: Of every net, with its name.
+    """
+
+    version: str
+    data: str
+    measured_rows: int
+    form: str
+    seed: int
+    nets: tuple[Net, ...]
+    properties: tuple[LayerComparison, ...]
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"schema": SCHEMA, **plain(self)}
+
+
+def _minimal(samples: Samples, layer: int) -> Float64Array:
+    cushions = samples["interlayer_cushion"][:, layer - 1, :]
+    smallest = np.where(np.isnan(cushions), np.inf, cushions).min(axis=1)
+    return np.asarray(np.where(np.isinf(smallest), np.nan, smallest))
+
+
+PROPERTIES: dict[str, Callable[[Samples, int], Float64Array]] = {
+    "layer_cushion": lambda samples, layer: samples["layer_cushion"][:, layer - 1],
+    "minimal_interlayer_cushion": _minimal,
+    "contraction": lambda samples, layer: samples["contraction"][:, layer - 1],
+    "smoothness_inverse": lambda samples, layer: samples["smoothness_inverse"][:, layer - 1, -1],
+    "beta": lambda samples, layer: samples["beta"][:, layer - 1],
+}
+"""The properties that are compared, and where their values stand: unclipped, and to the output."""
+
+
+def compare(
+    subjects: Sequence[Subject], names: Sequence[str], settings: Settings, progress: Progress = silent
+) -> Comparison:
+    """Measure every net at the same rows.
+
+    Args:
+        subjects: Nets whose rows come from one data set, in one order; their labels may differ.
+        names: What they are called.
+        settings: What to measure.
+        progress: Called with (stage, rows done, rows in all).
+    """
+    nets, found, warnings = [], [], []
+    for report, subject, name in zip(
+        reports(subjects, len(subjects), settings, progress), subjects, names, strict=True
+    ):
+        nets.append(describe(report, name, str(subject.rows.path)))
+        found.append({key: report.samples[key] for key in report.samples})
+        warnings += [f"{name}: {warning}" for warning in report.warnings]
+    depth = max(net.depth for net in nets)
+    places = [("margin", 0), *((name, layer) for name in PROPERTIES for layer in range(1, depth + 1))]
+    pairs = len(nets) * (len(nets) - 1) // 2
+    alpha = _ALPHA / (len(places) * max(pairs, 1))
+    layers = (_layer(name, layer, nets, found, alpha) for name, layer in places)
+    return Comparison(
+        version=__version__,
+        data=str(subjects[0].rows.path),
+        measured_rows=len(found[0]["index"]),
+        form=settings.form,
+        seed=settings.seed,
+        nets=tuple(nets),
+        properties=tuple(layer for layer in layers if any(median is not None for median in layer.medians)),
+        warnings=tuple(warnings),
+    )
+
+
+def _layer(name: str, layer: int, nets: Sequence[Net], found: Sequence[Samples], alpha: float) -> LayerComparison:
+    values = [
+        _defined(samples["margin"] if layer == 0 else PROPERTIES[name](samples, layer)) if layer <= net.depth else None
+        for net, samples in zip(nets, found, strict=True)
+    ]
+    edges = _edges([value for value in values if value is not None])
+    statements = (
+        paired(first, second, (i + 1, j + 1), alpha)
+        for (i, first), (j, second) in combinations(enumerate(values), 2)
+        if first is not None and second is not None
+    )
+    return LayerComparison(
+        property=name,
+        layer=layer,
+        medians=tuple(None if value is None else float(np.nanmedian(value)) for value in values),
+        histograms=tuple(None if value is None else _histogram(value, edges) for value in values),
+        statements=tuple(statement for statement in statements if statement is not None),
+    )
+
+
+def _defined(values: Float64Array) -> Float64Array | None:
+    """The values, undefined ones NaN; None if all are."""
+    finite = np.isfinite(values)
+    return np.where(finite, values, np.nan) if finite.any() else None
+
+
+def _edges(values: Iterable[Float64Array]) -> Float64Array:
+    """Edges of bins that hold every value."""
+    known = [(float(np.nanmin(value)), float(np.nanmax(value))) for value in values]
+    low, high = min((k[0] for k in known), default=0.0), max((k[1] for k in known), default=1.0)
+    if not high - low > 1e-9 * max(abs(low), abs(high)):
+        half = 0.005 * max(abs(low), 1e-9)
+        low, high = low - half, high + half
+    if low > 0 and high > _WIDE * low:
+        edges = np.geomspace(low, high, _BINS + 1)
+        edges[0], edges[-1] = low, high
+        return edges
+    return np.linspace(low, high, _BINS + 1)
+
+
+def _histogram(values: Float64Array, edges: Float64Array) -> Histogram:
+    counts, _ = np.histogram(values[np.isfinite(values)], edges)
+    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))

@@ -1,0 +1,124 @@
+"""The figures of the paper's experiments."""
+
+from onnxbound.experiments.attenuation import Attenuation
+from onnxbound.experiments.comparison import Comparison
+from onnxbound.experiments.ranking import TRACK, Ranking, Standing
+from onnxbound.report.figures.figure import Figure
+from onnxbound.report.figures.intervals import Interval, intervals
+from onnxbound.report.figures.lines import Curve, lines, steps
+from onnxbound.report.figures.of_report import PROPERTIES
+from onnxbound.report.figures.ridges import Ridge, ridges
+from onnxbound.report.words import number, shortened
+
+_NAMED_CURVES = 8
+
+
+def noise_figures(found: Attenuation) -> tuple[Figure, ...]:
+    """[A] Fig. 1: a curve per layer where noise enters."""
+    curves = tuple(
+        Curve(
+            f"into layer {curve.source}",
+            tuple(
+                (float(a.target), None if a.relative_error is None else a.relative_error.median) for a in curve.arrivals
+            ),
+        )
+        for curve in found.curves
+    )
+    axis = steps("layer", tuple(str(layer) for layer in range(1, len(found.layer_names) + 1)))
+    caption = (
+        f"Noise of relative length {number(found.radius)} at the input of a layer: relative error at its output and at"
+        " later layers, median over the rows."
+    )
+    named = len(curves) <= _NAMED_CURVES
+    return (lines("noise", caption, axis, "relative error", curves, legend=named),)
+
+
+def comparison_figures(found: Comparison) -> tuple[Figure, ...]:
+    """[A] Fig. 2, 3 and A.1 to A.7: a figure per property, a row per layer, a colour per net."""
+    names = tuple(net.name for net in found.nets)
+    figures = []
+    for name in dict.fromkeys(layer.property for layer in found.properties):
+        rows = [layer for layer in found.properties if layer.property == name]
+        ridge = tuple(Ridge(f"layer {row.layer}" if row.layer else "net", row.histograms) for row in rows)
+        quantity = PROPERTIES[name][0] if name in PROPERTIES else name
+        caption = f"Distribution over {found.measured_rows:,} rows of: {quantity}."
+        figures.append(ridges(f"compare_{name}", caption, quantity, ridge, names))
+    return tuple(figures)
+
+
+def ranking_figures(found: Ranking) -> tuple[Figure, ...]:
+    """[A] Fig. 4 right for checkpoints; rank correlations of every capacity for different nets."""
+    return _track_figures(found) if found.schema == TRACK else (_correlations(found), *_scatter(found))
+
+
+def _correlations(found: Ranking) -> Figure:
+    rows = tuple(
+        Interval(entry.capacity, entry.correlation.tau, entry.correlation.low, entry.correlation.high)
+        for entry in found.capacities
+    )
+    caption = f"Rank correlation of each capacity with the gaps of {len(found.standings)} nets, 95 % intervals."
+    return intervals("rank", caption, "Kendall's tau-b", rows, -1.0, 1.0)
+
+
+def _scatter(found: Ranking) -> tuple[Figure, ...]:
+    ordered = sorted(found.standings, key=lambda standing: standing.gap)
+    axis = steps("net, by gap", tuple(str(place) for place in range(1, len(ordered) + 1)))
+    curves = (
+        Curve("gap", tuple((float(k), s.gap) for k, s in enumerate(ordered, start=1))),
+        *(_rescaled(found, entry.capacity, ordered) for entry in found.capacities if entry.capacity == "arora"),
+    )
+    caption = "Gap, and sqrt(capacity / m) times one factor; nets in the order of their gaps."
+    return (lines("rank_gaps", caption, axis, "gap; arora rescaled", curves),)
+
+
+def _rescaled(found: Ranking, capacity: str, ordered: list[Standing] | tuple[Standing, ...]) -> Curve:
+    (entry,) = [entry for entry in found.capacities if entry.capacity == capacity]
+    values = dict(zip((s.net.name for s in found.standings), entry.rescaled, strict=True))
+    return Curve(f"{capacity}, rescaled", tuple((float(k), values[s.net.name]) for k, s in enumerate(ordered, start=1)))
+
+
+def _track_figures(found: Ranking) -> tuple[Figure, ...]:
+    names = tuple(shortened(standing.net.name, 8) for standing in found.standings)
+    axis = steps("checkpoint", names if len(names) <= 4 else tuple(str(k) for k in range(1, len(names) + 1)))
+    gap = Curve("measured gap", tuple((float(k), s.gap) for k, s in enumerate(found.standings, start=1)))
+    figures = [
+        lines(
+            "track",
+            "Gap between test and training error, and sqrt(arora / m) times one factor, along the checkpoints.",
+            axis,
+            "gap",
+            (gap, _rescaled(found, "arora", found.standings)),
+        ),
+        lines(
+            "track_capacities",
+            "Every capacity along the checkpoints, log10.",
+            axis,
+            "log10 of the capacity",
+            tuple(
+                Curve(
+                    entry.capacity,
+                    tuple(
+                        (float(k), s.net.log10_capacities[entry.capacity])
+                        for k, s in enumerate(found.standings, start=1)
+                    ),
+                )
+                for entry in found.capacities
+            ),
+        ),
+    ]
+    for name in ("layer_cushion", "minimal_interlayer_cushion", "contraction", "smoothness_inverse"):
+        depth = max(len(getattr(standing, name)) for standing in found.standings)
+        curves = tuple(
+            Curve(
+                f"layer {layer + 1}",
+                tuple(
+                    (float(k), getattr(s, name)[layer] if layer < len(getattr(s, name)) else None)
+                    for k, s in enumerate(found.standings, start=1)
+                ),
+            )
+            for layer in range(depth)
+        )
+        quantity = PROPERTIES[name][0]
+        caption = f"Median over the rows of: {quantity}, along the checkpoints."
+        figures.append(lines(f"track_{name}", caption, axis, quantity, curves, legend=len(curves) <= _NAMED_CURVES))
+    return tuple(figures)

@@ -1,0 +1,90 @@
+"""Several nets, analysed one after another."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxbound.analysis import analyze
+from onnxbound.data.rows import Rows
+from onnxbound.graph.network import Network
+from onnxbound.report.report import Report
+from onnxbound.settings import Settings
+from onnxbound.stability.collect import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A net with its rows."""
+
+    network: Network
+    rows: Rows
+    test_rows: Rows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """What is said of each net beside what is compared.
+
+    Attributes:
+        name: Short, and different for each.
+        path: Its file.
+        sha256: Of the file.
+        labels: The file of the labels, or of the data set that holds them.
+        parameters: Every trained number.
+        depth: d.
+        rows: m.
+        train_error: Share of the m rows without a positive margin.
+        gamma: The margin of the capacities.
+        log10_capacities: Decimal logarithm of each capacity as plotted; None where it is undefined.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    labels: str
+    parameters: int
+    depth: int
+    rows: int
+    train_error: float
+    gamma: float | None
+    log10_capacities: dict[str, float | None]
+
+
+def reports(subjects: Iterable[Subject], count: int, settings: Settings, progress: Progress) -> Iterator[Report]:
+    """The analysis of each net; its warnings are its own."""
+    for number, subject in enumerate(subjects, start=1):
+
+        def told(stage: str, done: int, total: int, number: int = number) -> None:
+            progress(f"net {number} of {count}: {stage}", done, total)
+
+        yield analyze(subject.network, subject.rows, settings, test_rows=subject.test_rows, progress=told)
+
+
+def describe(report: Report, name: str, labels: str) -> Net:
+    """A net, from its report."""
+    return Net(
+        name=name,
+        path=report.model.path,
+        sha256=report.model.sha256,
+        labels=labels,
+        parameters=report.model.parameters,
+        depth=report.model.depth,
+        rows=report.data.rows,
+        train_error=report.data.train_error,
+        gamma=report.margin.gamma,
+        log10_capacities={bound.name: bound.log10 for bound in report.bounds if bound.kind == "as_plotted"},
+    )
+
+
+def short_names(paths: list[Path]) -> list[str]:
+    """File names, numbered where they are the same.
+
+    >>> short_names([Path("a/net_1.onnx"), Path("a/net_2.onnx")]), short_names([Path("a.onnx"), Path("b/a.onnx")])
+    (['net_1', 'net_2'], ['a', 'a (2)'])
+    """
+    seen: dict[str, int] = {}
+    names = []
+    for path in paths:
+        seen[path.stem] = seen.get(path.stem, 0) + 1
+        names.append(path.stem if seen[path.stem] == 1 else f"{path.stem} ({seen[path.stem]})")
+    return names

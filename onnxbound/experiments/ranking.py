@@ -1,0 +1,165 @@
+"""Capacities against the measured gaps of several nets of one task, or along the checkpoints of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+from onnxbound import __version__
+from onnxbound.experiments.kendall import RankCorrelation, kendall
+from onnxbound.experiments.nets import Net, Subject, describe, reports
+from onnxbound.experiments.paired import clopper_pearson
+from onnxbound.report.report import Report, plain
+from onnxbound.settings import Settings
+from onnxbound.stability.collect import Progress, silent
+
+RANKING = "onnxbound.ranking/1"
+TRACK = "onnxbound.track/1"
+
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One net, or one checkpoint.
+
+    Attributes:
+        net: What it is, with its capacities.
+        test_error: Share of the test rows without a positive margin.
+        test_rows: How many there were.
+        gap: test_error - train_error.
+        gap_low: Of a 95 % interval, from the test rows alone.
+        gap_high: Its other end.
+        layer_cushion: Median per layer over the rows, (d,).
+        minimal_interlayer_cushion: Median of the unclipped one.
+        contraction: Median.
+        smoothness_inverse: Median, to the output.
+    """
+
+    net: Net
+    test_error: float
+    test_rows: int
+    gap: float
+    gap_low: float
+    gap_high: float
+    layer_cushion: tuple[float | None, ...]
+    minimal_interlayer_cushion: tuple[float | None, ...]
+    contraction: tuple[float | None, ...]
+    smoothness_inverse: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """How well one capacity orders the nets by their gaps."""
+
+    capacity: str
+    correlation: RankCorrelation
+    rescaled: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """`onnxbound.ranking/1`, and `onnxbound.track/1` where the nets are checkpoints in their order.
+
+    Attributes:
+        schema: Which of the two.
+        version: Of onnxbound.
+        data: The training set.
+        test: The test set.
+        form: "affine" or "linear".
+        seed: Of rows and noise.
+        standings: In the order given.
+        capacities: Rank correlations; `rescaled` is sqrt(capacity / m) times one factor per capacity, which makes its
+            largest value the largest gap, as in [A] Fig. 4 right.
+        warnings: Of every net, with its name.
+    """
+
+    schema: str
+    version: str
+    data: str
+    test: str
+    form: str
+    seed: int
+    standings: tuple[Standing, ...]
+    capacities: tuple[Ranked, ...]
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        document: dict[str, Any] = plain(self)
+        return document
+
+
+def rank(
+    subjects: Sequence[Subject],
+    names: Sequence[str],
+    settings: Settings,
+    *,
+    checkpoints: bool = False,
+    progress: Progress = silent,
+) -> Ranking:
+    """Analyse every net and correlate its capacities with its gap.
+
+    Args:
+        subjects: Nets with training and test rows.
+        names: What they are called.
+        settings: What to measure.
+        checkpoints: Whether they are checkpoints of one net: their values depend on one another, so correlations
+            get no interval.
+        progress: Called with (stage, rows done, rows in all).
+    """
+    standings, warnings = [], []
+    for report, subject, name in zip(
+        reports(subjects, len(subjects), settings, progress), subjects, names, strict=True
+    ):
+        standings.append(_standing(report, subject, name))
+        warnings += [f"{name}: {warning}" for warning in report.warnings]
+    gaps = [standing.gap for standing in standings]
+    test = subjects[0].test_rows
+    assert test is not None
+    return Ranking(
+        schema=TRACK if checkpoints else RANKING,
+        version=__version__,
+        data=str(subjects[0].rows.path),
+        test=str(test.path),
+        form=settings.form,
+        seed=settings.seed,
+        standings=tuple(standings),
+        capacities=tuple(
+            _ranked(name, standings, gaps, checkpoints=checkpoints) for name in standings[0].net.log10_capacities
+        ),
+        warnings=tuple(warnings),
+    )
+
+
+def _standing(report: Report, subject: Subject, name: str) -> Standing:
+    error, test = report.data.test_error, subject.test_rows
+    assert error is not None
+    assert test is not None
+    low, high = clopper_pearson(round(error * test.count), test.count, _ALPHA)
+    return Standing(
+        net=describe(report, name, str(subject.rows.path)),
+        test_error=error,
+        test_rows=test.count,
+        gap=error - report.data.train_error,
+        gap_low=low - report.data.train_error,
+        gap_high=high - report.data.train_error,
+        layer_cushion=tuple(s.median if (s := layer.layer_cushion) else None for layer in report.layers),
+        minimal_interlayer_cushion=tuple(
+            s.median if (s := layer.minimal_interlayer_cushion.unclipped) else None for layer in report.layers
+        ),
+        contraction=tuple(s.median if (s := layer.contraction) else None for layer in report.layers),
+        smoothness_inverse=tuple(s.median if (s := layer.smoothness_inverse) else None for layer in report.layers),
+    )
+
+
+def _ranked(name: str, standings: Sequence[Standing], gaps: Sequence[float], *, checkpoints: bool) -> Ranked:
+    logs = [standing.net.log10_capacities[name] for standing in standings]
+    known = [(log, gap) for log, gap in zip(logs, gaps, strict=True) if log is not None]
+    correlation = kendall([log for log, _ in known], [gap for _, gap in known])
+    if checkpoints:
+        correlation = RankCorrelation(correlation.tau, None, None, correlation.values)
+    largest = max((log for log, _ in known), default=0.0)
+    top = max(*gaps, 0.0)
+    rescaled = tuple(None if log is None else top * sqrt(10.0 ** (log - largest)) for log in logs)
+    return Ranked(name, correlation, rescaled)

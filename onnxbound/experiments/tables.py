@@ -1,0 +1,106 @@
+"""The experiments for people in a terminal."""
+
+from itertools import groupby
+
+from rich.console import Console
+from rich.text import Text
+
+from onnxbound.experiments.attenuation import Attenuation
+from onnxbound.experiments.comparison import Comparison, LayerComparison
+from onnxbound.experiments.nets import Net
+from onnxbound.experiments.ranking import TRACK, Ranking
+from onnxbound.report.plain_table import plain_table
+from onnxbound.report.terminal import bar, sparkline
+from onnxbound.report.words import number, safe, shortened
+
+_MOST_TARGETS = 8
+
+
+def print_noise(found: Attenuation, console: Console) -> None:
+    """[A] Fig. 1 as numbers: a row per layer where noise enters, a column per layer where it arrives."""
+    console.print(Text(f"{safe(found.model)} at {found.measured_rows:,} rows of {safe(found.data)}"))
+    console.print(
+        f"noise of {number(found.radius)} times the length of a layer's input: relative error behind the layers, median"
+    )
+    depth = len(found.layer_names)
+    shown = sorted({1 + round(k * (depth - 1) / (_MOST_TARGETS - 1)) for k in range(_MOST_TARGETS)})
+    table = plain_table("noise into", "", *(str(target) for target in shown), left=1)
+    for curve in found.curves:
+        arrived = {a.target: a.relative_error for a in curve.arrivals}
+        cells = ("" if arrived.get(j) is None else number(arrived[j].median) for j in shown)  # type: ignore[union-attr]
+        table.add_row(str(curve.source), Text(safe(found.layer_names[curve.source - 1])[-16:]), *cells)
+    console.print(table)
+
+
+def print_comparison(found: Comparison, console: Console) -> None:
+    """Medians and distributions per property and layer, and what can be said of each pair of nets."""
+    console.print(_nets(list(found.nets)))
+    for name, group in groupby(found.properties, key=lambda layer: layer.property):
+        console.print(Text(f"\n{name.replace('_', ' ')}", style="bold"))
+        table = plain_table("layer", "net", "distribution", "median", "larger than in", left=3)
+        for layer in group:
+            _add_layer(table.add_row, layer, found.nets)
+        console.print(table)
+    intervals = (
+        "\nshare of the rows on which a net has the larger value, with an interval; all intervals hold with 95 %"
+    )
+    console.print(Text(intervals, style="dim"))
+
+
+def _add_layer(add_row: object, layer: LayerComparison, nets: tuple[Net, ...]) -> None:
+    assert callable(add_row)
+    for position, (net, histogram, median) in enumerate(zip(nets, layer.histograms, layer.medians, strict=True)):
+        said = [
+            f"{shortened(safe(nets[s.first - 1].name), 12)}: {s.share:.0%} ({s.low:.0%}-{s.high:.0%})"
+            for s in layer.statements
+            if s.second == position + 1
+        ]
+        line = "" if histogram is None else sparkline(histogram.counts)
+        name = Text(shortened(safe(net.name), 20))
+        add_row(str(layer.layer) if position == 0 else "", name, Text(line), number(median), Text("\n".join(said)))
+
+
+def print_ranking(found: Ranking, console: Console) -> None:
+    """Gaps, capacities and rank correlations."""
+    console.print(_nets([standing.net for standing in found.standings]))
+    table = plain_table("net", "train error", "test error", "gap", "95 % interval", left=1)
+    for standing in found.standings:
+        interval = f"{standing.gap_low:.1%} to {standing.gap_high:.1%}"
+        errors = (f"{standing.net.train_error:.2%}", f"{standing.test_error:.2%}", f"{standing.gap:.2%}")
+        table.add_row(Text(shortened(safe(standing.net.name), 28)), *errors, interval)
+    console.print(Text("\nGaps", style="bold"))
+    console.print(table)
+    _print_capacities(found, console)
+    tracked = found.schema == TRACK
+    what = "checkpoints depend on one another: no interval" if tracked else "95 % intervals, for independent nets"
+    console.print(Text(f"\nRank correlation with the gap ({what})", style="bold"))
+    table = plain_table("capacity", "tau-b, from -1 to 1", "tau-b", "from", "to", "nets", left=2)
+    for entry in found.capacities:
+        c = entry.correlation
+        drawn = Text("" if c.tau is None else bar((c.tau + 1) / 2, 20))
+        table.add_row(entry.capacity, drawn, number(c.tau), number(c.low), number(c.high), str(c.values))
+    console.print(table)
+
+
+def _print_capacities(found: Ranking, console: Console) -> None:
+    names = [entry.capacity for entry in found.capacities]
+    table = plain_table("net", *names, left=1)
+    for standing in found.standings:
+        logs = [standing.net.log10_capacities[name] for name in names]
+        table.add_row(Text(shortened(safe(standing.net.name), 28)), *(number(log and round(log, 2)) for log in logs))
+    console.print(Text("\nCapacities as plotted, log10", style="bold"))
+    console.print(table)
+
+
+def _nets(nets: list[Net]) -> object:
+    table = plain_table("net", "file", "layers", "parameters", "train error", "gamma", left=2)
+    for net in nets:
+        table.add_row(
+            Text(shortened(safe(net.name), 28)),
+            Text(safe(net.path)),
+            str(net.depth),
+            f"{net.parameters:,}",
+            f"{net.train_error:.2%}",
+            number(net.gamma),
+        )
+    return table

@@ -1,0 +1,74 @@
+"""compare, track and rank: what they say of each net is what analyze says, and of two is true."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxbound.analysis import analyze
+from onnxbound.data.open import open_rows
+from onnxbound.data.preprocessing import Preprocessing
+from onnxbound.experiments.comparison import compare
+from onnxbound.experiments.figures import comparison_figures, ranking_figures
+from onnxbound.experiments.nets import Subject
+from onnxbound.experiments.ranking import rank
+from onnxbound.graph.load import load
+from onnxbound.settings import Settings
+from tests.nets import random_mlp
+from tests.report.test_figures import check
+
+SETTINGS = Settings(probes="exact", measured=None)
+
+
+@pytest.fixture
+def subjects(tmp_path: Path) -> list[Subject]:
+    """Nets of different depth on 60 rows, with 40 test rows."""
+    random = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "rows.npz",
+        x_train=random.normal(size=(60, 5)).astype(np.float32),
+        y_train=np.arange(60) % 3,
+        x_test=random.normal(size=(40, 5)).astype(np.float32),
+        y_test=np.arange(40) % 3,
+    )
+    made = []
+    for number, sizes in enumerate(([5, 8, 3], [5, 7, 6, 3], [5, 8, 3], [5, 4, 3], [5, 16, 3])):
+        network = load(random_mlp(tmp_path / f"net{number}.onnx", sizes))
+        rows = [open_rows(tmp_path / "rows.npz", network, Preprocessing(), role=role) for role in ("train", "test")]
+        made.append(Subject(network, *rows))
+    return made
+
+
+def test_compare(subjects: list[Subject]) -> None:
+    chosen = [subjects[0], subjects[1], subjects[0]]
+    found = compare(chosen, ["a", "b", "c"], SETTINGS)
+    report = analyze(subjects[1].network, subjects[1].rows, SETTINGS)
+    for layer in found.properties:
+        counts = [sum(h.counts) for h in layer.histograms if h is not None]
+        assert set(counts) <= {60}
+        assert len({h.edges for h in layer.histograms if h is not None}) == 1
+        for statement in layer.statements:
+            if (statement.first, statement.second) == (1, 3):
+                assert (statement.larger, statement.equal, statement.distance) == (0, 60, 0.0)
+        if layer.property == "layer_cushion":
+            statistic = report.layers[layer.layer - 1].layer_cushion
+            assert layer.medians[1] == pytest.approx(statistic.median if statistic else None, rel=1e-5)
+    deepest = [layer for layer in found.properties if (layer.property, layer.layer) == ("layer_cushion", 3)]
+    assert [h is None for h in deepest[0].histograms] == [True, False, True]
+    for figure in comparison_figures(found):
+        check(figure)
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_rank_and_track(subjects: list[Subject], checkpoints: bool) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    found = rank(subjects, names, SETTINGS, checkpoints=checkpoints)
+    for standing in found.standings:
+        assert standing.gap == pytest.approx(standing.test_error - standing.net.train_error)
+        assert standing.gap_low < standing.gap < standing.gap_high
+    for entry in found.capacities:
+        known = [value for value in entry.rescaled if value is not None]
+        assert max(known) == pytest.approx(max(0, *(standing.gap for standing in found.standings)))
+        assert (entry.correlation.low is None) == (checkpoints or entry.correlation.tau is None)
+    for figure in ranking_figures(found):
+        check(figure)
