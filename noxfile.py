@@ -109,3 +109,10 @@ def benchmarks(session: nox.Session) -> None:
     """Ratios within one run, written to benchmarks/results.md."""
     session.install("-e", ".", *group("benchmarks"))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """100,000 mutated models and data sets, in child processes; arguments go to `python -m fuzz`."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "fuzz", *session.posargs)

@@ -1,0 +1,132 @@
+"""The process in which mutated files are read; a line per input says how it ended.
+
+    python -m fuzz.child SEED FIRST STOP FOLDER
+
+The mutation of input i depends on (SEED, i) alone, so an input that kills this process is made again by its number.
+"""
+
+import contextlib
+import io
+import json
+import resource
+import sys
+import traceback
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+
+from fuzz.mutate import mutate_bytes, mutate_model
+from fuzz.seeds import Seed, seeds
+from onnxbound.cli import app
+from onnxbound.data.open import open_rows
+from onnxbound.errors import OnnxboundError
+from onnxbound.graph.load import load
+
+ADDRESS_SPACE = 12 << 30
+
+
+def mutated(seed: int, number: int, pool: list[Seed]) -> tuple[Seed, bytes]:
+    """Which seed input `number` comes from, and its bytes."""
+    random = np.random.Generator(np.random.Philox(key=[seed, number]))
+    models = [entry for entry in pool if entry.kind == "model"]
+    chosen = models if random.random() < 0.7 else [entry for entry in pool if entry.kind != "model"]
+    weights = np.array([entry.weight for entry in chosen])
+    entry = chosen[int(random.choice(len(chosen), p=weights / weights.sum()))]
+    return entry, mutate_model(entry.content, random) if entry.kind == "model" else mutate_bytes_of_data(entry, random)
+
+
+def mutate_bytes_of_data(entry: Seed, random: np.random.Generator) -> bytes:
+    """Mostly of its beginning and its end, where headers and directories stand."""
+    size = len(entry.content)
+    calm = ((512, max(512, size - 1024)),)
+    return mutate_bytes(entry.content, random, calm)
+
+
+def command(entry: Seed, path: Path, number: int) -> list[str]:
+    """What is run on a mutated file: one in sixteen goes as far as onnxruntime, the others through our own readers."""
+    analyze = ["--measured", "2", "--probes", "1", "--threads", "1", "--device", "cpu", "--json", "--pairs", "output"]
+    labels = ["--labels", str(entry.data.parent / "labels.npy")] if entry.kind == "npy" else []
+    if entry.kind != "model":
+        return ["analyze", str(entry.model), "--data", str(path), *labels, *analyze, "--engine", "numpy"]
+    if number % 16:
+        return ["inspect", str(path), "--json"]
+    engine = "onnxruntime" if number % 32 else "numpy"
+    return ["analyze", str(path), "--data", str(entry.data), *analyze, "--engine", engine]
+
+
+def read_rows(entry: Seed, path: Path) -> None:
+    """Every row of a data file, as `analyze` reads it, without the measurement."""
+    labels = entry.data.parent / "labels.npy" if entry.kind == "npy" else None
+    rows = open_rows(path, load(entry.model), labels=labels)
+    for batch in rows.batches(5):
+        del batch
+    rows.fingerprint()
+
+
+def ending(arguments: list[str]) -> tuple[str, str]:
+    """How a command ended: "ok", or the code of its error; and what is wrong with that, if anything."""
+    found: list[str] = []
+    reraise = app._fail
+
+    def fail(error: object, *, as_json: bool) -> int:
+        if getattr(error, "code", "") == "internal":
+            found.append(traceback.format_exc())
+        return reraise(error, as_json=as_json)  # type: ignore[arg-type]
+
+    out, err = io.StringIO(), io.StringIO()
+    app._fail = fail  # type: ignore[assignment]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = app.run(arguments)
+    except BaseException:  # noqa: BLE001 - a traceback that reached the user is what is looked for
+        return "traceback", traceback.format_exc()
+    finally:
+        app._fail = reraise
+    text = out.getvalue()
+    if any(not (c.isprintable() or c == "\n") for c in text + err.getvalue()):
+        return "control characters", repr(text[:300] + err.getvalue()[:300])
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return "no document", repr(text[:300] + err.getvalue()[:300])
+    if code == 0:
+        return "ok", ""
+    return document.get("code", "no code"), "".join(found)
+
+
+def reading(entry: Seed, path: Path) -> tuple[str, str]:
+    """How reading a data file ended, in the words of `ending`."""
+    try:
+        read_rows(entry, path)
+    except OnnxboundError as error:
+        return error.code, ""
+    except Exception:  # noqa: BLE001 - the command line would call it internal
+        return "internal", traceback.format_exc()
+    return "ok", ""
+
+
+def main() -> None:
+    seed, first, stop = map(int, sys.argv[1:4])
+    folder = Path(sys.argv[4])
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pool = seeds(folder)
+    for number in range(first, stop):
+        entry, content = mutated(seed, number, pool)
+        path = folder / ("mutated.onnx" if entry.kind == "model" else f"mutated.{entry.kind}")
+        path.write_bytes(content)
+        print(json.dumps({"start": number, "seed": entry.name}), flush=True)
+        started = process_time()
+        if entry.kind == "model" or number % 16 == 0:
+            kind, fault = ending(command(entry, path, number))
+        else:
+            kind, fault = reading(entry, path)
+        seconds = process_time() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        line = {"number": number, "seed": entry.name, "end": kind, "fault": fault, "seconds": seconds, "peak_kib": peak}
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
