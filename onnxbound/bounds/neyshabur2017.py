@@ -154,12 +154,16 @@ def _relative_error(
     return 0.99 * r
 
 
+_SMALLEST = 1e-250
+"""Below this norm a grid's spacing may underflow; such a layer is described exactly."""
+
+
 def _describe(layer: Layer, share: float) -> CodedLayer:
     """The shortest description whose error is at most `share` times the layer's norm, as planned."""
     matrix = kernel_matrix(layer.operator.effective_weight())
     codes = [CodedLayer(0.0, exact_bits(matrix))]
     size = spectral_upper(matrix)
-    if size > 0 and share > EPS:
+    if size > _SMALLEST and share > EPS:
         codes.append(_rounded(matrix, share * size))
         if share > _GRAM_RESOLUTION:
             codes.append(_truncated(matrix, share * size))

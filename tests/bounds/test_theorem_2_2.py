@@ -157,3 +157,15 @@ def test_numbers_outside_the_layers_are_charged(tmp_path: Path) -> None:
 def test_bits_of_numbers_that_float32_does_not_hold() -> None:
     assert exact_bits(np.array([0.5, 1 / 3])) == 128
     assert exact_bits(np.array([0.5, float(np.float32(1 / 3))])) == 64
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-40])
+def test_a_layer_that_is_nothing_is_described_exactly(tmp_path: Path, factor: float) -> None:
+    random = np.random.default_rng(0)
+    sizes = [(5, 6), (4, 5), (3, 4)]
+    weights = [
+        (random.normal(size=size) * (factor if i == 1 else 1), random.normal(size=size[0]))
+        for i, size in enumerate(sizes)
+    ]
+    found, _ = bound(load(mlp(tmp_path / "net.onnx", weights)), gamma=0.1)
+    assert bits_of(found) > 0
