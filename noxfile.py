@@ -97,6 +97,25 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def languages(session: nox.Session) -> None:
+    """The examples in other languages: a shell with jq, Node, C++; those whose tools are missing are named."""
+    session.install("-e", ".")
+    if shutil.which("jq") is None:
+        session.skip("it needs jq")
+    node, compiler = shutil.which("node") or "-", shutil.which("g++") or "-"
+    header = any(Path(root, "nlohmann/json.hpp").exists() for root in ("/usr/include", "/usr/local/include"))
+    if not header and compiler != "-" and shutil.which("apt-get") and os.geteuid() == 0:
+        session.run("apt-get", "install", "-y", "nlohmann-json3-dev", external=True)
+        header = True
+    if node == "-":
+        session.warn("report.mjs is not run: there is no Node")
+    if not header:
+        session.warn("report.cpp is not run: there is no g++ with nlohmann-json")
+        compiler = "-"
+    session.run("python", "examples/check.py", node, compiler)
+
+
+@nox.session
 def regenerate(session: nox.Session) -> None:
     """Train the fixtures anew and compute their oracle arrays; arguments name the fixtures."""
     session.install("-e", ".", *group("test"), *group("torch"))

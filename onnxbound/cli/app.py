@@ -11,6 +11,7 @@ import typer
 from onnxbound import __version__
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
+from onnxbound.cli.diff import diff
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
@@ -23,7 +24,6 @@ app = typer.Typer(
     name="onnxbound",
     help="How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +54,7 @@ app.command()(compare)
 app.command()(track)
 app.command()(rank)
 app.command()(report)
+app.command()(diff)
 app.command()(explain)
 app.command()(env)
 

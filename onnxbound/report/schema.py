@@ -6,6 +6,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from onnxbound.report.difference import SCHEMA as DIFFERENCE
+from onnxbound.report.difference import Difference
 from onnxbound.report.report import SCHEMA, ReportDocument
 from onnxbound.results import UpperBound
 
@@ -54,7 +56,8 @@ def error_schema() -> dict[str, Any]:
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Every schema by the name that documents carry under `schema`."""
-    return {schema["title"]: schema for schema in (report_schema(), error_schema())}
+    changes = schema_of(DIFFERENCE, Difference)
+    return {schema["title"]: schema for schema in (report_schema(), error_schema(), changes)}
 
 
 def file_of(name: str) -> Path:

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Fail a build whose net has become worse: gate.sh BASELINE.json MODEL --data FILE ...
+# The first run writes the baseline; commit it. Later runs fail if a gate is not met, or if the report has changed by more
+# than 5 %: look at the change, and if it is wanted, replace the baseline by new.json.
+set -euo pipefail
+baseline=$1
+shift
+onnxbound analyze "$@" --json --quiet --output new.json --force \
+  --fail-if "data.train_error > 0.1" --fail-if "arora > 1e12" --fail-if "layers.1.layer_cushion.min < 0.01"
+if [[ ! -e $baseline ]]; then
+  cp new.json "$baseline"
+  exit 0
+fi
+onnxbound diff "$baseline" new.json --tolerance 0.05 --exit-code

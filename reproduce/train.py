@@ -1,0 +1,93 @@
+"""Train the nets of the account: python -m reproduce.train CIFAR10.npz FOLDER.
+
+Writes the rows they are trained on (`rows.npz`), random labels for them (`shuffled_labels.npy`), and of each net its
+initialisation, checkpoints and last state as ONNX.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from fixtures.exporting import export
+from fixtures.training import fit
+from reproduce.architectures import alexnet, vgg
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
+NETS = {"vgg": lambda: vgg(16), "alexnet": lambda: alexnet(8)}
+RATES = {"vgg": 0.05, "alexnet": 0.02}
+
+
+def take(data: Path, folder: Path, rows: int, test: int) -> None:
+    """Cut the rows out of CIFAR-10, the same for the same numbers, and draw random labels."""
+    random = np.random.default_rng(2018)
+    with np.load(data, allow_pickle=False) as full:
+        train = np.sort(random.permutation(len(full["y_train"]))[:rows])
+        held = np.sort(random.permutation(len(full["y_test"]))[:test])
+        np.savez(
+            folder / "rows.npz",
+            x_train=full["x_train"][train],
+            y_train=full["y_train"][train],
+            x_test=full["x_test"][held],
+            y_test=full["y_test"][held],
+        )
+    np.save(folder / "shuffled_labels.npy", random.integers(0, 10, rows))
+
+
+def prepared(images: NDArray[np.generic]) -> torch.Tensor:
+    """Scaled, normalised, channels first."""
+    x = (images.reshape(-1, 32, 32, 3).astype(np.float64) / 255 - MEAN) / STD
+    return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2), dtype=np.float32))
+
+
+def train(folder: Path, name: str, *, shuffled: bool, epochs: int) -> None:
+    """One net; a finished one is not trained again."""
+    key = f"{name}_shuffled" if shuffled else name
+    last = folder / f"{key}.onnx"
+    if last.exists():
+        return
+    with np.load(folder / "rows.npz", allow_pickle=False) as rows:
+        x, y = prepared(rows["x_train"]), torch.from_numpy(rows["y_train"].astype(np.int64))
+    if shuffled:
+        y = torch.from_numpy(np.load(folder / "shuffled_labels.npy", allow_pickle=False))
+    torch.manual_seed(1)
+    net: nn.Module = NETS[name]()
+    keep = {1, 2, 4, 8, 16} - {epochs}
+    export(net, (3, 32, 32), folder / f"{key}_init.onnx", opset=17, keep_batch_norm=False)
+    started = time.perf_counter()
+
+    def after_epoch(epoch: int) -> None:
+        print(f"{key}: epoch {epoch} of {epochs}, {time.perf_counter() - started:.0f} s", flush=True)
+        if epoch in keep:
+            export(net, (3, 32, 32), folder / f"{key}_epoch{epoch}.onnx", opset=17, keep_batch_norm=False)
+
+    fit(net, x, y, epochs=epochs, rate=RATES[name], decay=5e-4, after_epoch=after_epoch)
+    export(net, (3, 32, 32), last, opset=17, keep_batch_norm=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="cifar10.npz with x_train, y_train, x_test, y_test")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--test", type=int, default=2_000)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--shuffled-epochs", type=int, default=32)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    if not (given.folder / "rows.npz").exists():
+        take(given.data, given.folder, given.rows, given.test)
+    chosen = {name: getattr(given, name) for name in ("rows", "test", "epochs", "shuffled_epochs")}
+    (given.folder / "training.json").write_text(json.dumps(chosen, indent=2) + "\n")
+    for shuffled, epochs in ((False, given.epochs), (True, given.shuffled_epochs)):
+        for name in NETS:
+            train(given.folder, name, shuffled=shuffled, epochs=epochs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""diff: what changed between two reports, and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from onnxbound.report.schema import schemas
+from tests.cli.command import failing, onnxbound
+from tests.report.example import example
+
+
+def write(path: Path, **changes: Any) -> Path:
+    document: Any = example("chain").to_json()
+    for name, value in changes.items():
+        parent, *steps, last = document, *name.split("__")
+        for step in steps:
+            parent = parent[int(step) if step.isdecimal() else step]
+        parent[last] = value
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    return write(tmp_path / "a.json")
+
+
+def test_the_same_report_has_not_changed(before: Path, tmp_path: Path) -> None:
+    later = write(tmp_path / "b.json", tool__seconds=1e6, tool__peak_rss_bytes=None)
+    found = onnxbound("diff", before, later, "--json", "--exit-code")
+    assert (found.code, found.json()["changes"]) == (0, [])
+
+
+def test_changes_are_named_and_measured(before: Path, tmp_path: Path) -> None:
+    gamma = example("chain").margin.gamma
+    assert gamma is not None
+    later = write(
+        tmp_path / "b.json",
+        margin__gamma=1.5 * gamma,
+        margin__min=None,
+        data__sha256="0",
+        layers__0__frobenius_norm=example("chain").layers[0].frobenius_norm * (1 + 1e-7),
+    )
+    found = onnxbound("diff", before, later, "--json", "--exit-code")
+    document = found.json()
+    jsonschema.validate(document, schemas()["onnxbound.difference/1"])
+    changed = {change["name"]: change for change in document["changes"]}
+    assert set(changed) == {"margin.gamma", "margin.min", "data.sha256"}
+    assert changed["margin.gamma"]["relative"] == pytest.approx(0.5)
+    assert changed["margin.min"]["after"] is None
+    assert (found.code, document["same_data"]) == (1, False)
+    table = onnxbound("diff", before, later)
+    assert table.code == 0
+    assert "+50.0%" in table.stdout
+    assert "different rows" in table.stdout
+    assert "2 more with -v" in table.stdout
+    exact = onnxbound("diff", before, later, "--tolerance", "0", "--json").json()
+    assert "layers.1.frobenius_norm" in {change["name"] for change in exact["changes"]}
+
+
+def test_what_cannot_be_compared(before: Path, tmp_path: Path) -> None:
+    assert failing("diff", before, tmp_path / "none.json")["code"] == "report-not-found"
+    assert failing("diff", before, before, "--tolerance", "-1")["code"] == "usage"
