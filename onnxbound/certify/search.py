@@ -18,7 +18,8 @@ from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certify.outputs import Outputs
 from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import Exact, Levels, NetworkCode, encode, rounded_step
-from onnxbound.compress.lattice import LARGEST, Lattice, descended, level_bits, rounded_in_order
+from onnxbound.compress.lattice import Lattice, compensation, descended, rounded_in_order
+from onnxbound.compress.prices import LARGEST, Prices, prices
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import Curvature, Target, curvature, softmax
 from onnxbound.results import Float64Array
@@ -44,9 +45,12 @@ _FIRST_DAMPING = (0.1, 0.3)
 _DAMPING = (0.03, 0.1, 0.3)
 """Added to the curvature's diagonal, over its mean in the tensor."""
 
+_KEPT = 0.5
+"""Share of the curvature of the rounds before that is kept in the mean."""
+
 _SWEEPS = 4
 _PROBES = 2
-_JUDGED = 10_000
+_JUDGED = 6000
 _BATCH_BYTES = 1 << 28
 
 
@@ -123,10 +127,9 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """Levels and steps: a network on the lattice, and what it costs."""
+    """A network on the lattice, and what it costs."""
 
     levels: Levels64
-    steps: Float64Array
     found: Found
 
 
@@ -141,7 +144,6 @@ class _Search:
         self._trained = self._flat(described.tensors)
         self._origin = np.zeros_like(self._trained) if task.prior is None else self._flat(task.prior)
         self._single = task.network.cast(np.float32)
-        self._diagonal = np.zeros_like(self._trained)
         self._logits = task.outputs.logits(described.tensors)
         self._temperature = temperatures(self._logits, task.labels)
         count = len(task.labels)
@@ -149,63 +151,67 @@ class _Search:
 
     def rounds(self) -> Iterator[Found]:
         first = self._curvature(self._trained, np.zeros(0, np.int64), self._effort.rows // 4)
-        steps = self._steps(first.diagonal)
-        best: _Point | None = None
-        at, price = None, 0.0
+        entries = self._most((self._trained - self._origin) ** 2 * first.diagonal)
+        steps = self._steps(first.diagonal, entries)
+        start = np.zeros_like(self._trained)
+        start[entries] = (self._trained - self._origin)[entries]
+        at = best = None
+        price = 0.0
+        matrix: NDArray[np.float32] | None = None
         for number in range(1, self._effort.rounds + 1):
             price = _PRICES[number - 1] if number <= len(_PRICES) else price * _RISE
-            per_row = price / len(self._task.labels)
-            point = self._round(number, at, first.diagonal if at is None else None, steps, per_row)
-            yield point.found
-            if best is None or point.found.bound <= best.found.bound:
-                best = at = point
+            here = start if at is None else at.levels * steps[self._tensor]
+            seen = self._curvature(self._origin + here, entries, self._effort.rows)
+            matrix = seen.matrix if matrix is None else _KEPT * matrix + (1 - _KEPT) * seen.matrix
+            at = self._round(number, at, here, matrix, seen.gradient[entries], entries, steps, price)
+            yield at.found
+            if best is None or at.found.bound <= best.found.bound:
+                best = at
             elif number > len(_PRICES):
                 at, price = best, price / _RISE**1.5
-            else:
-                at = point
-            steps = at.steps
 
     def _round(
-        self, number: int, at: _Point | None, diagonal: Float64Array | None, steps: Float64Array, price: float
+        self,
+        number: int,
+        at: _Point | None,
+        here: Float64Array,
+        matrix: NDArray[np.float32],
+        gradient: Float64Array,
+        entries: NDArray[np.int64],
+        steps: Float64Array,
+        price: float,
     ) -> _Point:
-        moved = self._trained - self._origin
-        if at is None:
-            assert diagonal is not None
-            entries = self._most(moved**2 * diagonal)
-            start = np.zeros_like(moved)
-            start[entries] = moved[entries]
-            levels = np.zeros(moved.size, np.int64)
-        else:
-            levels = at.levels
-            start = levels * at.steps[self._tensor]
-            entries = self._most(np.where(levels != 0, np.inf, moved**2 * self._diagonal))
-        found = self._curvature(self._origin + start, entries, self._effort.rows)
-        self._diagonal = found.diagonal
-        prices = level_bits(np.rint(start / steps[self._tensor]).clip(-LARGEST, LARGEST).astype(np.int64), self._tensor)
-        lattice = Lattice(steps[self._tensor][entries], self._tensor[entries], prices, price)
-        matrix = found.matrix.astype(np.float64)
-        mean = self._mean_per_tensor(np.diag(matrix), entries)
-        best = (np.inf, levels, steps)
+        levels = np.rint(here / steps[self._tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
+        bits = self._prices(levels)
+        per_row = price / len(self._task.labels)
+        lattice = Lattice(steps[self._tensor][entries], self._tensor[entries], bits.of(entries), per_row)
+        mean = self._mean_per_tensor(np.diag(matrix).astype(np.float64), entries)
+        best, cheapest = levels, np.inf
         for damping in _FIRST_DAMPING if at is None else _DAMPING:
-            damped = matrix + np.diag(damping * mean)
-            wanted = start[entries] - np.linalg.solve(damped, found.gradient[entries])
-            candidates = [rounded_in_order(wanted, damped, lattice)]
+            damped = matrix.astype(np.float64)
+            damped[np.diag_indices_from(damped)] += damping * mean
+            compensating = compensation(damped)
+            wanted = here[entries] - compensating.T @ (compensating @ gradient)
+            candidates = [rounded_in_order(wanted, compensating, lattice)]
             if at is not None:
                 candidates.append(descended(levels[entries], wanted, damped, lattice, _SWEEPS))
             for candidate in candidates:
                 whole = np.zeros_like(levels)
                 whole[entries] = candidate
-                bits = float(prices[self._tensor, whole + LARGEST].sum())
-                cost = self._divergence(self._tensors(whole, steps)) + price * bits
-                if cost < best[0]:
-                    best = (cost, whole, steps)
-        _, levels, steps = best
-        return _Point(levels, steps, self._found(number, levels, steps))
+                cost = self._divergence(self._tensors(whole, steps)) + per_row * bits.bits(whole, self._tensor)
+                if cost < cheapest:
+                    best, cheapest = whole, cost
+        return _Point(best, self._found(number, best, steps))
 
     def _most(self, worth: Float64Array) -> NDArray[np.int64]:
         """The entries of the largest worth, ascending."""
         count = min(self._effort.entries, worth.size)
         return np.sort(np.argpartition(-worth, count - 1)[:count])
+
+    def _prices(self, levels: Levels64) -> Prices:
+        shapes = {hole.name: hole.filters for hole in self._task.described.skeleton.holes}
+        pieces = zip(self._task.described.parameters, np.split(levels, self._ends[:-1]), strict=True)
+        return prices([piece.reshape(shapes[name]) for name, piece in pieces])
 
     def _curvature(self, weights: Float64Array, entries: NDArray[np.int64], rows: int) -> Curvature:
         count = len(self._task.labels)
@@ -215,8 +221,7 @@ class _Search:
         targets = (Target(self._task.outputs.inputs(p), self._logits[p], self._temperature[p]) for p in parts)
         return curvature(self._with_weights(weights), targets, entries, _PROBES, self._generator)
 
-    def _steps(self, diagonal: Float64Array) -> Float64Array:
-        entries = self._most((self._trained - self._origin) ** 2 * diagonal)
+    def _steps(self, diagonal: Float64Array, entries: NDArray[np.int64]) -> Float64Array:
         sums, counts = (np.bincount(self._tensor[entries], w, len(self._ends)) for w in (diagonal[entries], None))
         means = sums / np.maximum(counts, 1)
         floor = 1e-12 * float(means.max()) or 1.0

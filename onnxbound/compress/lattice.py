@@ -1,6 +1,6 @@
 """Weights moved onto a lattice at the least cost in divergence and bits, with second-order compensation.
 
-The cost of levels l is `(s l - w)^T F (s l - w) / 2 + price * sum_i bits(l_i)`, with F the Gauss-Newton matrix of
+The cost of levels l is `(s l - w)^T F (s l - w) / 2 + price * bits(l)`, with F the Gauss-Newton matrix of
 `onnxbound.linear.curvature`, s the step of each entry and w where the weights would best be.
 """
 
@@ -8,14 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dtrtri
 
+from onnxbound.compress.prices import LARGEST, Prices
 from onnxbound.results import Float64Array
-
-LARGEST = 40
-"""Largest level that is tried; what is larger needs a larger step."""
-
-_PRIOR_COUNT = 6.0
-_PRIOR_DECAY = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +21,42 @@ class Lattice:
     Attributes:
         step: Distance of neighbours, per entry, (P,).
         tensor: Which tensor an entry belongs to, (P,).
-        bits: Per tensor, the length of the levels -LARGEST .. LARGEST, (tensors, 2 LARGEST + 1).
+        prices: Bits of the levels.
         price: Divergence per bit.
     """
 
     step: Float64Array
     tensor: NDArray[np.int64]
-    bits: Float64Array
+    prices: Prices
     price: float
 
     def cost(self, levels: NDArray[np.int64], wanted: Float64Array, curvature: Float64Array) -> float:
         """The cost that this module lowers."""
         moved = self.step * levels - wanted
-        return float(moved @ curvature @ moved / 2 + self.price * self.bits[self.tensor, levels + LARGEST].sum())
+        return float(moved @ curvature @ moved / 2 + self.price * self.prices.bits(levels, self.tensor))
+
+    def _costs(self, entry: int, tried: NDArray[np.int64]) -> Float64Array:
+        """The price of some levels of one entry."""
+        prices = self.prices
+        flags = np.where(tried == 0, prices.zero[entry], prices.nonzero[entry])
+        return np.asarray(self.price * (flags + prices.size[self.tensor[entry], np.abs(tried)]))
 
 
-def level_bits(levels: NDArray[np.int64], tensor: NDArray[np.int64]) -> Float64Array:
-    """-log2 of how often each level occurs in each tensor, signs alike, with a geometric prior of a few counts."""
-    prior = np.exp(-np.abs(np.arange(-LARGEST, LARGEST + 1)) / _PRIOR_DECAY)
-    counts = np.tile(_PRIOR_COUNT * prior / prior.sum(), (int(tensor.max()) + 1, 1))
-    np.add.at(counts, (tensor, levels + LARGEST), 0.5)
-    np.add.at(counts, (tensor, LARGEST - levels), 0.5)
-    return np.asarray(-np.log2(counts / counts.sum(axis=1, keepdims=True)))
+def compensation(curvature: Float64Array) -> Float64Array:
+    """The upper triangular U with F^-1 = U^T U, for a positive definite F (P, P).
+
+    Raises:
+        ValueError: F is not positive definite.
+    """
+    # With the order of the entries reversed, F = V V^T for an upper triangular V, and U = V^-1.
+    lower, failed = dpotrf(np.asfortranarray(curvature[::-1, ::-1]), lower=1, clean=1, overwrite_a=1)
+    if failed:
+        raise ValueError("the curvature is not positive definite")
+    inverse, _ = dtrtri(lower, lower=1, overwrite_c=1)
+    return np.ascontiguousarray(inverse[::-1, ::-1])
 
 
-def rounded_in_order(wanted: Float64Array, curvature: Float64Array, lattice: Lattice) -> NDArray[np.int64]:
+def rounded_in_order(wanted: Float64Array, compensating: Float64Array, lattice: Lattice) -> NDArray[np.int64]:
     """One entry after the other takes its cheapest level, and those after it make up for the error.
 
     The step of optimal brain surgeon (Hassibi, Stork 1993) in a fixed order, as in GPTQ (Frantar et al. 2022), with the
@@ -57,19 +64,17 @@ def rounded_in_order(wanted: Float64Array, curvature: Float64Array, lattice: Lat
 
     Args:
         wanted: w, (P,).
-        curvature: F, positive definite, (P, P).
+        compensating: U of `compensation`, (P, P).
         lattice: Levels and prices.
     """
-    factor = np.linalg.cholesky(np.linalg.inv(curvature)).T
     moving = wanted.copy()
     levels = np.zeros(wanted.size, np.int64)
     for i in range(wanted.size):
-        step, scale = lattice.step[i], factor[i, i]
+        step, scale = lattice.step[i], compensating[i, i]
         tried = _near(moving[i] / step)
-        prices = 0.5 * ((moving[i] - step * tried) / scale) ** 2
-        prices += lattice.price * lattice.bits[lattice.tensor[i], tried + LARGEST]
+        prices = 0.5 * ((moving[i] - step * tried) / scale) ** 2 + lattice._costs(i, tried)
         levels[i] = tried[np.argmin(prices)]
-        moving[i + 1 :] -= (moving[i] - step * levels[i]) / scale * factor[i, i + 1 :]
+        moving[i + 1 :] -= (moving[i] - step * levels[i]) / scale * compensating[i, i + 1 :]
     return levels
 
 
@@ -86,8 +91,7 @@ def descended(
             best = result[i] - slope[i] / (bend * step)
             tried = np.append(_near(best), result[i])
             move = step * (tried - result[i])
-            prices = slope[i] * move + 0.5 * bend * move**2
-            prices += lattice.price * lattice.bits[lattice.tensor[i], tried + LARGEST]
+            prices = slope[i] * move + 0.5 * bend * move**2 + lattice._costs(i, tried)
             chosen = int(np.argmin(prices))
             if prices[chosen] < prices[-1]:
                 slope += curvature[i] * move[chosen]

@@ -4,8 +4,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from onnxbound.compress.lattice import LARGEST, Lattice, descended, level_bits, rounded_in_order
+from onnxbound.compress.lattice import Lattice, compensation, descended, rounded_in_order
+from onnxbound.compress.prices import prices
 from onnxbound.results import Float64Array
 
 
@@ -16,8 +18,14 @@ def problem(size: int, seed: int, price: float) -> tuple[Float64Array, Float64Ar
     wanted = generator.normal(size=size)
     tensor = np.arange(size) * 2 // size
     step = np.where(tensor == 0, 0.5, 0.8)
-    bits = level_bits(np.rint(wanted / step).astype(np.int64), tensor)
-    return wanted, root.T @ root / size + 0.05 * np.eye(size), Lattice(step, tensor, bits, price)
+    return wanted, root.T @ root / size + 0.05 * np.eye(size), on_lattice(np.rint(wanted / step), step, tensor, price)
+
+
+def on_lattice(levels: Float64Array, step: Float64Array, tensor: NDArray[np.int64], price: float) -> Lattice:
+    """Two vectors with prices that fit some levels."""
+    whole = levels.astype(np.int64)
+    parts = [whole[tensor == t].reshape(-1, 1, 1, 1) for t in (0, 1)]
+    return Lattice(step, tensor, prices(parts), price)
 
 
 def test_better_than_rounding_and_never_worse_after_descent() -> None:
@@ -26,7 +34,7 @@ def test_better_than_rounding_and_never_worse_after_descent() -> None:
     for seed in range(10):
         wanted, curvature, lattice = problem(120, seed, 0.002)
         plain = np.rint(wanted / lattice.step).astype(np.int64)
-        ordered = rounded_in_order(wanted, curvature, lattice)
+        ordered = rounded_in_order(wanted, compensation(curvature), lattice)
         refined = descended(ordered, wanted, curvature, lattice, 20)
         costs = [lattice.cost(levels, wanted, curvature) for levels in (plain, ordered, refined)]
         assert costs[2] <= costs[1]
@@ -42,24 +50,26 @@ def test_close_to_the_best_of_all(seed: int) -> None:
     """With six entries and levels -2 .. 2 everything can be tried."""
     wanted, curvature, lattice = problem(6, seed, 0.05)
     best = min(lattice.cost(np.array(levels), wanted, curvature) for levels in product(range(-2, 3), repeat=6))
-    found = descended(rounded_in_order(wanted, curvature, lattice), wanted, curvature, lattice, 20)
+    found = descended(rounded_in_order(wanted, compensation(curvature), lattice), wanted, curvature, lattice, 20)
     assert lattice.cost(found, wanted, curvature) <= 1.25 * best
 
 
 def test_ends_of_the_price() -> None:
     """With no price and a fine step the weights stay; with a high one nothing remains but the cheapest level."""
     wanted, curvature, lattice = problem(40, 1, 0.0)
-    fine = Lattice(np.full(40, 0.1), lattice.tensor, lattice.bits, 0.0)
-    assert np.abs(0.1 * rounded_in_order(wanted, curvature, fine) - wanted).max() < 1
-    assert fine.cost(rounded_in_order(wanted, curvature, fine), wanted, curvature) < 0.1
-    dear = Lattice(lattice.step, lattice.tensor, level_bits(np.zeros(40, np.int64), lattice.tensor), 1e6)
-    assert not rounded_in_order(wanted, curvature, dear).any()
+    fine = on_lattice(np.rint(wanted / 0.1), np.full(40, 0.1), lattice.tensor, 0.0)
+    compensating = compensation(curvature)
+    assert np.abs(0.1 * rounded_in_order(wanted, compensating, fine) - wanted).max() < 1
+    assert fine.cost(rounded_in_order(wanted, compensating, fine), wanted, curvature) < 0.1
+    dear = on_lattice(np.zeros(40), lattice.step, lattice.tensor, 1e6)
+    assert not rounded_in_order(wanted, compensating, dear).any()
 
 
-def test_bits_are_code_lengths() -> None:
-    """Each tensor's add up to a probability, and the frequent level is the short one."""
-    levels = np.array([0, 0, 0, 0, 0, 0, 0, 1, 5, 5, 5, 5, -5, -5])
-    bits = level_bits(levels, np.repeat([0, 1], [8, 6]))
-    np.testing.assert_allclose((2.0**-bits).sum(axis=1), 1)
-    assert bits[0].argmin() == LARGEST
-    assert bits[1, LARGEST + 5] == bits[1, LARGEST - 5] == bits[1].min()
+def test_compensation() -> None:
+    """Upper triangular, U^T U the inverse; and a matrix that has none is refused."""
+    _, curvature, _ = problem(30, 2, 0.1)
+    compensating = compensation(curvature)
+    np.testing.assert_allclose(compensating.T @ compensating @ curvature, np.eye(30), atol=1e-9)
+    assert not np.tril(compensating, -1).any()
+    with pytest.raises(ValueError, match="positive definite"):
+        compensation(-curvature)
