@@ -10,7 +10,7 @@ import numpy as np
 from onnxbound.bounds.bound import Bound, as_plotted, explicit
 from onnxbound.bounds.description import HEADER_BITS, bias_bits, exact_bits, other_bits
 from onnxbound.bounds.logs import log
-from onnxbound.bounds.norms import LayerNorms
+from onnxbound.bounds.norms import LayerNorms, overlap
 from onnxbound.bounds.occam import description_gap
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.dense import Dense
@@ -71,7 +71,7 @@ def theorem_4_1(
     zeta: float,
     chance: float,
 ) -> Bound:
-    """L_0(g) <= Lhat_gamma(f) + zeta + sqrt((ln2 sum_i bits_i + ln(1/delta_S)) / 2m) for dense chains.
+    """L_0(g) <= Lhat_gamma(f) + zeta + sqrt((ln2 sum_i bits_i + ln(1/delta_S)) / 2m) for chains.
 
     Layer i is projected on k_i matrices of signs, by Algorithm 1 with a proved constant: half of its error
     eps_i = min(1, eps mu_i mu_{i->} / (6 c d)) goes into the projection and half into the rounding of k_i coefficients.
@@ -125,8 +125,8 @@ def theorem_4_1(
 def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: bool) -> str:
     if network.topology != "chain":
         return "it is proved for chains; on graphs a path may by-pass the layer that is compressed"
-    if not all(isinstance(layer.operator, Dense) and layer.positions == 1 for layer in network.layers):
-        return "it is proved for dense layers"
+    if any(isinstance(layer.operator, Dense) and layer.positions > 1 for layer in network.layers):
+        return "it is proved for dense layers of one position, and for convolutions"
     if not exact:
         return "interlayer cushions are estimates and enter no proof; --probes exact measures them"
     if any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in conditions):
@@ -144,13 +144,10 @@ def _layer_bits(
     rows: int,
 ) -> list[int]:
     """bits_i = 128 + 32 per bias entry + min(k_i w_i, 32 h1 h2); 64 for numbers that float32 does not hold."""
-    depth, height = network.depth, max(layer.operator.channels for layer in network.layers)
-    failure = delta / 3 / (6 * depth**2 * height**2 * rows)
+    failure = failure_per_pair(network, delta / 3, rows)
+    epsilons = layer_epsilons(network, conditions, contraction, epsilon)
     result = []
-    for layer, own, condition in zip(network.layers, norms, conditions, strict=True):
-        assert condition.layer_cushion is not None and condition.minimal_interlayer_cushion is not None  # noqa: PT018
-        cushions = condition.layer_cushion * condition.minimal_interlayer_cushion
-        own_epsilon = min(1.0, epsilon * cushions / (6 * contraction * depth))
+    for layer, own, own_epsilon in zip(network.layers, norms, epsilons, strict=True):
         half = own_epsilon / 2
         projections = ceil(ln(4 / failure) / (half**2 / 4 - half**3 / 6))
         levels = 2 * ceil(layer.parameters / own_epsilon) + 1
@@ -158,3 +155,33 @@ def _layer_bits(
         kept = exact_bits(layer.operator.effective_weight())
         result.append(HEADER_BITS + bias_bits(layer) + min(projected, kept))
     return result
+
+
+def layer_epsilons(
+    network: Network, conditions: Sequence[LayerCondition], contraction: float, epsilon: float
+) -> list[float]:
+    """eps_i = min(1, eps mu_i mu_{i->} / (6 c d)), what Algorithm 1 may err by at layer i, [A] Lemma 3.
+
+    For a convolution, whose kernel is what is projected, the proof of the dense case holds with mu_{i,j} less its
+    sqrt(p_i), with mu_{i->} at most 1 / sqrt(h_i p_i), and with an entry of the input standing in as many as
+    ceil(kappa / s)^2 patches: eps_i is divided by sqrt(p_i) times the square root of that.
+
+    Args:
+        network: A chain.
+        conditions: Extremes over S; neither cushion is None.
+        contraction: c, at least 1.
+        epsilon: Of the output, gamma / (sqrt 2 max |f(x)|).
+    """
+    result = []
+    for layer, condition in zip(network.layers, conditions, strict=True):
+        assert condition.layer_cushion is not None and condition.minimal_interlayer_cushion is not None  # noqa: PT018
+        cushions = condition.layer_cushion * condition.minimal_interlayer_cushion
+        cushions /= sqrt(layer.positions) * overlap(layer)
+        result.append(min(1.0, epsilon * cushions / (6 * contraction * network.depth)))
+    return result
+
+
+def failure_per_pair(network: Network, delta: float, rows: int) -> float:
+    """eta = delta / (6 d^2 h^2 m), h the most units of a layer, every position of a convolution counted."""
+    height = max(layer.operator.channels * layer.positions for layer in network.layers)
+    return delta / (6 * network.depth**2 * height**2 * rows)

@@ -20,6 +20,15 @@ def exact_bits(values: Float64Array) -> int:
     return values.size * (32 if np.array_equal(values.astype(np.float32), values) else 64)
 
 
+def weight_bits(layer: Layer) -> int:
+    """Bits of A as it is: its entries, or the file's and 64 bits for each scale that is folded in behind them."""
+    operator = layer.operator
+    whole = exact_bits(operator.effective_weight())
+    if operator.scale is None:
+        return whole
+    return min(whole, exact_bits(np.asarray(operator.weight, np.float64)) + 64 * operator.scale.size)
+
+
 def bias_bits(layer: Layer) -> int:
     """Bits of a layer's bias, folded BatchNormalization included."""
     return 0 if layer.operator.bias is None else exact_bits(np.asarray(layer.operator.bias, np.float64))

@@ -11,6 +11,7 @@ import typer
 from onnxbound import __version__
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
+from onnxbound.cli.compress import compress
 from onnxbound.cli.diff import diff
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
@@ -55,6 +56,7 @@ app.command()(track)
 app.command()(rank)
 app.command()(report)
 app.command()(diff)
+app.command()(compress)
 app.command()(explain)
 app.command()(env)
 

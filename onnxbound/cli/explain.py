@@ -8,12 +8,12 @@ import typer
 from onnxbound.cli.options import Debug, Json
 
 TopicArgument = Annotated[
-    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound, error code or schema; none lists them.")
+    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound, method, error code or schema; none lists.")
 ]
 
 
 def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = False) -> None:
-    """Explain a metric, a bound or an error code: definition, source, unit, assumptions; or print a JSON Schema."""
+    """Explain a metric, bound, method or error code: definition, source, unit, assumptions; or print a JSON Schema."""
     del debug
     from onnxbound.cli.output import emit, to_json
     from onnxbound.errors import Problem, UsageError
@@ -23,7 +23,8 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
 
     schemas = every_schema()
     if not topic:
-        document = {kind: [t.name for t in TOPICS.values() if t.kind == kind] for kind in ("metric", "bound", "error")}
+        kinds = ("metric", "bound", "method", "error")
+        document = {kind: [t.name for t in TOPICS.values() if t.kind == kind] for kind in kinds}
         document["schema"] = list(schemas)
         listed = "\n\n".join(
             f"{kind}s\n" + "\n".join(f"  {name}" for name in names) for kind, names in document.items()
@@ -39,7 +40,7 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
         return
     if topic not in TOPICS:
         near = ", ".join(closest(topic)) or "'onnxbound explain' lists them all"
-        problem = Problem("explain", f"{topic!r} is neither a metric, a bound nor an error code", f"closest: {near}")
+        problem = Problem("explain", f"{topic!r} is no metric, bound, method or error code", f"closest: {near}")
         raise UsageError("explain-unknown", f"There is no topic {topic!r}.", [problem])
     found = TOPICS[topic]
     if as_json:

@@ -17,6 +17,8 @@ _STAGES = {
     "test": "test set",
     "measure": "Jacobians and smoothness",
     "norms": "norms of the weights",
+    "compare": "compressed net on all rows",
+    "sweep": "other budgets",
 }
 
 

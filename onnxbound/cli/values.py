@@ -77,6 +77,18 @@ def _held(text: str, value: str) -> NDArray[Any]:
     return file.take(np.arange(file.shape[0]))
 
 
+def share_of(flag: str, text: str) -> float:
+    """A share, in per cent or as a number.
+
+    >>> share_of("--keep", "10%"), share_of("--keep", "0.25")
+    (0.1, 0.25)
+    """
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError as error:
+        raise UsageError("usage", f"{flag} takes a share such as 10% or 0.1, not {text!r}.") from error
+
+
 def bytes_of(option: str, text: str) -> int:
     """A size such as 2GiB, 500 MB or 1e9.
 

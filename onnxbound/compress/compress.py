@@ -1,7 +1,7 @@
 """One method at one budget, applied to the layers of a network."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, log2
 
@@ -210,11 +210,3 @@ _ALGORITHMS: dict[str, Callable[[Layer, Method, Budget, Float64Array | None], Co
     "vector-project": _by_vectors,
 }
 """Method name to the function that compresses one layer."""
-
-
-def chosen_layers(network: Network, names: Sequence[str]) -> list[Layer]:
-    """The layers of these names, or all; KeyError for a name that there is none of."""
-    if not names:
-        return list(network.layers)
-    by_name = {layer.name: layer for layer in network.layers}
-    return [by_name[name] for name in names]

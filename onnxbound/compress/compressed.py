@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from onnxbound.bounds.description import HEADER_BITS, bias_bits, exact_bits, other_bits
+from onnxbound.bounds.description import HEADER_BITS, bias_bits, other_bits, weight_bits
 from onnxbound.compress.matrix_project import SignCode
 from onnxbound.compress.matrix_project_conv import SubspaceCode
 from onnxbound.compress.svd import Factors
@@ -64,33 +64,34 @@ class CompressedNetwork:
     @property
     def bits(self) -> int:
         """Length of a description of the whole net: every layer, and every other trained number."""
-        shared = sum(bias_bits(layer) for layer in self.network.layers if self.of(layer).layer is not layer)
+        shared = sum(bias_bits(layer) for layer in self.network.layers if self.of(layer).layer.index != layer.index)
         return sum(weight.bits for weight in self.weights.values()) + shared + other_bits(self.network)
 
-    def numpy(self) -> Network:
-        """The compressed net as NumPy evaluates it; not for filters per position, nor for a runtime.
+    def weight_of(self, layer: Layer) -> Float64Array:
+        """A^ of a layer; those that share a weight differ in the scale that is folded into it."""
+        found = self.of(layer)
+        if found.layer.index == layer.index or found.method == "kept":
+            return layer.operator.effective_weight() if found.method == "kept" else found.weight
+        return with_scale(file_weight(found.layer, found.weight), layer.operator.scale)
 
-        Layers that share a weight differ in the scale that is folded into it; the first one's weight serves all.
-        """
+    def numpy(self) -> Network:
+        """The compressed net as NumPy evaluates it; not for filters per position, nor for a runtime."""
         steps = []
         by_output = {layer.output: layer for layer in self.network.layers}
         for step in self.network.steps:
             layer = by_output.get(step.output)
-            if layer is None or self.of(layer).method == "kept":
+            if layer is not None and self.of(layer).method != "kept":
+                operator = replace(layer.operator, weight=self.weight_of(layer), scale=None)
+                steps.append(replace(step, operator=operator))
+            else:
                 steps.append(step)
-                continue
-            weight = self.of(layer).weight
-            own = layer.operator
-            if self.of(layer).layer is not layer:
-                weight = with_scale(file_weight(self.of(layer).layer, weight), own.scale)
-            steps.append(replace(step, operator=replace(own, weight=weight, scale=None)))
         return replace(self.network, steps=tuple(steps))
 
 
 def kept(layer: Layer, reason: str) -> CompressedLayer:
     """A layer whose weight stays as it is."""
     weight = layer.operator.effective_weight()
-    bits = HEADER_BITS + exact_bits(weight) + bias_bits(layer)
+    bits = HEADER_BITS + weight_bits(layer) + bias_bits(layer)
     return CompressedLayer(layer, "kept", reason, weight, weight.size, bits)
 
 
@@ -105,7 +106,15 @@ def described(
     code: SignCode | SubspaceCode | Factors | None = None,
     filters: Float64Array | None = None,
 ) -> CompressedLayer:
-    """A layer whose weight is described by so many numbers in so many bits."""
+    """A layer whose weight is described by so many numbers in so many bits.
+
+    Units that a folded scale of 0 switches off stay off: the file multiplies whatever they compute by 0.
+    """
+    scale = layer.operator.scale
+    if scale is not None:
+        on = (scale != 0).reshape(-1, *(1,) * (weight.ndim - 1))
+        weight = weight * on
+        filters = None if filters is None else filters * on
     bits = HEADER_BITS + payload_bits + bias_bits(layer)
     return CompressedLayer(layer, method, "", weight, parameters, bits, epsilon, code, filters)
 
@@ -134,22 +143,31 @@ def predict(compressed: CompressedNetwork, rows: Array) -> Array:
         rows: (n, *input_shape), float32 or float64; the result has their type.
     """
     network = compressed.numpy().cast(rows.dtype)
-    local = {layer.output: layer for layer in compressed.network.layers if compressed.of(layer).filters is not None}
+    layers = {layer.output: layer for layer in compressed.network.layers}
     values = {network.input: rows}
     for step in network.steps:
         inputs = [values[name] for name in step.inputs]
-        layer = local.get(step.output)
-        values[step.output] = step.operator.act(*inputs) if layer is None else _per_position(compressed, layer, *inputs)
+        layer = layers.get(step.output)
+        filters = None if layer is None else compressed.of(layer).filters
+        if layer is None or filters is None:
+            values[step.output] = step.operator.act(*inputs)
+        else:
+            values[step.output] = local_output(layer, filters, *inputs)
     return values[network.output]
 
 
-def _per_position(compressed: CompressedNetwork, layer: Layer, x: Array) -> Array:
-    """A convolution with a filter of its own at every position."""
-    operator, filters = layer.operator, compressed.of(layer).filters
+def local_output(layer: Layer, filters: Float64Array, x: Array) -> Array:
+    """A convolution with a filter of its own at every position, bias included.
+
+    Args:
+        layer: The convolution.
+        filters: (p, c_out, c_in/groups, *kernel).
+        x: What enters, (n, c_in, *size).
+    """
+    operator = layer.operator
     assert isinstance(operator, Conv)
-    assert filters is not None
     w, groups = operator.windows, operator.groups
-    taps = np.stack(list(w.taps(w.pad(x))), axis=2).reshape(len(x), groups, -1, len(filters))  # (n, g, c/g taps, p)
+    taps = np.stack(list(w.taps(w.pad(x))), axis=2).reshape(len(x), groups, -1, len(filters))
     grouped = filters.reshape(len(filters), groups, operator.channels // groups, -1).astype(x.dtype)
     y = np.einsum("ngtp,pgot->ngop", taps, grouped, optimize=True).reshape(len(x), operator.channels, *w.output)
     operator.cast(x.dtype).add_shift(y)

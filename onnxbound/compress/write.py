@@ -31,11 +31,6 @@ def to_model(compressed: CompressedNetwork, settings: dict[str, object], *, fact
     return rewriter.model
 
 
-def can_rewrite(rewriter: Rewriter, layer: Layer) -> bool:
-    """Whether the file keeps the layer's weight as a tensor that can be given another value."""
-    return bool(rewriter.readers(layer))
-
-
 def saves(layer: Layer, rank: int) -> bool:
     """Whether two layers of this rank take fewer multiply-adds than one; a grouped convolution stays one."""
     if isinstance(layer.operator, Conv) and layer.operator.groups > 1:

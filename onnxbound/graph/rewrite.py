@@ -7,13 +7,18 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from onnxbound.graph.model_file import WeightReader, default_opset, read_model
+from onnxbound.graph.model_file import default_opset, lift_constants, read_model
 from onnxbound.graph.network import Layer, Network
 from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array
 
 _READERS = {"Conv", "Gemm", "MatMul"}
+_OPTIONAL_BIAS = 11
+"""Opset from which on Gemm may go without its third input."""
+
+_OPTIONAL_INPUTS = 4
+"""Version of the format from which on initializers need not be listed among the inputs."""
 
 
 class Rewriter:
@@ -22,11 +27,24 @@ class Rewriter:
     def __init__(self, network: Network) -> None:
         model, _ = read_model(network.path)
         self.model, _, _ = inline_functions(model)
+        lift_constants(self.model)
         self._read = {name for node in self.model.graph.node for name in node.input}
-        reader = WeightReader(network.path.parent)
         for tensor in self.model.graph.initializer:
             if tensor.data_location == TensorProto.EXTERNAL:
-                tensor.CopyFrom(numpy_helper.from_array(np.asarray(reader.array(tensor)), tensor.name))
+                tensor.CopyFrom(numpy_helper.from_array(np.asarray(network.external[tensor.name]), tensor.name))
+
+    def can_rewrite(self, layer: Layer) -> bool:
+        """Whether the file keeps the layer's weight where it can be given another value."""
+        return bool(self.readers(layer)) or self._linear_classifier(layer) is not None
+
+    def _linear_classifier(self, layer: Layer) -> NodeProto | None:
+        """scikit-learn's operator for a linear net, if the layer is one; its weight is an attribute."""
+        found = [node for node in self.model.graph.node if node.op_type == "LinearClassifier"]
+        if len(found) != 1 or any(layer.weight_name in node.input for node in self.model.graph.node):
+            return None
+        coefficients = _attribute(found[0], "coefficients", ())
+        same = np.array_equal(np.asarray(coefficients, np.float32), np.asarray(layer.operator.weight).ravel())
+        return found[0] if same else None
 
     def readers(self, layer: Layer) -> list[NodeProto]:
         """The nodes that apply the layer's weight; [] where the file has none that could be given another."""
@@ -40,6 +58,11 @@ class Rewriter:
 
         A constant that nodes compute, such as a transposed initializer, becomes an initializer itself.
         """
+        classifier = self._linear_classifier(layer)
+        if classifier is not None:
+            (attribute,) = [a for a in classifier.attribute if a.name == "coefficients"]
+            attribute.floats[:] = np.asarray(weight, np.float32).ravel().tolist()
+            return
         (node, *_) = self.readers(layer)
         old = self._constant(layer.weight_name)
         assert old is not None
@@ -68,7 +91,9 @@ class Rewriter:
             second = helper.make_node("Conv", [inner, names[1], *node.input[2:]], node.output, name=node.name)
             constants = [right.reshape(shapes[0]), left.reshape(shapes[1])]
         elif node.op_type == "Gemm":
-            first = helper.make_node("Gemm", [node.input[0], names[0]], [inner], transB=1)
+            first = helper.make_node(
+                "Gemm", [node.input[0], names[0], *self._no_bias(layer, len(right))], [inner], transB=1
+            )
             second = self._copy(node, [inner, names[1], *node.input[2:]], list(node.output))
             kept = [a for a in second.attribute if a.name != "transB"]
             del second.attribute[:]
@@ -140,6 +165,14 @@ class Rewriter:
         del self.model.metadata_props[:]
         self.model.metadata_props.extend([*others, onnx.StringStringEntryProto(key=key, value=value)])
 
+    def _no_bias(self, layer: Layer, units: int) -> list[str]:
+        """What Gemm adds where it adds nothing: before opset 11 zeros."""
+        if default_opset(self.model) >= _OPTIONAL_BIAS:
+            return []
+        name = f"{layer.output}/factor/zeros"
+        self._set_constant(name, np.zeros(units, layer.operator.weight.dtype))
+        return [name]
+
     def _copy(self, node: NodeProto, inputs: list[str], outputs: list[str]) -> NodeProto:
         """The same operator with the same attributes, elsewhere in the graph."""
         copy = NodeProto()
@@ -179,6 +212,8 @@ class Rewriter:
             if name in node.output:
                 self.model.graph.node.remove(node)
         self.model.graph.initializer.append(tensor)
+        if self.model.ir_version < _OPTIONAL_INPUTS:
+            self.model.graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
 
     def _drop_unused(self) -> None:
         """What was read and no longer is: initializers, and nodes that compute from nothing else."""

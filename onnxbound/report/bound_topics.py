@@ -64,12 +64,13 @@ BOUNDS = (
     Topic(
         "theorem-4.1",
         "bound",
-        "The bound by noise stability with every constant, for dense chains: the net is projected on random signs, and"
-        " the bits of the projections are counted.",
+        "The bound by noise stability with every constant, for chains of dense layers and convolutions: matrices, and"
+        " kernels that all positions share, are projected on random signs, and the bits of the projections are counted.",
         "Lhat_gamma(f) + zeta + sqrt((ln2 sum_i bits_i + ln(3/delta)) / 2m)",
         f"{ARORA} Theorem 4.1, counting bits in place of a covering",
         "probability of error",
-        "smoothness of at least 3d under the noise of compression; open while only gaussian noise was measured",
+        "smoothness of at least 3d under the noise of compression, which --noise compression measures; open while only"
+        " gaussian noise was measured",
     ),
 )
 """In the order of a report."""

@@ -6,6 +6,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from onnxbound.report.compression import SCHEMA as COMPRESSION
+from onnxbound.report.compression import Compression
 from onnxbound.report.difference import SCHEMA as DIFFERENCE
 from onnxbound.report.difference import Difference
 from onnxbound.report.report import SCHEMA, ReportDocument
@@ -28,6 +30,11 @@ def schema_of(name: str, kind: type) -> dict[str, Any]:
     body["properties"] = {**body["properties"], "schema": {"const": name}}
     body["required"] = list(dict.fromkeys(["schema", *body["required"]]))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **body}
+
+
+def compression_schema() -> dict[str, Any]:
+    """JSON Schema of `onnxbound.compression/1`, what `compress` says of what it did."""
+    return schema_of(COMPRESSION, Compression)
 
 
 def error_schema() -> dict[str, Any]:
@@ -56,8 +63,8 @@ def error_schema() -> dict[str, Any]:
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Every schema by the name that documents carry under `schema`."""
-    changes = schema_of(DIFFERENCE, Difference)
-    return {schema["title"]: schema for schema in (report_schema(), error_schema(), changes)}
+    others = (schema_of(DIFFERENCE, Difference), compression_schema())
+    return {schema["title"]: schema for schema in (report_schema(), error_schema(), *others)}
 
 
 def file_of(name: str) -> Path:

@@ -2,11 +2,19 @@
 
 from onnxbound.errors import CODES
 from onnxbound.report.bound_topics import BOUNDS
+from onnxbound.report.compression_topics import BUILT_BOUNDS, METHODS
 from onnxbound.report.metric_topics import METRICS
 from onnxbound.report.topic import Topic
 
 TOPICS: dict[str, Topic] = {
-    topic.name: topic for topic in (*METRICS, *BOUNDS, *(Topic(code, "error", text) for code, text in CODES.items()))
+    topic.name: topic
+    for topic in (
+        *METRICS,
+        *BOUNDS,
+        *BUILT_BOUNDS,
+        *METHODS,
+        *(Topic(code, "error", text) for code, text in CODES.items()),
+    )
 }
 """Every topic by its name."""
 

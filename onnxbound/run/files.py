@@ -20,11 +20,11 @@ def require_writable(path: Path, *, force: bool) -> None:
             "output-exists", f"{path} exists.", [Problem(str(path), "it is not overwritten unasked", "--force does it")]
         )
     if path.is_dir():
-        raise _unwritable(path, "it is a folder")
+        raise unwritable(path, "it is a folder")
     if not path.parent.is_dir():
-        raise _unwritable(path, f"there is no folder {path.parent}")
+        raise unwritable(path, f"there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):
-        raise _unwritable(path, f"the folder {path.parent} is read-only")
+        raise unwritable(path, f"the folder {path.parent} is read-only")
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, force: bool) -> None:
@@ -42,7 +42,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, force:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
+        raise unwritable(path, error.strerror or str(error)) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -54,7 +54,8 @@ def _umask() -> int:
     return current
 
 
-def _unwritable(path: Path, why: str) -> OutputError:
+def unwritable(path: Path, why: str) -> OutputError:
+    """What is said of a file that cannot be written."""
     return OutputError(
         "output-unwritable",
         f"{path} cannot be written: {why}.",

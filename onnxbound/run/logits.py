@@ -1,6 +1,5 @@
 """Logits of rows through onnxruntime, and nothing else."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,12 @@ from onnxbound.run.session import failed_run, open_session, with_outputs
 
 
 class Logits:
-    """A session that gives the logits of a network, or of another model with the same input and output."""
+    """A session that gives the logits of a network."""
 
-    def __init__(self, network: Network, device: Device, threads: int | None, folder: Path | None = None) -> None:
-        """Open the session; external data lies in `folder`, or beside the network's file."""
+    def __init__(self, network: Network, device: Device, threads: int | None) -> None:
         self._network = network
         model = with_outputs(network, [network.output])
-        self._session = open_session(model, folder or network.path.parent, device, threads)
+        self._session = open_session(model, network.path.parent, device, threads, network.external)
 
     def run(self, rows: NDArray[Any]) -> Float64Array:
         """f(x) of rows (n, *input_shape), (n, K); a fixed batch is filled up with the last row.

@@ -1,12 +1,16 @@
 """Models written to disk: whole or not at all, large weights in a file beside them."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import onnx
 from onnx import ModelProto, TensorProto
 
-from onnxbound.run.files import require_writable, write_atomically
+from onnxbound.run.files import require_writable, unwritable, write_atomically
 
 MESSAGE_BYTES = (1 << 31) - (1 << 24)
 """From here on weights lie outside: a protobuf message ends at 2 GiB."""
@@ -38,6 +42,48 @@ def write_model(model: ModelProto, path: Path, *, force: bool, message_bytes: in
         _write_outside(tensors, model_files(path)[1], force=force)
     content = model.SerializeToString(deterministic=True)
     write_atomically(path, lambda file: file.write(content), force=force)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A model in a folder of its own beside its final place, to be looked at before it goes there."""
+
+    path: Path
+
+    def write(self, model: ModelProto) -> None:
+        """Write it, over what was tried before."""
+        write_model(model, self.path, force=True)
+
+    @property
+    def size(self) -> int:
+        """Bytes, those of external data included."""
+        return sum(file.stat().st_size for file in model_files(self.path) if file.exists())
+
+    def move(self, output: Path, *, force: bool) -> None:
+        """Put it in its place, weights first.
+
+        Raises:
+            OutputError: output-exists or output-unwritable.
+        """
+        require_writable(output, force=force)
+        for file, place in zip(reversed(model_files(self.path)), reversed(model_files(output)), strict=True):
+            if file.exists():
+                file.replace(place)
+
+
+@contextmanager
+def staged(output: Path) -> Iterator[Staged]:
+    """A place beside `output` for a model that is not final yet.
+
+    Raises:
+        OutputError: output-unwritable.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as error:
+        raise unwritable(output, error.strerror or str(error)) from error
+    with folder as name:
+        yield Staged(Path(name) / output.name)
 
 
 def passes_checker(path: Path) -> bool:

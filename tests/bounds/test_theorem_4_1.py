@@ -1,14 +1,14 @@
 """Theorem 4.1, explicit: when it is refused, and its arithmetic on a net small enough to follow."""
 
 from dataclasses import replace
-from math import ceil, log, log2, sqrt
+from math import ceil, log, log2, prod, sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from onnxbound.bounds.arora2018 import LayerCondition, theorem_4_1
+from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair, layer_epsilons, theorem_4_1
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.occam import description_gap
@@ -65,6 +65,18 @@ def test_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
     assert reason in found.met_reason
 
 
-def test_refused_on_graphs_and_convolutions(tmp_path: Path) -> None:
+def test_refused_on_graphs(tmp_path: Path) -> None:
     assert "chains" in bound(net(tmp_path / "net.onnx", "residual")).met_reason
-    assert "dense layers" in bound(conv_net(tmp_path)).met_reason
+
+
+def test_on_shared_kernels(tmp_path: Path) -> None:
+    """A convolution's eps_i is smaller by sqrt(p_i) and by the root of the patches that an entry is in."""
+    network = conv_net(tmp_path)
+    epsilons = layer_epsilons(network, [CONDITION] * network.depth, 1.5, 0.3)
+    for layer, own in zip(network.layers, epsilons, strict=True):
+        shared = prod(-(-k // s) for k, s in zip(layer.kernel, layer.stride, strict=True))
+        expected = 0.3 * 0.5 * 0.25 / (6 * 1.5 * network.depth) / sqrt(layer.positions * shared)
+        assert own == pytest.approx(expected, rel=1e-12)
+    height = max(layer.operator.channels * layer.positions for layer in network.layers)
+    assert failure_per_pair(network, 0.01, 1000) == 0.01 / (6 * network.depth**2 * height**2 * 1000)
+    assert bound(network).value is not None

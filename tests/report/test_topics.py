@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import get_type_hints
 
+from onnxbound.cli.compress import METHODS
 from onnxbound.errors import CODES
 from onnxbound.report.report import LayerReport, MinimalCushion, PairReport
 from onnxbound.report.topics import TOPICS, closest
@@ -20,7 +21,9 @@ def test_every_property_bound_and_code_has_its_topic() -> None:
     assert len(statistics) >= 9
     assert statistics <= {topic.name for topic in TOPICS.values() if topic.kind == "metric"}
     bounds = {bound.name for bound in example("chain").bounds}
+    bounds |= {"build-and-look", "build-and-look-binomial", "corollary-a.1"}
     assert bounds == {topic.name for topic in TOPICS.values() if topic.kind == "bound"}
+    assert set(METHODS) == {topic.name for topic in TOPICS.values() if topic.kind == "method"}
     assert set(CODES) == {topic.name for topic in TOPICS.values() if topic.kind == "error"}
 
 

@@ -1,0 +1,193 @@
+"""`onnxbound compress`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onnxbound.cli import options
+from onnxbound.cli.options import Format, chosen_format, set_threads
+
+if TYPE_CHECKING:
+    from onnxbound.compress.budget import Budget
+    from onnxbound.report.compression import Compression
+
+METHODS = ("matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
+
+ModelOutput = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.onnx", help="The model to write.")]
+MethodName = Annotated[str, typer.Option("--method", metavar="|".join(METHODS), help="The algorithm.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.")]
+Epsilon = Annotated[float | None, typer.Option(metavar="E", help="Budget: the error of Algorithm 1, 3 or 4.")]
+K = Annotated[int | None, typer.Option("--k", metavar="K", help="Budget: projections.")]
+Rank = Annotated[int | None, typer.Option(metavar="R", help="Budget: rank.")]
+Keep = Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: share of the numbers, 10% or 0.1.")]
+GammaBudget = Annotated[float | None, typer.Option("--gamma", metavar="G", help="Budget: a margin that survives.")]
+Cut = Annotated[float | None, typer.Option(metavar="D", help="Budget: singular values below D |A|_2 go.")]
+Energy = Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: share of |A|_F^2 that stays.")]
+Bits = Annotated[int | None, typer.Option(metavar="B", help="Budget: bits of one weight.")]
+Target = Annotated[
+    str | None, typer.Option("--target-accuracy-drop", metavar="SHARE", help="Budget: search; 0.5% of the rows, say.")
+]
+Constants = Annotated[str, typer.Option(metavar="explicit|paper", help="k with a proved constant, or the paper's.")]
+Eta = Annotated[float, typer.Option(metavar="P", help="Probability with which an algorithm may miss its epsilon.")]
+Width = Annotated[int | None, typer.Option(metavar="B", help="Bits of a number of a factor of svd; 32 by default.")]
+Subspace = Annotated[str, typer.Option(metavar="auto|haar|hadamard", help="Of matrix-project-conv.")]
+FilterCap = Annotated[str, typer.Option("--filter-cap", metavar="SIZE", help="What filters per position may take.")]
+Layers = Annotated[list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer; repeatable.")]
+Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the distance from this initialisation.")]
+Factorise = Annotated[bool, typer.Option("--factorise", help="Write a truncated layer as two where that saves work.")]
+Sweep = Annotated[bool, typer.Option("--sweep", help="Try other budgets, and say where accuracy breaks.")]
+Measured = Annotated[int, typer.Option(metavar="N", help="Rows behind errors at layers, cushions and q.")]
+
+
+def compress(
+    model: options.ModelArgument,
+    output: ModelOutput,
+    method: MethodName,
+    *,
+    data: Data = None,
+    epsilon: Epsilon = None,
+    k: K = None,
+    rank: Rank = None,
+    keep: Keep = None,
+    gamma: GammaBudget = None,
+    cut: Cut = None,
+    energy: Energy = None,
+    bits: Bits = None,
+    target_accuracy_drop: Target = None,
+    constants: Constants = "explicit",
+    eta: Eta = 0.05,
+    width: Width = None,
+    subspace: Subspace = "auto",
+    filter_cap: FilterCap = "256MiB",
+    layer: Layers = None,
+    init: Init = None,
+    factorise: Factorise = False,
+    sweep: Sweep = False,
+    labels: options.Labels = None,
+    x_key: options.XKey = None,
+    y_key: options.YKey = None,
+    layout: options.LayoutOption = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    limit: options.Limit = None,
+    logits: options.Logits = None,
+    fix: options.Fix = None,
+    external_root: options.ExternalRoot = None,
+    gamma_quantile: Annotated[float, typer.Option(metavar="Q", help="The margin of losses: this quantile.")] = 0.05,
+    delta: Annotated[float, typer.Option(metavar="D", help="Probability with which a bound may fail.")] = 0.05,
+    measured: Measured = 100,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    output_format: options.FormatOption = Format.TABLE,
+    as_json: options.Json = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Compress a classifier, write it as ONNX, and say what that did to outputs, accuracy, size and time."""
+    del debug
+    set_threads(threads)
+    from onnxbound.cli.output import require_outputs
+    from onnxbound.cli.progress import Progress
+    from onnxbound.cli.values import bytes_of, held_inputs, one_of, preprocessing_of, share_of
+    from onnxbound.compress.compress import Method
+    from onnxbound.compress.request import Request
+    from onnxbound.compression import compress as run
+    from onnxbound.data.open import open_rows
+    from onnxbound.graph.load import load
+
+    knobs = {
+        "epsilon": epsilon,
+        "k": k,
+        "rank": rank,
+        "keep": None if keep is None else share_of("--keep", keep),
+        "gamma": gamma,
+        "cut": cut,
+        "energy": None if energy is None else share_of("--energy", energy),
+        "bits": bits,
+    }
+    request = Request(
+        method=Method(
+            name=one_of("--method", method, METHODS),
+            constants=one_of("--constants", constants, ("explicit", "paper")),
+            eta=eta,
+            seed=seed,
+            width=width,
+            subspace=None if subspace == "auto" else one_of("--subspace", subspace, ("auto", "haar", "hadamard")),
+            filter_cap=bytes_of("--filter-cap", filter_cap),
+            threads=threads,
+        ),
+        budget=_budget(knobs, searched=target_accuracy_drop is not None),
+        target_drop=None if target_accuracy_drop is None else share_of("--target-accuracy-drop", target_accuracy_drop),
+        layers=tuple(layer or ()),
+        factorise=factorise,
+        sweep=sweep,
+        gamma_quantile=gamma_quantile,
+        delta=delta,
+        measured=measured,
+        device=device,
+        threads=threads,
+    )
+    preprocessing = preprocessing_of(layout, scale, mean, std)
+    require_outputs([output], force=force)
+    network = load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root)
+    rows = None
+    if data is not None:
+        keys = {"labels": labels, "x_key": x_key, "y_key": y_key}
+        rows = open_rows(data, network, preprocessing, limit=limit, seed=seed, **keys)  # type: ignore[arg-type]
+    with Progress(quiet=quiet) as progress:
+        report = run(
+            network,
+            output,
+            request,
+            rows,
+            init=None if init is None else load(init),
+            force=force,
+            progress=progress,
+        )
+    _print(report, chosen_format(output_format, as_json=as_json), quiet=quiet)
+
+
+def _budget(knobs: "dict[str, float | int | None]", *, searched: bool) -> "Budget | None":
+    from onnxbound.compress.budget import Budget
+    from onnxbound.errors import UsageError
+
+    given = {name: value for name, value in knobs.items() if value is not None}
+    if len(given) + searched > 1:
+        named = ", ".join([*(f"--{name}" for name in given), *(["--target-accuracy-drop"] if searched else [])])
+        raise UsageError("usage", f"compress takes one budget, not {named}.")
+    for name, value in given.items():
+        return Budget(name, float(value))  # type: ignore[arg-type]
+    return None
+
+
+def _print(report: "Compression", result_format: Format, *, quiet: bool) -> None:
+    from onnxbound.cli.output import emit, to_json
+
+    if result_format is not Format.TABLE and not quiet:
+        for warning in report.warnings:
+            print(f"onnxbound: {warning}", file=sys.stderr)  # noqa: T201
+    if result_format is Format.JSON:
+        text = to_json(report.to_json())
+    elif result_format is Format.CSV:
+        from onnxbound.report.csv import to_csv
+
+        text = to_csv(report.to_json())
+    else:
+        import io
+
+        from rich.console import Console
+
+        from onnxbound.report.compression_table import render_compression
+
+        out = io.StringIO()
+        terminal = sys.stdout.isatty()
+        render_compression(
+            report, Console(file=out, force_terminal=terminal, width=Console().width if terminal else 100)
+        )
+        text = out.getvalue()
+    emit(text, None, force=False)

@@ -1,0 +1,154 @@
+"""A written model is opened again, run on the user's rows, and compared with the original and with NumPy."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.compress.compare import Comparison
+from onnxbound.compress.compressed import CompressedNetwork, predict
+from onnxbound.data.rows import Rows
+from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.load import load
+from onnxbound.graph.model_file import WeightReader, read_model
+from onnxbound.graph.network import Network
+from onnxbound.graph.passes.hold_inputs import hold_inputs
+from onnxbound.graph.passes.inline_functions import inline_functions
+from onnxbound.results import Float64Array
+from onnxbound.rng import normal_noise
+from onnxbound.run.device import Device
+from onnxbound.run.logits import Logits
+
+AGREEMENT = 1e-4
+"""Largest difference between onnxruntime and NumPy, over the largest logit, that float32 can explain."""
+
+_BATCH_BYTES = 64 << 20
+_KEPT_LOGITS = 1 << 24
+"""Logits of the original that are kept for the next comparison; with more it is run again."""
+
+_NOISE_ROWS = 32
+_ROUNDS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A written model, ready to run.
+
+    Attributes:
+        network: Its network; where onnxbound cannot read the file, the original's with the file's message.
+        why_not: Why onnxbound cannot read it; empty if it can.
+    """
+
+    network: Network
+    why_not: str
+
+
+def reopen(original: Network, path: Path) -> Reopened:
+    """Read what was written, as the original was read."""
+    reading = original.reading
+    try:
+        return Reopened(load(path, logits=reading.logits, fixed=reading.fixed), "")
+    except ModelError as error:
+        message, sha256 = read_model(path)
+        message, _, _ = inline_functions(message)
+        message, _, _ = hold_inputs(message, reading.fixed)
+        computed = {name for node in message.graph.node for name in node.output}
+        if original.output not in computed:
+            problem = Problem(str(path), "its logits are not a tensor of the file", "use another --method")
+            raise ModelError(
+                "compress-method", "The compressed model cannot be run for comparison.", [problem]
+            ) from error
+        external = WeightReader(path.parent).external(message)
+        instead = replace(original, path=path, sha256=sha256, model=message, external=external)
+        return Reopened(instead, error.message)
+
+
+class Baseline:
+    """The original on all rows, to be compared with as many compressed nets as need be.
+
+    Attributes:
+        logits: Runs it.
+        count: Rows that are compared.
+    """
+
+    def __init__(self, network: Network, device: Device, threads: int | None, rows: Rows | None, seed: int) -> None:
+        self._network, self._device, self._threads, self._rows = network, device, threads, rows
+        self.logits = Logits(network, device, threads)
+        self._noise = _noise_rows(network, seed)
+        per_row = 4 * int(np.prod(network.input_shape))
+        self._step = max(1, min(256, _BATCH_BYTES // (8 * per_row)))
+        self.count = len(self._noise) if rows is None else rows.count
+        self._before: list[Float64Array] | None = None
+        if self.count * network.classes <= _KEPT_LOGITS:
+            self._before = [self.logits.run(inputs) for inputs, _ in self._batches()]
+
+    def sample(self, count: int) -> NDArray[Any]:
+        """Some of the rows, in the model's element type, (n, *input_shape)."""
+        if self._rows is None:
+            return self._noise[:count]
+        every = self._rows.index
+        return self._rows.batch(every[np.unique(np.linspace(0, len(every) - 1, count).astype(np.int64))]).inputs
+
+    def compare(self, network: Network, progress: Callable[[str, int, int], None]) -> Comparison:
+        """f and g on every row."""
+        runner = Logits(network, self._device, self._threads)
+        parts, done = [], 0
+        for number, (inputs, labels) in enumerate(self._batches()):
+            before = self.logits.run(inputs) if self._before is None else self._before[number]
+            parts.append(Comparison.of(before, runner.run(inputs), labels))
+            done += len(before)
+            progress("compare", done, self.count)
+        return Comparison.merge(parts)
+
+    def _batches(self) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+        if self._rows is None:
+            yield self._noise, np.zeros(len(self._noise), np.int64)
+            return
+        for batch in self._rows.batches(self._step):
+            yield batch.inputs, batch.labels
+
+
+def require_agreement(compressed: CompressedNetwork, network: Network, runner: Logits, rows: NDArray[Any]) -> float:
+    """The largest difference between onnxruntime on the written file and NumPy on the compressed net.
+
+    Returns:
+        Relative to the largest logit.
+
+    Raises:
+        ModelError: model-mismatch, it is more than 1e-4.
+    """
+    runtime = runner.run(rows)
+    ours = predict(compressed, rows.astype(np.float32)).astype(np.float64)
+    difference, scale = float(np.abs(ours - runtime).max()), float(np.abs(runtime).max())
+    relative = difference / scale if scale > 0 else difference
+    if not relative <= AGREEMENT:
+        why = f"logits differ by {difference:.3g} where the largest is {scale:.3g}"
+        problem = Problem(str(network.path), why, "please report the model: it was written wrongly")
+        raise ModelError("model-mismatch", "The written model does not compute the compressed net.", [problem])
+    return relative
+
+
+def milliseconds_per_row(first: Logits, second: Logits, rows: NDArray[Any]) -> tuple[float, float]:
+    """Time of both per row, the median of alternating rounds."""
+    taken: tuple[list[float], list[float]] = ([], [])
+    for number in range(_ROUNDS + 1):
+        for runner, times in zip((first, second), taken, strict=True):
+            started = perf_counter()
+            runner.run(rows)
+            if number:  # the first run allocates
+                times.append((perf_counter() - started) / len(rows) * 1e3)
+    return float(np.median(taken[0])), float(np.median(taken[1]))
+
+
+def _noise_rows(network: Network, seed: int) -> NDArray[Any]:
+    """Normal rows where the user gave none; bytes in the middle of their range for a net that reads integers."""
+    count = network.batch or _NOISE_ROWS
+    size = int(np.prod(network.input_shape))
+    noise = normal_noise(seed, 0, np.arange(count), 0, size).reshape(count, *network.input_shape)
+    if network.input_type.kind in "iu":
+        noise = np.clip(128 + 50 * noise, 0, 127 if network.input_type == np.int8 else 255)
+    return noise.astype(network.input_type)

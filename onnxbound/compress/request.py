@@ -1,0 +1,150 @@
+"""What a compression is asked for, and what is refused before anything is computed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxbound.compress.budget import KNOBS, Budget
+from onnxbound.compress.compress import Method
+from onnxbound.errors import ModelError, Problem, UsageError
+from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.rewrite import Rewriter
+from onnxbound.operators.conv import Conv
+from onnxbound.operators.dense import Dense
+from onnxbound.results import Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to do, how far, and to which layers.
+
+    Attributes:
+        method: The algorithm.
+        budget: One knob at one value; None with a target.
+        target_drop: Share of the rows by which accuracy may fall; the budget is searched.
+        layers: Names of the layers; all if empty.
+        factorise: Write truncated layers as two where that takes fewer multiply-adds.
+        sweep: Also try other budgets, and say at which accuracy breaks.
+        gamma: The margin that losses are stated at; None takes a quantile.
+        gamma_quantile: Which quantile.
+        delta: Probability with which a bound may fail.
+        measured: Rows behind the errors at layers, and behind q_i.
+        device: Where onnxruntime runs.
+        threads: Threads; None for all cores.
+    """
+
+    method: Method
+    budget: Budget | None = None
+    target_drop: float | None = None
+    layers: tuple[str, ...] = ()
+    factorise: bool = False
+    sweep: bool = False
+    gamma: float | None = None
+    gamma_quantile: float = 0.05
+    delta: float = 0.05
+    measured: int = 100
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.budget is None) == (self.target_drop is None):
+            raise UsageError("usage", f"compress takes one budget: {_flags(self.method.name)}.")
+        if self.budget is not None:
+            _check_budget(self.method.name, self.budget)
+        checks = {
+            "--target-accuracy-drop takes a share between 0 and 100%": self.target_drop is None
+            or 0 <= self.target_drop < 1,
+            "--eta takes a number between 0 and 1": 0 < self.method.eta < 1,
+            "--width takes 2 to 32 bits": self.method.width is None or 2 <= self.method.width <= 32,
+            "--seed takes a number from 0 to 2^64 - 1": 0 <= self.method.seed < 2**64,
+            "--gamma takes a positive number": self.gamma is None or 0 < self.gamma < np.inf,
+            "--gamma-quantile takes a number between 0 and 1": 0 < self.gamma_quantile < 1,
+            "--delta takes a number between 0 and 1": 0 < self.delta < 1,
+            "--measured takes a number of at least 1": self.measured >= 1,
+            "--factorise goes with --method svd": not self.factorise or self.method.name == "svd",
+        }
+        for complaint, holds in checks.items():
+            if not holds:
+                raise UsageError("usage", f"{complaint}.")
+
+
+def _flags(method: str) -> str:
+    return " or ".join(f"--{knob}" for knob in KNOBS[method]) + " or --target-accuracy-drop"
+
+
+def _check_budget(method: str, budget: Budget) -> None:
+    knob, value = budget.knob, budget.value
+    if knob not in KNOBS[method]:
+        raise UsageError("usage", f"--method {method} takes {_flags(method)}, not --{knob}.")
+    ranges: dict[str, tuple[bool, str]] = {
+        "epsilon": (0 < value <= 1, "a number above 0 and at most 1"),
+        "cut": (0 < value <= 1, "a number above 0 and at most 1"),
+        "energy": (0 < value <= 1, "a number above 0 and at most 1"),
+        "keep": (0 < value <= 1, "a share above 0 and at most 100%"),
+        "k": (value >= 1 and value == int(value), "a number of at least 1"),
+        "rank": (value >= 1 and value == int(value), "a number of at least 1"),
+        "bits": (2 <= value <= 24 and value == int(value), "a number from 2 to 24"),
+        "gamma": (0 < value < np.inf, "a positive number"),
+    }
+    fine, wanted = ranges[knob]
+    if not fine:
+        raise UsageError("usage", f"--{knob} takes {wanted}, not {value:g}.")
+
+
+def compressible(network: Network, request: Request) -> list[Layer]:
+    """The layers that were chosen and that the method can compress.
+
+    Raises:
+        UsageError: compress-layer, there is no layer of a name; compress-method, the method is for other nets.
+        ModelError: compress-nothing, no chosen layer has a weight that could be replaced.
+    """
+    layers = _named(network, request.layers)
+    method = request.method.name
+    if method.startswith("vector"):
+        only = network.layers[0].operator
+        if network.depth != 1 or not isinstance(only, Dense):
+            why = f"this net is a {network.topology} of {network.depth} weighted layers"
+            problem = Problem(str(network.path), why, "use matrix-project, svd or quantise")
+            raise UsageError(
+                "compress-method", f"{method} compresses linear classifiers, of one dense layer.", [problem]
+            )
+    if method == "matrix-project-conv" and not any(isinstance(layer.operator, Conv) for layer in layers):
+        problem = Problem(str(network.path), "none of its layers is one", "use matrix-project, svd or quantise")
+        raise UsageError("compress-method", f"{method} compresses convolutions.", [problem])
+    rewriter = Rewriter(network)
+    found = [layer for layer in layers if rewriter.can_rewrite(layer)]
+    if not found:
+        problems = [
+            Problem(layer.step.where, "its weight is no tensor of the file that could be replaced", "export it anew")
+            for layer in layers
+        ]
+        raise ModelError("compress-nothing", "The model has no weight that could be compressed.", problems)
+    return found
+
+
+def _named(network: Network, names: tuple[str, ...]) -> list[Layer]:
+    if not names:
+        return list(network.layers)
+    by_name = {layer.name: layer for layer in network.layers}
+    known = ", ".join(by_name)
+    problems = [Problem(name, "no weighted layer has this name", f"its layers: {known}") for name in names]
+    problems = [problem for problem in problems if problem.where not in by_name]
+    if problems:
+        raise UsageError("compress-layer", f"{network.path} has no layer {problems[0].where!r}.", problems)
+    return [by_name[name] for name in names]
+
+
+def origins_of(network: Network, init: Network | None) -> dict[int, Float64Array] | None:
+    """Layer index to the weight of the initialisation, scales that are folded in included.
+
+    Raises:
+        UsageError: compress-init, its layers are not those of the network.
+    """
+    if init is None:
+        return None
+    shapes = [[layer.operator.weight.shape for layer in net.layers] for net in (network, init)]
+    if shapes[0] != shapes[1]:
+        said = [", ".join("x".join(map(str, shape)) for shape in each) for each in shapes]
+        problem = Problem(str(init.path), f"its layers are {said[1]}", f"the model's layers are {said[0]}")
+        raise UsageError("compress-init", f"{init.path} has another architecture than {network.path}.", [problem])
+    return {layer.index: layer.operator.effective_weight() for layer in init.layers}

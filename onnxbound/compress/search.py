@@ -1,0 +1,46 @@
+"""Other budgets: the tightest one that keeps the accuracy, and where accuracy breaks."""
+
+from collections.abc import Callable, Sequence
+
+from onnxbound.compress.budget import Budget
+from onnxbound.errors import Problem, UsageError
+
+_RANDOM = tuple(2.0 ** (-step / 2) for step in range(12, -1, -1))
+
+
+def ladder(method: str) -> tuple[Budget, ...]:
+    """Budgets of a method from the tightest to the widest that still is compression."""
+    if method == "quantise":
+        return tuple(Budget("bits", float(bits)) for bits in range(2, 13))
+    if method == "svd":
+        return tuple(Budget("energy", 1 - 2.0 ** (-step / 2)) for step in range(1, 31))
+    if method == "vector-compress":
+        return tuple(Budget("epsilon", 2.0 ** (-step / 2)) for step in range(17))
+    return tuple(Budget("keep", share) for share in _RANDOM)
+
+
+def beyond(method: str) -> tuple[Budget, ...]:
+    """Budgets that are no compression any more, to find where a random projection keeps the accuracy at last."""
+    return tuple(Budget("keep", 2.0**step) for step in range(1, 8)) if method == "matrix-project" else ()
+
+
+def tightest(budgets: Sequence[Budget], drop_of: Callable[[Budget], float], allowed: float) -> Budget:
+    """The tightest budget whose drop in accuracy is allowed, by bisection: drops are taken to fall along the ladder.
+
+    What is returned has been tried.
+
+    Raises:
+        UsageError: compress-target, even the widest loses more.
+    """
+    last = len(budgets) - 1
+    least = drop_of(budgets[last])
+    if least > allowed:
+        widest = budgets[last]
+        why = f"--{widest.knob} {widest.value:g} already loses {least:.2%}"
+        problem = Problem("--target-accuracy-drop", why, "allow more, or use another --method")
+        raise UsageError("compress-target", f"No budget loses at most {allowed:.2%} of accuracy.", [problem])
+    low, high = -1, last
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if drop_of(budgets[middle]) <= allowed else (middle, high)
+    return budgets[high]

@@ -1,0 +1,105 @@
+"""What `onnxbound explain` says of methods of compression, and of the bounds for what they make."""
+
+from onnxbound.report.topic import ARORA, Topic
+
+_DRAWN = "the rows were drawn independently; architecture and seed were chosen without them"
+
+METHODS = (
+    Topic(
+        "matrix-project",
+        "method",
+        "A matrix, or the kernel of a convolution, is described by its products with k random matrices of signs, which"
+        " anyone makes again from a seed. The error that each pair of vectors sees is small, the matrix itself is far"
+        " from the original. Real nets keep their accuracy only at a k far above the number of weights; the budgets below"
+        " that show how far the theory's premise is from a given net.",
+        "A^ = (1/k) sum_l <A, M_l> M_l; k = ceil(ln(4/eta) / (e^2/4 - e^3/6)) with e = eps / 2, the other half of eps"
+        " being for rounding; --constants paper takes k = ln(1/eta) / eps^2, which is too small",
+        f"{ARORA} Algorithm 1, with a proved constant",
+        "none",
+        "unbiased; |u^T (A^ - A) v| <= eps |A|_F |u| |v| with probability 1 - eta for each pair u, v",
+    ),
+    Topic(
+        "matrix-project-conv",
+        "method",
+        "The kernel is projected on one random subspace, and within it again at every output position, which then has a"
+        " filter of its own. The subspace is Haar's for small kernels, Hadamard's for large ones. The written model is"
+        " larger than the original, and only its description is small.",
+        "A^_(a,b) = (1/k) sum_l <A, M'_l> M'_l, M' = sqrt(n/(kp)) Proj_S M, S of dimension kp, p = 2 ceil(log2(1/eta)/2)",
+        f"{ARORA} Algorithm 4",
+        "none",
+        "unbiased; positions are not independent, though [A] Lemma 12 claims it, so no theorem is claimed",
+    ),
+    Topic(
+        "svd",
+        "method",
+        "Small singular values are dropped; with --factorise a layer becomes two where that saves multiply-adds. By rank,"
+        " by the share of |A|_F^2 that stays, by the share of |A|_2 below which singular values go, or by a margin.",
+        "the nearest matrix of rank r; with --gamma singular values below delta |A|_2 go,"
+        " delta = gamma / (2 sqrt 2 e max|x| d prod |A|_2)",
+        f"{ARORA} Lemma 1 and Theorem 2.2",
+        "none",
+        "",
+    ),
+    Topic(
+        "quantise",
+        "method",
+        "Every weight is rounded to a grid of its output unit, symmetric around 0: the baseline.",
+        "A^ = step_unit round(A / step_unit), step_unit = max |A_unit| / (2^(bits - 1) - 1)",
+        "common practice",
+        "none",
+        "",
+    ),
+    Topic(
+        "vector-compress",
+        "method",
+        "For linear classifiers: few coordinates of each class's vector are kept, drawn with probabilities that grow with"
+        " their squares, and weighted so that the mean is right.",
+        "c_j := 0 where |c_j| < g / (4 sqrt h); p_j = min(1, 8 c_j^2 / (eta g^2)); c^_j = c_j / p_j with probability p_j,"
+        " rounded to multiples of g / (2 sqrt h)",
+        f"{ARORA} Algorithm 2 and Lemma 5, without its cut of large coordinates, which breaks it",
+        "none",
+        "|<c^ - c, u>| <= g with probability 1 - eta for each unit u, |c| <= 1; by Chebyshev's inequality only",
+    ),
+    Topic(
+        "vector-project",
+        "method",
+        "For linear classifiers: each class's vector is described by its products with k Gaussian vectors.",
+        "c^ = (1/k) sum_l z_l v_l, z_l = <v_l, c> rounded to multiples of g / (2 sqrt(h k));"
+        " k = ceil(ln(4/eta) / (t^2/4 - t^3/6)), t = g / 2, or 16 ln(1/eta) / g^2 in the paper",
+        f"{ARORA} Algorithm 3 and Lemma 7",
+        "none",
+        "|<c^ - c, u>| <= g with probability 1 - eta for each unit u, |c| <= 1",
+    ),
+)
+
+BUILT_BOUNDS = (
+    Topic(
+        "build-and-look",
+        "bound",
+        "An upper bound on the error of the compressed net on new rows: its own training errors are counted, and every bit"
+        " that describes it.",
+        "Lhat_0(g) + sqrt((ln2 bits + ln(1/delta)) / 2m)",
+        f"{ARORA} Theorem 2.1, done rather than argued",
+        "probability of error",
+        _DRAWN,
+    ),
+    Topic(
+        "build-and-look-binomial",
+        "bound",
+        "The same by the binomial tail itself, which is never larger.",
+        "sup {p : P[Bin(m, p) <= k] >= delta 2^-bits}, k errors of g on m rows",
+        "Langford 2005, Tutorial on practical prediction theory for classification",
+        "probability of error",
+        _DRAWN,
+    ),
+    Topic(
+        "corollary-a.1",
+        "bound",
+        "The same from the margins of the original: where the compressed net is near it, g errs only on rows of small"
+        " margin; where it is not, the row is an outlier and counts as an error.",
+        "Lhat_gamma(f) + zeta + sqrt((ln2 bits + ln(1/delta)) / 2m), zeta the share of rows with |f - g|_2 > gamma / sqrt 2",
+        f"{ARORA} Corollary A.1, with the factor 2 that Definition 1 lacks",
+        "probability of error",
+        _DRAWN,
+    ),
+)

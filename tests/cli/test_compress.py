@@ -1,0 +1,244 @@
+"""`onnxbound compress` as a user and as a pipeline run it: what it says, and what it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from onnxbound.report.schema import compression_schema
+from tests.cli.command import failing, onnxbound, write_rows
+from tests.nets import mlp, random_mlp, write_model
+from tests.oracle.models import fixtures
+
+VALIDATOR = jsonschema.Draft202012Validator(compression_schema())
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return random_mlp(tmp_path / "net.onnx", [6, 40, 4])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "rows.npz")
+
+
+def compressed(net: Path, *words: str | Path) -> dict[str, Any]:
+    found = onnxbound("compress", net, "-o", net.with_name("out.onnx"), *words, "--json", "--force")
+    assert found.code == 0, found.stderr
+    document = found.json()
+    VALIDATOR.validate(document)
+    return document
+
+
+def test_table_and_file(net: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.onnx"
+    found = onnxbound("compress", net, "-o", out, "--method", "svd", "--rank", "2", "--data", data)
+    assert found.code == 0
+    for word in (
+        "svd",
+        "rank 2",
+        "accuracy",
+        "gamma / sqrt 2",
+        "|f(x)[y] - g(x)[y]|",
+        "build-and-look",
+        "onnx.checker",
+    ):
+        assert word in found.stdout
+    assert max(map(len, found.stdout.splitlines())) <= 100
+    assert out.exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["net.onnx", "out.onnx", "rows.npz"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--method", "matrix-project", "--k", "60"),
+        ("--method", "matrix-project", "--keep", "50%", "--sweep"),
+        ("--method", "svd", "--energy", "0.9", "--factorise", "--width", "8"),
+        ("--method", "quantise", "--bits", "6"),
+        ("--method", "quantise", "--target-accuracy-drop", "1%"),
+        ("--method", "svd", "--cut", "0.99", "--sweep"),
+    ],
+)
+def test_json_follows_its_schema(net: Path, data: Path, words: tuple[str, ...]) -> None:
+    document = compressed(net, *words, "--data", data)
+    assert document["schema"] == "onnxbound.compression/1"
+    assert document["accuracy"]["before"] >= 0
+    for layer in document["layers"]:
+        assert layer["relative_error"] is not None or layer["method"] == "kept"
+    if "--sweep" in words:
+        accuracies = [point["accuracy"] for point in document["sweep"]["points"]]
+        assert len(accuracies) > 5
+    if "--target-accuracy-drop" in words:
+        assert document["accuracy"]["before"] - document["accuracy"]["after"] <= 0.01
+
+
+def test_the_report_says_what_a_second_look_finds(net: Path, data: Path) -> None:
+    """Errors, compressibility and margins again, from onnxruntime and NumPy alone."""
+    import onnxruntime
+
+    document = compressed(net, "--method", "quantise", "--bits", "3", "--data", data)
+    with np.load(data) as arrays:
+        x, y = arrays["x"], arrays["y"]
+    f, g = (
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0].astype(np.float64)
+        for path in (net, net.with_name("out.onnx"))
+    )
+    others = np.where(np.eye(4, dtype=bool)[y], -np.inf, f).max(axis=1)
+    margin = f[np.arange(len(y)), y] - others
+    gamma = document["margin_loss"]["gamma"]
+    distance = np.linalg.norm(f - g, axis=1)
+    assert document["accuracy"]["before"] == pytest.approx(np.mean(margin > 0))
+    assert document["margin_loss"]["before"] == pytest.approx(np.mean(margin <= gamma))
+    assert document["accuracy"]["after"] == pytest.approx(np.mean(g.argmax(axis=1) == y))
+    relative = distance / np.linalg.norm(f, axis=1)
+    assert document["output"]["relative_error"]["median"] == pytest.approx(np.median(relative), rel=1e-5)
+    assert document["output"]["relative_error"]["max"] == pytest.approx(relative.max(), rel=1e-5)
+    forms = document["compressibility"]
+    assert forms["in_norm"]["violations"] == np.sum(distance > gamma / np.sqrt(2))
+    assert forms["per_logit"]["violations"] == np.sum(np.abs(f - g).max(axis=1) > gamma / 2)
+    assert forms["own_errors"]["violations"] == np.sum(g.argmax(axis=1) != y)
+
+
+def test_without_data_outputs_are_compared_on_noise(net: Path) -> None:
+    document = compressed(net, "--method", "quantise", "--bits", "8")
+    assert document["accuracy"] is document["margin_loss"] is document["compressibility"] is None
+    assert document["output"]["source"] == "noise"
+    assert 0 < document["output"]["relative_error"]["median"] < 0.1
+    assert any("--data" in warning for warning in document["warnings"])
+
+
+def test_only_the_layer_that_was_named(net: Path) -> None:
+    document = compressed(net, "--method", "quantise", "--bits", "4", "--layer", "layer2")
+    assert [layer["method"] for layer in document["layers"]] == ["kept", "quantise"]
+    old, new = (onnx.load(path).graph.initializer for path in (net, net.with_name("out.onnx")))
+    assert [a.raw_data == b.raw_data for a, b in zip(old, new, strict=True)] == [True, True, False, True]
+
+
+def test_distance_to_initialisation(tmp_path: Path) -> None:
+    """A net that is its initialisation plus a matrix of rank one, compressed to exactly that."""
+    random = np.random.default_rng(3)
+    start = random.normal(size=(20, 30))
+    moved = start + np.outer(random.normal(size=20), random.normal(size=30))
+    last = random.normal(size=(4, 20))
+    init = mlp(tmp_path / "init.onnx", [(start, None), (last, None)])
+    net = mlp(tmp_path / "net.onnx", [(moved, None), (last, None)])
+    words = ("--method", "svd", "--rank", "1", "--layer", "layer1")
+    assert compressed(net, *words, "--init", init)["output"]["relative_error"]["max"] < 1e-5
+    assert compressed(net, *words)["output"]["relative_error"]["max"] > 0.3
+
+
+@pytest.mark.parametrize("words", [("vector-compress", "--epsilon", "0.3"), ("vector-project", "--keep", "50%")])
+def test_linear_classifiers(words: tuple[str, ...], tmp_path: Path) -> None:
+    (model,) = [model for model in fixtures() if model.name == "mnist_logistic"]
+    out = tmp_path / "out.onnx"
+    found = onnxbound(
+        "compress",
+        model.path,
+        "-o",
+        out,
+        "--method",
+        *words,
+        "--data",
+        model.data,
+        *model.flags,
+        "--json",
+        "--limit",
+        "300",
+    )
+    document = found.json()
+    VALIDATOR.validate(document)
+    (layer,) = document["layers"]
+    assert layer["method"] == words[0]
+    assert layer["parameters_after"] < layer["parameters_before"]
+    assert layer["bits_after"] < layer["bits_before"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--method", "matrix-project", "--k", "1000"), "compress-no-saving", "no compression"),
+        (("--method", "matrix-project", "--epsilon", "0.001"), "compress-no-saving", "no compression"),
+        (("--method", "svd", "--rank", "6"), "compress-no-saving", "no compression"),
+        (("--method", "svd", "--rank", "0"), "usage", "--rank takes a number of at least 1"),
+        (("--method", "matrix-project", "--k", "0"), "usage", "--k takes"),
+        (("--method", "matrix-project", "--epsilon", "0"), "usage", "--epsilon takes a number above 0"),
+        (("--method", "matrix-project", "--epsilon", "1.5"), "usage", "--epsilon takes a number above 0"),
+        (("--method", "matrix-project", "--epsilon", "nan"), "usage", "--epsilon takes a number above 0"),
+        (("--method", "svd", "--k", "3"), "usage", "--method svd takes"),
+        (("--method", "svd"), "usage", "one budget"),
+        (("--method", "svd", "--rank", "1", "--energy", "50%"), "usage", "one budget"),
+        (("--method", "svd", "--rank", "1", "--layer", "nothing"), "compress-layer", "'nothing'"),
+        (("--method", "matrix-project-conv", "--keep", "0.1"), "compress-method", "convolutions"),
+        (("--method", "vector-compress", "--epsilon", "0.1"), "compress-method", "linear classifiers"),
+        (("--method", "magic", "--keep", "0.1"), "usage", "--method takes"),
+        (("--method", "svd", "--keep", "many"), "usage", "--keep takes a share"),
+        (("--method", "svd", "--keep", "110%"), "usage", "--keep takes a share above 0"),
+        (("--method", "svd", "--gamma", "1"), "usage", "need --data"),
+        (("--method", "svd", "--rank", "1", "--sweep"), "usage", "need --data"),
+        (("--method", "quantise", "--bits", "1"), "usage", "--bits takes a number from 2"),
+        (("--method", "quantise", "--bits", "4", "--factorise"), "usage", "--factorise goes with"),
+    ],
+)
+def test_refused(net: Path, tmp_path: Path, words: tuple[str, ...], code: str, said: str) -> None:
+    error = failing("compress", net, "-o", tmp_path / "out.onnx", *words)
+    assert error["code"] == code
+    assert said in json.dumps(error)
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_an_initialisation_of_another_architecture(net: Path, tmp_path: Path) -> None:
+    other = random_mlp(tmp_path / "other.onnx", [6, 41, 4])
+    words = ("--method", "svd", "--rank", "1", "--init", other)
+    assert failing("compress", net, "-o", tmp_path / "out.onnx", *words)["code"] == "compress-init"
+
+
+def test_a_margin_that_no_row_has(net: Path, data: Path, tmp_path: Path) -> None:
+    words = ("--method", "matrix-project", "--gamma", "1e9", "--data", data)
+    assert failing("compress", net, "-o", tmp_path / "out.onnx", *words)["code"] == "compress-margin"
+
+
+def test_an_accuracy_that_cannot_be_kept(tmp_path: Path) -> None:
+    """Labels are the net's own predictions, so that any change costs."""
+    (model,) = [model for model in fixtures() if model.name == "mnist_mlp"]
+    words = ("--data", model.data, *model.flags, "--limit", "200", "--target-accuracy-drop", "0")
+    error = failing("compress", model.path, "-o", tmp_path / "out.onnx", "--method", "matrix-project", *words)
+    assert error["code"] == "compress-target"
+
+
+def test_nothing_to_compress(tmp_path: Path) -> None:
+    """Its only weight is computed from the shape of the rows."""
+    nodes = [
+        helper.make_node("Cast", ["w"], ["c"], to=1),
+        helper.make_node("Add", ["c", "x"], ["s"]),
+        helper.make_node("Relu", ["s"], ["logits"]),
+    ]
+    path = write_model(tmp_path / "net.onnx", nodes, {"w": np.zeros(4, np.float32)}, ["N", 4])
+    error = failing("compress", path, "-o", tmp_path / "out.onnx", "--method", "quantise", "--bits", "4")
+    assert error["code"] in ("compress-nothing", "model-no-layers")
+
+
+def test_never_over_a_file_unasked(net: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.onnx"
+    out.write_bytes(b"precious")
+    words = ("--method", "quantise", "--bits", "4")
+    assert failing("compress", net, "-o", out, *words)["code"] == "output-exists"
+    assert out.read_bytes() == b"precious"
+    assert onnxbound("compress", net, "-o", out, *words, "--force").code == 0
+    assert failing("compress", net, "-o", tmp_path / "no" / "out.onnx", *words)["code"] == "output-unwritable"
+
+
+@pytest.mark.parametrize("method", ["matrix-project", "svd"])
+def test_a_margin_chooses_the_budget(method: str, tmp_path: Path) -> None:
+    """On this net the theory leaves nothing to compress, and the command says so layer by layer."""
+    (model,) = [model for model in fixtures() if model.name == "mnist_mlp"]
+    words = ("--data", model.data, *model.flags, "--limit", "100", "--method", method, "--gamma", "1")
+    error = failing("compress", model.path, "-o", tmp_path / "out.onnx", *words)
+    assert error["code"] == "compress-no-saving"
+    assert len(error["problems"]) == 3
