@@ -45,6 +45,9 @@ _FIRST_DAMPING = (0.1, 0.3)
 _DAMPING = (0.03, 0.1, 0.3)
 """Added to the curvature's diagonal, over its mean in the tensor."""
 
+_LEFT_OUT = 5e-3
+"""Share of the divergence of losing everything that the entries left at 0 from the start may cause."""
+
 _KEPT = 0.5
 """Share of the curvature of the rounds before that is kept in the mean."""
 
@@ -151,7 +154,7 @@ class _Search:
 
     def rounds(self) -> Iterator[Found]:
         first = self._curvature(self._trained, np.zeros(0, np.int64), self._effort.rows // 4)
-        entries = self._most((self._trained - self._origin) ** 2 * first.diagonal)
+        entries = self._worth_moving((self._trained - self._origin) ** 2 * first.diagonal)
         steps = self._steps(first.diagonal, entries)
         start = np.zeros_like(self._trained)
         start[entries] = (self._trained - self._origin)[entries]
@@ -203,10 +206,12 @@ class _Search:
                     best, cheapest = whole, cost
         return _Point(best, self._found(number, best, steps))
 
-    def _most(self, worth: Float64Array) -> NDArray[np.int64]:
-        """The entries of the largest worth, ascending."""
-        count = min(self._effort.entries, worth.size)
-        return np.sort(np.argpartition(-worth, count - 1)[:count])
+    def _worth_moving(self, worth: Float64Array) -> NDArray[np.int64]:
+        """The fewest entries that leave little of the worth out, ascending."""
+        order = np.argsort(-worth, kind="stable")
+        left_out = worth.sum() - np.cumsum(worth[order])
+        count = int(np.searchsorted(-left_out, -_LEFT_OUT * worth.sum())) + 1
+        return np.sort(order[: min(count, self._effort.entries)])
 
     def _prices(self, levels: Levels64) -> Prices:
         shapes = {hole.name: hole.filters for hole in self._task.described.skeleton.holes}
@@ -226,6 +231,8 @@ class _Search:
         means = sums / np.maximum(counts, 1)
         floor = 1e-12 * float(means.max()) or 1.0
         steps = _STEP / np.sqrt(np.maximum(means, floor)) * np.where(self._bias, _BIAS_STEP, 1)
+        largest = np.maximum.reduceat(np.abs(self._trained - self._origin), np.concatenate([[0], self._ends[:-1]]))
+        steps = np.maximum(steps, largest / (LARGEST - 1))
         return np.array([rounded_step(step) for step in steps])
 
     def _mean_per_tensor(self, values: Float64Array, entries: NDArray[np.int64]) -> Float64Array:
@@ -281,10 +288,13 @@ class _Search:
 def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Array:
     """How much of its logits' differences each row can do without, (m,).
 
-    Half the gap of the two largest logits, no less than half the tenth percentile of all gaps; infinite where the
-    network errs, so that its own errors are not protected.
+    Half the gap of the two largest logits, but no less than half of a low quantile of all gaps; infinite where the
+    network errs, so that its own errors are not protected. The more it errs, the more it may err: the quantile is 0.1
+    and rises by one and a half times the error.
     """
     ordered = np.sort(logits, axis=1)
     gaps = ordered[:, -1] - ordered[:, -2]
-    floor = max(float(np.quantile(gaps, 0.1)), float(np.finfo(np.float32).tiny))
-    return np.where(logits.argmax(axis=1) == labels, np.maximum(gaps, floor) / 2, np.inf)
+    right = logits.argmax(axis=1) == labels
+    lowest = np.quantile(gaps, min(0.5, 0.1 + 1.5 * (1 - right.mean())))
+    floor = max(float(lowest), float(np.finfo(np.float32).tiny))
+    return np.where(right, np.maximum(gaps, floor) / 2, np.inf)
