@@ -10,6 +10,7 @@ from onnxbound import __version__
 from onnxbound.analysis import analyze
 from onnxbound.bounds.arora2018 import LayerCondition
 from onnxbound.compress.budget import Budget
+from onnxbound.compress.codes import decode, encode
 from onnxbound.compress.compress import Method, compress_layers
 from onnxbound.compress.compressed import CompressedNetwork
 from onnxbound.compress.evaluate import Baseline, reopen
@@ -18,7 +19,7 @@ from onnxbound.compress.request import Request, compressible, origins_of
 from onnxbound.compress.search import beyond, ladder, tightest
 from onnxbound.compress.write import to_model
 from onnxbound.data.rows import Rows
-from onnxbound.errors import Problem, UsageError
+from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.report.compression import Compression, Sweep, SweepPoint
 from onnxbound.report.compression_sections import Outcome, compression_report
@@ -26,6 +27,7 @@ from onnxbound.report.report import Report
 from onnxbound.results import Float64Array
 from onnxbound.rng import SIGNS, select_rows
 from onnxbound.run.device import Device, resolve_device
+from onnxbound.run.files import require_writable, write_atomically
 from onnxbound.run.model_output import staged
 from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress, silent
@@ -68,6 +70,7 @@ def compress(
     rows: Rows | None = None,
     *,
     init: Network | None = None,
+    codes: Path | None = None,
     force: bool = False,
     progress: Progress = silent,
 ) -> Compression:
@@ -80,6 +83,7 @@ def compress(
         rows: The training set, from `open_rows`; without it outputs are compared on normal noise, and there is no
             accuracy, no margin and no bound.
         init: Its initialisation, to compress the distance from it.
+        codes: Where to write seeds and integers as well, for `decompress`.
         force: Whether to write over what is there.
         progress: Called with (stage, done, in all).
 
@@ -93,6 +97,9 @@ def compress(
     device = resolve_device(request.device)
     layers = compressible(network, request)
     task = _Task(network, request, layers, origins_of(network, init), device, progress)
+    if codes is not None and request.method.name != "matrix-project":
+        problem = Problem("--codes", f"{request.method.name} has no helper of signs", "use --method matrix-project")
+        raise UsageError("compress-codes", "Codes are written of matrix-project alone.", [problem])
     if rows is None and _needs_rows(request):
         raise UsageError("usage", "--gamma, --target-accuracy-drop and --sweep need --data.")
     found = None if rows is None else _analysed(network, rows, request, progress)
@@ -102,7 +109,8 @@ def compress(
     _require_saving(compressed)
     settings = _settings(request, budgets, method)
     with staged(output) as place:
-        place.write(to_model(compressed, settings, factorise=request.factorise))
+        model = to_model(compressed, settings, factorise=request.factorise)
+        place.write(model)
         reopened = reopen(network, place.path)
         outcome = Outcome(
             compressed=compressed,
@@ -116,11 +124,53 @@ def compress(
             origins=task.origins or {},
         )
         report = compression_report(outcome, request, device, started)
+        report = replace(report, file=replace(report.file, path=str(output)))
+        if codes is not None:
+            data = _codes(compressed, model, init, request.threads)
+            write_atomically(codes, lambda file: file.write(data), force=force)
+            report = replace(report, file=replace(report.file, codes_bytes=len(data)))
         place.move(output, force=force)
     if request.sweep:
         assert rows is not None
         report = replace(report, sweep=_sweep(task, output, rows))
     return replace(report, seconds=perf_counter() - started)
+
+
+def _codes(compressed: CompressedNetwork, model: Any, init: Network | None, threads: int | None) -> bytes:
+    """The file of codes, once it has been read again."""
+    sha256 = None if init is None else init.sha256
+    data = encode(compressed, model, sha256)
+    decode(data, origins_of(compressed.network, init), sha256, threads)
+    return data
+
+
+def decompress(codes: Path, output: Path, init: Network | None, *, threads: int | None, force: bool) -> int:
+    """Make the ONNX file of a file of codes again, bit for bit.
+
+    Args:
+        codes: What `compress` wrote.
+        output: The ONNX file to write.
+        init: The initialisation, where the distance to one was compressed.
+        threads: Threads; None for all cores.
+        force: Whether to write over what is there.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        DataError: data-not-found or codes-invalid.
+        UsageError: compress-init.
+        OutputError: output-exists or output-unwritable.
+    """
+    require_writable(output, force=force)
+    try:
+        data = codes.read_bytes()
+    except OSError as error:
+        raise DataError("data-not-found", f"{codes} cannot be read: {error.strerror}.") from error
+    origins = None if init is None else {layer.index: layer.operator.effective_weight() for layer in init.layers}
+    content = decode(data, origins, None if init is None else init.sha256, threads)
+    write_atomically(output, lambda file: file.write(content), force=force)
+    return len(content)
 
 
 def _needs_rows(request: Request) -> bool:

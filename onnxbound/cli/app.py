@@ -12,6 +12,7 @@ from onnxbound import __version__
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
+from onnxbound.cli.decompress import decompress
 from onnxbound.cli.diff import diff
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
@@ -57,6 +58,7 @@ app.command()(rank)
 app.command()(report)
 app.command()(diff)
 app.command()(compress)
+app.command()(decompress)
 app.command()(explain)
 app.command()(env)
 

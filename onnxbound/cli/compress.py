@@ -37,6 +37,7 @@ FilterCap = Annotated[str, typer.Option("--filter-cap", metavar="SIZE", help="Wh
 Layers = Annotated[list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer; repeatable.")]
 Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the distance from this initialisation.")]
 Factorise = Annotated[bool, typer.Option("--factorise", help="Write a truncated layer as two where that saves work.")]
+Codes = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write seeds and integers, for decompress.")]
 Sweep = Annotated[bool, typer.Option("--sweep", help="Try other budgets, and say where accuracy breaks.")]
 Measured = Annotated[int, typer.Option(metavar="N", help="Rows behind errors at layers, cushions and q.")]
 
@@ -64,6 +65,7 @@ def compress(
     layer: Layers = None,
     init: Init = None,
     factorise: Factorise = False,
+    codes: Codes = None,
     sweep: Sweep = False,
     labels: options.Labels = None,
     x_key: options.XKey = None,
@@ -133,7 +135,7 @@ def compress(
         threads=threads,
     )
     preprocessing = preprocessing_of(layout, scale, mean, std)
-    require_outputs([output], force=force)
+    require_outputs([output, codes], force=force)
     network = load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root)
     rows = None
     if data is not None:
@@ -146,6 +148,7 @@ def compress(
             request,
             rows,
             init=None if init is None else load(init),
+            codes=codes,
             force=force,
             progress=progress,
         )

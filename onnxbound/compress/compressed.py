@@ -120,14 +120,11 @@ def described(
 
 
 def file_weight(layer: Layer, weight: Float64Array) -> Float64Array:
-    """The weight without the scale that is folded in behind it; where that is 0, the file's own."""
+    """The weight without the scale that is folded in behind it; divided by 1 where that is 0."""
     scale = layer.operator.scale
     if scale is None:
         return weight
-    own = np.asarray(layer.operator.weight, np.float64)
-    shape = (-1, *(1,) * (weight.ndim - 1))
-    divisor = np.where(scale == 0, 1.0, scale).reshape(shape)
-    return np.where(scale.reshape(shape) == 0, own, weight / divisor)
+    return weight / np.where(scale == 0, 1.0, scale).reshape(-1, *(1,) * (weight.ndim - 1))
 
 
 def with_scale(weight: Float64Array, scale: Float64Array | None) -> Float64Array:

@@ -40,7 +40,7 @@ class SignCode:
     @property
     def width(self) -> int:
         """Bits of one code."""
-        return ceil(log2(2 * int(np.abs(self.codes).max(initial=0)) + 1))
+        return max(1, ceil(log2(2 * int(np.abs(self.codes).max(initial=0)) + 1)))
 
     def matrix(self, threads: int | None = None) -> Float64Array:
         """A^, of `shape`. The sum is exact; two roundings follow it, so the bits are the same everywhere."""

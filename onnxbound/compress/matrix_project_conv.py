@@ -102,7 +102,7 @@ class SubspaceCode:
     @property
     def width(self) -> int:
         """Bits of one code."""
-        return ceil(log2(2 * int(np.abs(self.codes).max(initial=0)) + 1))
+        return max(1, ceil(log2(2 * int(np.abs(self.codes).max(initial=0)) + 1)))
 
     def filters(self, positions: int) -> Float64Array:
         """A^ at every position: (1/k) sum_l <A, M'_l> M'_l, M' = sqrt(n / kp) Proj_S M, M Gaussian; (p, *shape)."""

@@ -142,4 +142,4 @@ def _uniform(size: int, seed: int, stream: int) -> Float64Array:
 
 
 def _width(levels: NDArray[np.int64]) -> int:
-    return ceil(log2(2 * int(np.abs(levels).max(initial=0)) + 1))
+    return max(1, ceil(log2(2 * int(np.abs(levels).max(initial=0)) + 1)))

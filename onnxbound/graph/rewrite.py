@@ -66,7 +66,7 @@ class Rewriter:
         (node, *_) = self.readers(layer)
         old = self._constant(layer.weight_name)
         assert old is not None
-        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB", 0)):
+        if is_transposed(node):
             weight = weight.T.reshape(old.shape)
         self._set_constant(layer.weight_name, np.ascontiguousarray(weight, old.dtype))
         self._drop_unused()
@@ -239,6 +239,11 @@ class Rewriter:
             graph.initializer.remove(tensor)
         for value in [value for value in graph.input if value.name in listed]:
             graph.input.remove(value)
+
+
+def is_transposed(node: NodeProto) -> bool:
+    """Whether a node reads its weight with the input's units first."""
+    return node.op_type == "MatMul" or (node.op_type == "Gemm" and not _attribute(node, "transB", 0))
 
 
 def multiply_adds(layer: Layer, rank: int) -> tuple[int, int]:
