@@ -1,31 +1,61 @@
 """What the passes wrote anew is appended to the message, so that onnxruntime computes whatever the network names."""
 
+from collections.abc import Collection
+
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
-from onnxbound.graph.onnx_graph import OnnxGraph
+from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph
+from onnxbound.operators.operator import Array
 
 
-def complete(model: ModelProto, graph: OnnxGraph) -> ModelProto:
-    """The model with every node of `graph` whose output it does not compute, and the constants that those read."""
-    message = model.graph
-    known = {name for node in message.node for name in node.output}
-    known |= {value.name for value in message.input} | {tensor.name for tensor in message.initializer}
-    known |= {tensor.values.name for tensor in message.sparse_initializer}
-    missing = [node for node in graph.nodes if known.isdisjoint(node.outputs)]
-    if not missing:
-        return model
-    result = ModelProto()
-    result.CopyFrom(model)
-    taken = {node.name for node in message.node}
-    for node in missing:
-        proto = result.graph.node.add()
-        proto.CopyFrom(node.proto)
-        while proto.name in taken:
-            proto.name += "/again"
-        taken.add(proto.name)
-        for name in node.inputs:
-            if name in graph.constants and name not in known:
-                result.graph.initializer.append(numpy_helper.from_array(np.asarray(graph.constants[name]), name))
-                known.add(name)
-    return result
+class Written:
+    """Nodes of normalised graphs whose outputs no node of the file computes, as each was written first.
+
+    Later passes take conversions out, which the network can do without and onnxruntime cannot.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, GraphNode] = {}
+        self._constants: dict[str, Array] = {}
+
+    def note(self, graph: OnnxGraph) -> None:
+        """Remember what is new in a graph."""
+        for node in graph.nodes:
+            (new,) = node.outputs if len(node.outputs) == 1 else ("",)
+            if new and new not in graph.file_names and new not in self._nodes:
+                self._nodes[new] = node
+                self._constants |= {name: graph.constants[name] for name in node.inputs if name in graph.constants}
+
+    def completed(self, model: ModelProto, wanted: Collection[str]) -> ModelProto:
+        """The model with everything that the tensors `wanted` need beside its own nodes."""
+        nodes = self._ancestors(wanted)
+        if not nodes:
+            return model
+        result = ModelProto()
+        result.CopyFrom(model)
+        graph = result.graph
+        known = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+        known |= {tensor.values.name for tensor in graph.sparse_initializer}
+        for node in nodes:
+            graph.node.append(node.proto)
+            for name in node.inputs:
+                if name in self._constants and name not in known:
+                    graph.initializer.append(numpy_helper.from_array(np.asarray(self._constants[name]), name))
+                    known.add(name)
+        return result
+
+    def _ancestors(self, wanted: Collection[str]) -> list[GraphNode]:
+        """In the order in which they can be computed."""
+        order: dict[str, GraphNode] = {}
+        waiting = [(name, False) for name in wanted]
+        while waiting:
+            name, ready = waiting.pop()
+            node = self._nodes.get(name)
+            if node is None or name in order:
+                continue
+            if ready:
+                order[name] = node
+            else:
+                waiting += [(name, True), *((before, False) for before in node.inputs)]
+        return list(order.values())

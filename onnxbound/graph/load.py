@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from onnxbound.errors import ModelError, Problem
-from onnxbound.graph.complete import complete
+from onnxbound.graph.complete import Written
 from onnxbound.graph.lower import ANY_BATCH, lower
 from onnxbound.graph.model_file import WeightReader, lift_constants, read_model
-from onnxbound.graph.network import Network
+from onnxbound.graph.network import Network, Step
 from onnxbound.graph.onnx_graph import GraphInput, OnnxGraph, PassResult, build_graph
 from onnxbound.graph.passes.drop_no_ops import drop_no_ops
 from onnxbound.graph.passes.drop_unused import drop_unused
@@ -25,7 +25,9 @@ from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
 from onnxbound.graph.reading import Reading
 from onnxbound.graph.screen import screen
+from onnxbound.operators.gate import Gate
 from onnxbound.operators.operator import Array
+from onnxbound.operators.weighted import Weighted
 
 _INPUT_TYPES = (np.float32, np.float64, np.uint8, np.int8, np.int16, np.int32, np.int64)
 
@@ -59,35 +61,35 @@ def load(
     model, _, inlined = inline_functions(model)
     model, _, held = hold_inputs(model, reading.fixed)
     reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
-    notes = [inlined, held]
+    notes, written = [inlined, held], Written()
     node_count = len(model.graph.node)
 
     def follow(result: PassResult) -> OnnxGraph:
         notes.append(result.reason)
+        written.note(result.graph)
         return result.graph
 
     graph = follow(fold_constants(build_graph(model, reader), reader))
     graph = follow(expand_ml(graph))
-    model = complete(model, graph)
     graph = follow(spell_relu(graph))
     graph = follow(drop_no_ops(graph))
     headed = strip_head(graph, reading.logits)
     graph = follow(headed)
     graph = follow(drop_unused(graph))
     data_input, batch = _data_input(graph)
-    steps, shapes = lower(graph, data_input, batch or ANY_BATCH)
-    shaped = shape_logits(graph, shapes[graph.outputs[0]])
+    lowered = lower(graph, data_input, batch or ANY_BATCH)
+    shaped = shape_logits(graph, lowered.shapes[graph.outputs[0]])
     if shaped.changed:
         graph = follow(shaped)
-        model = complete(model, graph)
-        steps, shapes = lower(graph, data_input, batch or ANY_BATCH)
-    (output,) = graph.outputs
-    steps, _, folded = fold_affine(steps, shapes, output)
+        lowered = lower(graph, data_input, batch or ANY_BATCH)
+    written.note(lowered.written)
+    (output,), shapes = graph.outputs, lowered.shapes
+    steps, _, folded = fold_affine(lowered.steps, shapes, output)
     assert data_input.type is not None
     network = Network(
         path=file,
         sha256=sha256,
-        model=model,
+        model=written.completed(model, _named(steps, output)),
         opset=graph.opset,
         ir_version=model.ir_version,
         producer=f"{model.producer_name} {model.producer_version}".strip(),
@@ -108,6 +110,12 @@ def load(
     if not network.layers:
         raise ModelError("model-no-layers", f"{file} has no weighted layer between its input and its output.")
     return network
+
+
+def _named(steps: tuple[Step, ...], output: str) -> list[str]:
+    """Tensors that are asked of onnxruntime: around every layer and every gate, and the logits."""
+    around = (step for step in steps if isinstance(step.operator, Weighted | Gate))
+    return [*(name for step in around for name in (*step.inputs, step.output)), output]
 
 
 def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:

@@ -1,16 +1,20 @@
 """Parse every node into its operator, carrying shapes along and folding the arithmetic that exporters do on them."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.evaluate import evaluate
 from onnxbound.graph.network import Step
+from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
 from onnxbound.graph.screen import require_moderate, too_large
+from onnxbound.graph.rewrites import REWRITES
+from onnxbound.graph.unsupported import unknown
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
@@ -36,6 +40,8 @@ class _Lowering:
     problems: list[tuple[GraphNode, Unsupported]] = field(default_factory=list)
     weighted: bool = False
     room: int = 1 << 28
+    written: list[GraphNode] = field(default_factory=list)
+    origins: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
     def visit(self, node: GraphNode) -> None:
@@ -49,8 +55,8 @@ class _Lowering:
                 self.problems.append((node, Unsupported(why, "export the model again")))
             else:
                 return
-        elif node.op_type not in PARSERS and not self._is_shape_arithmetic(node):
-            self.problems.append((node, Unsupported("onnxbound does not know this operator")))
+        elif not {node.op_type} & (PARSERS.keys() | REWRITES.keys()) and not self._is_shape_arithmetic(node):
+            self.problems.append((node, unknown(node.op_type)))
         self.unknown.update(node.outputs)
 
     def _is_shape_arithmetic(self, node: GraphNode) -> bool:
@@ -67,8 +73,20 @@ class _Lowering:
             self.constants.update(zip(node.outputs, values, strict=False))
         elif node.op_type in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape_of(node)
+        elif node.op_type in REWRITES and any(name in self.shapes for name in node.inputs):
+            self._rewrite(node)
         else:
             self._parse(node)
+
+    def _rewrite(self, node: GraphNode) -> None:
+        write = NodeWriter(self.graph)
+        write.instead_of(node, len(self.written))
+        REWRITES[node.op_type](node, self.shapes, self.constants, write)
+        self.constants |= write.constants
+        self.origins |= write.origins
+        self.written += write.nodes
+        for written in write.nodes:
+            self._lower(written)
 
     def _shape_of(self, node: GraphNode) -> Array:
         shape = (self.batch, *self.shapes[node.inputs[0]])
@@ -80,10 +98,14 @@ class _Lowering:
     def _parse(self, node: GraphNode) -> None:
         parser = PARSERS.get(node.op_type)
         if parser is None:
-            raise Unsupported("onnxbound does not know this operator")
-        if len(node.outputs) > 1:
+            raise unknown(node.op_type)
+        if len(node.outputs) > 1 and node.op_type != "Split":
             raise Unsupported("it has more than one output")
-        view = Node(
+        for number, output in enumerate(node.outputs):
+            self._step(node, parser(self._view(node, number)), output)
+
+    def _view(self, node: GraphNode, number: int) -> Node:
+        return Node(
             op_type=node.op_type,
             name=node.proto.name,
             where=node.where,
@@ -92,15 +114,18 @@ class _Lowering:
             constants=tuple(self.constants.get(name) for name in node.inputs),
             shapes=tuple(self.shapes.get(name) for name in node.inputs),
             batch=self.batch,
+            output=number,
+            outputs=len(node.outputs),
         )
-        operator = parser(view)
+
+    def _step(self, node: GraphNode, operator: Operator, output: str) -> None:
         inputs = tuple(name for name in node.inputs if name in self.shapes)
         shape = operator.output_shape(*(self.shapes[name] for name in inputs))
         require_moderate(f"output of {node.where}", shape)
-        self.shapes[node.outputs[0]] = shape
+        self.shapes[output] = shape
         trained = self._trained(node, operator)
         self.weighted |= isinstance(operator, Weighted)
-        self.steps.append(Step(operator, inputs, node.outputs[0], node.proto.name, node.op_type, node.where, trained))
+        self.steps.append(Step(operator, inputs, output, node.proto.name, node.op_type, node.where, trained))
 
     def _trained(self, node: GraphNode, operator: Operator) -> tuple[tuple[str, int], ...]:
         """Constants of the node that training set; see `Network.parameters` for the rule."""
@@ -112,10 +137,25 @@ class _Lowering:
             names = node.inputs
         else:
             names = ()
-        return tuple((name, int(np.size(self.constants[name]))) for name in names if name in self.constants)
+        found = {name: self.origins.get(name, name) for name in names if name in self.constants}
+        return tuple((origin, int(np.size(self.constants[name]))) for name, origin in found.items())
 
 
-def lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> tuple[tuple[Step, ...], dict[str, Shape]]:
+class Lowered(NamedTuple):
+    """A graph as steps.
+
+    Attributes:
+        steps: Operators in topological order.
+        shapes: Tensor name to the shape of one row.
+        written: The nodes that others were spelled with, and all constants.
+    """
+
+    steps: tuple[Step, ...]
+    shapes: dict[str, Shape]
+    written: OnnxGraph
+
+
+def lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> Lowered:
     """The graph's steps and the shape of one row of every tensor.
 
     Args:
@@ -129,12 +169,13 @@ def lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> tuple[tuple[S
     assert data_input.dims is not None
     row = tuple(n for n in data_input.dims[1:] if n is not None)
     require_moderate(f"input {data_input.name!r}", row)
-    lowering = _Lowering(graph, batch, dict(graph.constants), {data_input.name: row})
+    lowering = _Lowering(graph, batch, dict(graph.constants), {data_input.name: row}, origins=dict(graph.origins))
     for node in graph.nodes:
         lowering.visit(node)
     if lowering.problems:
         raise _unsupported(lowering.problems)
-    return tuple(lowering.steps), lowering.shapes
+    written = replace(graph, nodes=tuple(lowering.written), constants=lowering.constants)
+    return Lowered(tuple(lowering.steps), lowering.shapes, written)
 
 
 def _unsupported(problems: list[tuple[GraphNode, Unsupported]]) -> ModelError:

@@ -14,14 +14,16 @@ class NodeWriter:
 
     def __init__(self, graph: OnnxGraph) -> None:
         self._names = graph.file_names
+        self.opset = graph.opset
         self._prefix = ""
         self._index = len(graph.file_names)
         self.nodes: list[GraphNode] = []
         self.constants: dict[str, Array] = {}
+        self.origins: dict[str, str] = {}
 
-    def instead_of(self, node: GraphNode) -> None:
-        """What follows stands at the place of `node`."""
-        self._prefix, self._index = f"{node.index}/", node.index
+    def instead_of(self, node: GraphNode, before: int = 0) -> None:
+        """What follows stands at the place of `node`; `before` counts what others have written there."""
+        self._prefix, self._index = f"{node.index}/{before}/" if before else f"{node.index}/", node.index
 
     def add(self, op_type: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Append a node of the default domain, and return its output, whose name is new unless one is given."""
@@ -34,10 +36,12 @@ class NodeWriter:
         """Append a node as it is."""
         self.nodes.append(node)
 
-    def constant(self, values: Any) -> str:
-        """The name of a new constant."""
+    def constant(self, values: Any, origin: str = "") -> str:
+        """The name of a new constant; `origin` is the one that it only rearranges."""
         name = self._new(f"constant_{len(self.constants)}")
         self.constants[name] = np.asarray(values)
+        if origin:
+            self.origins[name] = origin
         return name
 
     def _new(self, word: str) -> str:

@@ -95,6 +95,7 @@ class OnnxGraph:
         outputs: Names of the graph outputs.
         opset: Version of the default domain.
         file_names: Every tensor name of the file.
+        origins: Folded constant to the constant of the file whose entries it only rearranges or converts.
     """
 
     nodes: tuple[GraphNode, ...]
@@ -103,6 +104,7 @@ class OnnxGraph:
     outputs: tuple[str, ...]
     opset: int
     file_names: frozenset[str]
+    origins: Mapping[str, str]
 
     def producers(self) -> dict[str, GraphNode]:
         """Tensor name to the node that computes it."""
@@ -136,7 +138,7 @@ def build_graph(model: ModelProto, reader: WeightReader) -> OnnxGraph:
     nodes = _in_topological_order([GraphNode(proto, index) for index, proto in enumerate(model.graph.node)], known)
     outputs = tuple(value.name for value in model.graph.output)
     names = known.union(*(node.outputs for node in nodes))
-    return OnnxGraph(nodes, constants, inputs, outputs, default_opset(model), frozenset(names))
+    return OnnxGraph(nodes, constants, inputs, outputs, default_opset(model), frozenset(names), {})
 
 
 def _graph_input(value: onnx.ValueInfoProto) -> GraphInput:

@@ -118,6 +118,12 @@ def parse_div(node: Node) -> Operator:
     return ElementwiseAffine(1 / divisor, np.zeros(()), divisor.size)
 
 
+def parse_neg(node: Node) -> Operator:
+    """Neg."""
+    node.shape()
+    return ElementwiseAffine(np.array(-1.0), np.zeros(()), 0)
+
+
 def parse_batch_normalization(node: Node) -> Operator:
     """BatchNormalization at inference: `scale (x - mean) / sqrt(var + epsilon) + bias` per channel."""
     if node.attributes.get("training_mode", 0):
@@ -137,4 +143,4 @@ def parse_batch_normalization(node: Node) -> Operator:
     return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape), weight.size + bias.size)
 
 
-PARSERS = {"Mul": parse_mul, "Div": parse_div, "BatchNormalization": parse_batch_normalization}
+PARSERS = {"Mul": parse_mul, "Div": parse_div, "Neg": parse_neg, "BatchNormalization": parse_batch_normalization}

@@ -72,4 +72,10 @@ def parse_prelu(node: Node) -> Operator:
     return LeakyRelu(slope)
 
 
-PARSERS = {"LeakyRelu": parse_leaky_relu, "PRelu": parse_prelu}
+def parse_abs(node: Node) -> Operator:
+    """Abs: slope -1 below zero."""
+    node.shape()
+    return LeakyRelu(np.array(-1.0, np.float32))
+
+
+PARSERS = {"Abs": parse_abs, "LeakyRelu": parse_leaky_relu, "PRelu": parse_prelu}

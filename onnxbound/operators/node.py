@@ -22,6 +22,8 @@ class Node:
         constants: Per input, its constant value; None where the input is computed from the rows, or absent.
         shapes: Per input, the shape of one row; None where the input is a constant, or absent.
         batch: Length of the batch axis that the graph's own shape arithmetic was resolved with.
+        output: Which of the outputs is asked for.
+        outputs: How many there are.
     """
 
     op_type: str
@@ -32,6 +34,8 @@ class Node:
     constants: tuple[Array | None, ...]
     shapes: tuple[Shape | None, ...]
     batch: int
+    output: int = 0
+    outputs: int = 1
 
     def constant(self, index: int) -> Array | None:
         """The constant value of input `index`, None if that input is absent or not constant."""

@@ -16,6 +16,7 @@ from onnxbound.operators import (
     pad,
     relu,
     reshape,
+    select,
     transpose,
 )
 from onnxbound.operators.node import Node
@@ -23,10 +24,13 @@ from onnxbound.operators.operator import Operator
 
 _FAMILIES = (
     conv, dense, relu, leaky_relu, clip, max_pool, average_pool, mean, elementwise_affine, branches, reshape,
-    transpose, pad,
+    transpose, pad, select,
 )  # fmt: skip
 
 PARSERS: Mapping[str, Callable[[Node], Operator]] = MappingProxyType(
     {op_type: parse for family in _FAMILIES for op_type, parse in family.PARSERS.items()}
 )
-"""ONNX operator name of the default domain to the function that parses it, or raises `Unsupported` with a reason."""
+"""ONNX operator name to the function that parses it, or raises `Unsupported` with a reason.
+
+Names of domains other than the default one have the domain in front.
+"""

@@ -1,6 +1,8 @@
 """Every case of the battery."""
 
-from tests.operators import arithmetic, gates, pooling, shapes, weighted
+from tests.operators import arithmetic, gates, pooling, selecting, shapes, weighted
 from tests.operators.case import Case
 
-CASES: list[Case] = [case for family in (weighted, pooling, gates, arithmetic, shapes) for case in family.CASES]
+CASES: list[Case] = [
+    case for family in (weighted, pooling, gates, arithmetic, shapes, selecting) for case in family.CASES
+]

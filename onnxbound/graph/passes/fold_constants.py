@@ -25,7 +25,7 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
     Only what depends on nothing else is folded here; shape arithmetic, which depends on the shapes of activations, is
     folded by `lower` when those are known.
     """
-    constants = dict(graph.constants)
+    constants, origins = dict(graph.constants), dict(graph.origins)
     room = _GROWTH * sum(value.nbytes for value in constants.values()) + _ALWAYS
     rest: list[GraphNode] = []
     folded: list[str] = []
@@ -40,9 +40,19 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
         constants.update(zip(node.outputs, values, strict=False))
         if node.op_type != "Constant":
             folded.append(node.op_type)
+            origins |= _origin(node, constants, origins)
     changed = len(rest) < len(graph.nodes)
     reason = f"evaluated constant nodes: {', '.join(sorted(set(folded)))}" if folded else ""
-    return PassResult(replace(graph, nodes=tuple(rest), constants=constants), changed, reason)
+    return PassResult(replace(graph, nodes=tuple(rest), constants=constants, origins=origins), changed, reason)
+
+
+def _origin(node: GraphNode, constants: dict[str, Array], origins: dict[str, str]) -> dict[str, str]:
+    """A constant with as many entries as the first input is that input, rearranged, scaled or converted."""
+    if not node.inputs or len(node.outputs) != 1 or not node.inputs[0]:
+        return {}
+    (output,), first = node.outputs, node.inputs[0]
+    same = np.size(constants[output]) == np.size(constants[first])
+    return {output: origins.get(first, first)} if same else {}
 
 
 def _constant_outputs(
