@@ -199,7 +199,7 @@ def _model(network: Network) -> Model:
         parameters=network.parameters,
         depth=network.depth,
         topology=network.topology,
-        piecewise_linear=True,
+        piecewise_linear=not network.smooth_operators,
     )
 
 

@@ -21,11 +21,14 @@ from onnxbound.graph.passes.fold_constants import fold_constants
 from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.graph.passes.shape_logits import shape_logits
+from onnxbound.graph.passes.share_weights import share_weights
+from onnxbound.graph.passes.spell_activation import spell_activation
+from onnxbound.graph.passes.spell_linear import spell_linear
 from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
 from onnxbound.graph.reading import Reading
 from onnxbound.graph.screen import screen
-from onnxbound.operators.gate import Gate
+from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array
 from onnxbound.operators.weighted import Weighted
 
@@ -73,9 +76,12 @@ def load(
     graph = follow(expand_ml(graph))
     graph = follow(spell_relu(graph))
     graph = follow(drop_no_ops(graph))
+    graph = follow(spell_linear(graph))
+    graph = follow(spell_activation(graph))
     headed = strip_head(graph, reading.logits)
     graph = follow(headed)
     graph = follow(drop_unused(graph))
+    graph = follow(share_weights(graph))
     data_input, batch = _data_input(graph)
     lowered = lower(graph, data_input, batch or ANY_BATCH)
     shaped = shape_logits(graph, lowered.shapes[graph.outputs[0]])
@@ -114,7 +120,7 @@ def load(
 
 def _named(steps: tuple[Step, ...], output: str) -> list[str]:
     """Tensors that are asked of onnxruntime: around every layer and every gate, and the logits."""
-    around = (step for step in steps if isinstance(step.operator, Weighted | Gate))
+    around = (step for step in steps if isinstance(step.operator, Weighted) or is_activation(step.operator))
     return [*(name for step in around for name in (*step.inputs, step.output)), output]
 
 

@@ -13,7 +13,7 @@ from onnxbound.graph.network import Step
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
 from onnxbound.graph.screen import require_moderate, too_large
-from onnxbound.graph.rewrites import REWRITES
+from onnxbound.graph.spellings import SPELLINGS
 from onnxbound.graph.unsupported import unknown
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.node import Node
@@ -41,6 +41,7 @@ class _Lowering:
     weighted: bool = False
     room: int = 1 << 28
     written: list[GraphNode] = field(default_factory=list)
+    spelled: str = ""
     origins: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
@@ -55,7 +56,7 @@ class _Lowering:
                 self.problems.append((node, Unsupported(why, "export the model again")))
             else:
                 return
-        elif not {node.op_type} & (PARSERS.keys() | REWRITES.keys()) and not self._is_shape_arithmetic(node):
+        elif not {node.op_type} & (PARSERS.keys() | SPELLINGS.keys()) and not self._is_shape_arithmetic(node):
             self.problems.append((node, unknown(node.op_type)))
         self.unknown.update(node.outputs)
 
@@ -73,20 +74,24 @@ class _Lowering:
             self.constants.update(zip(node.outputs, values, strict=False))
         elif node.op_type in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape_of(node)
-        elif node.op_type in REWRITES and any(name in self.shapes for name in node.inputs):
-            self._rewrite(node)
-        else:
+        elif not self._rewrite(node):
             self._parse(node)
 
-    def _rewrite(self, node: GraphNode) -> None:
+    def _rewrite(self, node: GraphNode) -> bool:
+        """Whether the node was spelled with others."""
+        if node.op_type not in SPELLINGS or self.shapes.keys().isdisjoint(node.inputs):
+            return False
         write = NodeWriter(self.graph)
         write.instead_of(node, len(self.written))
-        REWRITES[node.op_type](node, self.shapes, self.constants, write)
+        SPELLINGS[node.op_type](node, self.shapes, self.constants, write)
         self.constants |= write.constants
         self.origins |= write.origins
         self.written += write.nodes
+        outer, self.spelled = self.spelled, self.spelled or node.op_type
         for written in write.nodes:
             self._lower(written)
+        self.spelled = outer
+        return bool(write.nodes)
 
     def _shape_of(self, node: GraphNode) -> Array:
         shape = (self.batch, *self.shapes[node.inputs[0]])
@@ -125,7 +130,8 @@ class _Lowering:
         self.shapes[output] = shape
         trained = self._trained(node, operator)
         self.weighted |= isinstance(operator, Weighted)
-        self.steps.append(Step(operator, inputs, output, node.proto.name, node.op_type, node.where, trained))
+        op = self.spelled or node.op_type
+        self.steps.append(Step(operator, inputs, output, node.proto.name, op, node.where, trained))
 
     def _trained(self, node: GraphNode, operator: Operator) -> tuple[tuple[str, int], ...]:
         """Constants of the node that training set; see `Network.parameters` for the rule."""

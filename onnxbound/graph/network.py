@@ -13,7 +13,7 @@ from onnx import ModelProto
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.reading import Reading
 from onnxbound.operators.conv import Conv
-from onnxbound.operators.gate import Gate
+from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array, Operator, Shape
 from onnxbound.operators.weighted import Weighted
 
@@ -181,6 +181,11 @@ class Network:
         return sum(dict(constant for step in self.steps for constant in step.trained).values())
 
     @cached_property
+    def smooth_operators(self) -> tuple[str, ...]:
+        """ONNX names of the operators that are not piecewise linear, which [A]'s theorems are not about."""
+        return tuple(sorted({step.op for step in self.steps if not step.operator.piecewise_linear}))
+
+    @cached_property
     def topology(self) -> Literal["chain", "graph"]:
         """Chain if every step reads one activation and every activation has one reader."""
         read = [name for step in self.steps for name in step.inputs]
@@ -246,7 +251,7 @@ class Network:
         for step in self.steps:
             if reached.isdisjoint(step.inputs) or isinstance(step.operator, Weighted):
                 continue
-            if isinstance(step.operator, Gate):
+            if is_activation(step.operator):
                 return step.inputs[0], step.output
             reached.add(step.output)
         return None

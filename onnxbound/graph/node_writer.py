@@ -1,5 +1,6 @@
 """Nodes that a pass writes in the place of others."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,12 @@ class NodeWriter:
         proto = onnx.helper.make_node(op_type, inputs, [name], name=f"onnxbound/{name}", **attributes)
         self.nodes.append(GraphNode(proto, self._index))
         return name
+
+    def mean(self, x: str, axes: Sequence[int], *, keep: bool) -> str:
+        """A ReduceMean, whose axes became an input with opset 18."""
+        if self.opset < 18:
+            return self.add("ReduceMean", x, axes=list(axes), keepdims=int(keep))
+        return self.add("ReduceMean", x, self.constant(np.array(axes)), keepdims=int(keep))
 
     def keep(self, node: GraphNode) -> None:
         """Append a node as it is."""

@@ -1,10 +1,11 @@
-"""Add, Sub, Sum and Concat: where branches of the graph meet."""
+"""Add, Sub, Sum, Mul and Concat: where branches of the graph meet."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from onnxbound.operators.elementwise_affine import parse_add, parse_sub
+from onnxbound.operators.bilinear import Product
+from onnxbound.operators.elementwise_affine import parse_add, parse_mul, parse_sub
 from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
@@ -106,6 +107,11 @@ def parse_difference(node: Node) -> Operator:
     return Add((1, -1)) if node.activations() == 2 else parse_sub(node)
 
 
+def parse_product(node: Node) -> Operator:
+    """Mul of two activations, or of an activation and a constant."""
+    return Product() if node.activations() == 2 else parse_mul(node)
+
+
 def parse_variadic_sum(node: Node) -> Operator:
     """Sum of any number of activations."""
     if any(value is not None for value in node.constants):
@@ -124,4 +130,10 @@ def parse_concat(node: Node) -> Operator:
     return Concat(axis)
 
 
-PARSERS = {"Add": parse_sum, "Sub": parse_difference, "Sum": parse_variadic_sum, "Concat": parse_concat}
+PARSERS = {
+    "Add": parse_sum,
+    "Sub": parse_difference,
+    "Mul": parse_product,
+    "Sum": parse_variadic_sum,
+    "Concat": parse_concat,
+}

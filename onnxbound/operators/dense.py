@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 from numpy.typing import DTypeLike
 
+from onnxbound.operators.bilinear import MatrixProduct
 from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
@@ -109,11 +110,13 @@ def _gemm_bias(node: Node, channels: int) -> Array | None:
 
 
 def parse_matmul(node: Node) -> Operator:
-    """MatMul of an activation with a constant matrix on its right."""
+    """MatMul of an activation with a constant matrix on its right, or of two activations."""
+    if node.activations() == 2:
+        return MatrixProduct()
     weight = node.floating(1)
     if weight is None:
         raise Unsupported(
-            "it multiplies two activations, or has its weight on the left",
+            "its weight stands on the left",
             "MatMul is read with the activation first and the constant weight second",
         )
     while 2 < weight.ndim <= len(node.shape()) + 1 and weight.shape[0] == 1:

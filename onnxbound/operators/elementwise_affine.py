@@ -101,8 +101,6 @@ def parse_sub(node: Node) -> Operator:
 
 def parse_mul(node: Node) -> Operator:
     """Mul with a constant."""
-    if node.activations() > 1:
-        raise Unsupported("it multiplies two activations, which is not piecewise linear")
     index = 0 if node.constant(0) is not None else 1
     scale = _row_constant(node, index, len(node.shape(1 - index)))
     return ElementwiseAffine(scale, np.zeros(()), scale.size)
@@ -143,4 +141,4 @@ def parse_batch_normalization(node: Node) -> Operator:
     return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape), weight.size + bias.size)
 
 
-PARSERS = {"Mul": parse_mul, "Div": parse_div, "Neg": parse_neg, "BatchNormalization": parse_batch_normalization}
+PARSERS = {"Div": parse_div, "Neg": parse_neg, "BatchNormalization": parse_batch_normalization}

@@ -10,7 +10,9 @@ from onnxbound.operators.operator import Array, Operator, Shape
 
 
 class Gate(Operator):
-    """An element-wise, continuous, piecewise linear function; its linearisation is the slope at each entry."""
+    """An element-wise, continuous function; its linearisation is the slope at each entry."""
+
+    is_activation: bool = True
 
     @property
     @abstractmethod
@@ -79,11 +81,18 @@ class Gate(Operator):
     def emit_ties(self, e: Emitter, *x: Value) -> str:
         """Entries exactly at a breakpoint."""
         found = [e.node("Equal", x[0].name, e.number(point)) for point in self.breakpoints]
-        return found[0] if len(found) == 1 else e.node("Or", *found)
+        return "" if not found else found[0] if len(found) == 1 else e.node("Or", *found)
 
-    def ties(self, *x: Array) -> NDArray[np.bool_]:
-        """Rows with an entry exactly at a breakpoint."""
+    def ties(self, *x: Array) -> NDArray[np.bool_] | None:
+        """Rows with an entry exactly at a breakpoint; None if there is none."""
+        if not self.breakpoints:
+            return None
         at_breakpoint = np.zeros(len(x[0]), bool)
         for point in self.breakpoints:
             at_breakpoint |= (x[0] == point).any(axis=tuple(range(1, x[0].ndim)))
         return at_breakpoint
+
+
+def is_activation(operator: Operator) -> bool:
+    """Whether the operator is an activation function, and not arithmetic such as a square root."""
+    return isinstance(operator, Gate) and operator.is_activation

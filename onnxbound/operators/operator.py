@@ -1,7 +1,7 @@
 """The words every operator answers to: what it computes in NumPy, and how the same is written as ONNX."""
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,11 +13,14 @@ __all__ = ["Affine", "Array", "Operator", "Shape", "Unsupported", "join_streams"
 
 
 class Operator(ABC):
-    """A map phi of one or more batched tensors, continuous and piecewise linear.
+    """A map phi of one or more batched tensors, continuous, and piecewise linear unless the operator says otherwise.
 
     Letters of the shapes: b rows of any kind, n rows of the training set, s streams of tangents that share the n rows'
     linearisation. A tangent or cotangent is `(s, n, *shape)`, a value `(n, *shape)`.
     """
+
+    piecewise_linear: ClassVar[bool] = True
+    """Whether phi is linear on each of finitely many pieces, which [A]'s theorems need."""
 
     @abstractmethod
     def output_shape(self, *shapes: Shape) -> Shape:

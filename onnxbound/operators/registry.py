@@ -17,6 +17,8 @@ from onnxbound.operators import (
     relu,
     reshape,
     select,
+    smooth,
+    softmax,
     transpose,
 )
 from onnxbound.operators.node import Node
@@ -24,7 +26,7 @@ from onnxbound.operators.operator import Operator
 
 _FAMILIES = (
     conv, dense, relu, leaky_relu, clip, max_pool, average_pool, mean, elementwise_affine, branches, reshape,
-    transpose, pad, select,
+    transpose, pad, select, smooth, softmax,
 )  # fmt: skip
 
 PARSERS: Mapping[str, Callable[[Node], Operator]] = MappingProxyType(

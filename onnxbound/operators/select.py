@@ -43,11 +43,11 @@ class Select(Affine):
 
     def linear(self, *x: Array) -> Array:
         """The chosen entries."""
-        return x[0].reshape(len(x[0]), -1)[:, self.source]
+        return x[0].reshape(len(x[0]), prod(x[0].shape[1:]))[:, self.source]
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """The cotangents back at their sources, added where one was chosen more than once."""
-        flat = c.reshape(len(c), -1)
+        flat = c.reshape(len(c), self.source.size)
         result = np.zeros((len(c), prod(shapes[0])), c.dtype)
         for source, place in self._rounds:
             result[:, source] += flat[:, place]

@@ -14,6 +14,7 @@ from onnxbound.report.report import LayerReport, Margin
 from onnxbound.report.sections import Findings
 
 _NO_MARGIN = "no row has a positive margin"
+_SMOOTH = "the net is not piecewise linear: "
 
 
 def every_bound(
@@ -40,7 +41,7 @@ def every_bound(
     count = as_plotted("parameters", log(network.parameters), chance, "the number of trained numbers")
     parameters = replace(count, value=float(network.parameters))
     if gamma is None:
-        return parameters, *_without_margin(chance, delta)
+        return parameters, *_undefined(chance, delta, _NO_MARGIN)
     margins = findings.table.column("margin")
     theorem_2 = theorem_2_2(
         network,
@@ -53,6 +54,9 @@ def every_bound(
         chance=chance,
         preprocessing_bits=findings.preprocessing_bits,
     )
+    if network.smooth_operators:
+        undefined = _undefined(chance, delta, _SMOOTH + ", ".join(network.smooth_operators))
+        return parameters, *(theorem_2 if bound.name == theorem_2.name else bound for bound in undefined)
     theorem_4 = theorem_4_1(
         network,
         norms,
@@ -78,7 +82,8 @@ def every_bound(
     )
 
 
-def _without_margin(chance: float, delta: float) -> tuple[Bound, ...]:
+def _undefined(chance: float, delta: float, reason: str) -> tuple[Bound, ...]:
+    """Every bound but the number of parameters, null for the same reason."""
     plotted = {
         "l1-inf": "Bartlett & Mendelson 2002",
         "frobenius": "Neyshabur et al. 2015",
@@ -88,7 +93,7 @@ def _without_margin(chance: float, delta: float) -> tuple[Bound, ...]:
     }
     theorems = {"theorem-2.2": "[A] Theorem 2.2", "theorem-4.1": "[A] Theorem 4.1"}
     return (
-        *(as_plotted(name, None, chance, reference, _NO_MARGIN) for name, reference in plotted.items()),
+        *(as_plotted(name, None, chance, reference, reason) for name, reference in plotted.items()),
         *(
             explicit(
                 name,
@@ -99,7 +104,7 @@ def _without_margin(chance: float, delta: float) -> tuple[Bound, ...]:
                 reference=reference,
                 assumptions=(),
                 met=False,
-                reason=_NO_MARGIN,
+                reason=reason,
             )
             for name, reference in theorems.items()
         ),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from onnxbound.data.rows import Rows
-from onnxbound.graph.network import Network
+from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.programme import EXACT_CLASSES
 from onnxbound.report.report import LayerReport, Report
 from onnxbound.stability.batches import Batches
@@ -56,7 +56,12 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         yield "the minimal interlayer cushion, q_i and arora are null: they need --pairs all"
     if network.batch is not None:
         yield f"the model has a fixed batch of {network.batch}"
-    if network.topology == "graph":
+    if network.smooth_operators:
+        yield (
+            f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured,"
+            " [A]'s theorems do not apply, and only parameters and theorem-2.2 are given of the bounds"
+        )
+    elif network.topology == "graph":
         yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"
 
 
@@ -69,19 +74,28 @@ def _nulls(report: Report, network: Network) -> Iterator[str]:
     feeds_none = [found.index for found, _ in layers if not any(found.index in other.between for _, other in layers)]
     if feeds_none:
         yield f"between_contraction is null at {_listed(feeds_none)}: no layer follows"
+    unbounded = [layer.index for _, layer in layers if layer.index not in feeds_none and not _bounded(layer, network)]
+    if unbounded:
+        yield f"between_contraction is null at {_listed(unbounded)}: what follows has no Lipschitz constant"
     pathless = [found.index for found, layer in layers if not network.has_path(layer.index, network.depth)]
     if pathless:
         yield f"smoothness_inverse to the output is null at {_listed(pathless)}: no path leads to a later layer"
     dead = [
         found.index
         for found, layer in layers
-        if _dead(found, has_gate=layer.gate is not None, last=found.index in feeds_none)
+        if _dead(found, has_gate=layer.gate is not None, last=found.index in {*feeds_none, *unbounded})
     ]
     if dead:
         yield f"a property is undefined on every row at {_listed(dead)}: the layer, or the one before it, is dead"
-    unbounded = [found.index for found, _ in layers if found.effective_parameters is None]
-    if unbounded and report.settings["pairs"] == "all" and network.classes <= EXACT_CLASSES:
-        yield f"effective_parameters is null at {_listed(unbounded)}: a cushion is 0 or undefined there"
+    without = [found.index for found, _ in layers if found.effective_parameters is None]
+    if without and report.settings["pairs"] == "all" and network.classes <= EXACT_CLASSES:
+        yield f"effective_parameters is null at {_listed(without)}: a cushion is 0 or undefined there"
+
+
+def _bounded(layer: Layer, network: Network) -> bool:
+    """Whether some layer reads this one through maps that all have a Lipschitz constant."""
+    readers = (other for other in network.layers if layer.index in other.between)
+    return any(np.isfinite(list(reader.between.values())).all() for reader in readers)
 
 
 def _dead(layer: LayerReport, *, has_gate: bool, last: bool) -> bool:

@@ -52,7 +52,7 @@ class Findings:
                 columns.append(self._minimal(layer))
             if layer.gate is not None:
                 columns.append(-column("contraction", i))
-            if layer.between:
+            if layer.between and np.isfinite(list(layer.between.values())).all():
                 columns.append(-column("between_contraction", min(layer.between)))
         return np.stack(columns, axis=1)
 

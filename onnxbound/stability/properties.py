@@ -70,11 +70,14 @@ def forward_properties(network: Network, weights: WeightNorms, norms: ForwardNor
 
 
 def _between(network: Network, norms: ForwardNorms | Measurement) -> Float64Array:
-    """Column i-1: the largest between contraction over the layers that x^i feeds; NaN if it feeds none."""
+    """Column i-1: the largest between contraction over the layers that x^i feeds; NaN if it feeds none.
+
+    A layer that is fed through a map without a Lipschitz constant does not count.
+    """
     result = np.full_like(norms.source_norm, np.nan)
     sources = {layer.index: norms.source_norm[:, layer.index - 1] for layer in network.layers}
     for layer in network.layers:
-        if not layer.between:
+        if not layer.between or not np.isfinite(list(layer.between.values())).all():
             continue
         at_input = between_contraction(layer.between, sources, norms.input_norm[:, layer.index - 1])
         for source in layer.between:

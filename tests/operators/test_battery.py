@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from packaging.version import Version
 
 from onnxbound.graph.network import Network, Step
-from onnxbound.graph.rewrites import REWRITES
+from onnxbound.graph.spellings import SPELLINGS
 from onnxbound.linear.linearisation import linearise
 from onnxbound.operators.operator import Array, join_streams, split_streams
 from onnxbound.operators.registry import PARSERS
@@ -24,6 +24,8 @@ STEP = 2.0**-9
 REWRITTEN = {"Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
 NO_EFFECT = {"Identity", "Dropout", "Cast"}
 SHAPE_ARITHMETIC = {"Shape", "Size"}
+SPELLED = {"Swish"}
+"""An operator of opset 24, which few runtimes take; other opsets spell it, and a pass reads the formula."""
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
@@ -95,6 +97,9 @@ def test_logits_are_those_of_the_reference(built: Built) -> None:
 def test_tangents_are_differences_of_onnxruntime(built: Built) -> None:
     x = built.rows
     t = np.random.default_rng(built.case.seed() + 1).normal(size=x.shape).astype(np.float32)
+    if not piecewise_linear(built):
+        require_tangents_of_the_network_itself(built, t)
+        return
     up, centre, down = (built.logits(x + np.float32(sign * STEP) * t).astype(np.float64) for sign in (1, 0, -1))
     first, second = np.linalg.norm(up - down, axis=1), np.linalg.norm(up + down - 2 * centre, axis=1)
     smooth = second <= 2e-4 * first + 1e-6 * np.linalg.norm(centre, axis=1)
@@ -102,6 +107,18 @@ def test_tangents_are_differences_of_onnxruntime(built: Built) -> None:
     ours = tangents_at(built.network.cast(np.float32), x, t[None])[0]
     expected = (up - down) / (2 * STEP)
     np.testing.assert_allclose(ours[smooth], expected[smooth], rtol=0, atol=1e-3 * np.abs(expected).max())
+
+
+def piecewise_linear(built: Built) -> bool:
+    return not built.network.smooth_operators
+
+
+def require_tangents_of_the_network_itself(built: Built, t: Array) -> None:
+    """In float64: float32 leaves too little of a difference where the net is curved; its values are checked above."""
+    network, x, h = built.network.cast(np.float64), built.rows.astype(np.float64), 1e-6
+    expected = (logits_at(network, x + h * t) - logits_at(network, x - h * t)) / (2 * h)
+    ours = tangents_at(network, x, t[None].astype(np.float64))[0]
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-7 * np.abs(expected).max())
 
 
 def test_transpose_is_adjoint(built: Built) -> None:
@@ -145,8 +162,10 @@ def test_residual_is_the_deviation_from_linearity(built: Built) -> None:
         operator, streams = step.operator, 3
         state = operator.linearise(*x)
         t, w = like(random, x, streams, 3.0), like(random, x, streams, 1.0)
+        if not getattr(operator, "is_activation", True):  # a root or a logarithm: stay where it is defined
+            t, w = (tuple(0.02 * np.abs(value) * d for value, d in zip(x, kind, strict=True)) for kind in (t, w))
         moved = [join_streams(value + a + b) for value, a, b in zip(x, t, w, strict=True)]
-        if state is not None:
+        if state is not None and operator.piecewise_linear:
             flipped = split_streams(np.asarray(operator.linearise(*moved)), (streams, ROWS)) != state
             assert flipped.any() or not has_gates(step, x), "no gate flipped"
         expected = split_streams(operator.act(*moved), (streams, ROWS)) - operator.act(*x) - operator.jvp(state, *t)
@@ -163,6 +182,8 @@ def has_gates(step: Step, x: list[Array]) -> bool:
 
 def test_residual_is_exactly_zero_where_no_gate_flips(built: Built) -> None:
     for step, x, random in steps_with_inputs(built):
+        if not step.operator.piecewise_linear:
+            continue
         state = step.operator.linearise(*x)
         t, w = like(random, x, 1, 1e-9), tuple(np.zeros((1, *value.shape)) for value in x)
         np.testing.assert_array_equal(step.operator.residual(state, tuple(x), t, w), 0)
@@ -172,6 +193,8 @@ def test_lipschitz_constant_holds(built: Built) -> None:
     for step, x, random in steps_with_inputs(built):
         constants = step.operator.lipschitz(*(value.shape[1:] for value in x))
         assert len(constants) == len(x)
+        if not np.isfinite(constants).all():
+            continue
         for scale in (0.1, 3.0):
             y = [value + d[0] for value, d in zip(x, like(random, x, 1, scale), strict=True)]
             moved = row_norms(step.operator.act(*y) - step.operator.act(*x))
@@ -225,7 +248,8 @@ def test_ties_are_seen_and_dithered_rows_have_none(built: Built) -> None:
     for step, x, _ in steps_with_inputs(built):
         ties = step.operator.ties(*x)
         state = step.operator.linearise(*x)
-        assert (ties is None) == (state is None), "what has a state has ties"
+        differentiable = not step.operator.piecewise_linear and not getattr(step.operator, "breakpoints", ())
+        assert (ties is None) == (state is None or differentiable), "what has a state has ties"
         if ties is not None and not fed_by_a_gate(built, step):
             np.testing.assert_array_equal(ties, False)
         if ties is None or not has_gates(step, x):
@@ -256,8 +280,8 @@ def tie(step: Step, row: Array) -> Array:
 
 def test_every_operator_is_in_the_battery() -> None:
     seen = {node.op_type for case in CASES for node in case.nodes}
-    assert {name for name in PARSERS if "::" not in name} | set(REWRITES) <= seen
-    assert seen <= set(PARSERS) | set(REWRITES) | REWRITTEN | NO_EFFECT | SHAPE_ARITHMETIC
+    assert {name for name in PARSERS if "::" not in name} - SPELLED | set(SPELLINGS) <= seen
+    assert seen <= set(PARSERS) | set(SPELLINGS) | REWRITTEN | NO_EFFECT | SHAPE_ARITHMETIC
 
 
 def test_names_are_unique() -> None:

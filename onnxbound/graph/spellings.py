@@ -1,13 +1,14 @@
 """Operators that are spelled with others once the shapes of their inputs are known.
 
-Each function writes nodes whose last output is the output of the node it replaces.
+Each function writes nodes whose last output is the output of the node it replaces, or none to leave it as it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import numpy as np
 
+from onnxbound.graph.evaluate import evaluate
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.operators.mean import row_axes
@@ -49,9 +50,7 @@ def reduce_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
     if axes is None or np.size(axes) == 0:
         raise Unsupported("it goes over the batch as well")
     count = prod(shape[axis] for axis in row_axes(np.asarray(axes), len(shape)))
-    mean = write.add(
-        "ReduceMean", node.inputs[0], write.constant(np.ravel(axes)), keepdims=attributes.get("keepdims", 1)
-    )
+    mean = write.mean(node.inputs[0], np.ravel(axes).tolist(), keep=bool(attributes.get("keepdims", 1)))
     write.add("Mul", mean, write.constant(np.float32(count)), output=node.outputs[0])
 
 
@@ -123,11 +122,105 @@ def einsum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWri
     write.add("MatMul", x, right, output=node.outputs[0])
 
 
+def broadcast_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """Add or Sub of activations of which one is shorter: it is repeated."""
+    first, second = (shapes.get(name) for name in node.inputs)
+    if first is None or second is None or first == second or len(first) != len(second):
+        return
+    try:
+        common = np.broadcast_shapes(first, second)
+    except ValueError:
+        return
+    target = write.constant(np.array([1, *common]))
+    terms = [name if shapes[name] == common else write.add("Expand", name, target) for name in node.inputs]
+    write.add(node.op_type, *terms, output=node.outputs[0])
+
+
+def quotient(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """Div by an activation: Mul with its reciprocal."""
+    if node.inputs[1] in shapes:
+        write.add("Mul", node.inputs[0], write.add("Reciprocal", node.inputs[1]), output=node.outputs[0])
+
+
+def weight_on_the_left(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """MatMul(W, x), x with matrices in its rows: the last two axes swapped, and swapped back behind MatMul(., W^T)."""
+    weight = constants.get(node.inputs[0])
+    if weight is None or np.ndim(weight) != 2 or len(shapes[node.inputs[1]]) < 2:
+        return
+    rank = len(shapes[node.inputs[1]]) + 1
+    swap = [*range(rank - 2), rank - 1, rank - 2]
+    right = write.constant(np.ascontiguousarray(np.asarray(weight).T), origin=node.inputs[0])
+    product = write.add("MatMul", write.add("Transpose", node.inputs[1], perm=swap), right)
+    write.add("Transpose", product, perm=swap, output=node.outputs[0])
+
+
+def layer_normalization(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """LayerNormalization: (x - mean) / sqrt(variance + epsilon) over the axes from `axis` on, scaled and shifted."""
+    rank, attributes = len(shapes[node.inputs[0]]) + 1, node.attributes()
+    first = int(attributes.get("axis", -1)) % rank
+    normal = _standardised(write, node.inputs[0], list(range(first, rank)), float(attributes.get("epsilon", 1e-5)))
+    _affine(write, normal, node.inputs[1:], node.outputs[0])
+
+
+def group_normalization(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """GroupNormalization from opset 21, and InstanceNormalization, in which every channel is a group."""
+    (channels, *places), attributes = shapes[node.inputs[0]], node.attributes()
+    groups = int(attributes.get("num_groups", channels))
+    scale, bias = (np.asarray(constants[name]).ravel() for name in node.inputs[1:3])
+    if scale.size != channels:
+        raise Unsupported("it has one scale per group, as opset 18 wrote it", "export with opset 21 or newer")
+    grouped = _reshaped(write, node.inputs[0], (groups, channels // groups * prod(places)))
+    normal = _standardised(write, grouped, [2], float(attributes.get("epsilon", 1e-5)))
+    if np.all(scale == 1) and not np.any(bias):
+        _reshaped(write, normal, (channels, *places), output=node.outputs[0])
+        return
+    ones = (1,) * len(places)
+    extra = [
+        write.constant(value.reshape(channels, *ones), origin=name)
+        for value, name in zip((scale, bias), node.inputs[1:3], strict=True)
+    ]
+    _affine(write, _reshaped(write, normal, (channels, *places)), extra, node.outputs[0])
+
+
+def _standardised(write: NodeWriter, x: str, axes: list[int], epsilon: float) -> str:
+    centred = write.add("Sub", x, write.mean(x, axes, keep=True))
+    variance = write.mean(write.add("Mul", centred, centred), axes, keep=True)
+    deviation = write.add("Sqrt", write.add("Add", variance, write.constant(np.float32(epsilon))))
+    return write.add("Mul", centred, write.add("Reciprocal", deviation))
+
+
+def _affine(write: NodeWriter, x: str, constants: Sequence[str], output: str) -> None:
+    scaled = write.add("Mul", x, constants[0], output=output if len(constants) == 1 else "")
+    if len(constants) > 1:
+        write.add("Add", scaled, constants[1], output=output)
+
+
+def nearest(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """Resize and Upsample to the nearest entry: the entries are counted through, resized, and gathered."""
+    mode = node.attributes().get("mode", "nearest")
+    if mode != "nearest":
+        raise Unsupported(f"mode={mode!r} interpolates", "onnxbound reads mode='nearest'")
+    shape = shapes[node.inputs[0]]
+    values: list[Array | None] = [np.arange(prod(shape), dtype=np.float64).reshape(1, *shape)]
+    for position, name in enumerate(node.inputs[1:], start=1):
+        value = np.array(constants[name]) if name in constants else None
+        if value is not None and position == len(node.inputs) - 1 and value.dtype.kind in "iu" and value.size:
+            value[0] = 1  # the batch that shape arithmetic was resolved with
+        values.append(value)
+    result = evaluate(node, values, write.opset)
+    if result is None or result[0].shape[0] != 1:
+        raise Unsupported("it enlarges the batch, or the reference implementation cannot resize so")
+    index = np.rint(result[0]).astype(np.int64)[0]
+    flat = _reshaped(write, node.inputs[0], (prod(shape),))
+    chosen = write.add("Gather", flat, write.constant(index.ravel()), axis=1)
+    _reshaped(write, chosen, index.shape, output=node.outputs[0])
+
+
 def _reshaped(write: NodeWriter, name: str, shape: Shape, output: str = "") -> str:
     return write.add("Reshape", name, write.constant(np.array([0, *shape])), output=output)
 
 
-REWRITES: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], None]] = {
+SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], None]] = {
     "ReduceMax": reduce_max,
     "ReduceMin": reduce_min,
     "ReduceSum": reduce_sum,
@@ -136,4 +229,13 @@ REWRITES: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], None
     "Mean": mean_of,
     "HardSigmoid": hard_sigmoid,
     "Einsum": einsum,
+    "Add": broadcast_sum,
+    "Sub": broadcast_sum,
+    "Div": quotient,
+    "MatMul": weight_on_the_left,
+    "LayerNormalization": layer_normalization,
+    "GroupNormalization": group_normalization,
+    "InstanceNormalization": group_normalization,
+    "Resize": nearest,
+    "Upsample": nearest,
 }
