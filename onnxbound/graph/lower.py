@@ -131,7 +131,8 @@ class _Lowering:
         trained = self._trained(node, operator)
         self.weighted |= isinstance(operator, Weighted)
         op = self.spelled or node.op_type
-        self.steps.append(Step(operator, inputs, output, node.proto.name, op, node.where, trained))
+        weight = node.inputs[1] if isinstance(operator, Weighted) else ""
+        self.steps.append(Step(operator, inputs, output, node.proto.name, op, node.where, trained, weight))
 
     def _trained(self, node: GraphNode, operator: Operator) -> tuple[tuple[str, int], ...]:
         """Constants of the node that training set; see `Network.parameters` for the rule."""

@@ -30,6 +30,7 @@ class Step:
         op: ONNX operator.
         where: Its place in the file, for messages.
         trained: Name and size of each constant of the file that training set.
+        weight: Name of the constant that the node reads as its weight; empty where it has none.
     """
 
     operator: Operator
@@ -39,6 +40,7 @@ class Step:
     op: str
     where: str
     trained: tuple[tuple[str, int], ...]
+    weight: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Layer:
         output: Name of x^i, the tensor that leaves: bias and folded BatchNorm included, before any gate.
         input_shape: Shape of one row of a^i.
         output_shape: Shape of one row of x^i.
-        weight_name: Name of the weight in the file; layers that share a weight share the name.
+        weight_name: Name of the constant that the node reads; layers that read the same one share the name.
         between: l_{k,i} of theory: source layer k to the Lipschitz constant of what lies between x^k and a^i.
         gate: Names (z, phi(z)) around the first element-wise gate behind x^i; None if there is none.
     """
@@ -159,7 +161,7 @@ class Network:
                     output=step.output,
                     input_shape=self.shapes[step.inputs[0]],
                     output_shape=self.shapes[step.output],
-                    weight_name=step.trained[0][0],
+                    weight_name=step.weight,
                     between=between[step.inputs[0]],
                     gate=self._first_gate(step.output),
                 )

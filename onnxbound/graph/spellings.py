@@ -50,6 +50,8 @@ def reduce_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
     if axes is None or np.size(axes) == 0:
         raise Unsupported("it goes over the batch as well")
     count = prod(shape[axis] for axis in row_axes(np.asarray(axes), len(shape)))
+    if not count:
+        raise Unsupported("it adds up nothing")
     mean = write.mean(node.inputs[0], np.ravel(axes).tolist(), keep=bool(attributes.get("keepdims", 1)))
     write.add("Mul", mean, write.constant(np.float32(count)), output=node.outputs[0])
 
@@ -202,10 +204,10 @@ def nearest(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWr
         raise Unsupported(f"mode={mode!r} interpolates", "onnxbound reads mode='nearest'")
     shape = shapes[node.inputs[0]]
     values: list[Array | None] = [np.arange(prod(shape), dtype=np.float64).reshape(1, *shape)]
-    for position, name in enumerate(node.inputs[1:], start=1):
+    for name in node.inputs[1:]:
         value = np.array(constants[name]) if name in constants else None
-        if value is not None and position == len(node.inputs) - 1 and value.dtype.kind in "iu" and value.size:
-            value[0] = 1  # the batch that shape arithmetic was resolved with
+        if value is not None and value.dtype.kind in "iu" and value.size == len(shape) + 1:
+            value[0] = 1  # sizes, with the batch that shape arithmetic was resolved with
         values.append(value)
     result = evaluate(node, values, write.opset)
     if result is None or result[0].shape[0] != 1:

@@ -12,6 +12,9 @@ from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
+_LARGEST = 1 << 26
+"""Entries of a row; the largest activations of real nets are smaller."""
+
 
 @dataclass(frozen=True, eq=False)
 class Select(Affine):
@@ -135,6 +138,7 @@ def parse_feature_extractor(node: Node) -> Operator:
 
 def _taken(node: Node, index: Array, axis: int) -> Operator:
     entries = _entries(node)
+    _require_moderate(entries.size // entries.shape[axis] * index.size)
     if np.any(index < -entries.shape[axis]) or np.any(index >= entries.shape[axis]):
         raise Unsupported(f"its index leaves the {entries.shape[axis]} entries along axis {axis}")
     return Select(_not_empty(np.take(entries, index, axis)))
@@ -165,10 +169,11 @@ def parse_depth_to_space(node: Node) -> Operator:
 
 
 def parse_space_to_depth(node: Node) -> Operator:
-    """SpaceToDepth."""
+    """SpaceToDepth, in either order of depth and blocks."""
     entries, block = _entries(node), int(node.attributes["blocksize"])
     _, channels, height, width = _image(entries)
-    parted = entries.reshape(channels, height // block, block, width // block, block).transpose(2, 4, 0, 1, 3)
+    order = (0, 2, 4, 1, 3) if node.attributes.get("mode", "DCR") == "CRD" else (2, 4, 0, 1, 3)
+    parted = entries.reshape(channels, height // block, block, width // block, block).transpose(order)
     return Select(parted.reshape(channels * block**2, height // block, width // block))
 
 
@@ -184,6 +189,7 @@ def parse_expand(node: Node) -> Operator:
     if len(target) > entries.ndim or (len(target) == entries.ndim and target[0] not in (1, node.batch)):
         raise Unsupported(f"it enlarges the batch axis, to the shape {target}")
     target = [1, *target[1:]] if len(target) == entries.ndim else target
+    _require_moderate(entries.size * prod(max(1, abs(n)) for n in target))
     try:
         return Select(np.broadcast_to(entries, np.broadcast_shapes(entries.shape, tuple(target)))[0])
     except ValueError as error:
@@ -195,7 +201,14 @@ def parse_tile(node: Node) -> Operator:
     repeats = _numbers(node, 1, "repeats", None)
     if repeats[0] != 1:
         raise Unsupported("it repeats the rows of the batch")
+    _require_moderate(prod(node.shape()) * prod(max(1, abs(n)) for n in repeats))
     return Select(_not_empty(np.tile(_entries(node), repeats)))
+
+
+def _require_moderate(entries: int) -> None:
+    """Refuse what no net has, before memory is spent on it."""
+    if entries > _LARGEST:
+        raise Unsupported(f"a row would have up to {entries:,} entries")
 
 
 def _not_empty(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
