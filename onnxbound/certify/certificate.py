@@ -1,13 +1,64 @@
 """The document of a certificate: a function of what can be found out again, and of a few claims."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certify.statement import Object, Statement
+from onnxbound.certify.statement import Disagreements, Object, Statement
 
 SCHEMA = "onnxbound.certificate/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What may fail, and with which probability."""
+
+    event: str
+    delta: float
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFile:
+    """code.bin, and the version of the decoder that reads it."""
+
+    sha256: str
+    decoder_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkeletonFile:
+    """skeleton.onnx, and the seed that is public with it; no decoder so far uses one."""
+
+    sha256: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """certificate.json, less its checksum."""
+
+    statement: str
+    object: Object
+    assumptions: tuple[str, ...]
+    rows: int
+    errors: int
+    bits: int
+    delta: float
+    delta_ledger: tuple[Event, ...]
+    disagreements: Disagreements | None
+    bound: float
+    tau: float
+    vacuous: bool
+    chance: float
+    classes: int
+    code: CodeFile | None
+    skeleton: SkeletonFile | None
+    inputs: tuple["Source", ...]
+    preprocessing: dict[str, Any]
+    seed: int
+    model: dict[str, Any]
+    baselines: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,35 +119,31 @@ class Certificate:
 
     def document(self) -> dict[str, Any]:
         """As JSON, without its checksum."""
-        s = self.statement
-        files = self.files
-        disagreements = s.disagreements
-        return {
-            "schema": SCHEMA,
-            "statement": s.sentence(),
-            "object": s.object,
-            "assumptions": list(assumptions(s.object, subsample=self._subsample, skeleton_charged=self._charged)),
-            "rows": s.rows,
-            "errors": s.errors,
-            "bits": s.bits,
-            "delta": float(s.delta),
-            "delta_ledger": [{"event": event, "delta": float(delta)} for event, delta in s.ledger],
-            "disagreements": None
-            if disagreements is None
-            else {"rows": disagreements.rows, "count": disagreements.count},
-            "bound": float(s.bound),
-            "tau": self.tau,
-            "vacuous": s.vacuous,
-            "chance": float(s.chance),
-            "classes": s.classes,
-            "code": None if files is None else {"sha256": files.code, "decoder_version": files.decoder_version},
-            "skeleton": None if files is None else {"sha256": files.skeleton, "seed": 0},
-            "inputs": [{"role": x.role, "sha256": x.sha256, "rows": x.rows, "total": x.total} for x in self.sources],
-            "preprocessing": self.preprocessing,
-            "seed": self.seed,
-            "model": self.model,
-            "baselines": list(self.baselines),
-        }
+        s, files = self.statement, self.files
+        document = Document(
+            statement=s.sentence(),
+            object=s.object,
+            assumptions=assumptions(s.object, subsample=self._subsample, skeleton_charged=self._charged),
+            rows=s.rows,
+            errors=s.errors,
+            bits=s.bits,
+            delta=float(s.delta),
+            delta_ledger=tuple(Event(event, float(delta)) for event, delta in s.ledger),
+            disagreements=s.disagreements,
+            bound=float(s.bound),
+            tau=self.tau,
+            vacuous=s.vacuous,
+            chance=float(s.chance),
+            classes=s.classes,
+            code=None if files is None else CodeFile(files.code, files.decoder_version),
+            skeleton=None if files is None else SkeletonFile(files.skeleton, 0),
+            inputs=self.sources,
+            preprocessing=self.preprocessing,
+            seed=self.seed,
+            model=self.model,
+            baselines=self.baselines,
+        )
+        return {"schema": SCHEMA, **_lists(asdict(document))}
 
     @property
     def _subsample(self) -> bool:
@@ -149,3 +196,10 @@ def decimal_of(number: float) -> Decimal:
     Decimal('0.05')
     """
     return Decimal(repr(number))
+
+
+def _lists(value: Any) -> Any:
+    """Tuples as the lists that JSON has."""
+    if isinstance(value, dict):
+        return {name: _lists(entry) for name, entry in value.items()}
+    return [_lists(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -4,7 +4,7 @@ It trusts nobody: it imports the decoder and the arithmetic, and nothing of the 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,8 @@ from onnxbound.data.rows import Rows
 from onnxbound.errors import Problem, UsageError, VerificationError
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
+
+SCHEMA = "onnxbound.verification/1"
 
 T = TypeVar("T")
 
@@ -55,35 +57,37 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
-    """A certificate that verifies.
+class Verification:
+    """What a certificate that verifies comes to.
 
     Attributes:
-        document: What it says.
-        errors: Errors counted here; no more than it says.
-        unchecked: What it says besides and nothing was given to check with.
+        verified: True.
+        errors: Errors counted here; no more than are claimed.
+        unchecked: What the certificate says besides and nothing was given to check with.
     """
 
-    document: Mapping[str, Any]
+    verified: bool
+    statement: str
+    object: Object
+    rows: int
     errors: int
+    errors_claimed: int
+    bits: int
+    delta: float
+    bound: float
+    vacuous: bool
+    chance: float
+    assumptions: tuple[str, ...]
     unchecked: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """`onnxbound.verification/1`."""
-        names = ("statement", "object", "rows", "bits", "delta", "bound", "vacuous", "chance", "assumptions")
-        return {
-            "schema": "onnxbound.verification/1",
-            "verified": True,
-            "errors": self.errors,
-            "errors_claimed": self.document["errors"],
-            **{name: self.document[name] for name in names},
-            "unchecked": list(self.unchecked),
-        }
+        return {"schema": SCHEMA, **asdict(self)}
 
 
 def verify(
     folder: Path, evidence: Evidence, device: Device, threads: int | None = None, batch_rows: int = BATCH_ROWS
-) -> Verified:
+) -> Verification:
     """Find out again everything that a certificate says.
 
     Args:
@@ -171,7 +175,7 @@ class _Claims:
         raise malformed("certificate.json", f"{name} is none of {', '.join(allowed)}")
 
 
-def _verify_coded(folder: Path, claims: _Claims, evidence: Evidence, evaluate: _Evaluation) -> Verified:
+def _verify_coded(folder: Path, claims: _Claims, evidence: Evidence, evaluate: _Evaluation) -> Verification:
     skeleton_bytes, code_bytes = read_file(folder, SKELETON), read_file(folder, CODE)
     skeleton = read_skeleton(skeleton_bytes)
     code = decode(skeleton, code_bytes)
@@ -231,7 +235,7 @@ def _verify_coded(folder: Path, claims: _Claims, evidence: Evidence, evaluate: _
     return _compared(claims, certificate, errors, unchecked)
 
 
-def _verify_holdout(claims: _Claims, evidence: Evidence, evaluate: _Evaluation) -> Verified:
+def _verify_holdout(claims: _Claims, evidence: Evidence, evaluate: _Evaluation) -> Verification:
     original = _given(evidence.model, "--model")
     try:
         preprocessing = joined(claims.preprocessing, tuple(claims.preprocessing.get("numbers", ())))
@@ -339,14 +343,23 @@ def _compare_baseline(claims: _Claims, subject: str, rows: Rows, found: Decision
             _same(str(expected["name"]), claimed, holdout_baseline(subject, errors, rows.count, claims.delta))
 
 
-def _compared(claims: _Claims, certificate: Certificate, errors: int, unchecked: list[str]) -> Verified:
+def _compared(claims: _Claims, certificate: Certificate, errors: int, unchecked: list[str]) -> Verification:
     """Every entry of the document against the one that was found out again, in their order."""
     expected = certificate.document()
     for name in (*expected, *claims.document):
         if name not in expected or name not in claims.document:
             raise _mismatch(name, "an entry more or less", "exactly the entries of a certificate")
         _same(name, claims.document[name], expected[name])
-    return Verified(claims.document, errors, tuple(unchecked))
+    document = claims.document
+    names = ("statement", "object", "rows", "bits", "delta", "bound", "vacuous", "chance")
+    return Verification(
+        verified=True,
+        errors=errors,
+        errors_claimed=claims.errors,
+        assumptions=tuple(document["assumptions"]),
+        unchecked=tuple(unchecked),
+        **{name: document[name] for name in names},
+    )
 
 
 def _same(name: str, claimed: object, found: object) -> None:

@@ -57,21 +57,12 @@ def verify(
     if chosen_format(output_format, as_json=as_json) is Format.JSON:
         emit(to_json(verified.to_json()), None, force=False)
         return
-    document = verified.document
     counted = (
-        f"  {document['bits']:,} bits, {verified.errors:,} errors on {document['rows']:,} rows counted here,"
-        f" {document['errors']:,} with slack for other runtimes"
+        f"  {verified.bits:,} bits, {verified.errors:,} errors on {verified.rows:,} rows counted here,"
+        f" {verified.errors_claimed:,} with slack for other runtimes"
     )
-    lines = [
-        "The certificate verifies.",
-        "",
-        document["statement"],
-        "",
-        counted,
-        "",
-        "It assumes:",
-        *(f"  - {text}" for text in document["assumptions"]),
-    ]
+    assumed = [f"  - {text}" for text in verified.assumptions]
+    lines = ["The certificate verifies.", "", verified.statement, "", counted, "", "It assumes:", *assumed]
     if verified.unchecked:
         lines += ["", f"Not checked, for want of files: {', '.join(verified.unchecked)}"]
     emit("\n".join(lines) + "\n", None, force=False)

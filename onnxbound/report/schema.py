@@ -6,6 +6,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from onnxbound.certify.certificate import SCHEMA as CERTIFICATE
+from onnxbound.certify.certificate import Document as Certificate
+from onnxbound.certify.verify import SCHEMA as VERIFICATION
+from onnxbound.certify.verify import Verification
 from onnxbound.report.compression import SCHEMA as COMPRESSION
 from onnxbound.report.compression import Compression
 from onnxbound.report.difference import SCHEMA as DIFFERENCE
@@ -63,7 +67,8 @@ def error_schema() -> dict[str, Any]:
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Every schema by the name that documents carry under `schema`."""
-    others = (schema_of(DIFFERENCE, Difference), compression_schema())
+    certified = (schema_of(CERTIFICATE, Certificate), schema_of(VERIFICATION, Verification))
+    others = (schema_of(DIFFERENCE, Difference), compression_schema(), *certified)
     return {schema["title"]: schema for schema in (report_schema(), error_schema(), *others)}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import onnxbound
-from onnxbound.certify.verify import Evidence, Opener, Verified, verify
+from onnxbound.certify.verify import Evidence, Opener, Verification, verify
 from onnxbound.data.open import open_rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
@@ -51,7 +51,7 @@ class Case:
         opened = partial(open_rows, self / name, labelled=labelled)
         return lambda network, preprocessing, limit, seed: opened(network, preprocessing, limit=limit, seed=seed)
 
-    def verify(self, kind: str, folder: Path | None = None, **changes: int) -> Verified:
+    def verify(self, kind: str, folder: Path | None = None, **changes: int) -> Verification:
         """Verify a certificate, or another folder as if it were one of that kind."""
         return verify(folder or self / kind, self.evidence(kind), CPU, **changes)
 

@@ -9,15 +9,15 @@ from scipy.special import bdtr
 from onnxbound.certify.statement import Statement
 
 REPEATS = 4000
-ROWS = 150
+ROWS = 100
 DELTA = Decimal("0.2")
-BITS = (2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 8, 8, 9)
-"""Lengths of the codes of a finite class, of Kraft sum at most 1."""
+BITS = (3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4)
+"""Lengths of the codes of a finite class, of Kraft sum 1."""
 
 
 @cache
 def bound(errors: int, bits: int) -> float:
-    return float(Statement("compressed", ROWS, errors, bits, DELTA, 10, 15).bound)
+    return float(Statement("compressed", ROWS, errors, bits, DELTA, 10, 10).bound)
 
 
 def violations(true_errors: np.ndarray, bits: tuple[int, ...], seed: int) -> int:
@@ -36,15 +36,16 @@ def test_a_class_is_covered_whichever_network_is_chosen() -> None:
     """
     assert sum(2.0**-b for b in BITS) <= 1
     allowed = next(k for k in range(REPEATS) if bdtr(k, REPEATS, float(DELTA)) > 1 - 1e-4)
-    for seed, level in enumerate((0.02, 0.1, 0.3)):
+    for seed, level in enumerate((0.1, 0.3, 0.5)):
         found = violations(np.full(len(BITS), level), BITS, seed)
         assert 0 < found <= allowed, level
 
 
 def test_one_network_is_covered_and_not_much_more() -> None:
     """Without bits the statement is false in nearly delta of the draws: it is no wider than it must be."""
-    found = violations(np.array([0.1]), (0,), 5) / REPEATS
-    assert 0.7 * float(DELTA) < found <= float(DELTA) + 4 * np.sqrt(0.16 / REPEATS)
+    found = [violations(np.array([level]), (0,), 5) / REPEATS for level in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    assert 0.7 * float(DELTA) < np.mean(found)
+    assert max(found) <= float(DELTA) + 4 * np.sqrt(0.16 / REPEATS)
 
 
 def test_a_free_choice_is_not_covered() -> None:

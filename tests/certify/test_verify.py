@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import onnxruntime
 import pytest
@@ -14,6 +15,7 @@ from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certify.canonical import canonical_json, read_canonical
 from onnxbound.certify.certificate import decimal_of
 from onnxbound.errors import DataError, OnnxboundError, VerificationError
+from onnxbound.experiments.schemas import every_schema
 from tests.certify.conftest import ROWS, Case
 from tests.cli.command import failing, onnxbound
 
@@ -52,6 +54,9 @@ def test_the_command_line_agrees(case: Case) -> None:
     arguments = ("verify", case / "compressed", "--data", case / "train.npz")
     outcome = onnxbound(*arguments, "--json")
     assert outcome.code == 0
+    jsonschema.validate(outcome.json(), every_schema()["onnxbound.verification/1"])
+    for kind in KINDS:
+        jsonschema.validate(document_of(case / kind), every_schema()["onnxbound.certificate/1"])
     assert outcome.json()["verified"] is True
     assert outcome.json()["statement"] in onnxbound(*arguments).stdout
     error = failing("verify", case / "compressed", "--data", case / "test.npz")
@@ -114,13 +119,13 @@ def verdict(case: Case, kind: str, folder: Path) -> int:
 
 def spoiled(value: Any) -> list[Any]:
     """Values of the same and of other types, all different."""
-    other: list[Any] = [None, "x", -1, [], {}, 1e300]
+    other: list[Any] = [None, "x"]
     if isinstance(value, bool):
-        other += [not value]
+        other = [not value, None]
     elif isinstance(value, int):
         other += [value - 1, value + 10**9, float(value)]
     elif isinstance(value, float):
-        other += [value * 0.99, value * 2, 0]
+        other += [value * 0.99, 0]
     elif isinstance(value, dict):
         other += [value | {"more": 1}, *({k: v for k, v in value.items() if k != name} for name in value)]
     elif isinstance(value, list):
