@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound import __version__
+from onnxbound.bounds.arora2018 import LayerCondition, RealisedSmoothness
 from onnxbound.bounds.margin import choose_gamma, loss_at
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.outliers import sub_sampling_zeta
+from onnxbound.compress.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
@@ -87,8 +89,9 @@ def analyze(
         preprocessing_bits=rows.preprocessing.bits,
     )
     conditions = findings.conditions()
-    layers = findings.layers(conditions)
     margin = _margin(table, settings)
+    smoothness = _smoothness(findings, conditions, margin, settings, rows, index, work.arrangement.batches, progress)
+    layers = findings.layers(conditions)
     missed = _sub_sampling_zeta(network, settings, rows.count, len(index), findings.outliers)
     tool = _tool(device, work.engine.name, engine_note, executor, started)
     report = Report(
@@ -99,7 +102,9 @@ def analyze(
         margin=margin,
         layers=layers,
         pairs=findings.pairs(),
-        bounds=every_bound(findings, conditions, layers, margin, delta=settings.delta, missed=missed),
+        bounds=every_bound(
+            findings, conditions, layers, margin, delta=settings.delta, missed=missed, smoothness=smoothness
+        ),
         coverage=Coverage(
             nodes=network.node_count,
             weighted_layers=network.depth,
@@ -144,6 +149,48 @@ def prepare(
     )
     arrangement = Arrangement(programme, engine.name, device.name, settings.threads, batches)
     return Work.build(network, arrangement, engine), note
+
+
+def _smoothness(
+    findings: Findings,
+    conditions: tuple[LayerCondition, ...],
+    margin: Margin,
+    settings: Settings,
+    rows: Rows,
+    index: NDArray[np.int64],
+    batches: Batches,
+    progress: Progress,
+) -> RealisedSmoothness | None:
+    """Smoothness under the noise of compression in place of gaussian noise, where that is asked for.
+
+    Returns:
+        What Theorem 4.1 needs; None without it, or if the compression is not the theorem's own.
+    """
+    if settings.noise == "gaussian":
+        return None
+    compressed = noisy_network(
+        findings.network,
+        findings.norms,
+        conditions,
+        findings.largest_between_contraction(),
+        gamma=margin.gamma,
+        max_logit=margin.max_logit_norm,
+        delta=settings.delta,
+        rows=rows.count,
+        projections=settings.projections,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    if compressed is None:
+        return None
+    inverse = smoothness_under_compression(
+        findings.network,
+        compressed,
+        (batch.inputs for batch in rows.batches(batches.sweep, index)),
+        lambda done: progress("compression", done, len(index)),
+    )
+    findings.properties.set_smoothness(inverse, DIFFERENCES)
+    return None if settings.projections is not None else largest(inverse, compressed)
 
 
 def _manifest(

@@ -24,7 +24,9 @@ class Settings:
         measured: Rows behind the Jacobian properties, drawn uniformly; None for all.
         probes: Noise vectors per layer and row, or "exact" for exact Jacobians of all pairs.
         pairs: All pairs of layers, or only those with the output.
-        noise_radius: |eta| / |x^i| of the noise that smoothness is measured with.
+        noise: What smoothness is measured with: gaussian noise, or what compression really changes.
+        noise_radius: |eta| / |x^i| of gaussian noise.
+        projections: k per layer of the compression; None for Theorem 4.1's own.
         gamma: The margin; None takes a quantile.
         gamma_quantile: Which quantile of the margins.
         delta: Probability with which an explicit bound may fail.
@@ -41,7 +43,9 @@ class Settings:
     measured: int | None = 1000
     probes: int | Literal["exact"] = 4
     pairs: Literal["all", "output"] = "all"
+    noise: Literal["gaussian", "compression"] = "gaussian"
     noise_radius: float = 0.1
+    projections: int | None = None
     gamma: float | None = None
     gamma_quantile: float = 0.05
     delta: float = 0.05
@@ -58,6 +62,9 @@ class Settings:
             "--measured takes a number of at least 1, or all": self.measured is None or self.measured >= 1,
             "--probes takes a number of at least 1, or exact": self.probes == "exact" or self.probes >= 1,
             "--noise takes gaussian:R with R > 0": 0 < self.noise_radius < np.inf,
+            "--noise takes compression:K with K >= 1": self.projections is None or self.projections >= 1,
+            "--noise compression goes with --form affine and --pairs all": self.noise == "gaussian"
+            or (self.form == "affine" and self.pairs == "all"),
             "--gamma takes a positive number": self.gamma is None or 0 < self.gamma < np.inf,
             "--gamma-quantile takes a number between 0 and 1": 0 < self.gamma_quantile < 1,
             "--delta takes a number between 0 and 1": 0 < self.delta < 1,

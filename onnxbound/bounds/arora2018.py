@@ -57,6 +57,40 @@ def arora(effective: Sequence[float | None], max_logit: float, gamma: float, cha
     return as_plotted("arora", log_value, chance, "[A] Theorem 5.1", reason)
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectedLayer:
+    """A layer as the theorem describes it.
+
+    Attributes:
+        epsilon: eps_i.
+        projections: k_i; 0 where the weights are kept as they are.
+        bits: bits_i.
+    """
+
+    epsilon: float
+    projections: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class RealisedSmoothness:
+    """Smoothness under the noise that the theorem's own compression makes.
+
+    Attributes:
+        largest_inverse: The largest 1/rho over rows, pairs and both differences; 0 without noise.
+        source: Layer i of the pair that has it.
+        target: Layer j of it.
+        rows: Rows behind it.
+        projected: Layers that were projected and not kept.
+    """
+
+    largest_inverse: float
+    source: int
+    target: int
+    rows: int
+    projected: int
+
+
 def theorem_4_1(
     network: Network,
     norms: Sequence[LayerNorms],
@@ -70,6 +104,7 @@ def theorem_4_1(
     delta: float,
     zeta: float,
     chance: float,
+    smoothness: RealisedSmoothness | None = None,
 ) -> Bound:
     """L_0(g) <= Lhat_gamma(f) + zeta + sqrt((ln2 sum_i bits_i + ln(1/delta_S)) / 2m) for chains.
 
@@ -93,6 +128,7 @@ def theorem_4_1(
         delta: Probability of failure.
         zeta: Fraction of the rows that the conditions leave out.
         chance: 1 - 1/K.
+        smoothness: Under the noise of compression; None if it was measured under gaussian noise only.
     """
     reason = _why_not(network, conditions, exact=exact)
     epsilon = gamma / (sqrt(2) * max_logit) if max_logit > 0 else inf
@@ -101,10 +137,12 @@ def theorem_4_1(
     value = None
     if not reason:
         contraction = max(1.0, between_contraction)
-        bits = sum(_layer_bits(network, norms, conditions, contraction, epsilon, delta, len(margins)))
+        layers = projected_layers(network, norms, conditions, contraction, epsilon, delta / 3, len(margins))
+        bits = sum(layer.bits for layer in layers)
         bits += other_bits(network)
         loss = float(np.mean(~(margins > gamma + 1e-5 * max_logit)))
         value = loss + zeta + description_gap(bits, delta / 3, len(margins))
+    met, said = (False, reason) if reason else _is_smooth(network.depth, smoothness)
     return explicit(
         "theorem-4.1",
         value,
@@ -117,9 +155,22 @@ def theorem_4_1(
             "the architecture and the seed of the helper string were chosen without the rows",
             "interlayer smoothness of at least 3d under the noise of compression, on all rows that are kept",
         ),
-        met=False if reason else None,
-        reason=reason or "smoothness was measured under gaussian noise only",
+        met=met,
+        reason=said,
     )
+
+
+def _is_smooth(depth: int, found: RealisedSmoothness | None) -> tuple[bool | None, str]:
+    """Whether rho >= 3d, and in words why."""
+    if found is None:
+        return None, "smoothness was measured under gaussian noise, or at another k, only; --noise compression decides"
+    if found.projected == 0:
+        return True, "every layer is kept as it is, since its projections would take more bits: there is no noise"
+    said = (
+        f"under the noise of compression 1/rho is at most {found.largest_inverse:.3g} on {found.rows:,} rows (layers"
+        f" {found.source} to {found.target}), 1/(3d) = {1 / (3 * depth):.3g}"
+    )
+    return found.largest_inverse * 3 * depth <= 1, said
 
 
 def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: bool) -> str:
@@ -134,7 +185,7 @@ def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: b
     return ""
 
 
-def _layer_bits(
+def projected_layers(
     network: Network,
     norms: Sequence[LayerNorms],
     conditions: Sequence[LayerCondition],
@@ -142,9 +193,22 @@ def _layer_bits(
     epsilon: float,
     delta: float,
     rows: int,
-) -> list[int]:
-    """bits_i = 128 + 32 per bias entry + min(k_i w_i, 32 h1 h2); 64 for numbers that float32 does not hold."""
-    failure = failure_per_pair(network, delta / 3, rows)
+) -> list[ProjectedLayer]:
+    """What the theorem makes of every layer, the shorter of its projections and its weights as they are.
+
+    bits_i = 128 + 32 per bias entry + min(k_i w_i, 32 h1 h2); 64 for numbers that float32 does not hold. A layer whose
+    k_i exceeds its weights is kept.
+
+    Args:
+        network: A chain.
+        norms: Of its layers.
+        conditions: Extremes over S; neither cushion is None.
+        contraction: c, at least 1.
+        epsilon: Of the output, gamma / (sqrt 2 max |f(x)|).
+        delta: Probability that the signs fail.
+        rows: m.
+    """
+    failure = failure_per_pair(network, delta, rows)
     epsilons = layer_epsilons(network, conditions, contraction, epsilon)
     result = []
     for layer, own, own_epsilon in zip(network.layers, norms, epsilons, strict=True):
@@ -153,7 +217,10 @@ def _layer_bits(
         levels = 2 * ceil(layer.parameters / own_epsilon) + 1
         projected = projections * ceil(np.log2(levels)) if own.frobenius > 0 else 0
         kept = exact_bits(layer.operator.effective_weight())
-        result.append(HEADER_BITS + bias_bits(layer) + min(projected, kept))
+        if projections > layer.parameters and own.frobenius > 0:
+            projected = kept
+        own_bits = HEADER_BITS + bias_bits(layer) + min(projected, kept)
+        result.append(ProjectedLayer(own_epsilon, projections if projected < kept else 0, own_bits))
     return result
 
 

@@ -85,7 +85,7 @@ class MeasureOptions:
 
     def settings(self, seed: int, worst: int = 0) -> "Settings":
         """As `analyze` takes them."""
-        from onnxbound.cli.values import bytes_of, count_or, gaussian_radius, one_of
+        from onnxbound.cli.values import bytes_of, count_or, noise_of, one_of
         from onnxbound.settings import Settings
 
         return Settings(
@@ -93,7 +93,7 @@ class MeasureOptions:
             measured=None if self.measured == "all" else count_or("--measured", self.measured, "all"),
             probes="exact" if self.probes == "exact" else count_or("--probes", self.probes, "exact"),
             pairs=one_of("--pairs", self.pairs, ("all", "output")),
-            noise_radius=gaussian_radius(self.noise),
+            **noise_of(self.noise),
             gamma=self.gamma,
             gamma_quantile=self.gamma_quantile,
             delta=self.delta,

@@ -69,7 +69,9 @@ Form = Annotated[
 Measured = Annotated[str, typer.Option(metavar="N|all", help="Rows for the Jacobian properties.")]
 Probes = Annotated[str, typer.Option(metavar="N|exact", help="Noise vectors per layer and row, or exact Jacobians.")]
 Pairs = Annotated[str, typer.Option(metavar="all|output", help="All pairs of layers, or those with the output.")]
-Noise = Annotated[str, typer.Option(metavar="gaussian:R", help="Noise for smoothness, of length R |x|.")]
+Noise = Annotated[
+    str, typer.Option(metavar="gaussian:R|compression", help="Noise for smoothness: R |x| long, or real.")
+]
 Gamma = Annotated[float | None, typer.Option(metavar="G", help="The margin of the bounds.")]
 GammaQuantile = Annotated[float, typer.Option(metavar="Q", help="Without --gamma: this quantile of the margins.")]
 Delta = Annotated[float, typer.Option(metavar="D", help="Probability with which an explicit bound may fail.")]

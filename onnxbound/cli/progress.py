@@ -17,6 +17,7 @@ _STAGES = {
     "test": "test set",
     "measure": "Jacobians and smoothness",
     "norms": "norms of the weights",
+    "compression": "noise of compression",
     "compare": "compressed net on all rows",
     "sweep": "other budgets",
 }

@@ -28,6 +28,22 @@ def count_or(flag: str, value: str, word: str) -> int:
     return int(value)
 
 
+def noise_of(noise: str) -> dict[str, Any]:
+    """What gaussian:R, compression or compression:K says, as the settings have it.
+
+    >>> noise_of("compression:50")
+    {'noise': 'compression', 'projections': 50}
+    """
+    kind, _, count = noise.partition(":")
+    if kind != "compression":
+        return {"noise_radius": gaussian_radius(noise)}
+    if noise == kind:
+        return {"noise": kind}
+    if not count.isdecimal():
+        raise UsageError("usage", f"--noise takes compression or compression:K with a number K, not {noise!r}.")
+    return {"noise": kind, "projections": int(count)}
+
+
 def gaussian_radius(noise: str) -> float:
     """R of gaussian:R."""
     kind, _, radius = noise.partition(":")
@@ -36,7 +52,7 @@ def gaussian_radius(noise: str) -> float:
             return float(radius)
     except ValueError:
         pass
-    raise UsageError("usage", f"--noise takes gaussian:R with a number R > 0, not {noise!r}.")
+    raise UsageError("usage", f"--noise takes gaussian:R with a number R > 0, or compression, not {noise!r}.")
 
 
 def preprocessing_of(layout: Layout | None, scale: str | None, mean: str | None, std: str | None) -> Preprocessing:

@@ -58,10 +58,10 @@ class Sweep:
 
 
 class Sweeper:
-    """Runs the sweep of one batch."""
+    """Runs the sweep of one batch; without a radius the noise comes at its own length."""
 
     def __init__(
-        self, network: Network, probes: int, radius: float, noise: Noise, *, signals: bool, keep: frozenset[str]
+        self, network: Network, probes: int, radius: float | None, noise: Noise, *, signals: bool, keep: frozenset[str]
     ) -> None:
         self._network = network
         self._probes = probes
@@ -158,7 +158,7 @@ class Sweeper:
         scale = np.empty((self._probes, len(x)))
         for probe in range(self._probes):
             g = self._noise(layer, probe)
-            scale[probe] = self._radius * length / np.sqrt(squared_norms(g, 1))
+            scale[probe] = 1.0 if self._radius is None else self._radius * length / np.sqrt(squared_norms(g, 1))
             np.multiply(g, scale[probe].reshape(per_row).astype(x.dtype), out=noise[probe])
         self._scale[layer.index] = scale
         signals = [streams.signals, x[None]] if self._signals else [streams.signals]

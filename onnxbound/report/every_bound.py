@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from onnxbound.bounds.arora2018 import LayerCondition, arora, theorem_4_1
+from onnxbound.bounds.arora2018 import LayerCondition, RealisedSmoothness, arora, theorem_4_1
 from onnxbound.bounds.bartlett2002 import l1_inf
 from onnxbound.bounds.bartlett2017 import spec_l12
 from onnxbound.bounds.bound import Bound, as_plotted, explicit
@@ -25,6 +25,7 @@ def every_bound(
     *,
     delta: float,
     missed: float,
+    smoothness: RealisedSmoothness | None = None,
 ) -> tuple[Bound, ...]:
     """The six capacities as plotted in [A] Fig. 4, and what can be said with every constant.
 
@@ -35,6 +36,7 @@ def every_bound(
         margin: With gamma.
         delta: Probability that an explicit bound fails.
         missed: Share of the rows that the conditions do not hold for, or may not because they were not measured.
+        smoothness: Under the noise of the theorem's own compression; None if that was not measured.
     """
     network, norms, gamma = findings.network, findings.norms, margin.gamma
     chance = 1 - 1 / network.classes
@@ -69,6 +71,7 @@ def every_bound(
         delta=delta,
         zeta=missed,
         chance=chance,
+        smoothness=smoothness,
     )
     return (
         parameters,

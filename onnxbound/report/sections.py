@@ -137,7 +137,7 @@ class Findings:
     def _smoothness(self, source: int, target: int) -> Statistic | None:
         """Exact for the noise that was drawn, and for no other: measured, with its number of probes."""
         found = summarise(Measured(self.properties.column("smoothness_inverse", source, target)))
-        return None if found is None else replace(found, probes=self.properties.probes)
+        return None if found is None else replace(found, probes=self.properties.smoothness_probes)
 
     def pairs(self) -> tuple[PairReport, ...]:
         """One entry per measured pair with a path."""

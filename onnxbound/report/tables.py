@@ -92,8 +92,14 @@ def _pairs_in_words(report: ReportDocument) -> str:
     holds = sum(bool(pair.smoothness_holds) for pair in known)
     return (
         f"extremes over the rows; smoothness 1/rho <= 1/{3 * report.model.depth} on {holds} of {len(known)} pairs"
-        " under gaussian noise, from which no theorem follows"
+        f" under {_noise(report)}"
     )
+
+
+def _noise(report: ReportDocument) -> str:
+    if report.settings.get("noise") == "compression":
+        return "the noise of compression"
+    return "gaussian noise, from which no theorem follows"
 
 
 def _norms(report: ReportDocument) -> Table:

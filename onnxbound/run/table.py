@@ -40,16 +40,27 @@ class Table:
         Raises:
             OutputError: output-unwritable, the temporary folder is full.
         """
+        for place, values in enumerate(np.ascontiguousarray(rows.T, np.float64)):
+            self._write(place * self.rows + start, values)
+
+    def _write(self, place: int, values: Float64Array) -> None:
         try:
-            for place, values in enumerate(np.ascontiguousarray(rows.T, np.float64)):
-                self._file.seek(8 * (place * self.rows + start))
-                self._file.write(values.tobytes())
+            self._file.seek(8 * place)
+            self._file.write(values.tobytes())
         except OSError as error:
             raise OutputError(
                 "output-unwritable",
                 f"Numbers per row cannot be kept in {tempfile.gettempdir()}: {error.strerror}.",
                 [Problem(tempfile.gettempdir(), str(error), "free space there, or set TMPDIR to another folder")],
             ) from error
+
+    def overwrite(self, *name: str | int, values: Float64Array) -> None:
+        """Put other numbers into one column, (rows,).
+
+        Raises:
+            OutputError: output-unwritable, the temporary folder is full.
+        """
+        self._write(self._places[name] * self.rows, values)
 
     def column(self, *name: str | int, start: int = 0, stop: int | None = None) -> Float64Array:
         """One column, or its rows from start to stop, (rows,)."""

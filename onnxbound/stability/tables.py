@@ -39,12 +39,13 @@ class PropertyTable:
     Attributes:
         index: Rows in the data file, (n,).
         exact: Whether |J|_F of the pair [i-1, j-1] is exact, bool, (d, d).
-        probes: Probes behind what is not exact, and behind smoothness.
+        probes: Probes behind what is not exact.
+        smoothness_probes: Probes behind smoothness.
     """
 
     def __init__(self, network: Network, programme: Programme, index: NDArray[np.int64]) -> None:
         self.index = index
-        self.probes = programme.probes
+        self.probes = self.smoothness_probes = programme.probes
         self.exact = np.zeros((network.depth, network.depth), bool)
         self.exact[:, -1] = programme.exact_output
         self.exact[programme.exact_pairs] = True
@@ -70,6 +71,12 @@ class PropertyTable:
         if name in self._table:
             return self._table.column(*name, start=start, stop=stop)
         return np.full((len(self.index) if stop is None else stop) - start, np.nan)
+
+    def set_smoothness(self, inverse: Float64Array, probes: int) -> None:
+        """Smoothness under other noise than it was measured with, (n, d, d)."""
+        for i, j in self._pairs:
+            self._table.overwrite("smoothness_inverse", i, j, values=inverse[:, i - 1, j - 1])
+        self.smoothness_probes = probes
 
     def cushion_of(self, source: int, target: int) -> Measured | Estimate:
         """Interlayer cushion of one pair."""
