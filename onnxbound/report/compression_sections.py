@@ -94,6 +94,7 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
     )
     weights = list(compressed.weights.values())
     margin = None if outcome.rows is None else _margin(comparison, request)
+    work = Work(_multiply_adds(outcome, request), BeforeAfter(*milliseconds), len(timed))
     layers = tuple(_layer(compressed, weight, errors, outcome.found) for weight in weights)
     relative = comparison.relative_error
     return Compression(
@@ -114,10 +115,10 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
         margins=None if margin is None else _margins(comparison),
         compressibility=None if margin is None else _compressibility(comparison, margin),
         file=_file(outcome, request, difference),
-        work=Work(_multiply_adds(outcome, request), BeforeAfter(*milliseconds), len(timed)),
+        work=work,
         bounds=() if margin is None else _bounds(outcome, request, margin),
         sweep=None,
-        warnings=tuple(_warnings(outcome, weights)),
+        warnings=(*_warnings(outcome, weights), *_speed_in_words(outcome, request, work)),
         seconds=perf_counter() - started,
     )
 
@@ -274,6 +275,22 @@ def _multiply_adds(outcome: Outcome, request: Request) -> BeforeAfter:
             taps = prod(weight.layer.kernel)
             after += weight.layer.positions * weight.layer.input_shape[0] * taps * taps
     return BeforeAfter(float(before), float(after))
+
+
+def _speed_in_words(outcome: Outcome, request: Request, work: Work) -> list[str]:
+    """Whether factorising made the file smaller and the net faster, and why not."""
+    if not request.factorise:
+        return []
+    adds = work.multiply_adds.after / work.multiply_adds.before
+    time = work.milliseconds.after / work.milliseconds.before
+    size = outcome.place.size / outcome.compressed.network.path.stat().st_size
+    head = f"factorised: {adds:.2f} times the multiply-adds, {time:.2f} times the time, {size:.2f} times the file"
+    if adds == 1:
+        return [f"{head}: at this rank no layer takes fewer multiply-adds as two"]
+    if time < 1:
+        return [head]
+    why = "two thin layers read and write one more tensor each and run below the rate of one wide layer"
+    return [f"{head}: not faster, since {why}, which outweighs the {1 - adds:.0%} of the work that is saved"]
 
 
 def _warnings(outcome: Outcome, weights: list[CompressedLayer]) -> list[str]:
