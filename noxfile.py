@@ -135,3 +135,10 @@ def fuzz(session: nox.Session) -> None:
     """100,000 mutated models and data sets, in child processes; arguments go to `python -m fuzz`."""
     session.install("-e", ".", *group("test"))
     session.run("python", "-m", "fuzz", *session.posargs)
+
+
+@nox.session
+def certificates(session: nox.Session) -> None:
+    """Certify the nets in fixtures/certified on the full sets, which ONNXBOUND_TEST_DATA leads to."""
+    session.install("-e", ".", *group("benchmarks"))
+    session.run("python", "-m", "benchmarks.certificates", *session.posargs)

@@ -225,15 +225,15 @@ class _Search:
 
     def _damped(
         self, matrix: NDArray[np.float32], entries: NDArray[np.int64], dampings: tuple[float, ...]
-    ) -> Iterator[Float64Array]:
+    ) -> Iterator[NDArray[np.float32]]:
         """The curvature with something added to its diagonal, so that no direction is taken for free."""
         diagonal = np.zeros_like(self._space.trained)
         diagonal[entries] = np.diag(matrix)
         mean = self._space.mean_per_tensor(diagonal, entries)[self._space.tensor[entries]]
-        mean = np.maximum(mean, 1e-9 * float(mean.max()))
+        mean = np.maximum(mean, 1e-6 * float(mean.max()))
         for damping in dampings:
-            damped = matrix.astype(np.float64)
-            damped[np.diag_indices_from(damped)] += damping * mean
+            damped = matrix.copy()
+            damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
             yield damped
 
     def _lattice(self, levels: LevelVector, steps: Float64Array, entries: NDArray[np.int64], price: float) -> Lattice:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dtrtri
+from scipy.linalg.lapack import get_lapack_funcs
 
 from onnxbound.compress.prices import LARGEST, Prices
 from onnxbound.results import Float64Array
+
+Matrix = Float64Array | NDArray[np.float32]
+"""Single precision halves time and memory; what is found is judged by what it truly costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Lattice:
     prices: Prices
     price: float
 
-    def cost(self, levels: NDArray[np.int64], wanted: Float64Array, curvature: Float64Array) -> float:
+    def cost(self, levels: NDArray[np.int64], wanted: Float64Array, curvature: Matrix) -> float:
         """The cost that this module lowers."""
         moved = self.step * levels - wanted
         return float(moved @ curvature @ moved / 2 + self.price * self.prices.bits(levels, self.tensor))
@@ -42,21 +45,23 @@ class Lattice:
         return np.asarray(self.price * (flags + prices.size[self.tensor[entry], np.abs(tried)]))
 
 
-def compensation(curvature: Float64Array) -> Float64Array:
-    """The upper triangular U with F^-1 = U^T U, for a positive definite F (P, P).
+def compensation(curvature: Matrix) -> Matrix:
+    """The upper triangular U with F^-1 = U^T U, for a positive definite F (P, P), in F's precision.
 
     Raises:
         ValueError: F is not positive definite.
     """
     # With the order of the entries reversed, F = V V^T for an upper triangular V, and U = V^-1.
-    lower, failed = dpotrf(np.asfortranarray(curvature[::-1, ::-1]), lower=1, clean=1, overwrite_a=1)
+    factor = get_lapack_funcs("potrf", (curvature,))
+    invert = get_lapack_funcs("trtri", (curvature,))
+    lower, failed = factor(np.asfortranarray(curvature[::-1, ::-1]), lower=1, clean=1, overwrite_a=1)
     if failed:
         raise ValueError("the curvature is not positive definite")
-    inverse, _ = dtrtri(lower, lower=1, overwrite_c=1)
+    inverse, _ = invert(lower, lower=1, overwrite_c=1)
     return np.ascontiguousarray(inverse[::-1, ::-1])
 
 
-def rounded_in_order(wanted: Float64Array, compensating: Float64Array, lattice: Lattice) -> NDArray[np.int64]:
+def rounded_in_order(wanted: Float64Array, compensating: Matrix, lattice: Lattice) -> NDArray[np.int64]:
     """One entry after the other takes its cheapest level, and those after it make up for the error.
 
     The step of optimal brain surgeon (Hassibi, Stork 1993) in a fixed order, as in GPTQ (Frantar et al. 2022), with the
@@ -79,7 +84,7 @@ def rounded_in_order(wanted: Float64Array, compensating: Float64Array, lattice: 
 
 
 def descended(
-    levels: NDArray[np.int64], wanted: Float64Array, curvature: Float64Array, lattice: Lattice, sweeps: int
+    levels: NDArray[np.int64], wanted: Float64Array, curvature: Matrix, lattice: Lattice, sweeps: int
 ) -> NDArray[np.int64]:
     """Sweeps in which every entry takes the cheapest level given all others; the cost never rises."""
     result = levels.copy()
