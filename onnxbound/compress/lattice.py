@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import get_lapack_funcs
+from scipy.linalg.lapack import dpotrf, dtrtri, spotrf, strtri
 
 from onnxbound.compress.prices import LARGEST, Prices
 from onnxbound.results import Float64Array
@@ -52,8 +52,7 @@ def compensation(curvature: Matrix) -> Matrix:
         ValueError: F is not positive definite.
     """
     # With the order of the entries reversed, F = V V^T for an upper triangular V, and U = V^-1.
-    factor = get_lapack_funcs("potrf", (curvature,))
-    invert = get_lapack_funcs("trtri", (curvature,))
+    factor, invert = (spotrf, strtri) if curvature.dtype == np.float32 else (dpotrf, dtrtri)
     lower, failed = factor(np.asfortranarray(curvature[::-1, ::-1]), lower=1, clean=1, overwrite_a=1)
     if failed:
         raise ValueError("the curvature is not positive definite")
