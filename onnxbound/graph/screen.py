@@ -24,6 +24,8 @@ LARGEST_ENTRIES = 1 << 26
 _DEEPEST_CALLS = 100
 """Functions that may call one another in a row."""
 
+_AGAIN = "export the model again"
+
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"}
 _RUNTIME_DOMAINS = ("com.microsoft", "com.ms", "org.pytorch")
 """Domains that onnxruntime brings itself; what is not in them comes from a library that a user would have to load."""
@@ -54,7 +56,7 @@ def screen(model: ModelProto) -> None:
             )
     _require_no_custom_operators(model)
     for where, node in _all_nodes(model):
-        _require_attribute_types(where, node, opsets.get(node.domain, 1))
+        _require_signature(where, node, opsets.get(node.domain, 1))
     _require_finite_expansion(model)
 
 
@@ -95,7 +97,7 @@ def _require_unique_names(model: ModelProto) -> None:
         "operator set": [entry.domain for entry in model.opset_import],
     }
     problems = [
-        Problem(f"{family} {name!r}", f"there are {count} of that name", "export the model again")
+        Problem(f"{family} {name!r}", f"there are {count} of that name", _AGAIN)
         for family, names in families.items()
         for name, count in Counter(names).items()
         if count > 1
@@ -147,24 +149,40 @@ def _require_no_custom_operators(model: ModelProto) -> None:
         raise ModelError("model-custom-operator", "The model needs operators that ONNX does not define.", problems[:20])
 
 
-def _require_attribute_types(where: str, node: NodeProto, opset: int) -> None:
-    """Hold a node's attributes against its operator's definition; operators and attributes without one pass."""
-    names = [attribute.name for attribute in node.attribute]
-    wrong = {name: "it is given twice" for name, count in Counter(names).items() if count > 1}
-    try:
-        defined = onnx.defs.get_schema(node.op_type, opset, "" if node.domain == "ai.onnx" else node.domain).attributes
-    except (onnx.defs.SchemaError, TypeError):  # unknown, or a version that is no 32-bit number
-        defined = {}
+def _require_signature(where: str, node: NodeProto, opset: int) -> None:
+    """Hold a node against its operator's definition: its inputs, its outputs and the types of its attributes.
+
+    Operators and attributes without a definition pass: exporters write attributes that a newer version has dropped.
+    """
+    problems = [
+        Problem(f"attribute {name!r} of {where}", "it is given twice", _AGAIN)
+        for name, count in Counter(attribute.name for attribute in node.attribute).items()
+        if count > 1
+    ]
+    schemas = _definitions(node, opset)
+    defined = schemas[0].attributes if schemas else {}
     for attribute in node.attribute:
         kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
         wanted = str(defined[attribute.name].type).rpartition(".")[2] if attribute.name in defined else kind
-        if wanted != kind:
-            wrong[attribute.name] = f"it is of the type {kind}, not {wanted}"
-        elif attribute.type == onnx.AttributeProto.UNDEFINED:
-            wrong[attribute.name] = "it has no type"
-    if wrong:
-        problems = [Problem(f"attribute {name!r} of {where}", why, "export it again") for name, why in wrong.items()]
-        raise ModelError("model-graph-invalid", "A node has attributes that its operator does not have.", problems)
+        if wanted != kind or attribute.type == onnx.AttributeProto.UNDEFINED:
+            why = f"it is of the type {kind}, not {wanted}"
+            problems.append(Problem(f"attribute {attribute.name!r} of {where}", why, _AGAIN))
+    if schemas:
+        required = min(schema.min_input for schema in schemas)  # files of old opsets leave out what became optional
+        if not all(node.input[:required]) or len(node.input) < required or not any(node.output):
+            why = f"it has {len(node.input)} inputs and {len(node.output)} outputs, needs {required} and one, all named"
+            problems.append(Problem(where, why, _AGAIN))
+    if problems:
+        raise ModelError("model-graph-invalid", "A node is not what its operator is defined to be.", problems)
+
+
+def _definitions(node: NodeProto, opset: int) -> tuple[onnx.defs.OpSchema, ...]:
+    """An operator as defined in an operator set and in the newest; none if it is unknown."""
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    try:
+        return tuple(onnx.defs.get_schema(node.op_type, n, domain) for n in (opset, onnx.defs.onnx_opset_version()))
+    except (onnx.defs.SchemaError, TypeError):  # a version that is no 32-bit number is a type error
+        return ()
 
 
 def _require_finite_expansion(model: ModelProto) -> None:
@@ -185,7 +203,7 @@ def _require_finite_expansion(model: ModelProto) -> None:
             raise ModelError(
                 "model-graph-invalid",
                 "A function of the model calls itself.",
-                [Problem(f"function {key[1]!r}", "it calls itself, directly or through others", "export it again")],
+                [Problem(f"function {key[1]!r}", "it calls itself, directly or through others", _AGAIN)],
             )
         if key not in sizes:
             sizes[key] = size(functions[key].node, (*callers, key))

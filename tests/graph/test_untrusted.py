@@ -4,7 +4,7 @@ import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import onnx
@@ -172,7 +172,7 @@ def test_what_asks_for_too_much(tmp_path: Path, change: Callable[[ModelProto], N
     change(model)
     path = tmp_path / "net.onnx"
     path.write_bytes(model.SerializeToString())
-    started = perf_counter()
+    started = process_time()
     tracemalloc.start()
     try:
         with pytest.raises(ModelError) as caught:
@@ -182,7 +182,7 @@ def test_what_asks_for_too_much(tmp_path: Path, change: Callable[[ModelProto], N
         tracemalloc.stop()
     assert caught.value.code == code
     assert said in caught.value.message + "".join(f"{p.where} {p.why}" for p in caught.value.problems)
-    assert perf_counter() - started < SECONDS
+    assert process_time() - started < SECONDS
     assert peak < (20 * MEMORY if change is constants_without_end else MEMORY)
 
 
@@ -220,9 +220,9 @@ def test_nodes_in_the_worst_order_are_sorted_in_a_moment(tmp_path: Path) -> None
     model = plain(*(helper.make_node("Relu", [f"t{k}"], [f"t{k + 1}"]) for k in reversed(range(20_000))), x="t20000")
     model.graph.input[0].name = "t0"
     (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
-    started = perf_counter()
+    started = process_time()
     assert load(tmp_path / "net.onnx").depth == 1
-    assert perf_counter() - started < 4 * SECONDS
+    assert process_time() - started < 4 * SECONDS
 
 
 def external(folder: Path, location: str) -> Path:
