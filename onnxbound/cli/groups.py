@@ -24,6 +24,7 @@ class RowOptions:
     fix: options.Fix = None
     external_root: options.ExternalRoot = None
     labels: options.Labels = None
+    labels_start: options.LabelsStart = 0
     x_key: options.XKey = None
     y_key: options.YKey = None
     layout: options.LayoutOption = None
@@ -52,6 +53,7 @@ class RowOptions:
             labels=labels or self.labels,
             x_key=self.x_key,
             y_key=self.y_key,
+            labels_start=self.labels_start,
             limit=self.limit,
             seed=self.seed,
         )
@@ -62,7 +64,7 @@ class RowOptions:
         from onnxbound.data.open import open_rows
 
         preprocessing = preprocessing_of(self.layout, self.scale, self.mean, self.std)
-        return open_rows(test, network, preprocessing, role="test", seed=self.seed)
+        return open_rows(test, network, preprocessing, role="test", labels_start=self.labels_start, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

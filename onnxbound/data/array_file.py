@@ -146,18 +146,26 @@ def open_member(path: Path, info: zipfile.ZipInfo) -> ArrayFile:
 
 
 def _require_no_bomb(path: Path, info: zipfile.ZipInfo, name: str) -> None:
-    """Believe a size only if the array's own header agrees, and one far beyond the file's own only if it is moderate.
-
-    Deflate makes at most 1032 bytes of one; rows of real data sets come to less than a tenth of that.
-    """
+    """Believe a size only if the array's own header agrees."""
     with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
         shape, _, dtype = _read_header(name, stream)
         declared = stream.tell() + prod(shape) * dtype.itemsize
     if info.file_size != declared:
         raise invalid(name, f"it holds {info.file_size:,} bytes where its header declares {declared:,}")
-    if info.file_size > max(_MODERATE_BYTES, _LARGEST_RATIO * info.compress_size):
-        why = f"{info.compress_size:,} bytes unpack to {info.file_size:,}, as only a file made to fill a disk does"
-        raise invalid(name, why, "if it is genuine, save it unpacked: numpy.savez")
+    require_moderate_ratio(name, info.compress_size, info.file_size, "if it is genuine, save it unpacked: numpy.savez")
+
+
+def require_moderate_ratio(name: str, packed: int, unpacked: int, do: str) -> None:
+    """Believe a size far beyond the file's own only if it is moderate.
+
+    Deflate makes at most 1032 bytes of one; rows of real data sets come to less than a tenth of that.
+
+    Raises:
+        DataError: data-invalid.
+    """
+    if unpacked > max(_MODERATE_BYTES, _LARGEST_RATIO * packed):
+        why = f"{packed:,} bytes unpack to {unpacked:,}, as only a file made to fill a disk does"
+        raise invalid(name, why, do)
 
 
 def invalid(name: str, why: str, do: str = "write it again with numpy.savez") -> DataError:
@@ -213,7 +221,7 @@ def _with_header(name: str, file: IO[bytes], end: int) -> ArrayFile:
 def _in_c_order(array: ArrayFile) -> ArrayFile:
     """A copy in a temporary file whose rows are contiguous."""
     source = np.memmap(array.file, array.dtype, "r", array.offset, array.shape, order="F")
-    _require_room(array.name, source.nbytes)
+    require_room(array.name, source.nbytes)
     file: IO[bytes] = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - the array closes it
     rows = max(1, _CHUNK_BYTES // max(1, array.row_bytes))
     for start in range(0, array.shape[0], rows):
@@ -231,7 +239,7 @@ def _stream(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
 
 def _unpack(path: Path, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
     """The member in a temporary file of exactly the declared size, so that a small file cannot fill the disk."""
-    _require_room(name, info.file_size)
+    require_room(name, info.file_size)
     file: IO[bytes] = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - the array closes it
     with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
         try:
@@ -244,7 +252,12 @@ def _unpack(path: Path, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
     return file
 
 
-def _require_room(name: str, size: int) -> None:
+def require_room(name: str, size: int) -> None:
+    """Refuse what the temporary folder has no room for.
+
+    Raises:
+        DataError: data-invalid.
+    """
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
     if size > free:

@@ -1,4 +1,4 @@
-"""Which arrays of an npz file are the inputs and the labels."""
+"""Which arrays of a file are the inputs and the labels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -11,7 +11,7 @@ Role = Literal["train", "test"]
 Headers = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 """Key to shape and element type."""
 
-_INPUTS = ("x", "X", "images", "data", "inputs")
+_INPUTS = ("x", "X", "images", "data", "inputs", "image")
 _LABELS = ("y", "Y", "labels", "label", "targets")
 
 
@@ -52,7 +52,7 @@ def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> st
         return _present(headers, name, wanted, "--y-key")
 
     def matches(key: str) -> bool:
-        return headers[key][1].kind in "iu"
+        return headers[key][1].kind in "iub"
 
     tiers = [[f"{key}_{role}" for key in _LABELS], _LABELS]
     return _choose(headers, name, tiers, matches, "labels", "--y-key")

@@ -1,4 +1,6 @@
-"""Labels: one integer per row, 0 to K - 1."""
+"""Labels: one class per row, counted from 0, however the file writes them."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,17 +8,21 @@ from numpy.typing import NDArray
 from onnxbound.data.array_file import ArrayFile
 from onnxbound.errors import DataError, Problem
 
+_CHUNK_ROWS = 4096
+_Refuse = Callable[[str, str], DataError]
 
-def read_labels(array: ArrayFile, rows: int, classes: int) -> NDArray[np.int64]:
+
+def read_labels(array: ArrayFile, rows: int, classes: int, start: int = 0) -> NDArray[np.int64]:
     """All labels of a file.
 
     Args:
-        array: `(n,)` or `(n, 1)`, integers.
+        array: `(n,)` or `(n, 1)`, integers or booleans; or one-hot, `(n, K)` or narrower, of any type.
         rows: n, the number of input rows.
         classes: K.
+        start: The label of the first class.
 
     Returns:
-        (n,), int64.
+        (n,), int64, 0 to K - 1.
 
     Raises:
         DataError: data-labels.
@@ -24,23 +30,49 @@ def read_labels(array: ArrayFile, rows: int, classes: int) -> NDArray[np.int64]:
     shape = array.shape
 
     def refuse(why: str, do: str) -> DataError:
-        message = f"The labels in {array.name} are not one integer between 0 and {classes - 1} per row."
+        message = f"The labels in {array.name} are not one class between 0 and {classes - 1} per row."
         return DataError("data-labels", message, [Problem(array.name, why, do)])
 
-    if len(shape) == 2 and shape[1] > 1:
-        raise refuse(f"they have the shape {shape}: one-hot or several labels per row", "save y.argmax(axis=1) instead")
-    if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
+    if len(shape) not in (1, 2):
         raise refuse(f"they have the shape {shape}", f"save them with the shape ({rows},)")
-    if array.dtype.kind not in "iu":
-        raise refuse(f"their element type is {array.dtype}", "save them as int64")
     if shape[0] != rows:
         raise refuse(
             f"there are {shape[0]} labels for {rows} rows", "give the labels of these rows (--y-key, --labels)"
         )
-    labels = array.take(np.arange(rows)).reshape(-1)
+    if len(shape) == 2 and shape[1] > 1:
+        return _from_one_hot(array, rows, classes, refuse)
+    if array.dtype.kind not in "iub":
+        raise refuse(f"their element type is {array.dtype}", "save them as int64")
+    labels = array.take(np.arange(rows)).reshape(-1).astype(np.int64) - start
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
-        why = f"row {wrong[0]} has the label {labels[wrong[0]]}, and {len(wrong)} rows in all are out of range"
-        from_one = labels.min() == 1 and labels.max() == classes
-        raise refuse(why, "the labels start at 1: save y - 1" if from_one else "check that the data are of this model")
-    return labels.astype(np.int64)
+        row = wrong[0]
+        why = f"row {row} has the label {labels[row] + start}, and {len(wrong)} rows in all are out of range"
+        raise refuse(why, _advice(labels + start, classes))
+    return labels
+
+
+def _advice(labels: NDArray[np.int64], classes: int) -> str:
+    """What to do about labels that are out of range."""
+    first, last = int(labels.min()), int(labels.max())
+    if first != 0 and last - first < classes:
+        return f"if the labels start at {first}: --labels-start {first}"
+    return f"the labels run from {first} to {last}: check that the data are of this model"
+
+
+def _from_one_hot(array: ArrayFile, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
+    """The place of the single 1 of each row."""
+    if array.shape[1] > classes:
+        raise refuse(f"they have {array.shape[1]} columns", "check that the data are of this model")
+    if array.dtype.kind not in "fiub":
+        raise refuse(f"their element type is {array.dtype}", "save y.argmax(axis=1) instead")
+    result = np.empty(rows, np.int64)
+    for begin in range(0, rows, _CHUNK_ROWS):
+        index = np.arange(begin, min(begin + _CHUNK_ROWS, rows))
+        part = array.take(index)
+        broken = np.flatnonzero(~((part == 0) | (part == 1)).all(axis=1) | (np.sum(part == 1, axis=1) != 1))
+        if len(broken):
+            why = f"row {index[broken[0]]} is not one-hot: it has several labels, none, or shares of classes"
+            raise refuse(why, "save the one class of each row, y.argmax(axis=1) where that is meant")
+        result[index] = part.argmax(axis=1)
+    return result

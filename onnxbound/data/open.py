@@ -1,13 +1,17 @@
 """`open_rows`: from files and options to rows that fit a model."""
 
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from onnxbound.data.array_file import ArrayFile, member_headers, open_member, open_npy, open_npz
-from onnxbound.data.keys import Role, input_key, label_key
+from onnxbound.data.hdf5 import Hdf5File
+from onnxbound.data.image import open_image_folder
+from onnxbound.data.keys import Headers, Role, input_key, label_key
 from onnxbound.data.labels import read_labels
+from onnxbound.data.parquet import ArrowFile, choose_columns
 from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import DataError, Problem, UsageError
@@ -25,20 +29,22 @@ def open_rows(
     y_key: str | None = None,
     role: Role = "train",
     labelled: bool = True,
+    labels_start: int = 0,
     limit: int | None = None,
     seed: int = 0,
 ) -> Rows:
     """The rows of a data set, matched to a model.
 
     Args:
-        path: An npz file, or an npy file of inputs.
+        path: An npz file, an npy file of inputs, or by extras an HDF5, Parquet or Arrow file or a folder of images.
         network: The model they are for.
         preprocessing: Scale, mean, std and layout; none by default.
         labels: An npy file of labels; it takes precedence over labels in the npz.
-        x_key: Key of the inputs in the npz.
-        y_key: Key of the labels in the npz.
+        x_key: Key of the inputs in a file of several arrays.
+        y_key: Key of the labels there.
         role: Whether keys that end in _train or in _test come first.
         labelled: Whether the rows have labels; without them all are 0.
+        labels_start: The label of the first class.
         limit: A uniform sample of this many rows.
         seed: Its seed.
 
@@ -46,9 +52,8 @@ def open_rows(
         DataError: Something does not fit; the message says what was expected, what was found, and the flag that helps.
     """
     file = Path(path)
-    inputs, targets = _arrays(
-        file, network, None if labels is None else Path(labels), x_key, y_key, role, labelled=labelled
-    )
+    wanted = _Wanted(network, x_key, y_key, role, labelled)
+    inputs, targets = _arrays(file, None if labels is None else Path(labels), wanted)
     if not inputs.shape:
         raise _shape_error(inputs)
     options = preprocessing or Preprocessing()
@@ -58,38 +63,62 @@ def open_rows(
         raise DataError("data-empty", f"{inputs.name} has no rows.", [Problem(inputs.name, "0 rows", "give more")])
     if limit is not None and limit < 1:
         raise UsageError("usage", f"--limit takes a number of at least 1, not {limit}.")
-    every_label = np.zeros(total, np.int64) if targets is None else read_labels(targets, total, network.classes)
+    every_label = (
+        np.zeros(total, np.int64) if targets is None else read_labels(targets, total, network.classes, labels_start)
+    )
     index = select_rows(seed, total, total if limit is None else limit, stream=1)
     return Rows(file, total, index, every_label[index], inputs, convert, options)
 
 
-def _arrays(
-    path: Path,
-    network: Network,
-    labels: Path | None,
-    x_key: str | None,
-    y_key: str | None,
-    role: Role,
-    *,
-    labelled: bool,
-) -> tuple[ArrayFile, ArrayFile | None]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which arrays of a file are meant."""
+
+    network: Network
+    x_key: str | None
+    y_key: str | None
+    role: Role
+    labelled: bool
+
+    @property
+    def rank(self) -> int:
+        return sum(n != 1 for n in self.network.input_shape)
+
+    def inputs(self, headers: Headers, name: str) -> str:
+        return input_key(headers, name, self.network.input, self.rank, self.role, self.x_key)
+
+    def labels(self, headers: Headers, name: str) -> str:
+        return label_key(headers, name, self.role, self.y_key)
+
+
+def _arrays(path: Path, labels: Path | None, wanted: _Wanted) -> tuple[ArrayFile, ArrayFile | None]:
     """The arrays of inputs and labels, still in their files."""
+    inputs, own = _opened(path, replace(wanted, labelled=wanted.labelled and labels is None))
+    return inputs, open_npy(labels) if wanted.labelled and labels is not None else own
+
+
+def _opened(path: Path, wanted: _Wanted) -> tuple[ArrayFile, ArrayFile | None]:
+    """By the name of the file; what none of the names says is taken for npz."""
+    if path.is_dir():
+        return open_image_folder(path, wanted.role, labelled=wanted.labelled)
     if path.suffix == ".npy":
-        if not labelled:
-            return open_npy(path), None
-        if labels is None:
+        if wanted.labelled:
             why = "an npy file holds one array, and the labels are needed too"
             raise DataError("data-key", f"{path} has no labels.", [Problem(str(path), why, "give --labels FILE.npy")])
-        return open_npy(path), open_npy(labels)
+        return open_npy(path), None
+    if path.suffix in (".h5", ".hdf5", ".hdf"):
+        file = Hdf5File(path)
+        headers = file.headers()
+        inputs = file.open(wanted.inputs(headers, path.name))
+        return inputs, file.open(wanted.labels(headers, path.name)) if wanted.labelled else None
+    if path.suffix in (".parquet", ".arrow", ".feather"):
+        table, names = ArrowFile(path), (wanted.network.input, wanted.x_key, wanted.y_key)
+        columns, label = choose_columns(table, path, names, wanted.rank, wanted.role, labelled=wanted.labelled)
+        return table.inputs(columns), None if label is None else table.labels(label)
     members = open_npz(path)
     headers = member_headers(path, members)
-    rank = int(np.sum(np.array(network.input_shape) != 1))
-    inputs = open_member(path, members[input_key(headers, path.name, network.input, rank, role, x_key)])
-    if not labelled:
-        return inputs, None
-    if labels is not None:
-        return inputs, open_npy(labels)
-    return inputs, open_member(path, members[label_key(headers, path.name, role, y_key)])
+    found = open_member(path, members[wanted.inputs(headers, path.name)])
+    return found, open_member(path, members[wanted.labels(headers, path.name)]) if wanted.labelled else None
 
 
 def _shape_error(inputs: ArrayFile) -> DataError:

@@ -30,6 +30,11 @@ def _about_the_data(report: Report, rows: Rows, batches: Batches) -> Iterator[st
     elif report.margin.gamma_source == "quantile_of_correct":
         yield "the margin's quantile is not positive: gamma is the same quantile of the correctly classified rows only"
     classes = np.unique(rows.labels)
+    missing = sorted(set(range(data.classes)) - set(classes.tolist()))
+    if len(classes) > 1 and 0 < len(missing) <= data.classes // 2:
+        listed = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        plural = "s" if len(missing) > 1 else ""
+        yield f"the net has {data.classes} outputs, and no row has the label{plural} {listed}"
     if len(classes) == 1:
         yield f"all rows have the label {classes[0]}"
     batch = batches.forward

@@ -129,7 +129,7 @@ def _with(place: tuple[int, ...], value: float) -> Make:
 X = np.zeros((30, 6), np.float32)
 DATA = {
     "missing": (lambda folder: folder / "absent.npz", "data-not-found", ""),
-    "a folder": (lambda folder: folder, "data-not-found", ""),
+    "a folder": (lambda folder: folder, "data-key", "no images"),
     "empty": (_file("rows.npz", b""), "data-invalid", ""),
     "truncated": (_truncated_rows, "data-invalid", ""),
     "another format": (_file("rows.npz", b"a,b\n1,2\n"), "data-invalid", ""),
@@ -147,7 +147,7 @@ DATA = {
     "infinity": (_with((29, 0), -np.inf), "data-not-finite", "row 29"),
     "label too large": (rows(y=np.arange(30) % 5), "data-labels", "4"),
     "label negative": (rows(y=np.arange(30) % 4 - 1), "data-labels", "-1"),
-    "one-hot labels": (rows(y=np.eye(4, dtype=np.int64)[np.arange(30) % 4]), "data-labels", "one-hot"),
+    "several labels per row": (rows(y=1 - np.eye(4, dtype=np.int64)[np.arange(30) % 4]), "data-labels", "one-hot"),
     "labels of another length": (rows(y=np.arange(29) % 4), "data-labels", "29"),
     "labels that are no integers": (rows(y=None, labels=np.full(30, 0.5)), "data-labels", "float64"),
     "zero rows": (rows(count=0), "data-empty", ""),

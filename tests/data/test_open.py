@@ -176,7 +176,7 @@ def _network(folder: Path) -> Any:
 def test_missing_and_empty_files(tmp_path: Path, network: MakeNetwork) -> None:
     net = network(5, 6, 3)
     assert "No such file" in refused("data-not-found", tmp_path / "none.npz", net)
-    assert "cannot be opened" in refused("data-not-found", tmp_path, net)
+    assert "no images in folders of classes" in refused("data-key", tmp_path, net)
     (tmp_path / "empty.npz").touch()
     assert "the file is empty" in refused("data-invalid", tmp_path / "empty.npz", net)
     (tmp_path / "noise.npz").write_bytes(b"this is not a zip file" * 9)
@@ -290,11 +290,13 @@ def test_rows_that_are_not_finite_are_named(tmp_path: Path, network: MakeNetwork
 @pytest.mark.parametrize(
     ("labels", "why"),
     [
-        (LABELS + 1, "the labels start at 1: save y - 1"),
+        (LABELS + 1, "if the labels start at 1: --labels-start 1"),
         (LABELS - 1, "row 0 has the label -1"),
         (LABELS * 10, "out of range"),
         (LABELS.astype(np.float32), "their element type is float32"),
-        (np.eye(4)[LABELS], "one-hot or several labels per row"),
+        (np.eye(5)[LABELS], "they have 5 columns"),
+        (np.ones((10, 4)), "row 0 is not one-hot"),
+        (np.full((10, 4), 0.25), "row 0 is not one-hot"),
         (LABELS[:9], "there are 9 labels for 10 rows"),
         (LABELS.reshape(10, 1, 1), "save them with the shape (10,)"),
     ],

@@ -1,0 +1,152 @@
+"""Data sets in Parquet, Arrow and Feather files: columns of lists, of encoded images, or one number per column."""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.data.array_file import ArrayFile, invalid
+from onnxbound.data.image import decoded
+from onnxbound.data.keys import Headers, input_key, label_key
+from onnxbound.data.spool import extra, spool
+from onnxbound.errors import DataError, Problem
+
+_AGAIN = "write it again"
+
+
+class ArrowFile:
+    """The columns of a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            DataError: data-extra or data-invalid.
+        """
+        self._path = path
+        self._arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
+        try:
+            self._batches, self.schema, self.rows = self._opened()
+        except (self._arrow.ArrowException, OSError, ValueError) as error:
+            raise invalid(path.name, f"it cannot be opened: {error}", _AGAIN) from error
+
+    def _opened(self) -> tuple[Any, Any, int]:
+        """A function from columns to an iterator of record batches, the schema, and the number of rows."""
+        if self._path.suffix == ".parquet":
+            parquet = extra("pyarrow.parquet", "parquet", "Parquet and Arrow files")
+            file = parquet.ParquetFile(self._path, memory_map=True)
+            return lambda names: file.iter_batches(256, columns=names), file.schema_arrow, file.metadata.num_rows
+        reader = self._arrow.ipc.open_file(self._arrow.memory_map(str(self._path)))
+        count = sum(reader.get_batch(k).num_rows for k in range(reader.num_record_batches))
+
+        def batches(names: Sequence[str]) -> Iterator[Any]:
+            for k in range(reader.num_record_batches):
+                yield reader.get_batch(k).select(names)
+
+        return batches, reader.schema, count
+
+    def labels(self, key: str) -> ArrayFile:
+        """A column of integers, or of one-hot lists."""
+        return self._spooled([key])
+
+    def inputs(self, keys: Sequence[str]) -> ArrayFile:
+        """One column of lists or images, or several of numbers as the entries of a row."""
+        return self._spooled(keys)
+
+    def _spooled(self, keys: Sequence[str]) -> ArrayFile:
+        name = f"{self._path.name}:{','.join(keys)[:60]}"
+        pieces = self._pieces(name, keys)
+        first = next(pieces, None)
+        if first is None:
+            return spool(name, (0,), np.dtype(np.int64), [])
+
+        def all_pieces() -> Iterator[NDArray[Any]]:
+            yield first
+            for piece in pieces:
+                if piece.shape[1:] != first.shape[1:]:
+                    why = f"rows of shape {first.shape[1:]} and of {piece.shape[1:]}"
+                    raise invalid(name, why, "give all rows one shape")
+                yield piece
+
+        return spool(name, (self.rows, *first.shape[1:]), first.dtype, all_pieces())
+
+    def _pieces(self, name: str, keys: Sequence[str]) -> Iterator[NDArray[Any]]:
+        try:
+            for batch in self._batches(list(keys)):
+                if batch.num_rows:
+                    columns = [self._array(name, batch.column(position)) for position in range(len(keys))]
+                    yield columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+        except (self._arrow.ArrowException, OSError, ValueError) as error:
+            raise invalid(name, f"it cannot be read: {error}", _AGAIN) from error
+
+    def _array(self, name: str, column: Any) -> NDArray[Any]:
+        """A column of a batch as `(b, *row)`."""
+        types = self._arrow.types
+        if column.null_count:
+            raise invalid(name, "it has rows without a value", "fill or drop them")
+        if types.is_struct(column.type):
+            return decoded(name, (io.BytesIO(cell["bytes"]) for cell in column.to_pylist()))
+        if types.is_binary(column.type) or types.is_large_binary(column.type):
+            return decoded(name, (io.BytesIO(cell) for cell in column.to_pylist()))
+        depth = []
+        while types.is_list(column.type) or types.is_large_list(column.type) or types.is_fixed_size_list(column.type):
+            length, rest = divmod(len(column.flatten()), max(1, len(column)))
+            if rest or len(set(column.value_lengths().to_pylist())) > 1:
+                raise invalid(name, "its lists differ in length", "give all rows one shape")
+            depth.append(length)
+            column = column.flatten()
+        if column.null_count:
+            raise invalid(name, "it has entries without a value", "fill or drop them")
+        values = column.to_numpy(zero_copy_only=False)
+        return np.asarray(values).reshape(-1, *depth) if depth else np.asarray(values)
+
+
+def choose_columns(
+    file: ArrowFile, path: Path, names: tuple[str, str | None, str | None], rank: int, role: Any, *, labelled: bool
+) -> tuple[list[str], str | None]:
+    """The columns of the inputs and that of the labels.
+
+    Args:
+        file: Opened.
+        path: It, for messages.
+        names: The model's input, and what --x-key and --y-key say.
+        rank: Axes of a row of the model's input that are longer than 1.
+        role: Which suffix to prefer.
+        labelled: Whether labels are wanted.
+
+    Raises:
+        DataError: data-key.
+    """
+    input_name, x_key, y_key = names
+    headers: Headers = {field.name: _header(field.type) for field in file.schema}
+    label = label_key(headers, path.name, role, y_key) if labelled else None
+    rest = {key: header for key, header in headers.items() if key != label}
+    if x_key is not None or any(len(shape) > 1 for shape, _ in rest.values()):
+        wide = {key: header for key, header in rest.items() if x_key is not None or len(header[0]) > 1}
+        if x_key is None and len(wide) == 1:
+            return list(wide), label
+        return [input_key(wide, path.name, input_name, rank, role, x_key)], label
+    numbers = [key for key, (_, dtype) in rest.items() if dtype.kind in "fiu"]
+    if not numbers or len(numbers) < len(rest):
+        odd = ", ".join(key for key in rest if key not in numbers) or "none"
+        why = f"columns that are no numbers: {odd}"
+        raise DataError(
+            "data-key",
+            f"The inputs cannot be told apart in {path.name}.",
+            [Problem(path.name, why, "name the column: --x-key KEY")],
+        )
+    return numbers, label
+
+
+def _header(kind: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """What a column looks like to the choice of keys: lists and images as arrays of unknown length."""
+    text = str(kind)
+    if "list" in text or "struct" in text or "binary" in text:
+        return (0, 2, 2), np.dtype(np.float32)
+    try:
+        return (0,), np.dtype(kind.to_pandas_dtype())
+    except (NotImplementedError, TypeError):
+        return (0,), np.dtype(object)
