@@ -83,13 +83,14 @@ def run_child(seed: int, first: int, stop: int, tally: Tally) -> int:
         return stop
 
 
-def report(seed: int, inputs: int, tally: Tally) -> str:
+def report(arguments: argparse.Namespace, tally: Tally) -> str:
     """The run as Markdown."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("onnx", "numpy", "protobuf"))
     lines = [
         "# Mutated files",
         "",
-        f"`python -m fuzz --inputs {inputs} --seed {seed}` on Python {platform.python_version()}, {versions}:",
+        f"`python -m fuzz --seed {arguments.seed}`, inputs {arguments.first} to {arguments.inputs - 1},",
+        f"on Python {platform.python_version()}, {versions}:",
         f"{tally.ends.total():,} inputs; at most {tally.slowest[0]:.1f} s of processor time for one,",
         f"input {tally.slowest[1]}, and {tally.peak_bytes / 2**20:,.0f} MiB of memory.",
         "",
@@ -105,15 +106,16 @@ def report(seed: int, inputs: int, tally: Tally) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz")
     parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    tally, number = Tally(), 0
+    tally, number = Tally(), arguments.first
     while number < arguments.inputs:
         number = run_child(arguments.seed, number, min(number + PER_CHILD, arguments.inputs), tally)
-        arguments.results.write_text(report(arguments.seed, arguments.inputs, tally))
+        arguments.results.write_text(report(arguments, tally))
         print(f"{number:,} of {arguments.inputs:,}, {len(tally.findings)} findings", flush=True)
-    print(report(arguments.seed, arguments.inputs, tally))
+    print(report(arguments, tally))
     return 1 if tally.findings else 0
 
 

@@ -44,14 +44,14 @@ def mutate_bytes_of_data(entry: Seed, random: np.random.Generator) -> bytes:
 
 
 def command(entry: Seed, path: Path, number: int) -> list[str]:
-    """What is run on a mutated file: one in sixteen goes as far as onnxruntime, the others through our own readers."""
+    """What is run on a mutated file: one in 24 goes as far as onnxruntime, the others through our own readers."""
     analyze = ["--measured", "2", "--probes", "1", "--threads", "1", "--device", "cpu", "--json", "--pairs", "output"]
     labels = ["--labels", str(entry.data.parent / "labels.npy")] if entry.kind == "npy" else []
     if entry.kind != "model":
         return ["analyze", str(entry.model), "--data", str(path), *labels, *analyze, "--engine", "numpy"]
-    if number % 16:
+    if number % 24:
         return ["inspect", str(path), "--json"]
-    engine = "onnxruntime" if number % 32 else "numpy"
+    engine = "onnxruntime" if number % 48 else "numpy"
     return ["analyze", str(path), "--data", str(entry.data), *analyze, "--engine", engine]
 
 
@@ -118,7 +118,7 @@ def main() -> None:
         path.write_bytes(content)
         print(json.dumps({"start": number, "seed": entry.name}), flush=True)
         started = process_time()
-        if entry.kind == "model" or number % 16 == 0:
+        if entry.kind == "model" or number % 24 == 0:
             kind, fault = ending(command(entry, path, number))
         else:
             kind, fault = reading(entry, path)

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -71,5 +72,19 @@ def _data_seeds(folder: Path) -> list[Seed]:
     np.savez_compressed(folder / "deflated.npz", x=x, y=y)
     np.save(folder / "inputs.npy", x)
     np.save(folder / "fortran.npy", np.asfortranarray(x))
-    names = ("stored.npz", "deflated.npz", "inputs.npy", "fortran.npy")
+    names = ["stored.npz", "deflated.npz", "inputs.npy", "fortran.npy"]
+    if find_spec("h5py"):
+        import h5py
+
+        with h5py.File(folder / "chunked.h5", "w") as file:
+            file.create_dataset("x", data=x, chunks=(5, 100), compression="gzip")
+            file["y"] = y
+        names.append("chunked.h5")
+    if find_spec("pyarrow"):
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        table = pa.table({"x": pa.array(list(x)), "label": y})
+        parquet.write_table(table, folder / "lists.parquet", row_group_size=5)
+        names.append("lists.parquet")
     return [Seed(Path(n).suffix[1:], n, (folder / n).read_bytes(), model, folder / n) for n in names]

@@ -12,6 +12,9 @@ from onnxbound.data.array_file import ArrayFile, Header, invalid, require_modera
 from onnxbound.data.spool import extra, spool
 
 _CHUNK_BYTES = 1 << 22
+_AGAIN = "write it again"
+_DAMAGED = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""What h5py says of files that are none."""
 
 
 class Hdf5File:
@@ -28,8 +31,8 @@ class Hdf5File:
         try:
             self._file = self._h5py.File(path, "r")
             self._sets = dict(self._found(self._file, ""))
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise invalid(path.name, f"it is not an HDF5 file, or truncated: {error}", "write it again") from error
+        except _DAMAGED as error:
+            raise invalid(path.name, f"it is not an HDF5 file, or truncated: {error}", _AGAIN) from error
 
     def headers(self) -> Mapping[str, Header]:
         """Shape and element type of every data set."""
@@ -42,10 +45,14 @@ class Hdf5File:
             DataError: data-invalid.
         """
         found, name = self._sets[key], f"{self._path.name}:{key}"
-        if found.is_virtual or found.external:
+        try:
+            elsewhere, packed = found.is_virtual or found.external, found.id.get_storage_size()
+        except _DAMAGED as error:
+            raise invalid(name, f"it is damaged: {error}", _AGAIN) from error
+        if elsewhere:
             raise invalid(name, "its values lie in other files", "copy them into this one")
         size = prod(found.shape) * found.dtype.itemsize
-        require_moderate_ratio(name, found.id.get_storage_size(), size, "write it without compression")
+        require_moderate_ratio(name, packed, size, "write it without compression")
         if not found.shape:
             return spool(name, (), found.dtype, [np.asarray(found[()])])
         return spool(name, tuple(found.shape), found.dtype, self._pieces(name, found))
@@ -71,5 +78,5 @@ class Hdf5File:
         for start in range(0, found.shape[0], rows):
             try:
                 yield found[start : start + rows]
-            except (OSError, RuntimeError, ValueError) as error:
-                raise invalid(name, f"it cannot be unpacked: {error}", "write it again") from error
+            except _DAMAGED as error:
+                raise invalid(name, f"it cannot be unpacked: {error}", _AGAIN) from error

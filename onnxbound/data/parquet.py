@@ -15,6 +15,8 @@ from onnxbound.data.spool import extra, spool
 from onnxbound.errors import DataError, Problem
 
 _AGAIN = "write it again"
+_DAMAGED = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""What pyarrow says of files that are none, beside its own exceptions."""
 
 
 class ArrowFile:
@@ -30,7 +32,7 @@ class ArrowFile:
         self._arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
         try:
             self._batches, self.schema, self.rows = self._opened()
-        except (self._arrow.ArrowException, OSError, ValueError) as error:
+        except (*_DAMAGED, self._arrow.ArrowException) as error:
             raise invalid(path.name, f"it cannot be opened: {error}", _AGAIN) from error
 
     def _opened(self) -> tuple[Any, Any, int]:
@@ -79,7 +81,7 @@ class ArrowFile:
                 if batch.num_rows:
                     columns = [self._array(name, batch.column(position)) for position in range(len(keys))]
                     yield columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
-        except (self._arrow.ArrowException, OSError, ValueError) as error:
+        except (*_DAMAGED, self._arrow.ArrowException) as error:
             raise invalid(name, f"it cannot be read: {error}", _AGAIN) from error
 
     def _array(self, name: str, column: Any) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from os import PathLike
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from onnxbound.graph.passes.spell_linear import spell_linear
 from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
 from onnxbound.graph.reading import Reading
-from onnxbound.graph.screen import screen
+from onnxbound.graph.screen import require_moderate_batch, screen
 from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array
 from onnxbound.operators.weighted import Weighted
@@ -84,6 +85,7 @@ def load(
     graph = follow(share_weights(graph))
     data_input, batch = _data_input(graph)
     lowered = lower(graph, data_input, batch or ANY_BATCH)
+    require_moderate_batch(batch or 1, max(lowered.shapes.values(), key=prod))
     shaped = shape_logits(graph, lowered.shapes[graph.outputs[0]])
     if shaped.changed:
         graph = follow(shaped)

@@ -21,6 +21,9 @@ LARGEST_NODES = 1 << 20
 LARGEST_ENTRIES = 1 << 26
 """Entries of one row of a tensor, of a constant that the graph computes, or of a sparse tensor written out."""
 
+LARGEST_BATCH_ENTRIES = 1 << 30
+"""Entries of a batch, where the model fixes its length."""
+
 _DEEPEST_CALLS = 100
 """Functions that may call one another in a row."""
 
@@ -212,6 +215,16 @@ def _require_finite_expansion(model: ModelProto) -> None:
     total = size(model.graph.node, ())
     if total > LARGEST_NODES:
         raise too_large("graph", f"it has {total:,} nodes with its functions written out")
+
+
+def require_moderate_batch(batch: int, row: tuple[int, ...]) -> None:
+    """Refuse a fixed batch of rows that takes more than 4 GiB in float32.
+
+    Raises:
+        ModelError: model-too-large.
+    """
+    if batch * prod(row) > LARGEST_BATCH_ENTRIES:
+        raise too_large("input", f"its fixed batch of {batch:,} rows has {batch * prod(row):,} entries")
 
 
 def require_moderate(where: str, shape: tuple[int, ...]) -> None:
