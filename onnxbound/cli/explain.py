@@ -8,7 +8,7 @@ import typer
 from onnxbound.cli.options import Debug, Json
 
 TopicArgument = Annotated[
-    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound, method, error code or schema; none lists.")
+    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound, certificate, method, error or schema; none lists.")
 ]
 
 
@@ -23,7 +23,7 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
 
     schemas = every_schema()
     if not topic:
-        kinds = ("metric", "bound", "method", "error")
+        kinds = ("metric", "bound", "certificate", "method", "error")
         document = {kind: [t.name for t in TOPICS.values() if t.kind == kind] for kind in kinds}
         document["schema"] = list(schemas)
         listed = "\n\n".join(

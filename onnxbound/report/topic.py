@@ -9,7 +9,7 @@ class Topic:
 
     Attributes:
         name: As in the report.
-        kind: "metric", "bound", "method" or "error".
+        kind: "metric", "bound", "certificate", "method" or "error".
         text: What it is, and how to read it.
         formula: Its definition in symbols; empty for errors.
         source: Where it comes from.

@@ -2,6 +2,7 @@
 
 from onnxbound.errors import CODES
 from onnxbound.report.bound_topics import BOUNDS
+from onnxbound.report.certificate_topics import CERTIFICATES
 from onnxbound.report.compression_topics import BUILT_BOUNDS, METHODS
 from onnxbound.report.metric_topics import METRICS
 from onnxbound.report.topic import Topic
@@ -13,6 +14,7 @@ TOPICS: dict[str, Topic] = {
         *BOUNDS,
         *BUILT_BOUNDS,
         *METHODS,
+        *CERTIFICATES,
         *(Topic(code, "error", text) for code, text in CODES.items()),
     )
 }

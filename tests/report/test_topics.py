@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import get_type_hints
 
+from onnxbound.certify.statement import OBJECTS
 from onnxbound.cli.compress import METHODS
 from onnxbound.errors import CODES
 from onnxbound.report.report import LayerReport, MinimalCushion, PairReport
@@ -24,6 +25,7 @@ def test_every_property_bound_and_code_has_its_topic() -> None:
     bounds |= {"build-and-look", "build-and-look-binomial", "corollary-a.1"}
     assert bounds == {topic.name for topic in TOPICS.values() if topic.kind == "bound"}
     assert set(METHODS) == {topic.name for topic in TOPICS.values() if topic.kind == "method"}
+    assert set(OBJECTS) == {topic.name for topic in TOPICS.values() if topic.kind == "certificate"}
     assert set(CODES) == {topic.name for topic in TOPICS.values() if topic.kind == "error"}
 
 
@@ -33,7 +35,7 @@ def test_metrics_and_bounds_say_what_they_rest_on() -> None:
         if topic.kind != "error":
             assert topic.formula, topic.name
             assert topic.source, topic.name
-        if topic.kind == "bound":
+        if topic.kind in ("bound", "certificate"):
             assert topic.assumptions, topic.name
 
 
