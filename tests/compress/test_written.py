@@ -19,6 +19,7 @@ from onnxbound.graph.network import Network
 from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
 from onnxbound.run.model_output import model_files, passes_checker, write_model
+from tests.nets import model_of
 from tests.nets import write_model as write_net
 from tests.oracle.models import fixtures, public_models
 
@@ -149,6 +150,32 @@ def shared_weight(path: Path) -> Path:
     ]
     constants = {"w": normal(8, 8), "b1": normal(8), "b2": normal(8), "v": normal(8, 4)}
     return write_net(path, nodes, constants, [3, 8])
+
+
+@pytest.mark.parametrize("method", ["vector-compress", "vector-project", "quantise"])
+def test_a_linear_classifier_of_scikit_learn(method: MethodName, tmp_path: Path) -> None:
+    """Its weight is an attribute of one node."""
+    weight = normal(3, 50)
+    node = helper.make_node(
+        "LinearClassifier", ["x"], ["label", "scores"], domain="ai.onnx.ml", coefficients=weight.ravel().tolist(),
+        intercepts=[0.1, 0.2, 0.3], classlabels_ints=[0, 1, 2], post_transform="SOFTMAX", multi_class=1,
+    )  # fmt: skip
+    model = model_of([node], {}, ["N", 50], output="scores")
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    path = tmp_path / "sk.onnx"
+    path.write_bytes(model.SerializeToString())
+    network = load(path)
+    budget = Budget("bits", 4) if method == "quantise" else Budget("epsilon", 0.8)
+    compressed = compress_layers(network, Method(method, constants="paper", eta=0.3), {1: budget})
+    out = tmp_path / "out.onnx"
+    write_model(to_model(compressed, {}), out, force=True)
+    again = reopen(network, out)
+    rows = Baseline(network, CPU, 1, None, 0).sample(4)
+    assert require_agreement(compressed, again.network, Logits(again.network, CPU, 1), rows) <= 1e-4
+    assert [n.op_type for n in onnx.load(out).graph.node] == ["LinearClassifier"]
+    (kept,) = compressed.weights.values()
+    assert kept.method == method
+    assert not np.array_equal(kept.weight, weight)
 
 
 @pytest.mark.parametrize("build", [grouped_and_channels_last, shared_weight])
