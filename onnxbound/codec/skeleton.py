@@ -22,6 +22,7 @@ INPUT, OUTPUT = "input", "logits"
 _GEOMETRY = frozenset({"kernel_shape", "strides", "dilations", "pads"})
 _ATTRIBUTES: dict[str, frozenset[str]] = {
     "Add": frozenset(),
+    "AveragePool": _GEOMETRY - {"dilations"} | {"count_include_pad"},
     "Clip": frozenset(),
     "Concat": frozenset({"axis"}),
     "Conv": _GEOMETRY | {"group"},

@@ -72,6 +72,15 @@ class AveragePool(Affine):
     def _emit_divided(self, e: Emitter, x: Value) -> Value:
         return Value(e.node("Div", x.name, e.constant(self._float32_divisor)), x.shape)
 
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """One node without constants, where there is one."""
+        w = self.windows
+        if w.ceil or max(w.dilations) > 1:
+            return self.emit_linear(e, *x)
+        geometry = {"kernel_shape": w.kernel, "strides": w.strides, "pads": (*w.begin, *w.end)}
+        name = e.node("AveragePool", x[0].name, count_include_pad=int(self.count_pads), **geometry)
+        return Value(name, self.output_shape(x[0].shape))
+
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
         """The sum, divided."""
         return self._emit_divided(e, self._sum(x[0].shape[0]).emit_linear(e, *x))
