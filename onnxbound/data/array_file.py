@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -74,7 +75,7 @@ class ArrayFile:
         result = np.empty((len(index), *self.shape[1:]), self.dtype)
         target = result.reshape(-1).view(np.uint8).data
         starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)
-        for start, stop in zip(starts, [*starts[1:], len(index)], strict=True):
+        for start, stop in pairwise([*starts, len(index)]):
             self.file.seek(self.offset + int(index[start]) * self.row_bytes)
             piece = target[start * self.row_bytes : stop * self.row_bytes]
             if self.file.readinto(piece) != len(piece):  # type: ignore[attr-defined]

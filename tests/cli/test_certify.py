@@ -1,0 +1,120 @@
+"""What certify refuses, and what Ctrl-C leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.certify.conftest import case  # noqa: F401 - the fixture
+from tests.cli.command import failing, onnxbound, write_rows
+from tests.nets import random_mlp
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return random_mlp(tmp_path / "net.onnx", (6, 5, 4))
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "rows.npz", 300)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "certify needs --data"),
+        (("--data", "rows.npz", "--effort", "0"), "--effort takes a number from 1 to 9"),
+        (("--data", "rows.npz", "--delta", "1"), "--delta takes a number between 0 and 1"),
+        (("--data", "rows.npz", "--delta", "x"), "--delta takes a number, not 'x'"),
+        (("--data", "rows.npz", "--threads", "0"), "--threads takes a number of at least 1"),
+        (("--data", "rows.npz", "--prior", "net.onnx"), "--prior and --prior-rows go together"),
+        (("--holdout", "rows.npz", "--unlabelled", "rows.npz"), "go with --data"),
+        (
+            ("--data", "rows.npz", "--unlabelled", "rows.npz", "--prior", "net.onnx", "--prior-rows", "none.npy"),
+            "One object per certificate",
+        ),
+        (("--data", "rows.npz", "--prior", "other.onnx", "--prior-rows", "none.npy"), "another architecture"),
+        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "outside.npy"), "places of rows"),
+        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "all.npy"), "none is left"),
+        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "matrix.npy"), "a vector of integers"),
+    ],
+)
+def test_usage(net: Path, rows: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    """Refused before any work, with what would be right."""
+    random_mlp(tmp_path / "other.onnx", (6, 7, 4))
+    np.save(tmp_path / "none.npy", np.zeros(0, np.int64))
+    np.save(tmp_path / "outside.npy", np.array([5000]))
+    np.save(tmp_path / "all.npy", np.arange(300))
+    np.save(tmp_path / "matrix.npy", np.zeros((2, 2), np.int64))
+    given = [str(tmp_path / word) if word.endswith((".npz", ".npy", ".onnx")) else word for word in options]
+    error = failing("certify", net, *given, "-o", tmp_path / "c")
+    assert (error["code"], error["exit_code"]) == ("usage", 2)
+    assert message in error["message"]
+
+
+def test_files_are_not_overwritten_unasked(net: Path, rows: Path, tmp_path: Path) -> None:
+    arguments = ("certify", net, "--holdout", rows, "-o", tmp_path / "c")
+    assert onnxbound(*arguments).code == 0
+    assert failing(*arguments)["code"] == "output-exists"
+    assert onnxbound(*arguments, "--force").code == 0
+    assert failing("certify", net, "--holdout", rows, "-o", tmp_path / "no" / "c")["code"] == "output-unwritable"
+
+
+def test_a_part_that_no_skeleton_has(tmp_path: Path) -> None:
+    """A net with a Sigmoid inside is certified by hold-out rows only, and says so."""
+    from onnx import helper
+
+    from tests.nets import write_model
+
+    random = np.random.default_rng(1)
+    constants = {"w": random.normal(size=(5, 6)).astype(np.float32), "v": random.normal(size=(4, 5)).astype(np.float32)}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["h"], transB=1),
+        helper.make_node("Sigmoid", ["h"], ["a"]),
+        helper.make_node("Gemm", ["a", "v"], ["logits"], transB=1),
+    ]
+    model = write_model(tmp_path / "net.onnx", nodes, constants, ["N", 6])
+    rows = write_rows(tmp_path / "rows.npz", 300)
+    error = failing("certify", model, "--data", rows, "-o", tmp_path / "c")
+    assert error["code"] == "certify-unsupported"
+    assert "--holdout" in error["problems"][0]["do"]
+    assert onnxbound("certify", model, "--holdout", rows, "-o", tmp_path / "c").code == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
+def test_an_interrupt_keeps_the_best_so_far(case, tmp_path: Path) -> None:  # noqa: F811
+    """After the first round Ctrl-C ends the search, and what was written verifies."""
+    data = case / "train.npz"
+    options = ["--data", str(data), "--scale", "1", "--mean", "0.25", "--std", "2", "--effort", "9"]
+    command = [
+        sys.executable,
+        "-m",
+        "onnxbound",
+        "certify",
+        str(case / "model.onnx"),
+        *options,
+        "-o",
+        str(tmp_path / "c"),
+    ]
+    root = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        [*command, "-o", str(tmp_path / "c")],
+        env=os.environ | {"PYTHONPATH": root},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("onnxbound: round 1 of 10")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "interrupted; the best so far was written" in err
+    assert "Verify it" in out
+    assert onnxbound("verify", tmp_path / "c", "--data", data).code == 0
