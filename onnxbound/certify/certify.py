@@ -131,6 +131,7 @@ def certify(
     public, numbers = split(rows.preprocessing, integer_input=network.input_type.kind != "f")
     preprocessing = joined(public, numbers)
     remaining = rows if prior is None else without(rows, prior.rows)
+    tensors = None if prior is None else _prior_tensors(prior, described)
     evaluate = _Evaluation(device, options.threads)
     original = evaluate(network, remaining)
     _require_hope(network, remaining, original, options.delta)
@@ -140,7 +141,7 @@ def certify(
         described=described,
         outputs=Outputs(described.skeleton, single, device, options.threads),
         labels=single.labels,
-        prior=None if prior is None else _prior_tensors(prior, described),
+        prior=tensors,
         numbers=numbers,
         with_skeleton=options.charge_skeleton,
         delta=options.delta / 2 if unlabelled is not None else options.delta,
