@@ -3,6 +3,7 @@
     network = onnxbound.load("model.onnx")
     rows = onnxbound.open_rows("train.npz", network, preprocessing)
     report = onnxbound.analyze(network, rows)
+    onnxbound.certify(network, rows, "certificate")
 
 The names below are the Python interface; they are imported when they are first used.
 """
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from onnxbound.analysis import analyze
+    from onnxbound.certificates.certify import certify
+    from onnxbound.certificates.verify import Evidence, verify
     from onnxbound.data.open import open_rows
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.errors import OnnxboundError
@@ -20,16 +23,31 @@ if TYPE_CHECKING:
     from onnxbound.settings import Settings
 
 __version__ = "0.1.0"
-__all__ = ["OnnxboundError", "Preprocessing", "Report", "Settings", "__version__", "analyze", "load", "open_rows"]
+__all__ = [
+    "Evidence",
+    "OnnxboundError",
+    "Preprocessing",
+    "Report",
+    "Settings",
+    "__version__",
+    "analyze",
+    "certify",
+    "load",
+    "open_rows",
+    "verify",
+]
 
 _HOMES = {
+    "Evidence": "onnxbound.certificates.verify",
     "OnnxboundError": "onnxbound.errors",
     "Preprocessing": "onnxbound.data.preprocessing",
     "Report": "onnxbound.report.report",
     "Settings": "onnxbound.settings",
     "analyze": "onnxbound.analysis",
+    "certify": "onnxbound.certificates.certify",
     "load": "onnxbound.graph.load",
     "open_rows": "onnxbound.data.open",
+    "verify": "onnxbound.certificates.verify",
 }
 
 

@@ -10,8 +10,8 @@ from onnxbound.cli import options
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
-    from onnxbound.certify.certify import Certified
-    from onnxbound.certify.search import Found
+    from onnxbound.certificates.certify import Certified
+    from onnxbound.certificates.search import Found
 
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.")]
@@ -66,8 +66,8 @@ def certify(
     """Write a network in few bits, and the bound on its error that anyone can verify."""
     del debug
     set_threads(threads)
-    from onnxbound.certify.certify import Options, Prior, certify_holdout
-    from onnxbound.certify.certify import certify as make
+    from onnxbound.certificates.certify import Options, Prior, certify_holdout
+    from onnxbound.certificates.certify import certify as make
     from onnxbound.cli.output import emit, to_json
     from onnxbound.cli.values import decimal_of, held_inputs, places_of, preprocessing_of
     from onnxbound.data.open import open_rows

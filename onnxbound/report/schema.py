@@ -6,10 +6,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from onnxbound.certify.certificate import SCHEMA as CERTIFICATE
-from onnxbound.certify.certificate import Document as Certificate
-from onnxbound.certify.verify import SCHEMA as VERIFICATION
-from onnxbound.certify.verify import Verification
+from onnxbound.certificates.certificate import SCHEMA as CERTIFICATE
+from onnxbound.certificates.certificate import Document as Certificate
+from onnxbound.certificates.verify import SCHEMA as VERIFICATION
+from onnxbound.certificates.verify import Verification
 from onnxbound.report.compression import SCHEMA as COMPRESSION
 from onnxbound.report.compression import Compression
 from onnxbound.report.difference import SCHEMA as DIFFERENCE

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.certify.conftest import case  # noqa: F401 - the fixture
+from tests.certificates.conftest import case  # noqa: F401 - the fixture
 from tests.cli.command import failing, onnxbound, write_rows
 from tests.nets import random_mlp
 

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import get_type_hints
 
-from onnxbound.certify.statement import OBJECTS
+from onnxbound.certificates.statement import OBJECTS
 from onnxbound.cli.compress import METHODS
 from onnxbound.errors import CODES
 from onnxbound.report.report import LayerReport, MinimalCushion, PairReport

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import onnxbound as onnxbound_package
-from onnxbound.certify.preprocessing import joined, split
+from onnxbound.certificates.preprocessing import joined, split
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import Levels, NetworkCode, encode
 from onnxbound.data.preprocessing import Preprocessing
-from tests.certify.conftest import Case
+from tests.certificates.conftest import Case
 from tests.cli.command import failing, onnxbound
 from tests.nets import random_mlp
 

@@ -4,22 +4,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certify.canonical import canonical_json
-from onnxbound.certify.certificate import Certificate, Files, Source, holdout_baseline
-from onnxbound.certify.decisions import BATCH_ROWS, Decisions, decisions, disagreements
-from onnxbound.certify.decoded import decoded_bytes, decoded_network
-from onnxbound.certify.folder import CERTIFICATE, CODE, DECODED, SKELETON, require_folder, write_folder
-from onnxbound.certify.outputs import Outputs
-from onnxbound.certify.preprocessing import joined, split
-from onnxbound.certify.search import Effort, Found, Task, search
-from onnxbound.certify.statement import Disagreements, Object, Statement, largest_code_bits
-from onnxbound.certify.verify import code_version, rows_hash, without
+from onnxbound.certificates.canonical import canonical_json
+from onnxbound.certificates.certificate import Certificate, Files, Source, holdout_baseline
+from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, decisions, disagreements
+from onnxbound.certificates.decoded import decoded_bytes, decoded_network
+from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, SKELETON, require_folder, write_folder
+from onnxbound.certificates.outputs import Outputs
+from onnxbound.certificates.preprocessing import joined, split
+from onnxbound.certificates.search import Effort, Found, Task, search
+from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
+from onnxbound.certificates.verify import code_version, rows_hash, without
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.quantised import quantised
 from onnxbound.codec.skeleton import Malformed
@@ -27,7 +28,7 @@ from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import InterruptionError, ModelError, Problem, UsageError
 from onnxbound.graph.network import Network
-from onnxbound.run.device import Device
+from onnxbound.run.device import CPU, Device
 
 _FEWEST_BITS = 0.1
 """Bits per parameter below which no search is begun: trained networks do not shrink that far."""
@@ -95,9 +96,9 @@ class Options:
 def certify(
     network: Network,
     rows: Rows,
-    folder: Path,
-    options: Options,
-    device: Device,
+    folder: str | PathLike[str],
+    options: Options | None = None,
+    device: Device = CPU,
     *,
     unlabelled: Rows | None = None,
     holdout: Rows | None = None,
@@ -110,7 +111,7 @@ def certify(
         network: Trained on the rows.
         rows: The training set.
         folder: Where the files go.
-        options: How.
+        options: How; the defaults of the command line if None.
         device: Where networks are evaluated.
         unlabelled: Rows drawn after the network was fixed; then the statement is about the original.
         holdout: Labelled rows that the network has not seen, for the baseline.
@@ -125,6 +126,8 @@ def certify(
     """
     if unlabelled is not None and prior is not None:
         raise UsageError("usage", "One object per certificate: --unlabelled or --prior.")
+    options = options or Options()
+    target = Path(folder)
     kind: Object = "prior" if prior else "original_unlabelled" if unlabelled else "compressed"
     network.require_finite_weights()
     described = _described(network)
@@ -146,7 +149,7 @@ def certify(
         with_skeleton=options.charge_skeleton,
         delta=options.delta / 2 if unlabelled is not None else options.delta,
     )
-    require_folder(folder, force=options.force)
+    require_folder(target, force=options.force)
     best, interrupted = _best(task, options, improved)
     model = decoded_bytes(described.skeleton, best.code, task.prior)
     decoded = decoded_network(model)
@@ -188,7 +191,7 @@ def certify(
     files = {CODE: best.data, SKELETON: skeleton, DECODED: model, CERTIFICATE: canonical_json(document)}
     if task.prior is None:
         files |= quantised(described.skeleton, best.code)
-    write_folder(folder, files, force=options.force)
+    write_folder(target, files, force=options.force)
     return Certified(document, best, interrupted, {name: len(content) for name, content in files.items()})
 
 

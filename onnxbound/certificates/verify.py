@@ -6,18 +6,19 @@ It trusts nobody: it imports the decoder and the arithmetic, and nothing of the 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certify.certificate import Certificate, Files, Source, decimal_of, holdout_baseline
-from onnxbound.certify.decisions import BATCH_ROWS, Decisions, decisions
-from onnxbound.certify.decoded import decoded_bytes, decoded_network
-from onnxbound.certify.folder import CODE, DECODED, SKELETON, malformed, read_document, read_file
-from onnxbound.certify.preprocessing import joined
-from onnxbound.certify.statement import OBJECTS, Disagreements, Object, Statement
+from onnxbound.certificates.certificate import Certificate, Files, Source, decimal_of, holdout_baseline
+from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, decisions
+from onnxbound.certificates.decoded import decoded_bytes, decoded_network
+from onnxbound.certificates.folder import CODE, DECODED, SKELETON, malformed, read_document, read_file
+from onnxbound.certificates.preprocessing import joined
+from onnxbound.certificates.statement import OBJECTS, Disagreements, Object, Statement
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import decode
 from onnxbound.codec.skeleton import Malformed, Skeleton, read_skeleton
@@ -25,7 +26,7 @@ from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
 from onnxbound.errors import Problem, UsageError, VerificationError
 from onnxbound.graph.network import Network
-from onnxbound.run.device import Device
+from onnxbound.run.device import CPU, Device
 
 SCHEMA = "onnxbound.verification/1"
 
@@ -86,7 +87,11 @@ class Verification:
 
 
 def verify(
-    folder: Path, evidence: Evidence, device: Device, threads: int | None = None, batch_rows: int = BATCH_ROWS
+    folder: str | PathLike[str],
+    evidence: Evidence,
+    device: Device = CPU,
+    threads: int | None = None,
+    batch_rows: int = BATCH_ROWS,
 ) -> Verification:
     """Find out again everything that a certificate says.
 
@@ -103,12 +108,13 @@ def verify(
         DataError: The rows cannot be read, or do not fit the network.
         DeviceError: The runtime failed.
     """
-    claims = _Claims(read_document(folder))
+    files = Path(folder)
+    claims = _Claims(read_document(files))
     evaluate = _Evaluation(device, threads, batch_rows)
     try:
         if claims.object == "holdout":
             return _verify_holdout(claims, evidence, evaluate)
-        return _verify_coded(folder, claims, evidence, evaluate)
+        return _verify_coded(files, claims, evidence, evaluate)
     except Malformed as error:
         raise malformed(f"{CODE} or {SKELETON}", str(error)) from error
 

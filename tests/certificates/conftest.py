@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import onnxbound
-from onnxbound.certify.verify import Evidence, Opener, Verification, verify
+from onnxbound.certificates.verify import Evidence, Opener, Verification, verify
 from onnxbound.data.open import open_rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise

@@ -12,11 +12,11 @@ import onnxruntime
 import pytest
 
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certify.canonical import canonical_json, read_canonical
-from onnxbound.certify.certificate import decimal_of
+from onnxbound.certificates.canonical import canonical_json, read_canonical
+from onnxbound.certificates.certificate import decimal_of
 from onnxbound.errors import DataError, OnnxboundError, VerificationError
 from onnxbound.experiments.schemas import every_schema
-from tests.certify.conftest import ROWS, Case
+from tests.certificates.conftest import ROWS, Case
 from tests.cli.command import failing, onnxbound
 
 KINDS = ("compressed", "original_unlabelled", "holdout", "prior")

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from scipy.special import bdtr
 
-from onnxbound.certify.statement import Statement
+from onnxbound.certificates.statement import Statement
 
 REPEATS = 4000
 ROWS = 100

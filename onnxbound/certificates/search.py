@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certify.outputs import Outputs
-from onnxbound.certify.space import LevelVector, Space, Tensors
+from onnxbound.certificates.outputs import Outputs
+from onnxbound.certificates.space import LevelVector, Space, Tensors
 from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import NetworkCode, encode, rounded_step
 from onnxbound.compress.lattice import Lattice, compensation, descended, rounded_in_order

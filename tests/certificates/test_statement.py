@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certify.canonical import canonical_json, read_canonical
-from onnxbound.certify.statement import Disagreements, Statement, largest_code_bits
+from onnxbound.certificates.canonical import canonical_json, read_canonical
+from onnxbound.certificates.statement import Disagreements, Statement, largest_code_bits
 
 MNIST = Statement("compressed", 60_000, 840, 5800, Decimal("0.05"), 10, 6742)
 

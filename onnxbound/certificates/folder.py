@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from onnxbound.certify.canonical import read_canonical
+from onnxbound.certificates.canonical import read_canonical
 from onnxbound.errors import OutputError, Problem, VerificationError
 from onnxbound.run.files import require_writable, write_atomically
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certify.statement import Disagreements, Object, Statement
+from onnxbound.certificates.statement import Disagreements, Object, Statement
 
 SCHEMA = "onnxbound.certificate/1"
 
