@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser", "languages"]
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
@@ -75,7 +75,9 @@ def clean_install(session: nox.Session) -> None:
         session.run("pip", "install", str(built))
         with session.chdir(session.create_tmp()):
             session.run("onnxbound", "--version")
-            session.run("onnxbound", *example)
+            session.run("python", "-m", "onnxbound", *example, "--json", "-q", "-o", "report.json", "--force")
+            session.run("onnxbound", "report", "report.json", "-o", "report.html", "--plots", "plots", "--force")
+            session.run("onnxbound", "explain", "onnxbound.report/1", silent=True)
 
 
 @nox.session

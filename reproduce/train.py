@@ -19,7 +19,7 @@ from fixtures.training import fit
 from reproduce.architectures import alexnet, vgg
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
-NETS = {"vgg": lambda: vgg(16), "alexnet": lambda: alexnet(8)}
+NETS = {"vgg": vgg, "alexnet": alexnet}
 RATES = {"vgg": 0.05, "alexnet": 0.02}
 
 
@@ -45,7 +45,7 @@ def prepared(images: NDArray[np.generic]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2), dtype=np.float32))
 
 
-def train(folder: Path, name: str, *, shuffled: bool, epochs: int) -> None:
+def train(folder: Path, name: str, *, width: int, shuffled: bool, epochs: int) -> None:
     """One net; a finished one is not trained again."""
     key = f"{name}_shuffled" if shuffled else name
     last = folder / f"{key}.onnx"
@@ -56,8 +56,8 @@ def train(folder: Path, name: str, *, shuffled: bool, epochs: int) -> None:
     if shuffled:
         y = torch.from_numpy(np.load(folder / "shuffled_labels.npy", allow_pickle=False))
     torch.manual_seed(1)
-    net: nn.Module = NETS[name]()
-    keep = {1, 2, 4, 8, 16} - {epochs}
+    net: nn.Module = NETS[name](width)
+    keep = {1, 2, 4, 8, 16, 32} - {epochs}
     export(net, (3, 32, 32), folder / f"{key}_init.onnx", opset=17, keep_batch_norm=False)
     started = time.perf_counter()
 
@@ -76,17 +76,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--test", type=int, default=2_000)
+    parser.add_argument("--vgg-width", type=int, default=16, help="64 is VGG-11")
+    parser.add_argument("--alexnet-width", type=int, default=8, help="16 is about AlexNet for CIFAR-10")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--shuffled-epochs", type=int, default=32)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if not (given.folder / "rows.npz").exists():
         take(given.data, given.folder, given.rows, given.test)
-    chosen = {name: getattr(given, name) for name in ("rows", "test", "epochs", "shuffled_epochs")}
+    chosen = {name: getattr(given, name) for name in vars(given) if name not in ("data", "folder")}
     (given.folder / "training.json").write_text(json.dumps(chosen, indent=2) + "\n")
     for shuffled, epochs in ((False, given.epochs), (True, given.shuffled_epochs)):
         for name in NETS:
-            train(given.folder, name, shuffled=shuffled, epochs=epochs)
+            train(given.folder, name, width=chosen[f"{name}_width"], shuffled=shuffled, epochs=epochs)
 
 
 if __name__ == "__main__":

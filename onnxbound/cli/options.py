@@ -52,7 +52,11 @@ XKey = Annotated[str | None, typer.Option("--x-key", metavar="KEY", help="Which 
 YKey = Annotated[str | None, typer.Option("--y-key", metavar="KEY", help="Which array or column holds the labels.")]
 LayoutOption = Annotated[
     Layout | None,
-    typer.Option("--layout", help="How the file is laid out where the model differs; flat allows any reshape."),
+    typer.Option(
+        "--layout",
+        metavar="nchw|nhwc|flat",
+        help="How the file is laid out where the model differs; flat allows any reshape.",
+    ),
 ]
 Scale = Annotated[str | None, typer.Option("--scale", metavar="S", help="x * S first, for example 1/255.")]
 Mean = Annotated[
@@ -86,7 +90,7 @@ Zeta = Annotated[float, typer.Option(metavar="Z", help="Share of rows that the c
 Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="DIR", help="Write every figure: SVG, its data, and PNG.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+FormatOption = Annotated[Format, typer.Option("--format", metavar="table|json|csv", help="How to print the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json; errors are JSON too.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there; - is stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]

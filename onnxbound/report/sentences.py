@@ -45,9 +45,10 @@ def _compression(report: ReportDocument) -> Iterator[str]:
     small = [layer for percent, layer in known if percent < 100]
     percent, best = min(known, key=lambda entry: entry[0])
     if small:
+        most = f"layer {best.index} most of all, with" if len(small) > 1 else "it counts as"
         yield (
-            f"By the noise that it does not feel, {_named(small)} could do with fewer numbers than it has; layer"
-            f" {best.index} most of all, with {number(percent)} % of its weights, constants dropped."
+            f"By the noise that it does not feel, {_named(small)} could do with fewer numbers than it has: {most}"
+            f" {number(percent)} % of its weights, constants dropped."
         )
     else:
         yield (

@@ -1,0 +1,77 @@
+"""What the documentation says works, word for word."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import noxfile
+from docs.commands import PAGES, ROOT, commands
+from docs.generate import HERE, pages
+from onnxbound.cli.app import app
+from tests.cli.command import onnxbound
+
+FIXTURES = ROOT / "fixtures"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a reader stands: the clone's fixtures, and a net of their own with its rows, as they were in training."""
+    (tmp_path / "fixtures").symlink_to(FIXTURES, target_is_directory=True)
+    (tmp_path / "model.onnx").write_bytes((FIXTURES / "mnist_mlp.onnx").read_bytes())
+    with np.load(FIXTURES / "data" / "mnist.npz") as rows:
+        for part in ("train", "test"):
+            x = rows[f"x_{part}"][:200].astype(np.float32) / 255
+            np.savez(tmp_path / f"{part}.npz", x=x, y=rows[f"y_{part}"][:200])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_runs_in_the_order_of_the_page(page: Path, folder: Path) -> None:
+    for words in commands(page):
+        outcome = onnxbound(*words)
+        gated = "--fail-if" in words or "--exit-code" in words
+        assert outcome.code in ((0, 1) if gated else (0,)), (words, outcome.stderr)
+
+
+def test_there_are_commands() -> None:
+    assert sum(len(commands(page)) for page in PAGES) > 20
+    used = {words[0] for page in PAGES for words in commands(page)}
+    assert {"inspect", "analyze", "report", "diff", "noise", "compare", "track", "rank", "explain"} <= used
+
+
+def test_the_readmes_first_command_is_the_one_that_a_clean_install_runs() -> None:
+    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if ".venv/bin/onnxbound" in line]
+    assert tuple(shlex.split(line.split(".venv/bin/onnxbound")[1])) == noxfile.ANALYZE_EXAMPLE
+
+
+def test_the_readmes_python_runs(folder: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("name", pages())
+def test_generated_pages_are_those_of_the_program(name: str) -> None:
+    assert (HERE / name).read_text(encoding="utf-8") == pages()[name], "run: python -m docs.generate"
+
+
+def test_links_lead_somewhere() -> None:
+    every = [
+        ROOT / "README.md",
+        ROOT / "examples/README.md",
+        ROOT / "reproduce/README.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+    for page in every:
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), (page, target)
+
+
+def test_every_command_has_a_name_in_the_reference() -> None:
+    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    text = (HERE / "cli.md").read_text(encoding="utf-8")
+    assert all(f"## {name}\n" in text for name in names)
