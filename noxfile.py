@@ -55,7 +55,9 @@ def oracle(session: nox.Session) -> None:
 @nox.session
 def minimums(session: nox.Session) -> None:
     """The tests with the oldest version of every dependency that pyproject.toml allows."""
-    oldest = [re.sub(r">=", "==", line) for line in PROJECT["project"]["dependencies"]]
+    project = PROJECT["project"]
+    every = [*project["dependencies"], *project["optional-dependencies"]["png"]]
+    oldest = [re.sub(r">=", "==", line) for line in every]
     session.install("-e", ".", *group("test"))
     session.install(*oldest)
     session.run("pytest", *session.posargs)

@@ -214,5 +214,46 @@ METRICS = (
         "rows",
     ),
     Topic("seconds", "metric", "Wall time of the analysis.", "-", "-", "seconds"),
+    Topic(
+        "gap",
+        "metric",
+        "Test error less training error: what a bound is to predict. Its interval is that of the test error alone, exact for"
+        " the number of test rows.",
+        "L_0(f) - Lhat_0(f)",
+        f"{ARORA} Fig. 4",
+        "share of rows",
+        "the test rows were drawn like the training rows and chosen before the net was seen",
+    ),
+    Topic(
+        "correlation",
+        "metric",
+        "Kendall's tau-b between a capacity and the gaps of several nets: 1 if it puts them in the order of their gaps, -1 in"
+        " the opposite one, about 0 if it knows nothing.",
+        "(concordant - discordant pairs) / sqrt(pairs untied in one x pairs untied in the other); 95 % interval"
+        " tanh(atanh(tau) +- 1.96 sqrt(0.437 / (n - 4)))",
+        "Kendall 1945; Fieller, Hartley and Pearson 1957",
+        "from -1 to 1",
+        "the interval is approximate, for five nets or more, and for nets that do not depend on one another",
+    ),
+    Topic(
+        "share",
+        "metric",
+        "On what share of the rows the second of two nets has the larger value. Both are measured at the same rows, so this is"
+        " one binomial variable, and its interval is exact; all intervals of a comparison hold together with 95 %.",
+        "larger / rows, Clopper-Pearson at level 0.05 / (number of statements)",
+        "Clopper and Pearson 1934",
+        "share of rows",
+        "the rows stand for others drawn like them",
+    ),
+    Topic(
+        "relative_error",
+        "metric",
+        "How large the error at a layer's output is, relative to the signal there, when gaussian noise was added to the input"
+        " of an earlier layer, or of this one.",
+        "|x'^j - x^j| / |x^j|, x' with eta = r |a^i| g / |g| added to a^i for layer i alone; at the logits for j = d",
+        f"{ARORA} Fig. 1",
+        "none",
+        "a mean over the probes per row; a measurement for noise of that length",
+    ),
 )
 """In the order of a report."""

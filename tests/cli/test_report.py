@@ -1,7 +1,9 @@
 """report: a page, CSV and figures from the JSON of an analysis."""
 
 import json
+import struct
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -47,6 +49,15 @@ def test_plots(source: Path, tmp_path: Path) -> None:
     refused("output-exists", source, "-o", tmp_path / "other.html", "--plots", folder)
     assert not (tmp_path / "other.html").exists()
     assert onnxbound("report", source, "-o", tmp_path / "other.html", "--plots", folder, "--force").code == 0
+
+
+def test_png_is_the_drawing_three_times_as_large(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("resvg_py", reason="the extra png is not installed")
+    assert onnxbound("report", source, "-o", tmp_path / "out.html", "--plots", tmp_path / "plots").code == 0
+    drawing = ET.parse(tmp_path / "plots" / "bounds.svg").getroot()
+    header = (tmp_path / "plots" / "bounds.png").read_bytes()[:24]
+    size = struct.unpack(">II", header[16:])
+    assert size == pytest.approx([3 * float(drawing.attrib[name]) for name in ("width", "height")], abs=3)
 
 
 def test_what_is_no_report(tmp_path: Path) -> None:
