@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onnxbound.analysis import analyze
     from onnxbound.certificates.certify import certify
-    from onnxbound.certificates.verify import Evidence, verify
+    from onnxbound.certificates.evidence import Evidence
+    from onnxbound.certificates.verify import verify
     from onnxbound.data.open import open_rows
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.errors import OnnxboundError
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Evidence": "onnxbound.certificates.verify",
+    "Evidence": "onnxbound.certificates.evidence",
     "OnnxboundError": "onnxbound.errors",
     "Preprocessing": "onnxbound.data.preprocessing",
     "Report": "onnxbound.report.report",

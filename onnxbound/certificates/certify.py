@@ -6,7 +6,6 @@ from decimal import Decimal
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,15 @@ from onnxbound.certificates.canonical import canonical_json
 from onnxbound.certificates.certificate import Certificate, Files, Source, holdout_baseline
 from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, decisions, disagreements
 from onnxbound.certificates.decoded import decoded_bytes, decoded_network
+from onnxbound.certificates.evidence import rows_hash, without
 from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, SKELETON, require_folder, write_folder
+from onnxbound.certificates.holdout import model_entry
+from onnxbound.certificates.options import Certified, Options
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.preprocessing import joined, split
 from onnxbound.certificates.search import Effort, Found, Task, search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
-from onnxbound.certificates.verify import code_version, rows_hash, without
+from onnxbound.certificates.verify import code_version
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.quantised import quantised
 from onnxbound.codec.skeleton import Malformed
@@ -45,52 +47,6 @@ class Prior:
 
     network: Network
     rows: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Certified:
-    """What was written.
-
-    Attributes:
-        document: Of certificate.json.
-        found: What the search found; None for hold-out rows.
-        interrupted: Whether the search was stopped before its end.
-        files: Name to size in bytes of every file in the folder.
-    """
-
-    document: Mapping[str, Any]
-    found: Found | None
-    interrupted: bool
-    files: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to certify.
-
-    Attributes:
-        delta: Probability with which the statement may be false.
-        effort: 1 to 9.
-        seed: Of the search and of the sub-sample.
-        charge_skeleton: Whether the code holds the skeleton.
-        threads: None for all cores.
-        force: Whether files are overwritten.
-    """
-
-    delta: Decimal = Decimal("0.05")
-    effort: int = 5
-    seed: int = 0
-    charge_skeleton: bool = False
-    threads: int | None = None
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.delta < 1:
-            raise UsageError("usage", "--delta takes a number between 0 and 1.")
-        if not 1 <= self.effort <= 9:
-            raise UsageError("usage", "--effort takes a number from 1 to 9.")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError("usage", "--threads takes a number of at least 1.")
 
 
 def certify(
@@ -184,7 +140,7 @@ def certify(
         sources=tuple(sources),
         preprocessing=public | {"input": network.input},
         seed=options.seed,
-        model=_model(network, original),
+        model=model_entry(network, original),
         baselines=tuple(baselines),
     )
     document = certificate.document()
@@ -193,39 +149,6 @@ def certify(
         files |= quantised(described.skeleton, best.code)
     write_folder(target, files, force=options.force)
     return Certified(document, best, interrupted, {name: len(content) for name, content in files.items()})
-
-
-def certify_holdout(network: Network, holdout: Rows, folder: Path, options: Options, device: Device) -> Certified:
-    """What labelled rows that a network has not seen say of it, as a certificate of its own.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    public, numbers = split(holdout.preprocessing, integer_input=network.input_type.kind != "f")
-    seen = decisions(network, holdout, device, options.threads, BATCH_ROWS)
-    require_folder(folder, force=options.force)
-    certificate = Certificate(
-        statement=Statement(
-            object="holdout",
-            rows=holdout.count,
-            errors=seen.errors(seen.tau),
-            bits=0,
-            delta=options.delta,
-            classes=network.classes,
-            commonest=int(np.bincount(holdout.labels).max()),
-        ),
-        tau=seen.tau,
-        files=None,
-        sources=(Source("holdout", holdout.fingerprint(), holdout.count, holdout.total),),
-        preprocessing=public | {"input": network.input, "numbers": list(numbers)},
-        seed=options.seed,
-        model=_model(network, seen),
-        baselines=(),
-    )
-    document = certificate.document()
-    files = {CERTIFICATE: canonical_json(document)}
-    write_folder(folder, files, force=options.force)
-    return Certified(document, None, interrupted=False, files={CERTIFICATE: len(files[CERTIFICATE])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,11 +239,3 @@ def _disagreements(
     original = evaluate(network, unlabelled)
     other = evaluate(decoded, _opened(unlabelled, described, preprocessing))
     return Disagreements(unlabelled.count, disagreements(original, other, (original.tau, other.tau)))
-
-
-def _model(network: Network, seen: Decisions) -> dict[str, Any]:
-    return {
-        "sha256": network.sha256,
-        "parameters": network.parameters,
-        "train_error": seen.errors(0.0) / len(seen.margin),
-    }

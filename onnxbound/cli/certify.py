@@ -10,7 +10,7 @@ from onnxbound.cli import options
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
-    from onnxbound.certificates.certify import Certified
+    from onnxbound.certificates.options import Certified
     from onnxbound.certificates.search import Found
 
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")]
@@ -66,8 +66,10 @@ def certify(
     """Write a network in few bits, and the bound on its error that anyone can verify."""
     del debug
     set_threads(threads)
-    from onnxbound.certificates.certify import Options, Prior, certify_holdout
+    from onnxbound.certificates.certify import Prior
     from onnxbound.certificates.certify import certify as make
+    from onnxbound.certificates.holdout import certify_holdout
+    from onnxbound.certificates.options import Options
     from onnxbound.cli.output import emit, to_json
     from onnxbound.cli.values import decimal_of, held_inputs, places_of, preprocessing_of
     from onnxbound.data.open import open_rows

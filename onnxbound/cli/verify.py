@@ -11,7 +11,7 @@ from onnxbound.cli.certify import Data, Holdout, Prior, PriorRows, Unlabelled
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
-    from onnxbound.certificates.verify import Opener
+    from onnxbound.certificates.evidence import Opener
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the certificate.", show_default=False)]
 Model = Annotated[Path | None, typer.Option("--model", metavar="MODEL", help="The original network.")]
@@ -38,7 +38,7 @@ def verify(
     """Find out again everything a certificate says: exit 0 if it holds, 1 and the first mismatch if not."""
     del debug
     set_threads(threads)
-    from onnxbound.certificates.verify import Evidence
+    from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify as check
     from onnxbound.cli.output import emit, to_json
     from onnxbound.cli.values import places_of

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import onnxbound
-from onnxbound.certificates.verify import Evidence, Opener, Verification, verify
+from onnxbound.certificates.evidence import Evidence, Opener
+from onnxbound.certificates.verify import Verification, verify
 from onnxbound.data.open import open_rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
