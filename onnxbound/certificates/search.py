@@ -10,17 +10,17 @@ errors counted on rows that are set aside for that.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.bounds.binomial_tail import error_bound
+from onnxbound.certificates.judge import Judge, temperatures
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import LevelVector, Space, Tensors
 from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import NetworkCode, encode, rounded_step
-from onnxbound.compress.lattice import Lattice, compensation, descended, rounded_in_order
+from onnxbound.compress.lattice import Lattice, Matrix, compensation, descended, rounded_in_order
 from onnxbound.compress.prices import LARGEST
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import Curvature, Target, curvature
@@ -30,13 +30,15 @@ from onnxbound.stability.margin import margins
 _STEP = 0.02
 """Lattice step of a tensor, over 1 / sqrt(mean of the curvature's diagonal)."""
 
-_FIRST_STEPS = (0.5, 1.0)
-"""Of `_STEP`, tried in the first round; the best is kept."""
+_FIRST_STEPS = (0.5, 1.0, 2.0, 4.0)
+"""Of `_STEP`, tried in the first round; the best is kept, and later rounds try it coarser by `_COARSER`."""
+
+_COARSER = 1.2
 
 _BIAS_STEP = 0.5
 """A bias has few entries and moves a whole channel: its step is finer by this."""
 
-_FIRST_PRICES = (0.25, 1.0, 4.0, 16.0)
+_FIRST_PRICES = (0.3, 2.0, 12.0)
 """Divergence of all rows together per bit, tried in the first round; later rounds go on from the best.
 
 On MNIST an error costs as much as about three bits, and the best prices are 0.2 to 3.
@@ -45,7 +47,7 @@ On MNIST an error costs as much as about three bits, and the best prices are 0.2
 _RISE = 1.8
 """Later rounds try the price of the round before and one that is higher by this; where neither is better, it falls."""
 
-_FIRST_DAMPING = (0.1, 0.3, 1.0)
+_FIRST_DAMPING = (0.1, 0.4)
 _DAMPING = (0.03, 0.1, 0.3)
 """Added to the curvature's diagonal, over its mean in the tensor."""
 
@@ -154,9 +156,8 @@ class _Search:
         self._logits = task.outputs.logits(task.described.tensors)
         self._temperature = temperatures(self._logits, task.labels)
         count = len(task.labels)
-        self._judged = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
-        right = margins(self._logits, task.labels) > 0
-        self._unseen_error = float(np.mean(~right) - np.mean(~right[self._judged]))
+        judged = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
+        self._judge = Judge(task.outputs, task.labels, float(task.delta), self._logits, judged)
 
     def rounds(self) -> Iterator[Found]:
         space, rounds = self._space, self._effort.rounds
@@ -184,18 +185,14 @@ class _Search:
         steps: Float64Array,
     ) -> _Point:
         """From the trained network onto a lattice: the best of several steps, prices and dampings."""
-        space, best, lowest = self._space, None, np.inf
+        best, lowest = None, np.inf
         for damped in self._damped(matrix, entries, _FIRST_DAMPING):
             compensating = compensation(damped)
             wanted = start[entries] - compensating.T @ (compensating @ gradient[entries])
-            for finer in _FIRST_STEPS:
-                lengths = np.array([rounded_step(finer * step) for step in steps])
-                rounded = np.rint(start / lengths[space.tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
+            for coarseness in _FIRST_STEPS:
                 for price in _FIRST_PRICES:
-                    lattice = self._lattice(rounded, lengths, entries, price)
-                    point = _Point(np.zeros_like(rounded), lengths, price)
-                    point.levels[entries] = rounded_in_order(wanted, compensating, lattice)
-                    bound = self._estimated_bound(point)
+                    point = self._rounded(coarseness * steps, start, entries, wanted, compensating, price)
+                    bound = self._bound(point)
                     if bound < lowest:
                         best, lowest = point, bound
         assert best is not None
@@ -205,20 +202,19 @@ class _Search:
         self, at: _Point, gradient: Float64Array, matrix: NDArray[np.float32], entries: NDArray[np.int64]
     ) -> _Point:
         """From a network on the lattice to a better one, or to the same at a lower price."""
-        here = (at.levels * at.steps[self._space.tensor])[entries]
-        best, lowest = _Point(at.levels, at.steps, at.price / _RISE), self._estimated_bound(at)
+        here = at.levels * at.steps[self._space.tensor]
+        best, lowest = _Point(at.levels, at.steps, at.price / _RISE), self._bound(at)
         for damped in self._damped(matrix, entries, _DAMPING):
             compensating = compensation(damped)
-            wanted = here - compensating.T @ (compensating @ gradient[entries])
+            wanted = here[entries] - compensating.T @ (compensating @ gradient[entries])
             for price in (at.price, _RISE * at.price):
-                lattice = self._lattice(at.levels, at.steps, entries, price)
-                for levels in (
-                    rounded_in_order(wanted, compensating, lattice),
-                    descended(at.levels[entries], wanted, damped, lattice, _SWEEPS),
-                ):
-                    point = _Point(np.zeros_like(at.levels), at.steps, price)
-                    point.levels[entries] = levels
-                    bound = self._estimated_bound(point)
+                points = (
+                    self._descended(at, entries, wanted, damped, price),
+                    self._rounded(at.steps, here, entries, wanted, compensating, price),
+                    self._rounded(_COARSER * at.steps, here, entries, wanted, compensating, price),
+                )
+                for point in points:
+                    bound = self._bound(point)
                     if bound < lowest:
                         best, lowest = point, bound
         return best
@@ -236,8 +232,33 @@ class _Search:
             damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
             yield damped
 
+    def _rounded(
+        self,
+        steps: Float64Array,
+        here: Float64Array,
+        entries: NDArray[np.int64],
+        wanted: Float64Array,
+        compensating: Matrix,
+        price: float,
+    ) -> _Point:
+        """The entries rounded in order, at prices that fit plain rounding of where they are."""
+        lengths = np.array([rounded_step(step) for step in steps])
+        plain = np.rint(here / lengths[self._space.tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
+        levels = np.zeros_like(plain)
+        levels[entries] = rounded_in_order(wanted, compensating, self._lattice(plain, lengths, entries, price))
+        return _Point(levels, lengths, price)
+
+    def _descended(
+        self, at: _Point, entries: NDArray[np.int64], wanted: Float64Array, damped: Matrix, price: float
+    ) -> _Point:
+        """The entries moved one by one from where they are."""
+        lattice = self._lattice(at.levels, at.steps, entries, price)
+        levels = np.zeros_like(at.levels)
+        levels[entries] = descended(at.levels[entries], wanted, damped, lattice, _SWEEPS)
+        return _Point(levels, at.steps, price)
+
     def _lattice(self, levels: LevelVector, steps: Float64Array, entries: NDArray[np.int64], price: float) -> Lattice:
-        """Where the entries may lie, with prices that fit levels near those that will be found."""
+        """Where the entries may lie, with prices that fit some levels."""
         tensor = self._space.tensor[entries]
         prices = self._space.prices(levels).of(entries)
         return Lattice(steps[tensor], tensor, prices, price / len(self._task.labels))
@@ -266,13 +287,10 @@ class _Search:
         targets = (Target(self._task.outputs.inputs(p), self._logits[p], self._temperature[p]) for p in parts)
         return curvature(self._space.network(moved), targets, entries, _PROBES, self._generator)
 
-    def _estimated_bound(self, point: _Point) -> float:
-        """From guessed bits and from the errors on some rows, less what those rows have by chance."""
-        labels = self._task.labels
-        logits = self._task.outputs.logits(self._space.tensors(point.levels, point.steps), self._judged)
-        error = float(np.mean(~(margins(logits, labels[self._judged]) > 0))) + self._unseen_error
+    def _bound(self, point: _Point) -> float:
+        """What its code would certify, estimated."""
         bits = self._space.prices(point.levels).bits(point.levels, self._space.tensor)
-        return chernoff_bound(max(error, 0.0), len(labels), bits, float(self._task.delta))
+        return self._judge.estimated_bound(self._space.tensors(point.levels, point.steps), bits)
 
     def _found(self, number: int, point: _Point) -> Found:
         task = self._task
@@ -282,34 +300,3 @@ class _Search:
         errors = int(np.sum(~(margins(logits, task.labels) > 0)))
         bound = error_bound(errors, len(task.labels), 8 * len(data), task.delta)
         return Found(code, data, errors, bound, number, self._effort.rounds)
-
-
-def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Array:
-    """How much of its logits' differences each row can do without, (m,).
-
-    Half the gap of the two largest logits, but no less than half of a low quantile of all gaps; infinite where the
-    network errs, so that its own errors are not protected. The more it errs, the more it may err: the quantile is 0.1
-    and rises by one and a half times the error.
-    """
-    ordered = np.sort(logits, axis=1)
-    gaps = ordered[:, -1] - ordered[:, -2]
-    right = logits.argmax(axis=1) == labels
-    lowest = np.quantile(gaps, min(0.5, 0.1 + 1.5 * (1 - right.mean())))
-    floor = max(float(lowest), float(np.finfo(np.float32).tiny))
-    return np.where(right, np.maximum(gaps, floor) / 2, np.inf)
-
-
-def chernoff_bound(error: float, rows: int, bits: float, delta: float) -> float:
-    """The p > error with kl(error || p) = (bits ln 2 + ln 1/delta) / rows, nearly: good enough to compare codes by.
-
-    >>> round(chernoff_bound(0.014, 60_000, 5800, 0.05), 3)
-    0.105
-    """
-    budget = (bits * log(2) - log(delta)) / rows
-    low, high = error, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        kl = (1 - error) * log((1 - error) / (1 - middle)) if error < 1 else 0.0
-        kl += error * log(error / middle) if error else 0.0
-        low, high = (middle, high) if kl < budget else (low, middle)
-    return high
