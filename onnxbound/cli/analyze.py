@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]
 FailIf = Annotated[list[str] | None, typer.Option(metavar="'NAME OP X'", help="Exit 1 if it holds; repeatable.")]
 Worst = Annotated[int, typer.Option(metavar="N", help="List the N rows of smallest margin and of smallest cushion.")]
+Reference = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The framework's own outputs on the first rows, .npy, to compare.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long it would take.")]
 
 
@@ -35,6 +38,7 @@ def analyze(
     samples: Samples = None,
     worst: Worst = 0,
     fail_if: FailIf = None,
+    reference: Reference = None,
     dry_run: DryRun = False,
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
@@ -43,10 +47,13 @@ def analyze(
     from onnxbound.cli.output import emit, to_json
     from onnxbound.cli.plots import write_plots
     from onnxbound.cli.progress import Progress
+    from onnxbound.data.array_file import open_npy
     from onnxbound.errors import UsageError
     from onnxbound.plan import costs, plan
     from onnxbound.report.gates import failures, parse_gate
+    from onnxbound.run.device import resolve_device
     from onnxbound.run.folder import RunFolder
+    from onnxbound.run.reference import require_reference
 
     gates = [parse_gate(text) for text in fail_if or ()]
     settings = measure.settings(rows.seed, worst)
@@ -56,6 +63,10 @@ def analyze(
     network = rows.network(model)
     train = rows.rows(network)
     test_rows = None if test is None else rows.test_rows(network, test)
+    if reference is not None:
+        agreement = require_reference(network, train, open_npy(reference), resolve_device(settings.device))
+        if not result.quiet:
+            tell([agreement])
     if dry_run:
         planned = plan(network, train, settings)
         text = to_json(planned.to_json()) if result.format is Format.JSON else planned.in_words()

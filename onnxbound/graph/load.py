@@ -27,6 +27,7 @@ from onnxbound.graph.passes.spell_activation import spell_activation
 from onnxbound.graph.passes.spell_linear import spell_linear
 from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
+from onnxbound.graph.passes.widen_floats import widen_floats
 from onnxbound.graph.reading import Reading
 from onnxbound.graph.screen import require_moderate_batch, screen
 from onnxbound.operators.gate import is_activation
@@ -64,8 +65,9 @@ def load(
     screen(model)
     model, _, inlined = inline_functions(model)
     model, _, held = hold_inputs(model, reading.fixed)
+    model, _, widened = widen_floats(model)
     reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
-    notes, written = [inlined, held], Written()
+    notes, written = [inlined, held, widened], Written()
     node_count = len(model.graph.node)
 
     def follow(result: PassResult) -> OnnxGraph:

@@ -8,6 +8,7 @@ from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.programme import EXACT_CLASSES
 from onnxbound.report.report import LayerReport, Report
+from onnxbound.run.opset import lowered
 from onnxbound.stability.batches import Batches
 
 _NEAR_CHANCE = 0.9
@@ -59,6 +60,9 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"
     if settings["pairs"] == "output":
         yield "the minimal interlayer cushion, q_i and arora are null: they need --pairs all"
+    _, as_older = lowered(network.model)
+    if as_older:
+        yield f"the model is {as_older}"
     if network.batch is not None:
         yield f"the model has a fixed batch of {network.batch}"
     if network.smooth_operators:

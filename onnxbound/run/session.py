@@ -16,6 +16,7 @@ from onnxbound.errors import DeviceError, ModelError, Problem
 from onnxbound.graph.model_file import default_opset
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
+from onnxbound.run.opset import lowered
 
 _FOLDER_KEY = "session.model_external_initializers_file_folder_path"
 _NONE: Mapping[str, NDArray[Any]] = MappingProxyType({})
@@ -46,6 +47,7 @@ def open_session(
     options.enable_cpu_mem_arena = False  # an arena keeps the most it ever took; memory counts here
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
+    model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     try:
         options.add_external_initializers(outside, [_in_place(weights[name]) for name in outside])
