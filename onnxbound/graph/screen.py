@@ -97,7 +97,8 @@ def _require_unique_names(model: ModelProto) -> None:
         "initializer": [t.name for t in graph.initializer] + [t.values.name for t in graph.sparse_initializer],
         "input": [value.name for value in graph.input],
         "function": [f"{f.domain}::{f.name}::{f.overload}" for f in model.functions],
-        "operator set": [entry.domain for entry in model.opset_import],
+        # skl2onnx writes the default domain twice, with the same version.
+        "operator set": [domain for domain, _ in {(entry.domain, entry.version) for entry in model.opset_import}],
     }
     problems = [
         Problem(f"{family} {name!r}", f"there are {count} of that name", _AGAIN)

@@ -124,17 +124,24 @@ def einsum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWri
     write.add("MatMul", x, right, output=node.outputs[0])
 
 
-def broadcast_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Add or Sub of activations of which one is shorter: it is repeated."""
-    first, second = (shapes.get(name) for name in node.inputs)
-    if first is None or second is None or first == second or len(first) != len(second):
+def broadcast(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """Add, Sub and Mul of an activation that is shorter than the other, or than a constant: it is repeated."""
+    if len(node.inputs) != 2 or (node.op_type == "Mul" and shapes.keys() >= set(node.inputs)):
+        return
+    rank = max(len(shapes[name]) for name in node.inputs if name in shapes)
+    rows = [shapes[name] if name in shapes else np.shape(constants[name])[-rank:] for name in node.inputs]
+    fixed = [np.shape(constants[name]) for name in node.inputs if name in constants]
+    if any(len(shape) > rank + 1 or (len(shape) == rank + 1 and shape[0] != 1) for shape in fixed):
         return
     try:
-        common = np.broadcast_shapes(first, second)
+        common = np.broadcast_shapes(*rows)
     except ValueError:
         return
+    short = [name for name in node.inputs if name in shapes and shapes[name] != common]
+    if not short or any(len(shapes[name]) != rank for name in node.inputs if name in shapes):
+        return
     target = write.constant(np.array([1, *common]))
-    terms = [name if shapes[name] == common else write.add("Expand", name, target) for name in node.inputs]
+    terms = [write.add("Expand", name, target) if name in short else name for name in node.inputs]
     write.add(node.op_type, *terms, output=node.outputs[0])
 
 
@@ -231,8 +238,9 @@ SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], Non
     "Mean": mean_of,
     "HardSigmoid": hard_sigmoid,
     "Einsum": einsum,
-    "Add": broadcast_sum,
-    "Sub": broadcast_sum,
+    "Add": broadcast,
+    "Sub": broadcast,
+    "Mul": broadcast,
     "Div": quotient,
     "MatMul": weight_on_the_left,
     "LayerNormalization": layer_normalization,

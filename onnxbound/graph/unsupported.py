@@ -13,6 +13,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "QLinearMatMul": (_QUANTISED, _FLOAT),
     "ConvInteger": (_QUANTISED, _FLOAT),
     "MatMulInteger": (_QUANTISED, _FLOAT),
+    "Erfc": (
+        "ONNX has no such operator, so no runtime takes the file",
+        "export gelu by its tanh formula",
+    ),
     "If": ("the branch that is taken may depend on the row", "export the branch that inference takes"),
     "Loop": ("it repeats a graph", "export the model with the loop unrolled"),
     "Scan": ("it repeats a graph", "export the model with the loop unrolled"),

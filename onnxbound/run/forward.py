@@ -45,9 +45,11 @@ class ForwardPass:
     def __init__(self, network: Network, device: Device, threads: int | None, *, without_bias: bool) -> None:
         self._network = network
         self._columns = _columns(network, without_bias=without_bias)
-        model = with_outputs(network, [network.output])
+        norms = dict.fromkeys(n for column in self._columns for n in column if n is not None)
+        model = with_outputs(network, [network.output, *(norm.tensor for norm in norms)])
+        del model.graph.output[1:]
         self._names: dict[_Norm, str] = {}
-        for number, norm in enumerate(dict.fromkeys(n for column in self._columns for n in column if n is not None)):
+        for number, norm in enumerate(norms):
             self._names[norm] = f"onnxbound/squared_norm_{number}"
             _append_squared_norm(model, network, norm, self._names[norm])
         self._session = open_session(model, network.path.parent, device, threads, network.external)
@@ -118,7 +120,9 @@ def _append_squared_norm(model: ModelProto, network: Network, norm: _Norm, outpu
         graph.node.append(helper.make_node("Sub", [value, f"{output}/bias"], [f"{output}/centred"]))
         value = f"{output}/centred"
     axes = list(range(1, len(shape) + 1))
-    if network.opset >= 18:
+    if not axes:
+        node = helper.make_node("Mul", [value, value], [output])
+    elif network.opset >= 18:
         graph.initializer.append(onnx.numpy_helper.from_array(np.array(axes), f"{output}/axes"))
         node = helper.make_node("ReduceSumSquare", [value, f"{output}/axes"], [output], keepdims=0)
     else:

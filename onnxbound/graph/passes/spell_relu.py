@@ -12,6 +12,7 @@ def spell_relu(graph: OnnxGraph) -> PassResult:
 
     * `Max(x, 0)`, `Max(x, c)`, `Min(x, c)` as Relu, or Clip with one end;
     * `Where(x > 0, x, 0)` and `Where(x < 0, 0, x)`, with >= and <= alike, as Relu;
+    * `Where(x > 0, x, c x)` with >= alike as LeakyRelu;
     * `Mul(x, Cast(x > 0))` as Relu.
 
     At x = 0 all of them are 0, and the gate counts as closed, as in Relu.
@@ -33,6 +34,9 @@ class _Matcher:
         if node.op_type in ("Max", "Min") and len(node.inputs) == 2:
             return self._one_ended(node)
         if node.op_type == "Where":
+            leaky = self._leaky(node)
+            if leaky is not None:
+                return leaky
             x = self._where(node)
         elif node.op_type == "Mul" and len(node.inputs) == 2:
             x = self._product(*node.inputs) or self._product(*node.inputs[::-1])
@@ -56,6 +60,16 @@ class _Matcher:
         x, positive = comparison
         kept, zero = (chosen, otherwise) if positive else (otherwise, chosen)
         return x if kept == x and self._is_zero(zero) else None
+
+    def _leaky(self, node: GraphNode) -> GraphNode | None:
+        condition, x, below = node.inputs
+        scaled = self.producers.get(below)
+        if self._comparison_with_zero(condition) != (x, True) or scaled is None or scaled.op_type != "Mul":
+            return None
+        slope = self.graph.constants.get(next((name for name in scaled.inputs if name != x), ""))
+        if x not in scaled.inputs or slope is None or np.size(slope) != 1:
+            return None
+        return node.rewritten("LeakyRelu", (x,), alpha=float(np.ravel(slope)[0]))
 
     def _product(self, x: str, mask: str) -> str | None:
         """x if `mask` is a Cast of x > 0."""

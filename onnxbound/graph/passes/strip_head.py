@@ -110,15 +110,15 @@ class _Head:
 
     def _spelled_softmax(self, numerator: str, denominator: str) -> tuple[str, str] | None:
         """exp(u) / sum exp(u)."""
-        total, exponential = self._produced(denominator, "ReduceSum"), self._produced(numerator, "Exp")
+        total, exponential = self._produced(self._spread(denominator), "ReduceSum"), self._produced(numerator, "Exp")
         if total is None or exponential is None or total.inputs[0] != numerator or not self._over_classes(total):
             return None
         return "Softmax spelled out", self._unshifted(exponential.inputs[0])
 
     def _spelled_log_softmax(self, shifted: str, log: str) -> tuple[str, str] | None:
         """U - log sum exp(u)."""
-        logarithm = self._produced(log, "Log")
-        total = self._produced(logarithm.inputs[0], "ReduceSum") if logarithm is not None else None
+        logarithm = self._produced(self._spread(log), "Log")
+        total = self._produced(self._spread(logarithm.inputs[0]), "ReduceSum") if logarithm is not None else None
         exponential = (
             self._produced(total.inputs[0], "Exp") if total is not None and self._over_classes(total) else None
         )
@@ -131,15 +131,33 @@ class _Head:
         difference = self._produced(name, "Sub")
         if difference is None:
             return name
-        largest = self._produced(difference.inputs[1], "ReduceMax")
+        largest = self._produced(self._spread(difference.inputs[1]), "ReduceMax")
         same = largest is not None and largest.inputs[0] == difference.inputs[0] and self._over_classes(largest)
         return difference.inputs[0] if same else name
 
+    def _spread(self, name: str) -> str:
+        """What is repeated along the classes, as JAX writes it, or compared with -inf, which changes nothing."""
+        while (node := self.producers.get(name)) is not None:
+            if node.op_type in ("Reshape", "Expand", "Unsqueeze", "Identity"):
+                name = node.inputs[0]
+            elif node.op_type in ("Max", "Clip") and self._lowest(node) is not None:
+                name = str(self._lowest(node))
+            else:
+                break
+        return name
+
+    def _lowest(self, node: GraphNode) -> str | None:
+        """x of Max(x, -inf), which is read as a Clip with that end."""
+        ends = {name: self.graph.constants[name] for name in node.inputs if name in self.graph.constants}
+        others = [name for name in node.inputs if name and name not in ends]
+        lowest = all(np.all(np.asarray(end) <= np.finfo(np.float32).min) for end in ends.values())
+        return others[0] if len(others) == 1 and ends and lowest else None
+
     def _over_classes(self, node: GraphNode) -> bool:
-        """Whether a reduction goes over axis 1 or the last, and keeps it."""
+        """Whether a reduction goes over axis 1 or the last."""
         attributes = node.attributes()
         axes = self.graph.constants.get(node.inputs[1]) if len(node.inputs) > 1 else attributes.get("axes", ())
-        return attributes.get("keepdims", 1) == 1 and np.ravel(() if axes is None else axes).tolist() in ([1], [-1])
+        return np.ravel(() if axes is None else axes).tolist() in ([1], [-1])
 
     def _two_sided(self, node: GraphNode) -> tuple[str, str] | None:
         """z behind [1 - p, p] with p = Sigmoid(z)."""
