@@ -97,6 +97,9 @@ def compress(
     device = resolve_device(request.device)
     layers = compressible(network, request)
     task = _Task(network, request, layers, origins_of(network, init), device, progress)
+    if output.resolve() == network.path.resolve():
+        problem = Problem(str(output), "its weights are still needed while it is written", "choose another name")
+        raise UsageError("usage", "The compressed model cannot replace the model it is made from.", [problem])
     if codes is not None and request.method.name != "matrix-project":
         problem = Problem("--codes", f"{request.method.name} has no helper of signs", "use --method matrix-project")
         raise UsageError("compress-codes", "Codes are written of matrix-project alone.", [problem])
@@ -107,7 +110,7 @@ def compress(
     budgets, method = _budgets(task, output, baseline, found)
     compressed = task.compressed(budgets, method)
     _require_saving(compressed)
-    settings = _settings(request, budgets, method)
+    settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
     with staged(output) as place:
         model = to_model(compressed, settings, factorise=request.factorise)
         place.write(model)

@@ -100,6 +100,7 @@ def compress(
     from onnxbound.compress.request import Request
     from onnxbound.compression import compress as run
     from onnxbound.data.open import open_rows
+    from onnxbound.errors import UsageError
     from onnxbound.graph.load import load
 
     knobs = {
@@ -112,6 +113,8 @@ def compress(
         "energy": None if energy is None else share_of("--energy", energy),
         "bits": bits,
     }
+    if str(output) == "-":
+        raise UsageError("usage", "compress writes a file, and says on stdout what it did: give -o OUT.onnx.")
     request = Request(
         method=Method(
             name=one_of("--method", method, METHODS),

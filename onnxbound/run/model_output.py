@@ -65,10 +65,12 @@ class Staged:
         Raises:
             OutputError: output-exists or output-unwritable.
         """
-        require_writable(output, force=force)
-        for file, place in zip(reversed(model_files(self.path)), reversed(model_files(output)), strict=True):
-            if file.exists():
-                file.replace(place)
+        pairs = list(zip(model_files(self.path), model_files(output), strict=True))
+        written = [(file, place) for file, place in pairs if file.exists()]
+        for _, place in written:
+            require_writable(place, force=force)
+        for file, place in reversed(written):
+            file.replace(place)
 
 
 @contextmanager

@@ -232,6 +232,10 @@ def test_never_over_a_file_unasked(net: Path, tmp_path: Path) -> None:
     assert out.read_bytes() == b"precious"
     assert onnxbound("compress", net, "-o", out, *words, "--force").code == 0
     assert failing("compress", net, "-o", tmp_path / "no" / "out.onnx", *words)["code"] == "output-unwritable"
+    assert failing("compress", net, "-o", "-", *words)["code"] == "usage"
+    before = net.read_bytes()
+    assert "cannot replace" in failing("compress", net, "-o", net, *words, "--force")["message"]
+    assert net.read_bytes() == before
 
 
 @pytest.mark.parametrize("method", ["matrix-project", "svd"])
