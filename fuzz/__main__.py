@@ -26,7 +26,7 @@ BYTES = 1 << 30
 PATIENCE = 300.0
 """Seconds without a word after which a child is stopped; a machine may be busy with other things."""
 
-PER_CHILD = 5_000
+PER_CHILD = 2_500
 RESULTS = Path(__file__).parent / "results.md"
 
 

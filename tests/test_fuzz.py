@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.child import reading
+from fuzz.child import read_rows, reading
 from fuzz.mutate import mutate_bytes, mutate_model
 from fuzz.seeds import Seed, seeds
 from onnxbound.errors import CODES, OnnxboundError
@@ -51,7 +51,7 @@ def test_data(folder: Path, number: int) -> None:
     path = folder / f"rows.{entry.kind}"
     calm = ((512, max(512, len(entry.content) - 1024)),)
     path.write_bytes(mutate_bytes(entry.content, random, calm))
-    end, fault = reading(entry, path)
+    end, fault = reading(read_rows, entry, path)
     assert not fault, fault
     assert end == "ok" or end in CODES
 
