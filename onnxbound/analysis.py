@@ -18,7 +18,7 @@ from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
 from onnxbound.report.breakdown import per_class, worst_rows
 from onnxbound.report.every_bound import every_bound
-from onnxbound.report.notices import notices
+from onnxbound.report.notices import near_chance, notices
 from onnxbound.report.report import Coverage, Data, Margin, Model, Report, Tool
 from onnxbound.report.sections import Findings
 from onnxbound.rng import GENERATOR, select_rows
@@ -26,6 +26,7 @@ from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
 from onnxbound.run.executor import Executor, Here
 from onnxbound.run.folder import RunFolder
+from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.table import Table
 from onnxbound.settings import Settings
 from onnxbound.stability.batches import Batches, batches_within
@@ -118,7 +119,9 @@ def analyze(
         samples=found.samples(settings.form),
     )
     tool = replace(tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes())
-    return replace(report, tool=tool, warnings=notices(report, network, rows, work.arrangement.batches))
+    lost = near_chance(report.data.train_error, network.classes)
+    cause = likely_cause(network, rows, work.forward) if lost else ""
+    return replace(report, tool=tool, warnings=notices(report, network, rows, work.arrangement.batches, cause))
 
 
 def prepare(

@@ -14,17 +14,34 @@ from onnxbound.stability.batches import Batches
 _NEAR_CHANCE = 0.9
 
 
-def notices(report: Report, network: Network, rows: Rows, batches: Batches) -> tuple[str, ...]:
-    """All warnings of a report, the gravest first."""
-    return (*_about_the_data(report, rows, batches), *_about_the_measurement(report, network), *_nulls(report, network))
+def near_chance(error: float, classes: int) -> bool:
+    """Whether a net errs about as often as guessing does."""
+    return error > _NEAR_CHANCE * (1 - 1 / classes)
 
 
-def _about_the_data(report: Report, rows: Rows, batches: Batches) -> Iterator[str]:
+def notices(report: Report, network: Network, rows: Rows, batches: Batches, cause: str = "") -> tuple[str, ...]:
+    """All warnings of a report, the gravest first.
+
+    Args:
+        report: Complete but for them.
+        network: The net.
+        rows: Its training set.
+        batches: How many rows went at a time.
+        cause: What is probably wrong, where the net is no better than guessing.
+    """
+    return (
+        *_about_the_data(report, rows, batches, cause),
+        *_about_the_measurement(report, network),
+        *_nulls(report, network),
+    )
+
+
+def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: str) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
-    if data.train_error > _NEAR_CHANCE * chance:
+    if near_chance(data.train_error, data.classes):
         yield (
             f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: the"
-            " preprocessing, the layout or the labels are probably not those of training"
+            f" preprocessing, the layout or the labels are probably not those of training{cause and '; '}{cause}"
         )
     if report.margin.gamma is None:
         yield "no row has a positive margin, so gamma and every bound that needs it are null"
