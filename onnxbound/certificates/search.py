@@ -10,17 +10,19 @@ errors counted on rows that are set aside for that.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.bounds.binomial_tail import error_bound
+from onnxbound.certificates.candidates import Aim, Choice, Point
 from onnxbound.certificates.judge import Judge, temperatures
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import LevelVector, Space, Tensors
 from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import NetworkCode, encode, rounded_step
-from onnxbound.compress.lattice import Lattice, Matrix, compensation, descended, rounded_in_order
+from onnxbound.compress.lattice import Lattice, Matrix, descended, rounded_in_order
 from onnxbound.compress.prices import LARGEST
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import Curvature, Target, curvature
@@ -56,6 +58,12 @@ _LEFT_OUT = 1e-4
 
 _KEPT = 0.5
 """Share of the curvature of the rounds before that is kept in the mean."""
+
+_TUNING = 1.25
+"""Factor by which the step of a single tensor is tried coarser and finer."""
+
+_FEWEST_TO_TUNE = 100
+"""Entries below which a tensor's step is left as it is."""
 
 _SWEEPS = 4
 _PROBES = 1
@@ -134,21 +142,6 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
     return _Search(task, effort, generator).rounds()
 
 
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """A network on the lattice.
-
-    Attributes:
-        levels: (P,).
-        steps: One per tensor.
-        price: Of a bit, at which it was found.
-    """
-
-    levels: LevelVector
-    steps: Float64Array
-    price: float
-
-
 class _Search:
     def __init__(self, task: Task, effort: Effort, generator: np.random.Generator) -> None:
         self._task, self._effort, self._generator = task, effort, generator
@@ -183,41 +176,43 @@ class _Search:
         matrix: NDArray[np.float32],
         entries: NDArray[np.int64],
         steps: Float64Array,
-    ) -> _Point:
+    ) -> Point:
         """From the trained network onto a lattice: the best of several steps, prices and dampings."""
-        best, lowest = None, np.inf
+        choice = Choice()
         for damped in self._damped(matrix, entries, _FIRST_DAMPING):
-            compensating = compensation(damped)
-            wanted = start[entries] - compensating.T @ (compensating @ gradient[entries])
-            for coarseness in _FIRST_STEPS:
-                for price in _FIRST_PRICES:
-                    point = self._rounded(coarseness * steps, start, entries, wanted, compensating, price)
-                    bound = self._bound(point)
-                    if bound < lowest:
-                        best, lowest = point, bound
-        assert best is not None
-        return best
+            aim = Aim.of(start, gradient, damped, entries)
+            for coarseness, price in product(_FIRST_STEPS, _FIRST_PRICES):
+                point = self._rounded(aim, coarseness * steps, price)
+                choice.offer(point, self._bound(point), aim)
+        return self._tuned(choice)
 
     def _later_round(
-        self, at: _Point, gradient: Float64Array, matrix: NDArray[np.float32], entries: NDArray[np.int64]
-    ) -> _Point:
+        self, at: Point, gradient: Float64Array, matrix: NDArray[np.float32], entries: NDArray[np.int64]
+    ) -> Point:
         """From a network on the lattice to a better one, or to the same at a lower price."""
         here = at.levels * at.steps[self._space.tensor]
-        best, lowest = _Point(at.levels, at.steps, at.price / _RISE), self._bound(at)
+        choice = Choice(Point(at.levels, at.steps, at.price / _RISE), self._bound(at))
         for damped in self._damped(matrix, entries, _DAMPING):
-            compensating = compensation(damped)
-            wanted = here[entries] - compensating.T @ (compensating @ gradient[entries])
+            aim = Aim.of(here, gradient, damped, entries)
             for price in (at.price, _RISE * at.price):
-                points = (
-                    self._descended(at, entries, wanted, damped, price),
-                    self._rounded(at.steps, here, entries, wanted, compensating, price),
-                    self._rounded(_COARSER * at.steps, here, entries, wanted, compensating, price),
-                )
-                for point in points:
-                    bound = self._bound(point)
-                    if bound < lowest:
-                        best, lowest = point, bound
-        return best
+                for point in (
+                    self._descended(aim, at, damped, price),
+                    self._rounded(aim, at.steps, price),
+                    self._rounded(aim, _COARSER * at.steps, price),
+                ):
+                    choice.offer(point, self._bound(point), aim)
+        return self._tuned(choice)
+
+    def _tuned(self, choice: Choice) -> Point:
+        """One tensor after the other with a coarser and a finer lattice."""
+        if choice.aim is not None:
+            large = np.flatnonzero(np.bincount(self._space.tensor[choice.aim.entries]) >= _FEWEST_TO_TUNE)
+            for tensor, factor in product(large, (_TUNING, 1 / _TUNING)):
+                steps = choice.point.steps.copy()
+                steps[tensor] *= factor
+                point = self._rounded(choice.aim, steps, choice.point.price)
+                choice.offer(point, self._bound(point), choice.aim)
+        return choice.point
 
     def _damped(
         self, matrix: NDArray[np.float32], entries: NDArray[np.int64], dampings: tuple[float, ...]
@@ -232,30 +227,21 @@ class _Search:
             damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
             yield damped
 
-    def _rounded(
-        self,
-        steps: Float64Array,
-        here: Float64Array,
-        entries: NDArray[np.int64],
-        wanted: Float64Array,
-        compensating: Matrix,
-        price: float,
-    ) -> _Point:
+    def _rounded(self, aim: Aim, steps: Float64Array, price: float) -> Point:
         """The entries rounded in order, at prices that fit plain rounding of where they are."""
         lengths = np.array([rounded_step(step) for step in steps])
-        plain = np.rint(here / lengths[self._space.tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
+        plain = np.rint(aim.here / lengths[self._space.tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
         levels = np.zeros_like(plain)
-        levels[entries] = rounded_in_order(wanted, compensating, self._lattice(plain, lengths, entries, price))
-        return _Point(levels, lengths, price)
+        lattice = self._lattice(plain, lengths, aim.entries, price)
+        levels[aim.entries] = rounded_in_order(aim.wanted, aim.compensating, lattice)
+        return Point(levels, lengths, price)
 
-    def _descended(
-        self, at: _Point, entries: NDArray[np.int64], wanted: Float64Array, damped: Matrix, price: float
-    ) -> _Point:
+    def _descended(self, aim: Aim, at: Point, damped: Matrix, price: float) -> Point:
         """The entries moved one by one from where they are."""
-        lattice = self._lattice(at.levels, at.steps, entries, price)
+        lattice = self._lattice(at.levels, at.steps, aim.entries, price)
         levels = np.zeros_like(at.levels)
-        levels[entries] = descended(at.levels[entries], wanted, damped, lattice, _SWEEPS)
-        return _Point(levels, at.steps, price)
+        levels[aim.entries] = descended(at.levels[aim.entries], aim.wanted, damped, lattice, _SWEEPS)
+        return Point(levels, at.steps, price)
 
     def _lattice(self, levels: LevelVector, steps: Float64Array, entries: NDArray[np.int64], price: float) -> Lattice:
         """Where the entries may lie, with prices that fit some levels."""
@@ -287,12 +273,12 @@ class _Search:
         targets = (Target(self._task.outputs.inputs(p), self._logits[p], self._temperature[p]) for p in parts)
         return curvature(self._space.network(moved), targets, entries, _PROBES, self._generator)
 
-    def _bound(self, point: _Point) -> float:
+    def _bound(self, point: Point) -> float:
         """What its code would certify, estimated."""
         bits = self._space.prices(point.levels).bits(point.levels, self._space.tensor)
         return self._judge.estimated_bound(self._space.tensors(point.levels, point.steps), bits)
 
-    def _found(self, number: int, point: _Point) -> Found:
+    def _found(self, number: int, point: Point) -> Found:
         task = self._task
         code = self._space.code(point.levels, point.steps)
         data = encode(task.described.skeleton, code, with_skeleton=task.with_skeleton)
