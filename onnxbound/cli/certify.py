@@ -38,6 +38,7 @@ def certify(
     *,
     data: Data = None,
     labels: options.Labels = None,
+    labels_start: options.LabelsStart = 0,
     x_key: options.XKey = None,
     y_key: options.YKey = None,
     layout: options.LayoutOption = None,
@@ -47,6 +48,7 @@ def certify(
     limit: options.Limit = None,
     logits: options.Logits = None,
     fix: options.Fix = None,
+    external_root: options.ExternalRoot = None,
     unlabelled: Unlabelled = None,
     holdout: Holdout = None,
     prior: Prior = None,
@@ -85,9 +87,9 @@ def certify(
     if data is None and (unlabelled is not None or prior is not None or charge_skeleton):
         raise UsageError("usage", "--unlabelled, --prior and --charge-skeleton go with --data.")
     where = resolve_device(device)
-    network = load(model, logits=logits, fixed=held_inputs(fix or []))
+    network = load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root)
     preprocessing = preprocessing_of(layout, scale, mean, std)
-    keys: dict[str, Any] = {"x_key": x_key, "y_key": y_key, "seed": seed}
+    keys: dict[str, Any] = {"x_key": x_key, "y_key": y_key, "labels_start": labels_start, "seed": seed}
     kept = None if holdout is None else open_rows(holdout, network, preprocessing, role="test", **keys)
     if data is None:
         assert kept is not None

@@ -22,9 +22,13 @@ def verify(
     *,
     data: Data = None,
     labels: options.Labels = None,
+    labels_start: options.LabelsStart = 0,
     x_key: options.XKey = None,
     y_key: options.YKey = None,
     model: Model = None,
+    logits: options.Logits = None,
+    fix: options.Fix = None,
+    external_root: options.ExternalRoot = None,
     unlabelled: Unlabelled = None,
     holdout: Holdout = None,
     prior: Prior = None,
@@ -41,15 +45,17 @@ def verify(
     from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify as check
     from onnxbound.cli.output import emit, to_json
-    from onnxbound.cli.values import places_of
+    from onnxbound.cli.values import held_inputs, places_of
     from onnxbound.graph.load import load
     from onnxbound.run.device import resolve_device
 
+    keys = {"x_key": x_key, "y_key": y_key, "labels_start": labels_start}
+    fixed = held_inputs(fix or [])
     evidence = Evidence(
-        data=_opener(data, "train", labels=labels, x_key=x_key, y_key=y_key),
-        model=None if model is None else load(model),
+        data=_opener(data, "train", labels=labels, **keys),
+        model=None if model is None else load(model, logits=logits, fixed=fixed, external_root=external_root),
         unlabelled=_opener(unlabelled, "test", labelled=False, x_key=x_key),
-        holdout=_opener(holdout, "test", x_key=x_key, y_key=y_key),
+        holdout=_opener(holdout, "test", **keys),
         prior=None if prior is None else load(prior),
         prior_rows=None if prior_rows is None else places_of("--prior-rows", prior_rows),
     )
