@@ -50,7 +50,7 @@ _SEED_BITS = 64
 _TIMED_ROWS = 32
 _CHECKED_ROWS = 16
 _ROUNDING = 1e-5
-"""Share of max |f(x)| that float32 evaluation may be off by; margins so small count as errors."""
+"""Share of the largest logits of either net that float32 evaluation may be off by; margins so small are errors."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _bounds(outcome: Outcome, request: Request, margin: MarginLoss) -> tuple[Bou
     comparison = outcome.comparison
     m, chance = len(comparison.norm), 1 - 1 / outcome.compressed.network.classes
     bits = _bits(outcome, request)
-    slack = _ROUNDING * float(comparison.norm.max())
+    slack = _ROUNDING * float((comparison.norm + comparison.distance).max())
     errors = int(np.sum(~(comparison.margin_after > slack)))
     known: tuple[str, ...] = ("the default seed of the helper string was fixed before the rows were seen",)
     if outcome.origins:

@@ -139,6 +139,21 @@ def grouped_and_channels_last(path: Path) -> Path:
     return write_net(path, nodes, constants, ["N", 6, 6, 4])
 
 
+def sequences(path: Path) -> Path:
+    """Convolutions over one axis: dilated, depthwise with two filters per channel, strided without bias."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], dilations=[2], pads=[2, 1]),
+        helper.make_node("Relu", ["c1"], ["a1"]),
+        helper.make_node("Conv", ["a1", "w2"], ["c2"], group=5, kernel_shape=[3]),
+        helper.make_node("Relu", ["c2"], ["a2"]),
+        helper.make_node("Conv", ["a2", "w3"], ["c3"], strides=[3]),
+        helper.make_node("GlobalAveragePool", ["c3"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["logits"]),
+    ]
+    constants = {"w1": normal(5, 8, 3), "b1": normal(5), "w2": normal(10, 1, 3), "w3": normal(4, 10, 4)}
+    return write_net(path, nodes, constants, [2, 8, 20])
+
+
 def shared_weight(path: Path) -> Path:
     """One matrix, two layers."""
     nodes = [
@@ -178,7 +193,7 @@ def test_a_linear_classifier_of_scikit_learn(method: MethodName, tmp_path: Path)
     assert not np.array_equal(kept.weight, weight)
 
 
-@pytest.mark.parametrize("build", [grouped_and_channels_last, shared_weight])
+@pytest.mark.parametrize("build", [grouped_and_channels_last, sequences, shared_weight])
 @pytest.mark.parametrize("method", ["matrix-project", "matrix-project-conv", "svd", "quantise"])
 def test_nets_by_hand(build, method: MethodName, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setitem(BUDGETS, "matrix-project-conv", Budget("keep", 0.2))
