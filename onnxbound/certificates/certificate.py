@@ -170,8 +170,10 @@ def assumptions(kind: Object, *, subsample: bool, skeleton_charged: bool) -> tup
         "Delta and the kind of certificate were chosen without looking at the rows; each of N needs delta / N.",
         "The statement is about the network as one runtime, named without looking at the rows, evaluates it.",
     ]
-    if kind != "holdout" and not skeleton_charged:
-        found.append("The skeleton, the network's architecture, was chosen without looking at the rows.")
+    if kind != "holdout":
+        form = "the layout of the rows, and whether they are scaled by 1/255 and normalised,"
+        what = form.capitalize() if skeleton_charged else f"The skeleton, the network's architecture, {form}"
+        found.append(f"{what} were chosen without looking at the rows.")
     if subsample:
         found.append("The sub-sample of the file, and its seed, were chosen without looking at the rows.")
     if kind == "original_unlabelled":

@@ -82,6 +82,8 @@ def certify(
     """
     if unlabelled is not None and prior is not None:
         raise UsageError("usage", "One object per certificate: --unlabelled or --prior.")
+    if prior is not None and rows.count < rows.total:
+        raise UsageError("usage", "--prior takes the whole training set, without --limit.")
     options = options or Options()
     target = Path(folder)
     kind: Object = "prior" if prior else "original_unlabelled" if unlabelled else "compressed"
@@ -93,7 +95,8 @@ def certify(
     tensors = None if prior is None else _prior_tensors(prior, described)
     evaluate = _Evaluation(device, options.threads)
     original = evaluate(network, remaining)
-    _require_hope(network, remaining, original, options.delta)
+    if prior is None:
+        _require_hope(network, remaining, original, options.delta)
     single = _opened(remaining, described, preprocessing)
     task = Task(
         network=network,

@@ -41,6 +41,10 @@ def rows(tmp_path: Path) -> Path:
         (("--data", "rows.npz", "--prior", "other.onnx", "--prior-rows", "none.npy"), "another architecture"),
         (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "outside.npy"), "places of rows"),
         (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "all.npy"), "none is left"),
+        (
+            ("--data", "rows.npz", "--limit", "9", "--prior", "net.onnx", "--prior-rows", "none.npy"),
+            "the whole training set",
+        ),
         (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "matrix.npy"), "a vector of integers"),
     ],
 )
