@@ -19,6 +19,7 @@ from onnxbound.graph.passes.drop_unused import drop_unused
 from onnxbound.graph.passes.expand_ml import expand_ml
 from onnxbound.graph.passes.fold_affine import fold_affine
 from onnxbound.graph.passes.fold_constants import fold_constants
+from onnxbound.graph.passes.fold_pad import fold_pad
 from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.graph.passes.shape_logits import shape_logits
@@ -94,7 +95,8 @@ def load(
         lowered = lower(graph, data_input, batch or ANY_BATCH)
     written.note(lowered.written)
     (output,), shapes = graph.outputs, lowered.shapes
-    steps, _, folded = fold_affine(lowered.steps, shapes, output)
+    steps, _, padded = fold_pad(lowered.steps, output)
+    steps, _, folded = fold_affine(steps, shapes, output)
     assert data_input.type is not None
     network = Network(
         path=file,
@@ -112,7 +114,7 @@ def load(
         steps=steps,
         shapes=shapes,
         head="; ".join(filter(None, (headed.reason, shaped.reason))) or None,
-        notes=tuple(note for note in [*notes, folded] if note),
+        notes=tuple(note for note in [*notes, padded, folded] if note),
         node_count=node_count,
         reading=reading,
         external=reader.external(model),
