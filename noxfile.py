@@ -146,3 +146,20 @@ def certificates(session: nox.Session) -> None:
     """Certify the nets in fixtures/certified on the full sets, which ONNXBOUND_TEST_DATA leads to."""
     session.install("-e", ".", *group("benchmarks"))
     session.run("python", "-m", "benchmarks.certificates", *session.posargs)
+
+
+ZOO = {
+    "torch": ["torch==2.13.0", "onnx", "onnxscript"],
+    "sklearn": ["scikit-learn", "skl2onnx", "onnx"],
+    "keras": ["tensorflow", "tf2onnx", "onnx"],
+    "jax": ["jax", "flax", "jax2onnx", "onnx"],
+    "paddle": ["paddlepaddle", "paddle2onnx", "onnx"],
+}
+
+
+@nox.session
+@nox.parametrize("framework", list(ZOO))
+def zoo(session: nox.Session, framework: str) -> None:
+    """Write every net of a framework's part of the zoo to build/zoo, with what the framework computes."""
+    session.install("numpy", *ZOO[framework])
+    session.run("python", "-m", f"fixtures.zoo.from_{framework}", str(Path("build") / "zoo" / framework))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from fixtures.zoo.digits import digits
+from fixtures.zoo.table import PAGE, page
 from onnxbound.analysis import analyze
 from onnxbound.data.open import open_rows
 from onnxbound.errors import ModelError
@@ -163,3 +164,7 @@ def require_equal(a: Any, b: Any, where: str) -> None:
         assert a == pytest.approx(b, rel=1e-5, abs=1e-7), where
     elif isinstance(a, int) or a is None:
         assert a == b, where
+
+
+def test_the_page_of_exporters_is_current() -> None:
+    assert page() == PAGE.read_text(), "python -m fixtures.zoo.table writes it"
