@@ -21,25 +21,34 @@ INPUT, OUTPUT = "input", "logits"
 
 _GEOMETRY = frozenset({"kernel_shape", "strides", "dilations", "pads"})
 _ATTRIBUTES: dict[str, frozenset[str]] = {
+    "Abs": frozenset(),
     "Add": frozenset(),
     "AveragePool": _GEOMETRY - {"dilations"} | {"count_include_pad"},
     "Clip": frozenset(),
     "Concat": frozenset({"axis"}),
     "Conv": _GEOMETRY | {"group"},
     "Div": frozenset(),
+    "Erf": frozenset(),
+    "Exp": frozenset(),
     "Gemm": frozenset({"transB"}),
+    "Greater": frozenset(),
     "MaxPool": _GEOMETRY,
     "Mul": frozenset(),
     "Neg": frozenset(),
     "PRelu": frozenset(),
     "Pad": frozenset(),
+    "Pow": frozenset(),
     "ReduceMean": frozenset({"keepdims"}),
     "Relu": frozenset(),
     "Reshape": frozenset(),
+    "Sigmoid": frozenset(),
+    "Softplus": frozenset(),
     "Sub": frozenset(),
+    "Tanh": frozenset(),
     "Transpose": frozenset({"perm"}),
+    "Where": frozenset(),
 }
-"""Operators of a skeleton, and the integer attributes each may have; `onnxbound.operators` writes no others."""
+"""Operators of a skeleton, and the integer attributes each may have; no Gather, whose indices could carry weights."""
 
 _INTEGER_INPUTS = {"Pad": 1, "ReduceMean": 1, "Reshape": 1}
 """Which input may be a constant of integers."""

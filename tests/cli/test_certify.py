@@ -69,8 +69,28 @@ def test_files_are_not_overwritten_unasked(net: Path, rows: Path, tmp_path: Path
     assert failing("certify", net, "--holdout", rows, "-o", tmp_path / "no" / "c")["code"] == "output-unwritable"
 
 
-def test_a_part_that_no_skeleton_has(tmp_path: Path) -> None:
-    """A net with a Sigmoid inside is certified by hold-out rows only, and says so."""
+def test_a_part_that_no_skeleton_has(net: Path, tmp_path: Path) -> None:
+    """A net that picks entries by index is certified by hold-out rows only, and says so."""
+    from onnx import helper
+
+    from tests.nets import write_model
+
+    random = np.random.default_rng(1)
+    constants = {"places": np.array([0, 2, 3]), "w": random.normal(size=(4, 3)).astype(np.float32)}
+    nodes = [
+        helper.make_node("Gather", ["x", "places"], ["h"], axis=1),
+        helper.make_node("Gemm", ["h", "w"], ["logits"], transB=1),
+    ]
+    model = write_model(tmp_path / "picks.onnx", nodes, constants, ["N", 6])
+    rows = write_rows(tmp_path / "rows.npz", 300)
+    error = failing("certify", model, "--data", rows, "-o", tmp_path / "c")
+    assert error["code"] == "certify-unsupported"
+    assert "--holdout" in error["problems"][0]["do"]
+    assert onnxbound("certify", model, "--holdout", rows, "-o", tmp_path / "c").code == 0
+
+
+def test_a_smooth_net(tmp_path: Path) -> None:
+    """The theorems of the paper do not apply to it, a certificate does."""
     from onnx import helper
 
     from tests.nets import write_model
@@ -83,11 +103,13 @@ def test_a_part_that_no_skeleton_has(tmp_path: Path) -> None:
         helper.make_node("Gemm", ["a", "v"], ["logits"], transB=1),
     ]
     model = write_model(tmp_path / "net.onnx", nodes, constants, ["N", 6])
-    rows = write_rows(tmp_path / "rows.npz", 300)
-    error = failing("certify", model, "--data", rows, "-o", tmp_path / "c")
-    assert error["code"] == "certify-unsupported"
-    assert "--holdout" in error["problems"][0]["do"]
-    assert onnxbound("certify", model, "--holdout", rows, "-o", tmp_path / "c").code == 0
+    x = random.normal(size=(3000, 6)).astype(np.float32)
+    y = (1 / (1 + np.exp(-x @ constants["w"].T)) @ constants["v"].T).argmax(axis=1)
+    np.savez(tmp_path / "rows.npz", x=x, y=y)
+    outcome = onnxbound("certify", model, "--data", tmp_path / "rows.npz", "--effort", "1", "-o", tmp_path / "c")
+    assert outcome.code == 0, outcome.stderr
+    assert "vacuous" not in outcome.stdout
+    assert onnxbound("verify", tmp_path / "c", "--data", tmp_path / "rows.npz").code == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
