@@ -1,4 +1,4 @@
-"""What the documentation says works, word for word."""
+"""What the documentation says works, word for word; only the search of `certify` is cut short."""
 
 import re
 import shlex
@@ -32,7 +32,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_runs_in_the_order_of_the_page(page: Path, folder: Path) -> None:
     for words in commands(page):
-        outcome = onnxbound(*words)
+        short = ["--effort", "1"] if words[0] == "certify" and "--help" not in words else []
+        outcome = onnxbound(*words, *short)
         gated = "--fail-if" in words or "--exit-code" in words
         assert outcome.code in ((0, 1) if gated else (0,)), (words, outcome.stderr)
 
