@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser", "languages"]
+nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser"]
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
@@ -80,14 +80,15 @@ def clean_install(session: nox.Session) -> None:
             session.run("python", "-m", "onnxbound", *example, "--json", "-q", "-o", "report.json", "--force")
             session.run("onnxbound", "report", "report.json", "-o", "report.html", "--plots", "plots", "--force")
             session.run("onnxbound", "explain", "onnxbound.report/1", silent=True)
+    run_examples(session)
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
     """Look at reports in Chromium, which Debian installs: no error, no overflow, accessible, hostile names inert."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None and shutil.which("apt-get") and os.geteuid() == 0:
-        session.run("apt-get", "install", "-y", "--no-install-recommends", "chromium", external=True)
+    if chromium is None:
+        install_debian(session, "chromium")
         chromium = shutil.which("chromium")
     if chromium is None or shutil.which("npm") is None:
         session.skip("it needs Chromium and npm")
@@ -102,21 +103,34 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def languages(session: nox.Session) -> None:
-    """The examples in other languages: a shell with jq, Node, C++; those whose tools are missing are named."""
+    """The examples in other languages: a shell with jq, Node, C++."""
     session.install("-e", ".")
+    run_examples(session)
+
+
+def run_examples(session: nox.Session) -> None:
+    """Run the examples whose tools are there, and name those whose are not."""
     if shutil.which("jq") is None:
-        session.skip("it needs jq")
+        session.warn("no example is run: there is no jq")
+        return
     node, compiler = shutil.which("node") or "-", shutil.which("g++") or "-"
     header = any(Path(root, "nlohmann/json.hpp").exists() for root in ("/usr/include", "/usr/local/include"))
-    if not header and compiler != "-" and shutil.which("apt-get") and os.geteuid() == 0:
-        session.run("apt-get", "install", "-y", "nlohmann-json3-dev", external=True)
-        header = True
+    if not header and compiler != "-":
+        install_debian(session, "nlohmann-json3-dev")
+        header = Path("/usr/include/nlohmann/json.hpp").exists()
     if node == "-":
         session.warn("report.mjs is not run: there is no Node")
     if not header:
         session.warn("report.cpp is not run: there is no g++ with nlohmann-json")
         compiler = "-"
     session.run("python", "examples/check.py", node, compiler)
+
+
+def install_debian(session: nox.Session, package: str) -> None:
+    """Install a package where that is possible; where it is not, the session says what it leaves out."""
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        for words in (("update", "-q"), ("install", "-y", "-q", "--no-install-recommends", package)):
+            session.run("apt-get", *words, external=True, silent=True, success_codes=range(256))
 
 
 @nox.session
