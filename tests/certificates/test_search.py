@@ -1,0 +1,107 @@
+"""The parts of the search: what rows tolerate, the space of parameters, and codes that are worth what is said."""
+
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import onnxbound
+from onnxbound.bounds.binomial_tail import error_bound
+from onnxbound.certificates.judge import chernoff_bound, temperatures
+from onnxbound.certificates.outputs import Outputs
+from onnxbound.certificates.search import Effort, Found, Task, search
+from onnxbound.certificates.space import Space
+from onnxbound.codec.describe import describe
+from onnxbound.codec.network_code import Levels, decode, encode, rounded_step
+from onnxbound.data.open import open_rows
+from onnxbound.linear.curvature import parameters
+from onnxbound.linear.linearisation import linearise
+from onnxbound.run.device import CPU
+from tests.cli.command import write_rows
+from tests.nets import random_mlp
+
+
+def test_temperatures() -> None:
+    """Half the gap, no less than half of a low quantile, and nothing to protect where the net errs."""
+    logits = np.array([[9.0, 1.0, 0.0], [0.0, 4.0, 1.0], [5.0, 4.9, 0.0], [1.0, 2.0, 3.0]])
+    found = temperatures(logits, np.array([0, 1, 0, 0]))
+    floor = np.quantile([8, 3, 0.1, 1], 0.1 + 1.5 / 4) / 2
+    np.testing.assert_allclose(found, [4, max(1.5, floor), floor, np.inf])
+
+
+@pytest.mark.parametrize(("errors", "bits"), [(0, 100), (840, 5800), (15_000, 16_000), (60_000, 5)])
+def test_the_estimate_is_close_to_the_bound(errors: int, bits: int) -> None:
+    """Chernoff's is never the smaller one, and close enough to choose by."""
+    exact = float(error_bound(errors, 60_000, bits, Decimal("0.05")))
+    assert exact <= chernoff_bound(errors / 60_000, 60_000, bits, 0.05) + 1e-6
+    assert chernoff_bound(errors / 60_000, 60_000, bits, 0.05) == pytest.approx(exact, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["cifar10_cnn", "cifar10_resnet", "mnist_mlp"])
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_one_vector_is_the_network_and_its_code(name: str, with_prior: bool) -> None:
+    """The network with moved parameters, in NumPy, and what a decoder fills in, through onnxruntime, agree."""
+    network = onnxbound.load(f"fixtures/{name}.onnx")
+    described = describe(network)
+    random = np.random.default_rng(2)
+    prior = None
+    if with_prior:
+        shift = {
+            k: v + random.normal(scale=0.01, size=v.shape).astype(np.float32) for k, v in described.tensors.items()
+        }
+        prior = {k: shift[k] if k in described.parameters else v for k, v in described.tensors.items()}
+    space = Space(network, described, prior, ())
+    if not with_prior:
+        np.testing.assert_array_equal(space.trained, parameters(network.cast(np.float32)))
+    steps = np.array([rounded_step(s) for s in np.maximum.reduceat(np.abs(space.trained), space.starts) / 7 + 1e-3])
+    levels = np.rint(space.trained / steps[space.tensor]).astype(np.int64)
+    assert all(isinstance(part, Levels) for part in space.code(levels, steps).parts)
+    rows = random.normal(size=(9, *network.input_shape)).astype(np.float32)
+    moved = space.network(levels * steps[space.tensor])
+    expected = linearise(moved, rows, [moved.output]).values[moved.output]
+    tensors = space.tensors(levels, steps)
+    from onnxruntime import InferenceSession
+
+    (found,) = InferenceSession(described.skeleton.model.SerializeToString()).run(None, {"input": rows, **tensors})
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    """A net that labels its own 3,000 rows."""
+    network = onnxbound.load(random_mlp(tmp_path / "net.onnx", (6, 5, 4)))
+    x = np.random.default_rng(1).normal(size=(3000, 6)).astype(np.float32)
+    single = network.cast(np.float32)
+    labels = linearise(single, x, [single.output]).values[single.output].argmax(axis=1)
+    rows = open_rows(write_rows(tmp_path / "rows.npz", x=x, y=labels), network)
+    described = describe(network)
+    outputs = Outputs(described.skeleton, rows, CPU, None)
+    return Task(network, described, outputs, rows.labels, None, (), with_skeleton=False, delta=Decimal("0.05"))
+
+
+def found_by(task: Task) -> list[Found]:
+    return list(search(task, Effort(rounds=3, rows=1000, entries=50), np.random.Generator(np.random.Philox(3))))
+
+
+def test_codes_are_worth_what_is_said(task: Task) -> None:
+    """Each decodes to itself, has these errors and this bound; the last is far better than the net as it is."""
+    skeleton = task.described.skeleton
+    every = found_by(task)
+    for found in every:
+        assert encode(skeleton, decode(skeleton, found.data)) == found.data
+        logits = task.outputs.logits(decode(skeleton, found.data).tensors(skeleton))
+        assert np.sum(logits.argmax(axis=1) != task.labels) == found.errors
+        assert found.bound == error_bound(found.errors, 3000, 8 * len(found.data), Decimal("0.05"))
+    whole = error_bound(0, 3000, 32 * task.network.parameters, Decimal("0.05"))
+    assert min(found.bound for found in every) < whole / 2
+
+
+def test_a_seed_gives_one_result(task: Task) -> None:
+    assert [found.data for found in found_by(task)] == [found.data for found in found_by(task)]
+
+
+def test_effort_rises() -> None:
+    levels = [Effort.of(level) for level in range(1, 10)]
+    assert all(a.rounds < b.rounds and a.rows < b.rows and a.entries < b.entries for a, b in pairwise(levels))
