@@ -10,6 +10,13 @@ import onnx
 import pytest
 from onnx import helper
 
+from onnxbound.compress.budget import Budget
+from onnxbound.compress.compress import Method
+from onnxbound.compress.request import Request
+from onnxbound.compression import compress
+from onnxbound.data.open import open_rows
+from onnxbound.errors import UsageError
+from onnxbound.graph.load import load
 from onnxbound.report.schema import compression_schema
 from tests.cli.command import failing, onnxbound, write_rows
 from tests.nets import mlp, random_mlp, write_model
@@ -114,6 +121,17 @@ def test_without_data_outputs_are_compared_on_noise(net: Path) -> None:
     assert any("--data" in warning for warning in document["warnings"])
 
 
+def test_from_python(net: Path, data: Path, tmp_path: Path) -> None:
+    network = load(net)
+    rows = open_rows(data, network)
+    found = compress(network, tmp_path / "small.onnx", Request(Method("quantise"), Budget("bits", 6)), rows)
+    VALIDATOR.validate(found.to_json())
+    assert found.accuracy is not None
+    assert found.file.bytes_after == (tmp_path / "small.onnx").stat().st_size
+    with pytest.raises(UsageError, match="one budget"):
+        Request(Method("quantise"))
+
+
 def test_only_the_layer_that_was_named(net: Path) -> None:
     document = compressed(net, "--method", "quantise", "--bits", "4", "--layer", "layer2")
     assert [layer["method"] for layer in document["layers"]] == ["kept", "quantise"]
@@ -207,7 +225,19 @@ def test_a_margin_that_no_row_has(net: Path, data: Path, tmp_path: Path) -> None
 def test_an_accuracy_that_cannot_be_kept(tmp_path: Path) -> None:
     """Labels are the net's own predictions, so that any change costs."""
     (model,) = [model for model in fixtures() if model.name == "mnist_mlp"]
-    words = ("--data", model.data, *model.flags, "--limit", "200", "--target-accuracy-drop", "0")
+    words = (
+        "--data",
+        model.data,
+        *model.flags,
+        "--limit",
+        "200",
+        "--measured",
+        "5",
+        "--threads",
+        "1",
+        "--target-accuracy-drop",
+        "0",
+    )
     error = failing("compress", model.path, "-o", tmp_path / "out.onnx", "--method", "matrix-project", *words)
     assert error["code"] == "compress-target"
 
@@ -242,7 +272,19 @@ def test_never_over_a_file_unasked(net: Path, tmp_path: Path) -> None:
 def test_a_margin_chooses_the_budget(method: str, tmp_path: Path) -> None:
     """On this net the theory leaves nothing to compress, and the command says so layer by layer."""
     (model,) = [model for model in fixtures() if model.name == "mnist_mlp"]
-    words = ("--data", model.data, *model.flags, "--limit", "100", "--method", method, "--gamma", "1")
+    words = (
+        "--data",
+        model.data,
+        *model.flags,
+        "--limit",
+        "100",
+        "--measured",
+        "20",
+        "--method",
+        method,
+        "--gamma",
+        "1",
+    )
     error = failing("compress", model.path, "-o", tmp_path / "out.onnx", *words)
     assert error["code"] == "compress-no-saving"
     assert len(error["problems"]) == 3
@@ -252,7 +294,7 @@ def test_the_cifar_fixture_factorised(tmp_path: Path) -> None:
     """At the energy that keeps accuracy within half a point: smaller, and either faster or the report says why not."""
     (model,) = [model for model in fixtures() if model.name == "cifar10_cnn"]
     out = tmp_path / "out.onnx"
-    words = ("--method", "svd", "--target-accuracy-drop", "0.5%", "--factorise", "--measured", "5")
+    words = ("--method", "svd", "--target-accuracy-drop", "0.5%", "--factorise", "--measured", "5", "--threads", "1")
     found = onnxbound("compress", model.path, "-o", out, *words, "--data", model.data, *model.flags, "--json")
     document = found.json()
     VALIDATOR.validate(document)
