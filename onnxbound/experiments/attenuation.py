@@ -85,10 +85,12 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
 
     Raises:
         ModelError: Weights are not finite.
-        UsageError: The number of probes is not a number.
+        UsageError: The probes are not a number, or the noise is not gaussian.
     """
     if settings.probes == "exact":
         raise UsageError("usage", "noise is drawn: --probes takes a number here.")
+    if settings.noise != "gaussian":
+        raise UsageError("usage", "noise is drawn: --noise takes gaussian:R here.")
     network.require_finite_weights()
     count = rows.count if settings.measured is None else settings.measured
     index = rows.index[select_rows(settings.seed, rows.count, count)]
