@@ -64,6 +64,8 @@ def _document(network: "Network") -> dict[str, Any]:
             "weight": layer.weight_name,
             "weight_shape": list(layer.operator.weight.shape),
             "parameters": layer.parameters,
+            "multiply_adds": layer.multiply_adds,
+            "folded": list(layer.step.folded),
             "kernel": list(layer.kernel),
             "stride": list(layer.stride),
             "input_shape": list(layer.input_shape),
@@ -90,7 +92,10 @@ def _document(network: "Network") -> dict[str, Any]:
             "parameters": network.parameters,
             "depth": network.depth,
             "topology": network.topology,
+            "multiply_adds": sum(layer.multiply_adds for layer in network.layers),
+            "smooth_operators": list(network.smooth_operators),
         },
+        "steps": _steps(network),
         "layers": layers,
         "coverage": {
             "nodes": network.node_count,
@@ -99,6 +104,39 @@ def _document(network: "Network") -> dict[str, Any]:
             "stripped_head": network.head,
         },
     }
+
+
+def _steps(network: "Network") -> list[dict[str, Any]]:
+    """Every operator in its order; those that are layers by their number."""
+    number = {layer.output: layer.index for layer in network.layers}
+    return [
+        {
+            "layer": number.get(step.output),
+            "op": step.op,
+            "name": step.name,
+            "inputs": list(step.inputs),
+            "output": step.output,
+            "output_shape": list(network.shapes[step.output]),
+        }
+        for step in network.steps
+    ]
+
+
+def _row(step: dict[str, Any], layer: dict[str, Any] | None) -> tuple[str, ...]:
+    """A layer with everything about it, or what stands between layers, indented."""
+    shape = "x".join(map(str, step["output_shape"])) or "1"
+    if layer is None:
+        return "", "", f"  {step['op']}", "", "", "", shape, ""
+    return (
+        str(layer["index"]),
+        layer["name"],
+        " + ".join([layer["op"], *layer["folded"]]),
+        "x".join(map(str, layer["weight_shape"])),
+        f"{layer['parameters']:,}",
+        f"{layer['multiply_adds']:,}",
+        shape,
+        ", ".join(map(str, layer["fed_by"])) or "input",
+    )
 
 
 def _table(document: dict[str, Any], *, to_file: bool) -> str:
@@ -113,29 +151,28 @@ def _table(document: dict[str, Any], *, to_file: bool) -> str:
     model, coverage = document["model"], document["coverage"]
     terminal = sys.stdout.isatty() and not to_file
     text = io.StringIO()
-    console = Console(file=text, force_terminal=terminal, width=Console().width if terminal else 100)
+    console = Console(file=text, force_terminal=terminal, width=Console().width if terminal else 120)
     console.print(Text(safe(f"{model['path']}: opset {model['opset']}, {model['producer'] or 'unknown producer'}")))
     shape = "x".join(map(str, [model["batch"] or "N", *model["input_shape"]]))
     described = (
         f"input {model['input']} {model['input_type']} {shape}, output {model['output']}: {model['classes']} classes"
     )
     console.print(Text(safe(described)))
-    console.print(f"{model['topology']} of {model['depth']} weighted layers, {model['parameters']:,} parameters")
+    console.print(
+        f"{model['topology']} of {model['depth']} weighted layers, {model['parameters']:,} parameters,"
+        f" {model['multiply_adds']:,} multiply-adds per row"
+    )
     table = Table(box=None, padding=(0, 1), header_style="italic")
-    for name in ("", "layer", "op", "weight", "weights", "output", "fed by"):
-        table.add_column(name, justify="right" if name == "weights" else "left", overflow="fold")
-    for layer in document["layers"]:
-        table.add_row(
-            str(layer["index"]),
-            Text(safe(layer["name"])),
-            layer["op"],
-            "x".join(map(str, layer["weight_shape"])),
-            f"{layer['parameters']:,}",
-            "x".join(map(str, layer["output_shape"])),
-            ", ".join(map(str, layer["fed_by"])) or "input",
-        )
+    for name in ("", "layer", "op", "weight", "weights", "mult-adds", "output", "fed by"):
+        table.add_column(name, justify="right" if name in ("weights", "mult-adds") else "left", overflow="fold")
+    layers = {layer["index"]: layer for layer in document["layers"]}
+    for step in document["steps"]:
+        table.add_row(*(Text(safe(cell)) for cell in _row(step, layers.get(step["layer"]))))
     console.print(table)
     for note in coverage["normalised"]:
         console.print(Text(safe(f"- {note}")))
-    console.print(f"every one of the {coverage['nodes']} nodes is understood")
+    if model["smooth_operators"]:
+        console.print(f"not piecewise linear: {', '.join(model['smooth_operators'])}; [A]'s theorems do not apply")
+    depth, nodes = coverage["weighted_layers"], coverage["nodes"]
+    console.print(f"{depth} of {depth} weighted layers and every one of the {nodes} nodes are understood")
     return text.getvalue()

@@ -31,6 +31,7 @@ class Step:
         where: Its place in the file, for messages.
         trained: Name and size of each constant of the file that training set.
         weight: Name of the constant that the node reads as its weight; empty where it has none.
+        folded: ONNX operators of the nodes that were folded into it.
     """
 
     operator: Operator
@@ -41,6 +42,7 @@ class Step:
     where: str
     trained: tuple[tuple[str, int], ...]
     weight: str = ""
+    folded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class Layer:
     def parameters(self) -> int:
         """Entries of A^i, no bias."""
         return int(self.operator.weight.size)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Products in A^i a^i per row, those with padding included."""
+        return self.parameters * self.positions
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,25 @@ def test_inspect(model) -> None:  # type: ignore[no-untyped-def]
         assert layer["name"] in table.stdout
     lines = dict(list(csv.reader(io.StringIO(onnxbound("inspect", model.path, "--format", "csv").stdout)))[1:])
     assert lines["schema"] == document["schema"] == "onnxbound.inspect/1"
+
+
+def test_inspect_shows_the_tree_and_what_was_folded_where() -> None:
+    path = Path(__file__).parents[2] / "fixtures/zoo/models/keras_batch_norm_tf15.onnx"
+    document = onnxbound("inspect", path, "--json").json()
+    first, second, last = document["layers"]
+    # 4 filters of 3 x 3 at 4 x 4 pixels, 4 of one channel each, and 10 x 4.
+    assert [layer["multiply_adds"] for layer in (first, second, last)] == [576, 576, 40]
+    assert document["model"]["multiply_adds"] == 1192
+    assert first["folded"] == ["Mul", "Add"]
+    assert [step["op"] for step in document["steps"] if step["layer"] is None] == [
+        "Reshape", "Clip", "LeakyRelu", "GlobalAveragePool", "Squeeze",
+    ]  # fmt: skip
+    shown = onnxbound("inspect", path).stdout
+    assert "Conv + Mul + Add" in shown
+    assert "  LeakyRelu" in shown
+    assert "3 of 3 weighted layers" in shown
+    smooth = onnxbound("inspect", path.with_name("torch_gelu_ts13.onnx")).stdout
+    assert "not piecewise linear: Gelu" in smooth
 
 
 @pytest.mark.parametrize("topic", TOPICS)

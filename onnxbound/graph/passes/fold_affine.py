@@ -54,6 +54,7 @@ def _merge(layer: Step, step: Step, shape: Shape) -> Step | None:
         operator=layer.operator.followed_by(scale, shift),
         output=step.output,
         trained=(*layer.trained, *step.trained),
+        folded=(*layer.folded, step.op),
     )
 
 

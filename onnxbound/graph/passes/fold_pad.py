@@ -44,4 +44,4 @@ def _merge(pad: Step, conv: Step) -> Step:
         begin=tuple(n + b for n, (b, _) in zip(windows.begin, border, strict=True)),
         end=tuple(n + e for n, (_, e) in zip(windows.end, border, strict=True)),
     )
-    return replace(conv, operator=replace(conv.operator, windows=wider), inputs=pad.inputs)
+    return replace(conv, operator=replace(conv.operator, windows=wider), inputs=pad.inputs, folded=("Pad",))
