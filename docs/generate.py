@@ -57,7 +57,13 @@ def _cell(text: str) -> str:
 
 def _metrics() -> str:
     parts = ["# What every number means", _MADE, _SYMBOLS]
-    for kind, title in (("metric", "Metrics"), ("bound", "Bounds and capacities"), ("error", "Errors")):
+    titles = {
+        "metric": "Metrics",
+        "bound": "Bounds and capacities",
+        "method": "Methods of compression",
+        "error": "Errors",
+    }
+    for kind, title in titles.items():
         parts.append(f"## {title}")
         for topic in TOPICS.values():
             if topic.kind == kind:
