@@ -1,7 +1,8 @@
 """The numbers of a network as bytes that are their own end, and back.
 
 For each hole of the skeleton the bytes say how it is written: `Exact`, every number with the 32 bits of a float32, or
-`Levels`, integers times one step. A step is a float32 of which the first 16 bits are kept: 15 of them are written.
+`Levels`, integers times one step. A step is a float32 of which exponent and three bits of the mantissa are kept, so
+that neighbours are an eighth apart; what is written is how many neighbours it is away from the step before.
 """
 
 import zlib
@@ -24,7 +25,16 @@ VERSION_WITH_SKELETON = 2
 
 _VERSION_BITS = 8
 _LENGTH_BITS = 32
-_STEP_BITS = 15
+_STEP_SHIFT = 20
+"""Bits of a float32 that a step does not have."""
+
+_FIRST_STEP = 118 << 3
+"""2^-9, before the first step."""
+
+_LAST_STEP = 254 << 3
+_RICE_BITS = 4
+"""Of the distance between two steps, these are written as they are and what is above them in unary."""
+
 _FLOAT_BITS = 32
 _COUNT_BITS = 8
 
@@ -91,10 +101,18 @@ def rounded_step(step: float) -> float:
     """The nearest smaller step that can be written.
 
     >>> rounded_step(0.1)
-    0.099609375
+    0.09375
     """
-    bits = int(np.float32(step).view(np.uint32)) >> 16
-    return float(np.uint32(bits << 16).view(np.float32))
+    return _step_of(max(1, min(_LAST_STEP, int(np.float32(step).view(np.uint32)) >> _STEP_SHIFT)))
+
+
+def _step_of(number: int) -> float:
+    """The step of a number, in which exponent and mantissa stand behind one another."""
+    return float(np.uint32(number << _STEP_SHIFT).view(np.float32))
+
+
+def _number_of(step: float) -> int:
+    return int(np.float32(step).view(np.uint32)) >> _STEP_SHIFT
 
 
 def encode(skeleton: Skeleton, code: NetworkCode, *, with_skeleton: bool = False) -> bytes:
@@ -114,8 +132,12 @@ def decode(skeleton: Skeleton, data: bytes) -> NetworkCode:
     if version not in (VERSION, VERSION_WITH_SKELETON):
         raise Malformed(f"the code is of version {version}, which this decoder does not know")
     packed = _packed(reader, skeleton, len(data)) if version == VERSION_WITH_SKELETON else None
-    numbers = tuple(_float(reader) for _ in range(_plain(reader, None, _COUNT_BITS)))
-    code = NetworkCode(tuple(_part(reader, place, hole) for place, hole in enumerate(skeleton.holes)), numbers)
+    numbers = tuple(_float(reader) for _ in range(_plain(reader, None, _COUNT_BITS) if reader.plain(None) else 0))
+    parts, before = [], _FIRST_STEP
+    for place, hole in enumerate(skeleton.holes):
+        part, before = _part(reader, place, hole, before)
+        parts.append(part)
+    code = NetworkCode(tuple(parts), numbers)
     if not np.isfinite(numbers).all() or _encode(skeleton, code, packed) != data:
         raise Malformed("the code is not the one file of the network that it describes")
     return code
@@ -130,9 +152,12 @@ def _encode(skeleton: Skeleton, code: NetworkCode, packed: bytes | None) -> byte
         _plain(writer, len(packed), _LENGTH_BITS)
         for byte in packed:
             _plain(writer, byte, 8)
-    _plain(writer, len(code.numbers), _COUNT_BITS)
+    writer.plain(int(bool(code.numbers)))
+    if code.numbers:
+        _plain(writer, len(code.numbers), _COUNT_BITS)
     for number in code.numbers:
         _plain(writer, int(np.float32(number).view(np.uint32)), _FLOAT_BITS)
+    before = _FIRST_STEP
     for place, (hole, part) in enumerate(zip(skeleton.holes, code.parts, strict=True)):
         writer.plain(int(isinstance(part, Exact)))
         if isinstance(part, Exact):
@@ -141,7 +166,7 @@ def _encode(skeleton: Skeleton, code: NetworkCode, packed: bytes | None) -> byte
             continue
         if part.step <= 0 or part.step != rounded_step(part.step) or np.abs(part.levels).max(initial=0) > LARGEST_LEVEL:
             raise ValueError(f"{hole.name} has a step or a level that cannot be written")
-        _plain(writer, int(np.float32(part.step).view(np.uint32)) >> 16, _STEP_BITS)
+        before = _rice(writer, before, _number_of(part.step))
         code_levels(writer, place, hole.filters, part.levels.reshape(hole.filters))
     return writer.finish()
 
@@ -163,20 +188,33 @@ def _packed(reader: Reader, skeleton: Skeleton, longest: int) -> bytes:
     return packed
 
 
-def _part(reader: Reader, place: int, hole: Hole) -> Levels | Exact:
+def _part(reader: Reader, place: int, hole: Hole, before: int) -> tuple[Levels | Exact, int]:
+    """What a hole is filled with, and the number of the last step that was read."""
     if reader.plain(None):
         count = prod(hole.shape)
         values = np.array([_float(reader) for _ in range(count)], np.float32).reshape(hole.shape)
         if not np.isfinite(values).all():
             raise Malformed(f"{hole.name} has numbers that are not finite")
-        return Exact(values)
-    step = float(np.uint32(_plain(reader, None, _STEP_BITS) << 16).view(np.float32))
-    if not 0 < step < np.inf:
-        raise Malformed(f"{hole.name} has the step {step}")
-    part = Levels(step, code_levels(reader, place, hole.filters, None).reshape(hole.shape))
+        return Exact(values), before
+    number = _rice(reader, before, None)
+    if not 1 <= number <= _LAST_STEP:
+        raise Malformed(f"{hole.name} has no step that can be")
+    part = Levels(_step_of(number), code_levels(reader, place, hole.filters, None).reshape(hole.shape))
     if np.abs(part.levels).max(initial=0) > LARGEST_LEVEL or not np.isfinite(part.tensor()).all():
         raise Malformed(f"{hole.name} has levels that are too large")
-    return part
+    return part, number
+
+
+def _rice(coder: Writer | Reader, before: int, number: int | None) -> int:
+    """A number by its distance from the one before: 0, -1, 1, -2, ... count up, the low bits of the count come last."""
+    away = None if number is None else number - before
+    count = None if away is None else 2 * away if away >= 0 else -2 * away - 1
+    high = 0
+    while high < _LAST_STEP and coder.plain(None if count is None else int(high < count >> _RICE_BITS)):
+        high += 1
+    low = _plain(coder, None if count is None else count & ((1 << _RICE_BITS) - 1), _RICE_BITS)
+    found = (high << _RICE_BITS) + low
+    return before + (found >> 1 if found % 2 == 0 else -(found + 1 >> 1))
 
 
 def _float(reader: Reader) -> float:

@@ -67,6 +67,19 @@ def test_every_number_is_paid_for() -> None:
     assert length - 8 * len(encode(skeleton, NetworkCode(code.parts))) == pytest.approx(64, abs=8)
 
 
+@pytest.mark.parametrize("steps", [(1e-38, 1e38), (1e30, 3e-30), (0.01, 0.01), (2.0, 1.9), (1e-45, 1.0)])
+def test_steps_far_apart(steps: tuple[float, float]) -> None:
+    """Every step comes back, and neighbours are the cheap ones."""
+    described = describe(onnxbound.load(FIXTURES / "mnist_logistic.onnx"))
+    zeros = [np.zeros(values.shape, np.int64) for values in described.tensors.values()]
+    code = NetworkCode(tuple(Levels(rounded_step(step), levels) for step, levels in zip(steps, zeros, strict=True)))
+    data = encode(described.skeleton, code)
+    assert [part.step for part in decode(described.skeleton, data).parts] == [rounded_step(step) for step in steps]
+    assert rounded_step(rounded_step(steps[0])) == rounded_step(steps[0])
+    equal = NetworkCode(tuple(Levels(rounded_step(0.002), levels) for levels in zeros))
+    assert len(encode(described.skeleton, equal)) <= len(data)
+
+
 def test_coarser_steps_are_shorter() -> None:
     lengths = [len(encode(*on_lattice("cifar10_resnet", share))) for share in (0.25, 0.5, 1.0, 2.0)]
     assert lengths == sorted(lengths, reverse=True)
