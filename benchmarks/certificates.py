@@ -163,15 +163,13 @@ def update_readme(rows: list[Measured]) -> None:
     readme = ROOT / "README.md"
     before, rest = readme.read_text().split(BEGIN)
     _, after = rest.split(END)
-    lines = [
-        "| net | parameters | bits | training error, decoded | bound | best published | seconds |",
-        "|" + "---|" * 7,
+    head = "net | parameters | bits | training error, decoded | bound | best published | seconds"
+    lines = [f"| {head} |", "|" + "---|" * 7]
+    lines += [
+        f"| `{row.net}` | {row.parameters:,} | {row.bits:,} | {row.train_error:.2%}, {row.decoded_error:.2%}"
+        f" | {row.bound:.1f} % | {row.published} | {row.seconds:.0f} |"
+        for row in rows
     ]
-    for row in rows:
-        lines.append(
-            f"| `{row.net}` | {row.parameters:,} | {row.bits:,} | {row.train_error:.2%}, {row.decoded_error:.2%}"
-            f" | {row.bound:.1f} % | {row.published} | {row.seconds:.0f} |"
-        )
     readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
 
 
