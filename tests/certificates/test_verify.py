@@ -11,11 +11,14 @@ import numpy as np
 import onnxruntime
 import pytest
 
+import onnxbound as onnxbound_package
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.canonical import canonical_json, read_canonical
 from onnxbound.certificates.certificate import decimal_of
 from onnxbound.errors import DataError, OnnxboundError, VerificationError
 from onnxbound.experiments.schemas import every_schema
+from onnxbound.linear.linearisation import linearise
+from onnxbound.stability.margin import margins
 from tests.certificates.conftest import ROWS, Case
 from tests.cli.command import failing, onnxbound
 
@@ -79,6 +82,18 @@ def test_counts_the_skeleton_when_it_is_charged(case: Case) -> None:
 @pytest.mark.parametrize("kind", ["compressed", "original_unlabelled"])
 def test_batches_and_threads_do_not_matter(case: Case, kind: str, changes: dict[str, int]) -> None:
     assert case.verify(kind, **changes).errors <= document_of(case / kind)["errors"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_another_runtime_finds_no_more_errors(case: Case, dtype: type) -> None:
+    """NumPy in both precisions stays within the slack: no row that counted as right is wrong there."""
+    network = onnxbound_package.load(case / "compressed" / "decoded.onnx").cast(dtype)
+    rows = np.load(case / "train.npz")
+    x = ((rows["x"].astype(np.float64) - 0.25) / 2).astype(np.float32).astype(dtype)
+    logits = linearise(network, x, [network.output]).values[network.output].astype(np.float64)
+    document = document_of(case / "compressed")
+    assert np.sum(~(margins(logits, rows["y"]) > 0)) <= document["errors"]
+    assert 0 < document["tau"] < 0.01 * np.abs(logits).max()
 
 
 @pytest.mark.parametrize("name", ["code.bin", "skeleton.onnx", "decoded.onnx", "certificate.json"])
