@@ -10,8 +10,8 @@ METHODS = (
         "method",
         "A matrix, or the kernel of a convolution, is described by its products with k random matrices of signs, which"
         " anyone makes again from a seed. The error that each pair of vectors sees is small, the matrix itself is far"
-        " from the original. Real nets keep their accuracy only at a k far above the number of weights; the budgets below"
-        " that show how far the theory's premise is from a given net.",
+        " from the original. Real nets keep their accuracy only at a k far above the number of weights; --sweep shows by"
+        " how much.",
         "A^ = (1/k) sum_l <A, M_l> M_l; k = ceil(ln(4/eta) / (e^2/4 - e^3/6)) with e = eps / 2, the other half of eps"
         " being for rounding; --constants paper takes k = ln(1/eta) / eps^2, which is too small",
         f"{ARORA} Algorithm 1, with a proved constant",
