@@ -53,10 +53,11 @@ class Tally:
             self.findings.append(f"{number} ({line['seed']}): {self.peak_bytes / 2**30:.2f} GiB")
 
 
-def run_child(seed: int, first: int, stop: int, tally: Tally) -> int:
+def run_child(seed: int, first: int, stop: int, models: float, tally: Tally) -> int:
     """Read inputs until the child is done or dies; the number of the next input."""
     with tempfile.TemporaryDirectory(prefix="onnxbound-fuzz-") as folder, tempfile.TemporaryFile() as errors:
-        words = [sys.executable, "-X", "faulthandler", "-m", "fuzz.child", str(seed), str(first), str(stop), folder]
+        words = [sys.executable, "-X", "faulthandler", "-m", "fuzz.child"]
+        words += [str(seed), str(first), str(stop), folder, str(models)]
         child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors)
         assert child.stdout is not None
         current, name = first, ""
@@ -89,7 +90,8 @@ def report(arguments: argparse.Namespace, tally: Tally) -> str:
     lines = [
         "# Mutated files",
         "",
-        f"`python -m fuzz --seed {arguments.seed}`, inputs {arguments.first} to {arguments.inputs - 1},",
+        f"`python -m fuzz --seed {arguments.seed} --models {arguments.models}`,",
+        f"inputs {arguments.first} to {arguments.inputs - 1},",
         f"on Python {platform.python_version()}, {versions}:",
         f"{tally.ends.total():,} inputs; at most {tally.slowest[0]:.1f} s of processor time for one,",
         f"input {tally.slowest[1]}, and {tally.peak_bytes / 2**20:,.0f} MiB of memory.",
@@ -107,12 +109,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz")
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--models", type=float, default=0.7, help="share of models among the inputs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     tally, number = Tally(), arguments.first
     while number < arguments.inputs:
-        number = run_child(arguments.seed, number, min(number + PER_CHILD, arguments.inputs), tally)
+        number = run_child(arguments.seed, number, min(number + PER_CHILD, arguments.inputs), arguments.models, tally)
         arguments.results.write_text(report(arguments, tally))
         print(f"{number:,} of {arguments.inputs:,}, {len(tally.findings)} findings", flush=True)
     print(report(arguments, tally))

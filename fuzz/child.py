@@ -1,8 +1,8 @@
 """The process in which mutated files are read; a line per input says how it ended.
 
-    python -m fuzz.child SEED FIRST STOP FOLDER
+    python -m fuzz.child SEED FIRST STOP FOLDER SHARE
 
-The mutation of input i depends on (SEED, i) alone, so an input that kills this process is made again by its number.
+The mutation of input i depends on (SEED, i) and on the share of models alone, so an input that kills this process is made again by its number.
 """
 
 import contextlib
@@ -31,11 +31,11 @@ WHOLE, FORWARD = 96, 8
 """One input in so many is analysed whole; one model in so many goes through onnxruntime for two rows."""
 
 
-def mutated(seed: int, number: int, pool: list[Seed]) -> tuple[Seed, bytes]:
-    """Which seed input `number` comes from, and its bytes."""
+def mutated(seed: int, number: int, pool: list[Seed], share: float = 0.7) -> tuple[Seed, bytes]:
+    """Which seed input `number` comes from, and its bytes; `share` of them are models."""
     random = np.random.Generator(np.random.Philox(key=[seed, number]))
     models = [entry for entry in pool if entry.kind == "model"]
-    chosen = models if random.random() < 0.7 else [entry for entry in pool if entry.kind != "model"]
+    chosen = models if random.random() < share else [entry for entry in pool if entry.kind != "model"]
     weights = np.array([entry.weight for entry in chosen])
     entry = chosen[int(random.choice(len(chosen), p=weights / weights.sum()))]
     return entry, mutate_model(entry.content, random) if entry.kind == "model" else mutate_bytes_of_data(entry, random)
@@ -120,12 +120,12 @@ def reading(reader: Callable[[Seed, Path], None], entry: Seed, path: Path) -> tu
 
 def main() -> None:
     seed, first, stop = map(int, sys.argv[1:4])
-    folder = Path(sys.argv[4])
+    folder, share = Path(sys.argv[4]), float(sys.argv[5])
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pool = seeds(folder)
     for number in range(first, stop):
-        entry, content = mutated(seed, number, pool)
+        entry, content = mutated(seed, number, pool, share)
         path = folder / ("mutated.onnx" if entry.kind == "model" else f"mutated.{entry.kind}")
         path.write_bytes(content)
         print(json.dumps({"start": number, "seed": entry.name}), flush=True)

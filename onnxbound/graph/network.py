@@ -274,7 +274,8 @@ class Network:
         problems = []
         for layer in self.layers:
             operator = layer.operator
-            broken = int(np.sum(~np.isfinite(operator.effective_weight())))
+            broken = int(np.sum(~np.isfinite(operator.weight)))
+            broken += 0 if operator.scale is None else int(np.sum(~np.isfinite(operator.scale)))
             broken += 0 if operator.bias is None else int(np.sum(~np.isfinite(operator.bias)))
             if broken:
                 problems.append(Problem(layer.step.where, f"{broken} weights are NaN or infinite", "train again"))

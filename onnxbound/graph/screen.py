@@ -168,13 +168,17 @@ def _require_signature(where: str, node: NodeProto, opset: int) -> None:
     for attribute in node.attribute:
         kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
         wanted = str(defined[attribute.name].type).rpartition(".")[2] if attribute.name in defined else kind
-        if wanted != kind or attribute.type == onnx.AttributeProto.UNDEFINED:
+        if attribute.ref_attr_name and where.startswith("graph"):
+            why = "it stands for an attribute of a function, and the node is in none"
+            problems.append(Problem(f"attribute {attribute.name!r} of {where}", why, _AGAIN))
+        elif wanted != kind or attribute.type == onnx.AttributeProto.UNDEFINED:
             why = f"it is of the type {kind}, not {wanted}"
             problems.append(Problem(f"attribute {attribute.name!r} of {where}", why, _AGAIN))
     if schemas:
-        required = min(schema.min_input for schema in schemas)  # files of old opsets leave out what became optional
-        if not all(node.input[:required]) or len(node.input) < required or not any(node.output):
-            why = f"it has {len(node.input)} inputs and {len(node.output)} outputs, needs {required} and one, all named"
+        # Files of old opsets leave out what has become optional since.
+        least, most = min(schema.min_input for schema in schemas), max(schema.max_input for schema in schemas)
+        if not all(node.input[:least]) or not least <= len(node.input) <= most or not any(node.output):
+            why = f"it has {len(node.input)} inputs and {len(node.output)} outputs, and takes {least} to {most} inputs"
             problems.append(Problem(where, why, _AGAIN))
     if problems:
         raise ModelError("model-graph-invalid", "A node is not what its operator is defined to be.", problems)

@@ -15,6 +15,7 @@ from onnxbound.graph.network import Layer, Network, Step
 from onnxbound.linear.observation import observed
 from onnxbound.linear.programme import Programme
 from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.shape import Array
 from onnxbound.rng import normal_quantiles
 
 ROWS = "rows"
@@ -59,10 +60,12 @@ class Emission:
     Attributes:
         sources: Target to the layers whose streams arrive there, in order.
         reached: Layers from which a path leads to the logits, where those Jacobians are exact.
+        weights: Large constants that the model mentions and does not contain, by name.
     """
 
     sources: Mapping[int, tuple[int, ...]]
     reached: tuple[int, ...]
+    weights: Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +133,16 @@ class _Writer:
         if ties:
             self._output(TIES, self._e.node("Max", *ties), "n")
         reached = self._output_jacobians(logits) if self._programme.exact_output else ()
-        return self._model(), Emission(self._sources, reached)
+        weights: dict[str, Array] = {}
+        return self._model(weights), Emission(self._sources, reached, weights)
 
-    def _model(self) -> ModelProto:
+    def _model(self, weights: dict[str, Array]) -> ModelProto:
         network = self._network
         inputs = [helper.make_tensor_value_info(ROWS, TensorProto.FLOAT, ["n", *network.input_shape])]
         for layer in network.layers[:-1]:
             shape: list[int | str] = [self._programme.probes, "n", prod(layer.output_shape)]
             inputs.append(helper.make_tensor_value_info(noise_name(layer.index), TensorProto.UINT16, shape))
-        return self._e.model(inputs, self._outputs)
+        return self._e.model(inputs, self._outputs, weights)
 
     def _output(self, name: str, tensor: str, *shape: int | str) -> None:
         """Make a tensor an output, in float64 but for what is taken as it is."""

@@ -74,7 +74,7 @@ class OnnxruntimeEngine(Engine):
         self._programme = programme
         self._at_once = probes_at_once or programme.probes
         model, self._emission = emit.emit(network.cast(np.float32), replace(programme, probes=self._at_once))
-        self._runner = Runner(model, network.path.parent, device, threads)
+        self._runner = Runner(model, network.path.parent, device, threads, self._emission.weights)
 
     def measure(self, index: Array, rows: Array) -> Measurement:
         """Run the graph, once for each share of the probes."""

@@ -15,6 +15,9 @@ OPSET = 18
 
 IR_VERSION = 8
 
+_LARGE = 1 << 20
+"""Bytes from which on a constant is worth keeping outside of a model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -91,9 +94,35 @@ class Emitter:
         """A batch `(s*n, *shape)` as streams `(s, n, *shape)`."""
         return Value(self.reshape(t.name, streams, -1, *t.shape), t.shape)
 
-    def model(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> ModelProto:
-        """Everything so far as a model."""
-        constants = [onnx.numpy_helper.from_array(np.ascontiguousarray(v), k) for k, v in self._constants.items()]
+    def model(
+        self,
+        inputs: Sequence[ValueInfoProto],
+        outputs: Sequence[ValueInfoProto],
+        outside: dict[str, Array] | None = None,
+    ) -> ModelProto:
+        """Everything so far as a model.
+
+        Args:
+            inputs: Of the graph.
+            outputs: Of the graph.
+            outside: Where large constants are put, by name; the model only mentions them then. All are in it if None.
+        """
+        constants = []
+        for name, values in self._constants.items():
+            array = np.ascontiguousarray(values)
+            if outside is None or array.nbytes < _LARGE:
+                constants.append(onnx.numpy_helper.from_array(array, name))
+            else:
+                outside[name] = array
+                constants.append(_mention(name, array))
         graph = helper.make_graph(self._nodes, "onnxbound", inputs, outputs, constants)
         opsets = [helper.make_opsetid("", OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="onnxbound")
+
+
+def _mention(name: str, values: Array) -> TensorProto:
+    """A tensor without its content, which whoever runs the model hands over."""
+    kind = helper.np_dtype_to_tensor_dtype(values.dtype)
+    tensor = TensorProto(name=name, data_type=kind, dims=values.shape, data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="outside")
+    return tensor

@@ -56,9 +56,14 @@ class Weighted(Affine):
         return replace(self, scale=None if np.all(new_scale == 1) else new_scale, bias=scale * own_bias + shift)
 
     def cast(self, dtype: DTypeLike) -> Self:
-        """The layer with A and bias rounded once to `dtype`."""
+        """The layer with A and bias rounded once to `dtype`; a weight that is of that type already is not copied."""
         bias = None if self.bias is None else self.bias.astype(dtype)
-        return replace(self, weight=self.effective_weight().astype(dtype), scale=None, bias=bias)
+        weight = self.weight
+        if self.scale is not None:
+            weight = np.empty_like(self.weight, dtype, subok=False)
+            for place, factor in enumerate(self.scale):
+                weight[place] = np.multiply(self.weight[place], factor, dtype=np.float64)
+        return replace(self, weight=weight.astype(dtype, copy=False), scale=None, bias=bias)
 
     def add_shift(self, y: Array) -> None:
         """Add the bias in place."""

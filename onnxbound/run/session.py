@@ -19,6 +19,9 @@ from onnxbound.run.device import Device
 from onnxbound.run.opset import lowered
 
 _FOLDER_KEY = "session.model_external_initializers_file_folder_path"
+_LARGE = 1 << 29
+"""Bytes of weights of which there is to be one copy, at the price of some speed."""
+
 _NONE: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 
@@ -49,6 +52,8 @@ def open_session(
     options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
     model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
+    if sum(weights[name].nbytes for name in outside) > _LARGE:
+        options.add_session_config_entry("session.disable_prepacking", "1")  # it is a second copy of every weight
     try:
         options.add_external_initializers(outside, [_in_place(weights[name]) for name in outside])
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))

@@ -20,6 +20,9 @@ _BASE = 300 << 20
 _BYTES_PER_PARAMETER = 48
 """Every copy of a weight: as read, reordered, serialised, and as the runtime keeps it."""
 
+_BYTES_PER_MAPPED = 24
+"""Of the largest layer alone, where weights stay in a file of their own: what its norms are computed from."""
+
 _LIVE = 9
 """Tensors as large as the largest that live at the same time."""
 
@@ -60,23 +63,29 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
     Raises:
         UsageError: The memory does not hold a single row.
     """
-    fixed = _BASE + _BYTES_PER_PARAMETER * network.parameters
+    mapped = sum(values.size for values in network.external.values())
+    largest = max(layer.parameters for layer in network.layers) if mapped else 0
+    fixed = _BASE + _BYTES_PER_PARAMETER * max(network.parameters - mapped, 0) + _BYTES_PER_MAPPED * largest
     room = memory - fixed
     for probes in _divisors(programme.probes):
         per_row = _LIVE * _largest_tensor(network, programme, probes)
         if per_row <= room:
             break
     else:
-        needed = (fixed + per_row) / 2**20
-        raise UsageError(
-            "usage",
-            f"--memory {memory / 2**20:,.0f} MiB does not hold this net.",
-            [Problem("--memory", f"one row takes about {needed:,.0f} MiB in all", "allow more")],
-        )
+        raise _too_little(memory, fixed + per_row, "one row takes")
     activations = 4 * sum(prod(shape) for shape in network.shapes.values())
+    if network.batch is not None and network.batch * activations > room:
+        raise _too_little(
+            memory, fixed + network.batch * activations, f"the fixed batch of {network.batch:,} rows takes"
+        )
     forward = network.batch or int(np.clip(room // (4 * activations), 1, _LARGEST_FORWARD))
     sweep = int(np.clip(room // per_row, 1, _LARGEST_SWEEP))
     return Batches(forward, sweep, probes, _multiple(forward, "forward"), _multiple(sweep, "measure"))
+
+
+def _too_little(memory: int, needed: int, what: str) -> UsageError:
+    problem = Problem("--memory", f"{what} about {needed / 2**20:,.0f} MiB in all", "allow more")
+    return UsageError("usage", f"--memory {memory / 2**20:,.0f} MiB does not hold this net.", [problem])
 
 
 def _largest_tensor(network: Network, programme: Programme, probes: int) -> int:
