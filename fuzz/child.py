@@ -2,7 +2,8 @@
 
     python -m fuzz.child SEED FIRST STOP FOLDER SHARE
 
-The mutation of input i depends on (SEED, i) and on the share of models alone, so an input that kills this process is made again by its number.
+The mutation of input i depends on (SEED, i) and on the share of models alone, so an input that kills this process is
+made again by its number.
 """
 
 import contextlib
