@@ -232,6 +232,8 @@ def parse(node: Node) -> Operator:
     groups = int(node.attributes.get("group", 1))
     if groups < 1 or weight.shape[0] % groups:
         raise Unsupported(f"{weight.shape[0]} output channels cannot be divided into {groups} groups")
+    if bias is not None and bias.size != len(weight):
+        raise Unsupported(f"it has {bias.size} biases for {len(weight)} output channels", "export the model again")
     return Conv(weight, None, None if bias is None else bias.ravel().astype(np.float64), windows, groups)
 
 
