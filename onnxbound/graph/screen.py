@@ -180,6 +180,9 @@ def _require_signature(where: str, node: NodeProto, opset: int) -> None:
         if not all(node.input[:least]) or not least <= len(node.input) <= most or not any(node.output):
             why = f"it has {len(node.input)} inputs and {len(node.output)} outputs, and takes {least} to {most} inputs"
             problems.append(Problem(where, why, _AGAIN))
+        most = max(schema.max_input for schema in schemas)
+        if len(node.input) > most:
+            problems.append(Problem(where, f"it has {len(node.input)} inputs, and takes {most} at most", _AGAIN))
     if problems:
         raise ModelError("model-graph-invalid", "A node is not what its operator is defined to be.", problems)
 

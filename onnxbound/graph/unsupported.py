@@ -8,6 +8,7 @@ _TREES = "trees are piecewise constant and have no weighted layers"
 
 REFUSED: dict[str, tuple[str, str]] = {
     "QuantizeLinear": (_QUANTISED, _FLOAT),
+    "DequantizeLinear": (_QUANTISED, _FLOAT),
     "DynamicQuantizeLinear": (_QUANTISED, _FLOAT),
     "QLinearConv": (_QUANTISED, _FLOAT),
     "QLinearMatMul": (_QUANTISED, _FLOAT),

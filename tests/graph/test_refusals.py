@@ -152,13 +152,17 @@ def test_every_unsupported_operator_is_listed_with_its_place(tmp_path: Path) -> 
     ("nodes", "why"),
     [
         ([node("MatMul", "x w", "a"), node("Sin", "a", "s"), node("MatMul", "s w", "logits")], "know"),
+        (
+            [node("MatMul", "x w", "a"), node("QuantizeLinear", "a one", "s"), node("MatMul", "s w", "logits")],
+            "staircase",
+        ),
         ([node("MatMul", "x w", "a"), node("LSTM", "a w w", "s"), node("MatMul", "s w", "logits")], "recurrent"),
         ([node("MatMul", "x w", "a"), node("Gemm", "a x", "logits", transB=1)], ""),
         ([node("MatMul", "x w", "a"), node("Gemm", "a w", "logits", transA=1)], ""),
     ],
 )
 def test_what_is_not_read_or_not_weighted(tmp_path: Path, nodes: list[NodeProto], why: str) -> None:
-    error = refused(write_model(tmp_path / "net.onnx", nodes, {"w": SQUARE}, ["N", 4]))
+    error = refused(write_model(tmp_path / "net.onnx", nodes, {"w": SQUARE, "one": np.float32(1)}, ["N", 4]))
     assert error.code == "model-unsupported-operator"
     assert len(error.problems) == 1
     assert why in error.problems[0].why

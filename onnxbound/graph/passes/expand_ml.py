@@ -55,7 +55,8 @@ def _one_row_per_class(node: GraphNode) -> bool:
     attributes = node.attributes()
     classes = _classes(node)
     rows = len(attributes.get("intercepts", ())) or classes
-    return rows == classes > 1 and attributes.get("post_transform", "NONE") in _POST_TRANSFORMS
+    whole = len(node.proto.output) == 2 and classes > 1 and len(attributes.get("coefficients", ())) % classes == 0
+    return whole and rows == classes and attributes.get("post_transform", "NONE") in _POST_TRANSFORMS
 
 
 def _classes(node: GraphNode) -> int:
