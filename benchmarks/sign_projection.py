@@ -30,7 +30,7 @@ def plain_loop(entries: np.ndarray, count: int) -> np.ndarray:
 
 def measure(threads: int) -> dict[str, float]:
     """Rates in 10^9 multiply-adds per second, and the peak of memory, in this process."""
-    from onnxbound.compress.sign_projection import combine, project
+    from onnxbound.compressors.sign_projection import combine, project
 
     size = SHAPE[0] * SHAPE[1]
     entries = np.random.default_rng(0).integers(-(2**29), 2**29, size).astype(np.float64)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onnxbound.certificates.certify import certify
     from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify
+    from onnxbound.compression import compress
     from onnxbound.data.open import open_rows
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.errors import OnnxboundError
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "analyze",
     "certify",
+    "compress",
     "load",
     "open_rows",
     "verify",
@@ -46,6 +48,7 @@ _HOMES = {
     "Settings": "onnxbound.settings",
     "analyze": "onnxbound.analysis",
     "certify": "onnxbound.certificates.certify",
+    "compress": "onnxbound.compression",
     "load": "onnxbound.graph.load",
     "open_rows": "onnxbound.data.open",
     "verify": "onnxbound.certificates.verify",

@@ -12,7 +12,7 @@ from onnxbound.bounds.arora2018 import LayerCondition, RealisedSmoothness
 from onnxbound.bounds.margin import choose_gamma, loss_at
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.outliers import sub_sampling_zeta
-from onnxbound.compress.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
+from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine

@@ -9,15 +9,15 @@ from typing import Any
 from onnxbound import __version__
 from onnxbound.analysis import analyze
 from onnxbound.bounds.arora2018 import LayerCondition
-from onnxbound.compress.budget import Budget
-from onnxbound.compress.codes import decode, encode
-from onnxbound.compress.compress import Method, compress_layers
-from onnxbound.compress.compressed import CompressedNetwork
-from onnxbound.compress.evaluate import Baseline, reopen
-from onnxbound.compress.margin_budget import Measured, budgets_of_margin, eta_of_margin
-from onnxbound.compress.request import Request, compressible, origins_of
-from onnxbound.compress.search import beyond, ladder, tightest
-from onnxbound.compress.write import to_model
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.codes import decode, encode
+from onnxbound.compressors.compress import Method, compress_layers
+from onnxbound.compressors.compressed import CompressedNetwork
+from onnxbound.compressors.evaluate import Baseline, reopen
+from onnxbound.compressors.margin_budget import Measured, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.request import Request, compressible, origins_of
+from onnxbound.compressors.search import beyond, ladder, tightest
+from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
 from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.graph.network import Layer, Network

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.space import LevelVector
-from onnxbound.compress.lattice import Matrix, compensation
+from onnxbound.compressors.lattice import Matrix, compensation
 from onnxbound.results import Float64Array
 
 

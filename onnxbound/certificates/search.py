@@ -22,8 +22,8 @@ from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import LevelVector, Space, Tensors
 from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import NetworkCode, encode, rounded_step
-from onnxbound.compress.lattice import Lattice, Matrix, descended, rounded_in_order
-from onnxbound.compress.prices import LARGEST
+from onnxbound.compressors.lattice import Lattice, Matrix, descended, rounded_in_order
+from onnxbound.compressors.prices import LARGEST
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import Curvature, Target, curvature
 from onnxbound.results import Float64Array

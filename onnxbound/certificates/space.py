@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import Exact, Levels, NetworkCode
-from onnxbound.compress.prices import Prices, prices
+from onnxbound.compressors.prices import Prices, prices
 from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 

@@ -10,7 +10,7 @@ from onnxbound.cli import options
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
-    from onnxbound.compress.budget import Budget
+    from onnxbound.compressors.budget import Budget
     from onnxbound.report.compression import Compression
 
 METHODS = ("matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
@@ -96,9 +96,9 @@ def compress(
     from onnxbound.cli.output import require_outputs
     from onnxbound.cli.progress import Progress
     from onnxbound.cli.values import bytes_of, held_inputs, one_of, preprocessing_of, share_of
-    from onnxbound.compress.compress import Method
-    from onnxbound.compress.request import Request
     from onnxbound.compression import compress as run
+    from onnxbound.compressors.compress import Method
+    from onnxbound.compressors.request import Request
     from onnxbound.data.open import open_rows
     from onnxbound.errors import UsageError
     from onnxbound.graph.load import load
@@ -159,7 +159,7 @@ def compress(
 
 
 def _budget(knobs: "dict[str, float | int | None]", *, searched: bool) -> "Budget | None":
-    from onnxbound.compress.budget import Budget
+    from onnxbound.compressors.budget import Budget
     from onnxbound.errors import UsageError
 
     given = {name: value for name, value in knobs.items() if value is not None}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.margin import GammaSource
-from onnxbound.compress.compressed import MethodName
+from onnxbound.compressors.compressed import MethodName
 from onnxbound.report.report import plain
 
 SCHEMA = "onnxbound.compression/1"

@@ -13,13 +13,13 @@ from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.build_and_look import margin_and_outliers, own_errors, own_errors_binomial
 from onnxbound.bounds.description import bias_bits, other_bits, weight_bits
 from onnxbound.bounds.margin import choose_gamma, loss_at
-from onnxbound.compress.compare import Comparison
-from onnxbound.compress.compressed import CompressedLayer, CompressedNetwork
-from onnxbound.compress.evaluate import Baseline, Reopened, milliseconds_per_row, require_agreement
-from onnxbound.compress.realised import LayerErrors, layer_errors
-from onnxbound.compress.request import Request
-from onnxbound.compress.svd import Factors
-from onnxbound.compress.write import saves
+from onnxbound.compressors.compare import Comparison
+from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
+from onnxbound.compressors.evaluate import Baseline, Reopened, milliseconds_per_row, require_agreement
+from onnxbound.compressors.realised import LayerErrors, layer_errors
+from onnxbound.compressors.request import Request
+from onnxbound.compressors.svd import Factors
+from onnxbound.compressors.write import saves
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Layer, Network
 from onnxbound.graph.rewrite import multiply_adds

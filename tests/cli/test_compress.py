@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import helper
 
-from onnxbound.compress.budget import Budget
-from onnxbound.compress.compress import Method
-from onnxbound.compress.request import Request
 from onnxbound.compression import compress
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.compress import Method
+from onnxbound.compressors.request import Request
 from onnxbound.data.open import open_rows
 from onnxbound.errors import UsageError
 from onnxbound.graph.load import load

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxbound.compress.codes import MAGIC, decode, pack, unpack
+from onnxbound.compressors.codes import MAGIC, decode, pack, unpack
 from onnxbound.errors import DataError
 from tests.cli.command import failing, onnxbound
-from tests.compress.test_written import grouped_and_channels_last, shared_weight
+from tests.compressors.test_written import grouped_and_channels_last, shared_weight
 from tests.nets import random_mlp
 from tests.oracle.models import fixtures
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.compress.sign_projection import combine, project
+from onnxbound.compressors.sign_projection import combine, project
 from onnxbound.results import Float64Array
 
 Constants = Literal["paper", "explicit"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtri, spotrf, strtri
 
-from onnxbound.compress.prices import LARGEST, Prices
+from onnxbound.compressors.prices import LARGEST, Prices
 from onnxbound.results import Float64Array
 
 Matrix = Float64Array | NDArray[np.float32]

@@ -7,18 +7,18 @@ from math import ceil, log2
 
 import numpy as np
 
-from onnxbound.compress.budget import Budget, kept_numbers
-from onnxbound.compress.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
-from onnxbound.compress.matrix_project import Constants, matrix_project, projections
-from onnxbound.compress.matrix_project_conv import (
+from onnxbound.compressors.budget import Budget, kept_numbers
+from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
+from onnxbound.compressors.matrix_project import Constants, matrix_project, projections
+from onnxbound.compressors.matrix_project_conv import (
     SubspaceName,
     matrix_project_conv,
     projections_of_kernel,
     repetitions,
 )
-from onnxbound.compress.quantise import quantise
-from onnxbound.compress.svd import rank_of_cut, rank_of_energy, truncate
-from onnxbound.compress.vector import projections_of_vector, vector_compress, vector_project
+from onnxbound.compressors.quantise import quantise
+from onnxbound.compressors.svd import rank_of_cut, rank_of_energy, truncate
+from onnxbound.compressors.vector import projections_of_vector, vector_compress, vector_project
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from onnxbound.bounds.description import HEADER_BITS, bias_bits, other_bits, weight_bits
-from onnxbound.compress.matrix_project import SignCode
-from onnxbound.compress.matrix_project_conv import SubspaceCode
-from onnxbound.compress.svd import Factors
+from onnxbound.compressors.matrix_project import SignCode
+from onnxbound.compressors.matrix_project_conv import SubspaceCode
+from onnxbound.compressors.svd import Factors
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array

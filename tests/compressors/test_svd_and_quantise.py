@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from onnxbound.compress.quantise import quantise
-from onnxbound.compress.svd import rank_of_cut, rank_of_energy, truncate
+from onnxbound.compressors.quantise import quantise
+from onnxbound.compressors.svd import rank_of_cut, rank_of_energy, truncate
 
 MATRIX = np.random.default_rng(0).normal(size=(12, 30)) @ np.diag(1.3 ** -np.arange(30))
 

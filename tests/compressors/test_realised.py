@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair
-from onnxbound.compress.budget import Budget
-from onnxbound.compress.compare import Comparison
-from onnxbound.compress.compress import Method, compress_layers
-from onnxbound.compress.margin_budget import Measured, budgets_of_margin, eta_of_margin
-from onnxbound.compress.realised import layer_errors
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.compare import Comparison
+from onnxbound.compressors.compress import Method, compress_layers
+from onnxbound.compressors.margin_budget import Measured, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.realised import layer_errors
 from onnxbound.errors import UsageError
 from onnxbound.graph.load import load
 from tests.bounds.nets import conv_net
-from tests.compress.statistics import require_rarer
+from tests.compressors.statistics import require_rarer
 from tests.nets import mlp, random_mlp
 
 RANDOM = np.random.default_rng(7)

@@ -5,10 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from onnxbound.compress.matrix_project import largest_error, matrix_project, projections
-from onnxbound.compress.sign_projection import signs
+from onnxbound.compressors.matrix_project import largest_error, matrix_project, projections
+from onnxbound.compressors.sign_projection import signs
 from onnxbound.results import Float64Array
-from tests.compress.statistics import require_more_often, require_rarer, require_unbiased
+from tests.compressors.statistics import require_more_often, require_rarer, require_unbiased
 
 ETA = 0.05
 

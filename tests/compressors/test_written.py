@@ -8,12 +8,12 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from onnxbound.compress.budget import Budget
-from onnxbound.compress.compress import Method, compress_layers
-from onnxbound.compress.compressed import CompressedNetwork, MethodName
-from onnxbound.compress.evaluate import Baseline, reopen, require_agreement
-from onnxbound.compress.svd import Factors
-from onnxbound.compress.write import METADATA_KEY, saves, to_model
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.compress import Method, compress_layers
+from onnxbound.compressors.compressed import CompressedNetwork, MethodName
+from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
+from onnxbound.compressors.svd import Factors
+from onnxbound.compressors.write import METADATA_KEY, saves, to_model
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.run.device import resolve_device

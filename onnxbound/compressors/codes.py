@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from onnxbound.compress.compressed import CompressedLayer, CompressedNetwork
-from onnxbound.compress.matrix_project import SignCode
+from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
+from onnxbound.compressors.matrix_project import SignCode
 from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.graph.rewrite import is_transposed
 from onnxbound.results import Float64Array

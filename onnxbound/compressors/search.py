@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from onnxbound.compress.budget import Budget
+from onnxbound.compressors.budget import Budget
 from onnxbound.errors import Problem, UsageError
 
 _RANDOM = tuple(2.0 ** (-step / 2) for step in range(12, -1, -1))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnxbound.bounds.norms import overlap
-from onnxbound.compress.compressed import CompressedNetwork, local_output
+from onnxbound.compressors.compressed import CompressedNetwork, local_output
 from onnxbound.graph.network import Layer
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.norms import squared_norms

@@ -5,7 +5,7 @@ import pytest
 
 from onnxbound.codec.levels import code_levels
 from onnxbound.codec.mixing import Writer
-from onnxbound.compress.prices import LARGEST, prices
+from onnxbound.compressors.prices import LARGEST, prices
 
 
 def structured(seed: int, empty: float) -> np.ndarray:

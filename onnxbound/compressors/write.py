@@ -5,14 +5,14 @@ import json
 import numpy as np
 from onnx import ModelProto
 
-from onnxbound.compress.compressed import CompressedLayer, CompressedNetwork, file_weight
-from onnxbound.compress.svd import Factors
+from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, file_weight
+from onnxbound.compressors.svd import Factors
 from onnxbound.graph.network import Layer
 from onnxbound.graph.rewrite import Rewriter, multiply_adds
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array
 
-METADATA_KEY = "onnxbound.compress"
+METADATA_KEY = "onnxbound.compressors"
 
 
 def to_model(compressed: CompressedNetwork, settings: dict[str, object], *, factorise: bool = False) -> ModelProto:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.linalg import hadamard
 
-from onnxbound.compress.matrix_project_conv import Subspace, matrix_project_conv, walsh_hadamard
+from onnxbound.compressors.matrix_project_conv import Subspace, matrix_project_conv, walsh_hadamard
 from onnxbound.results import Float64Array
-from tests.compress.statistics import require_unbiased
+from tests.compressors.statistics import require_unbiased
 
 KERNEL = np.random.default_rng(0).normal(size=(2, 3, 2, 2))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from onnxbound.compress.lattice import Lattice, compensation, descended, rounded_in_order
-from onnxbound.compress.prices import prices
+from onnxbound.compressors.lattice import Lattice, compensation, descended, rounded_in_order
+from onnxbound.compressors.prices import prices
 from onnxbound.results import Float64Array
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.compress.compare import Comparison
-from onnxbound.compress.compressed import CompressedNetwork, predict
+from onnxbound.compressors.compare import Comparison
+from onnxbound.compressors.compressed import CompressedNetwork, predict
 from onnxbound.data.rows import Rows
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.load import load

@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair, layer_epsilons
 from onnxbound.bounds.norms import layer_norms
-from onnxbound.compress.budget import Budget
+from onnxbound.compressors.budget import Budget
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Layer, Network
 

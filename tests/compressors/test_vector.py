@@ -5,9 +5,9 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from onnxbound.compress.vector import projections_of_vector, vector_compress, vector_project
+from onnxbound.compressors.vector import projections_of_vector, vector_compress, vector_project
 from onnxbound.results import Float64Array
-from tests.compress.statistics import require_rarer, require_unbiased
+from tests.compressors.statistics import require_rarer, require_unbiased
 
 GAMMA, ETA, DRAWS = 0.5, 0.1, 1000
 

@@ -10,7 +10,7 @@ from math import ceil, log, log2, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.compress.matrix_project import Constants
+from onnxbound.compressors.matrix_project import Constants
 from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
 

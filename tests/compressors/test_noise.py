@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxbound.compress.budget import Budget
-from onnxbound.compress.compress import Method, compress_layers
-from onnxbound.compress.noise import largest, smoothness_under_compression
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.compress import Method, compress_layers
+from onnxbound.compressors.noise import largest, smoothness_under_compression
 from onnxbound.graph.load import load
 from onnxbound.results import Float64Array
 from tests.bounds.test_theorem_4_1 import bound

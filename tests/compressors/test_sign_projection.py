@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from onnxbound.compress.sign_projection import combine, project, signs
+from onnxbound.compressors.sign_projection import combine, project, signs
 from onnxbound.rng import SIGNS, sign_words
 
 

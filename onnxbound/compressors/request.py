@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxbound.compress.budget import KNOBS, Budget
-from onnxbound.compress.compress import Method
+from onnxbound.compressors.budget import KNOBS, Budget
+from onnxbound.compressors.compress import Method
 from onnxbound.errors import ModelError, Problem, UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.graph.rewrite import Rewriter
