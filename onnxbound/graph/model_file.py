@@ -99,6 +99,7 @@ class WeightReader:
 
     def __init__(self, folder: Path, external_root: Path | None = None) -> None:
         self._folder = folder
+        self._mapped: dict[bytes, Array] = {}
         self._roots = [root.resolve() for root in (folder, external_root) if root is not None]
 
     def array(self, tensor: TensorProto) -> Array:
@@ -135,6 +136,13 @@ class WeightReader:
         return {tensor.name: self._external(tensor) for tensor in kept}
 
     def _external(self, tensor: TensorProto) -> Array:
+        """Mapped once: pages of two maps of a file count twice."""
+        key = tensor.SerializeToString()
+        if key not in self._mapped:
+            self._mapped[key] = self._map(tensor)
+        return self._mapped[key]
+
+    def _map(self, tensor: TensorProto) -> Array:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         where = f"initializer {tensor.name!r}"
