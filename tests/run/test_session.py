@@ -16,17 +16,15 @@ from tests.nets import random_mlp
 def test_opset_that_the_runtime_does_not_take(tmp_path: Path) -> None:
     model = onnx.load(random_mlp(tmp_path / "net.onnx", [3, 2]))
     model.opset_import[0].version = 999
-    with pytest.raises(ModelError, match="does not take a model of opset 999") as caught:
+    with pytest.raises(ModelError, match="the model uses opset 999") as caught:
         open_session(model, tmp_path, CPU, 1)
     assert (caught.value.code, caught.value.exit_code) == ("model-opset", 3)
 
 
-def test_format_version_that_the_runtime_does_not_take(tmp_path: Path) -> None:
+def test_format_version_that_the_runtime_does_not_take_is_lowered(tmp_path: Path) -> None:
     model = onnx.load(random_mlp(tmp_path / "net.onnx", [3, 2]))
     model.ir_version = 999
-    with pytest.raises(ModelError) as caught:
-        open_session(model, tmp_path, CPU, 1)
-    assert caught.value.code == "model-opset"
+    assert open_session(model, tmp_path, CPU, 1).get_outputs()[0].name == "logits"
 
 
 def test_any_other_refusal_is_a_runtime_error(tmp_path: Path) -> None:
