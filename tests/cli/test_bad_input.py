@@ -45,7 +45,7 @@ def _opset(version: int) -> Make:
 def _unsupported(folder: Path) -> Path:
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["a"]),
-        helper.make_node("Tanh", ["a"], ["b"], name="squash"),
+        helper.make_node("Round", ["a"], ["b"], name="squash"),
         helper.make_node("MatMul", ["b", "v"], ["logits"]),
     ]
     constants = {"w": np.ones((6, 5), np.float32), "v": np.ones((5, 4), np.float32)}
@@ -79,7 +79,7 @@ MODELS = {
     "empty": (_bytes(b""), 3, "model-invalid", "it is empty"),
     "truncated": (_truncated, 3, "model-invalid", "truncated"),
     "no model": (_bytes(b"name,value\n1,2\n"), 3, "model-invalid", "is not an ONNX model"),
-    "unsupported": (_unsupported, 3, "model-unsupported-operator", "Tanh (1)"),
+    "unsupported": (_unsupported, 3, "model-unsupported-operator", "Round (1)"),
     "old opset": (_opset(6), 3, "model-opset", "opset 6"),
     "opset of the future": (_opset(999), 3, "model-opset", "opset 999"),
     "external data missing": (_external("weights.bin"), 3, "model-external-data", "which is missing"),
@@ -264,7 +264,7 @@ def test_what_was_computed_is_printed_when_the_file_cannot_be_written(
 
 
 def test_names_from_a_file_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    nodes = [helper.make_node("Tanh", ["x"], ["logits"], name="\x1b[31m\x07red")]
+    nodes = [helper.make_node("Round", ["x"], ["logits"], name="\x1b[31m\x07red")]
     (tmp_path / "net.onnx").write_bytes(model_of(nodes, {}, ["N", 6]).SerializeToString())
     found = onnxbound("inspect", tmp_path / "net.onnx")
     assert found.code == 3
