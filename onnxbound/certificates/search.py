@@ -65,6 +65,9 @@ _TUNING = 1.25
 _FEWEST_TO_TUNE = 100
 """Entries below which a tensor's step is left as it is."""
 
+_MORE_ROWS = 2.0
+"""Small networks are linearised at up to so many times the rows: their curvature is cheap to add up."""
+
 _SWEEPS = 4
 _PROBES = 1
 _JUDGED = 10_000
@@ -77,7 +80,7 @@ class Effort:
 
     Attributes:
         rounds: Rounds of rounding.
-        rows: Rows that are linearised in each.
+        rows: Rows that are linearised in each, more for networks of fewer entries.
         entries: Parameters that can be moved; the others are 0 from the start.
     """
 
@@ -159,12 +162,13 @@ class _Search:
         start = np.zeros_like(space.trained)
         start[entries] = space.trained[entries]
         steps = self._steps(first.diagonal, entries)
-        seen = self._curvature(start, entries, self._effort.rows)
+        rows = int(self._effort.rows * min(_MORE_ROWS, (self._effort.entries / entries.size) ** 2))
+        seen = self._curvature(start, entries, rows)
         matrix = seen.matrix
         at = self._first_round(start, seen.gradient, matrix, entries, steps)
         yield self._found(1, at)
         for number in range(2, rounds + 1):
-            seen = self._curvature(at.levels * at.steps[space.tensor], entries, self._effort.rows)
+            seen = self._curvature(at.levels * at.steps[space.tensor], entries, rows)
             matrix = _KEPT * matrix + (1 - _KEPT) * seen.matrix
             at = self._later_round(at, seen.gradient, matrix, entries)
             yield self._found(number, at)
