@@ -106,6 +106,10 @@ class _Evaluation:
 
 def _verify_coded(folder: Path, claims: Claims, evidence: Evidence, evaluate: _Evaluation) -> Verification:
     skeleton_bytes, code_bytes = read_file(folder, SKELETON), read_file(folder, CODE)
+    for name, content in (("skeleton", skeleton_bytes), ("code", code_bytes)):
+        entry = claims.document.get(name)
+        named = entry.get("sha256") if isinstance(entry, dict) else None
+        require_same(f"{name}.sha256", named, sha256(content).hexdigest())
     skeleton = read_skeleton(skeleton_bytes)
     code = decode(skeleton, code_bytes)
     try:
