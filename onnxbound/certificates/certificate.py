@@ -2,10 +2,12 @@
 
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.statement import Disagreements, Object, Statement
+from onnxbound.codec.network_code import VERSION_WITH_SKELETON, version_of
 
 SCHEMA = "onnxbound.certificate/1"
 
@@ -79,28 +81,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """Hashes of the files of a certificate.
-
-    Attributes:
-        code: SHA-256 of code.bin.
-        decoder_version: The version that wrote it.
-        skeleton: SHA-256 of skeleton.onnx.
-    """
-
-    code: str
-    decoder_version: int
-    skeleton: str
-
-
-@dataclass(frozen=True, slots=True)
 class Certificate:
     """Everything that certificate.json says.
 
     Attributes:
         statement: The bound.
         tau: Slack with which errors were counted.
-        files: None for hold-out rows, where nothing is coded.
+        code: None for hold-out rows, where nothing is coded.
+        skeleton: Likewise.
         sources: The files behind it.
         preprocessing: As `split` says it, with the name of the model's input.
         seed: Of the sub-sample, and of nothing else.
@@ -110,7 +98,8 @@ class Certificate:
 
     statement: Statement
     tau: float
-    files: Files | None
+    code: CodeFile | None
+    skeleton: SkeletonFile | None
     sources: tuple[Source, ...]
     preprocessing: dict[str, Any]
     seed: int
@@ -119,7 +108,7 @@ class Certificate:
 
     def document(self) -> dict[str, Any]:
         """As JSON, without its checksum."""
-        s, files = self.statement, self.files
+        s = self.statement
         document = Document(
             statement=s.sentence(),
             object=s.object,
@@ -135,8 +124,8 @@ class Certificate:
             vacuous=s.vacuous,
             chance=float(s.chance),
             classes=s.classes,
-            code=None if files is None else CodeFile(files.code, files.decoder_version),
-            skeleton=None if files is None else SkeletonFile(files.skeleton, 0),
+            code=self.code,
+            skeleton=self.skeleton,
             inputs=self.sources,
             preprocessing=self.preprocessing,
             seed=self.seed,
@@ -152,9 +141,15 @@ class Certificate:
 
     @property
     def _charged(self) -> bool:
-        from onnxbound.codec.network_code import VERSION_WITH_SKELETON
+        return self.code is not None and self.code.decoder_version == VERSION_WITH_SKELETON
 
-        return self.files is not None and self.files.decoder_version == VERSION_WITH_SKELETON
+
+def files_of(code: bytes, skeleton: bytes) -> tuple[CodeFile, SkeletonFile]:
+    """What a certificate says of its two files, from their content."""
+    return (
+        CodeFile(sha256(code).hexdigest(), version_of(code)),
+        SkeletonFile(sha256(skeleton).hexdigest(), seed=0),
+    )
 
 
 def assumptions(kind: Object, *, subsample: bool, skeleton_charged: bool) -> tuple[str, ...]:

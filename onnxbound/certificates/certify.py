@@ -1,9 +1,8 @@
-"""`certify`: search, decode, count, state, write, and verify what was written."""
+"""`certify`: search, decode, count, state and write, the stages in order."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.canonical import canonical_json
-from onnxbound.certificates.certificate import Certificate, Files, Source, holdout_baseline
-from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, decisions, disagreements
+from onnxbound.certificates.certificate import Certificate, Source, files_of, holdout_baseline
+from onnxbound.certificates.decisions import Decisions, Evaluation, disagreements
 from onnxbound.certificates.decoded import decoded_bytes, decoded_network
 from onnxbound.certificates.evidence import rows_hash, without
 from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, SKELETON, require_folder, write_folder
@@ -22,7 +21,6 @@ from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.preprocessing import joined, split
 from onnxbound.certificates.search import Effort, Found, Task, search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
-from onnxbound.certificates.verify import code_version
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.quantised import quantised
 from onnxbound.codec.skeleton import Malformed
@@ -93,7 +91,7 @@ def certify(
     preprocessing = joined(public, numbers)
     remaining = rows if prior is None else without(rows, prior.rows)
     tensors = None if prior is None else _prior_tensors(prior, described)
-    evaluate = _Evaluation(device, options.threads)
+    evaluate = Evaluation(device, options.threads)
     original = evaluate(network, remaining)
     if prior is None:
         _require_hope(network, remaining, original, options.delta)
@@ -122,6 +120,7 @@ def certify(
         sources.append(Source("prior", prior.network.sha256))
         sources.append(Source("prior_rows", rows_hash(prior.rows), len(prior.rows)))
     skeleton = described.skeleton.to_bytes()
+    code_file, skeleton_file = files_of(best.data, skeleton)
     baselines = []
     if holdout is not None:
         of_decoded = evaluate(decoded, _opened(holdout, described, preprocessing))
@@ -139,7 +138,8 @@ def certify(
             disagreements=fresh,
         ),
         tau=counted.tau,
-        files=Files(sha256(best.data).hexdigest(), code_version(best.data), sha256(skeleton).hexdigest()),
+        code=code_file,
+        skeleton=skeleton_file,
         sources=tuple(sources),
         preprocessing=public | {"input": network.input},
         seed=options.seed,
@@ -152,15 +152,6 @@ def certify(
         files |= quantised(described.skeleton, best.code)
     write_folder(target, files, force=options.force)
     return Certified(document, best, interrupted, {name: len(content) for name, content in files.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
-    device: Device
-    threads: int | None
-
-    def __call__(self, network: Network, rows: Rows) -> Decisions:
-        return decisions(network, rows, self.device, self.threads, BATCH_ROWS)
 
 
 def _described(network: Network) -> Description:
@@ -237,7 +228,7 @@ def _disagreements(
     decoded: Network,
     described: Description,
     preprocessing: Preprocessing,
-    evaluate: _Evaluation,
+    evaluate: Evaluation,
 ) -> Disagreements:
     original = evaluate(network, unlabelled)
     other = evaluate(decoded, _opened(unlabelled, described, preprocessing))

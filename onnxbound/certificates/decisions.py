@@ -74,6 +74,25 @@ def decisions(network: Network, rows: Rows, device: Device, threads: int | None,
     return Decisions(np.concatenate(predicted), np.concatenate(margin), np.concatenate(gap), largest)
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Where and how networks are evaluated.
+
+    Attributes:
+        device: Where.
+        threads: None for all cores.
+        batch_rows: Rows at a time.
+    """
+
+    device: Device
+    threads: int | None
+    batch_rows: int = BATCH_ROWS
+
+    def __call__(self, network: Network, rows: Rows) -> Decisions:
+        """`decisions` of a network on rows that were opened for it."""
+        return decisions(network, rows, self.device, self.threads, self.batch_rows)
+
+
 def disagreements(original: Decisions, decoded: Decisions, tau: tuple[float, float]) -> int:
     """Rows on which two networks decide differently, or the top-two gap of one is not above its tau."""
     close = ~(original.gap > tau[0]) | ~(decoded.gap > tau[1])

@@ -7,7 +7,7 @@ import numpy as np
 
 from onnxbound.certificates.canonical import canonical_json
 from onnxbound.certificates.certificate import Certificate, Source
-from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, decisions
+from onnxbound.certificates.decisions import Decisions, Evaluation
 from onnxbound.certificates.folder import CERTIFICATE, require_folder, write_folder
 from onnxbound.certificates.options import Certified, Options
 from onnxbound.certificates.preprocessing import split
@@ -24,7 +24,7 @@ def certify_holdout(network: Network, holdout: Rows, folder: Path, options: Opti
         OutputError: The file cannot be written.
     """
     public, numbers = split(holdout.preprocessing, integer_input=network.input_type.kind != "f")
-    seen = decisions(network, holdout, device, options.threads, BATCH_ROWS)
+    seen = Evaluation(device, options.threads)(network, holdout)
     require_folder(folder, force=options.force)
     certificate = Certificate(
         statement=Statement(
@@ -37,7 +37,8 @@ def certify_holdout(network: Network, holdout: Rows, folder: Path, options: Opti
             commonest=int(np.bincount(holdout.labels).max()),
         ),
         tau=seen.tau,
-        files=None,
+        code=None,
+        skeleton=None,
         sources=(Source("holdout", holdout.fingerprint(), holdout.count, holdout.total),),
         preprocessing=public | {"input": network.input, "numbers": list(numbers)},
         seed=options.seed,

@@ -20,22 +20,33 @@ class Judge:
         outputs: The skeleton at all rows.
         labels: Of all rows, (m,).
         delta: Of the bound.
-        logits: Of the trained network, (m, K).
         places: The rows that judge, (n,).
+        unseen_error: What the trained network errs more often on all rows than on those.
     """
 
     outputs: Outputs
     labels: NDArray[np.int64]
     delta: float
-    logits: Float64Array
     places: NDArray[np.int64]
+    unseen_error: float
+
+    @classmethod
+    def of(
+        cls,
+        outputs: Outputs,
+        labels: NDArray[np.int64],
+        delta: float,
+        logits: Float64Array,
+        places: NDArray[np.int64],
+    ) -> "Judge":
+        """From the trained network's logits of all rows, (m, K)."""
+        wrong = ~(margins(logits, labels) > 0)
+        return cls(outputs, labels, delta, places, float(np.mean(wrong) - np.mean(wrong[places])))
 
     def estimated_bound(self, tensors: Tensors, bits: float) -> float:
         """From guessed bits, and from the errors on some rows, less what the trained network has more there."""
-        wrong = ~(margins(self.logits, self.labels) > 0)
-        unseen = float(np.mean(wrong) - np.mean(wrong[self.places]))
         logits = self.outputs.logits(tensors, self.places)
-        error = float(np.mean(~(margins(logits, self.labels[self.places]) > 0))) + unseen
+        error = float(np.mean(~(margins(logits, self.labels[self.places]) > 0))) + self.unseen_error
         return chernoff_bound(max(error, 0.0), len(self.labels), bits, self.delta)
 
 

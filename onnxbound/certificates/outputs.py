@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.certificates.decisions import BATCH_ROWS
 from onnxbound.codec.skeleton import INPUT, OUTPUT, Skeleton
 from onnxbound.data.rows import Rows
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.session import Runner
 
-_BATCH_ROWS = 500
 _KEPT_BYTES = 1 << 30
 """Rows that are together smaller than this are read and preprocessed once."""
 
@@ -38,7 +38,7 @@ class Outputs:
         """Logits (n, K) of some rows, or of all, with the given tensors in the holes."""
         wanted = np.arange(self._rows.count) if places is None else places
         parts = []
-        for start in range(0, len(wanted), _BATCH_ROWS):
-            rows = self.inputs(wanted[start : start + _BATCH_ROWS])
+        for start in range(0, len(wanted), BATCH_ROWS):
+            rows = self.inputs(wanted[start : start + BATCH_ROWS])
             parts.append(self._runner.run({INPUT: rows, **tensors})[OUTPUT])
         return np.concatenate(parts).astype(np.float64)

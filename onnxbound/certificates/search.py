@@ -153,7 +153,7 @@ class _Search:
         self._temperature = temperatures(self._logits, task.labels)
         count = len(task.labels)
         judged = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
-        self._judge = Judge(task.outputs, task.labels, float(task.delta), self._logits, judged)
+        self._judge = Judge.of(task.outputs, task.labels, float(task.delta), self._logits, judged)
 
     def rounds(self) -> Iterator[Found]:
         space, rounds = self._space, self._effort.rounds

@@ -5,7 +5,6 @@ It trusts nobody: it imports the decoder and the arithmetic, and nothing of the 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certificates.certificate import Certificate, Files, Source, holdout_baseline
+from onnxbound.certificates.certificate import Certificate, Source, files_of, holdout_baseline
 from onnxbound.certificates.claims import Claims, mismatch, require_same
-from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, decisions
+from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, Evaluation
 from onnxbound.certificates.decoded import decoded_bytes, decoded_network
 from onnxbound.certificates.evidence import Evidence, given, open_role, rows_hash, without
 from onnxbound.certificates.folder import CODE, DECODED, SKELETON, malformed, read_document, read_file
@@ -26,7 +25,6 @@ from onnxbound.codec.network_code import decode
 from onnxbound.codec.skeleton import Malformed, Skeleton, read_skeleton
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
-from onnxbound.graph.network import Network
 from onnxbound.run.device import CPU, Device
 
 SCHEMA = "onnxbound.verification/1"
@@ -85,7 +83,7 @@ def verify(
     """
     files = Path(folder)
     claims = Claims(read_document(files))
-    evaluate = _Evaluation(device, threads, batch_rows)
+    evaluate = Evaluation(device, threads, batch_rows)
     try:
         if claims.object == "holdout":
             return _verify_holdout(claims, evidence, evaluate)
@@ -94,22 +92,12 @@ def verify(
         raise malformed(f"{CODE} or {SKELETON}", str(error)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
-    device: Device
-    threads: int | None
-    batch_rows: int
-
-    def __call__(self, network: Network, rows: Rows) -> Decisions:
-        return decisions(network, rows, self.device, self.threads, self.batch_rows)
-
-
-def _verify_coded(folder: Path, claims: Claims, evidence: Evidence, evaluate: _Evaluation) -> Verification:
+def _verify_coded(folder: Path, claims: Claims, evidence: Evidence, evaluate: Evaluation) -> Verification:
     skeleton_bytes, code_bytes = read_file(folder, SKELETON), read_file(folder, CODE)
-    for name, content in (("skeleton", skeleton_bytes), ("code", code_bytes)):
+    code_file, skeleton_file = files_of(code_bytes, skeleton_bytes)
+    for name, file in (("skeleton", skeleton_file), ("code", code_file)):
         entry = claims.document.get(name)
-        named = entry.get("sha256") if isinstance(entry, dict) else None
-        require_same(f"{name}.sha256", named, sha256(content).hexdigest())
+        require_same(f"{name}.sha256", entry.get("sha256") if isinstance(entry, dict) else None, file.sha256)
     skeleton = read_skeleton(skeleton_bytes)
     code = decode(skeleton, code_bytes)
     try:
@@ -158,7 +146,8 @@ def _verify_coded(folder: Path, claims: Claims, evidence: Evidence, evaluate: _E
             disagreements=counted,
         ),
         tau=claims.tau,
-        files=Files(sha256(code_bytes).hexdigest(), code_version(code_bytes), sha256(skeleton_bytes).hexdigest()),
+        code=code_file,
+        skeleton=skeleton_file,
         sources=tuple(sources),
         preprocessing=claims.preprocessing,
         seed=claims.seed,
@@ -168,7 +157,7 @@ def _verify_coded(folder: Path, claims: Claims, evidence: Evidence, evaluate: _E
     return _compared(claims, certificate, errors, unchecked)
 
 
-def _verify_holdout(claims: Claims, evidence: Evidence, evaluate: _Evaluation) -> Verification:
+def _verify_holdout(claims: Claims, evidence: Evidence, evaluate: Evaluation) -> Verification:
     original = given(evidence.model, "--model")
     try:
         preprocessing = joined(claims.preprocessing, tuple(claims.preprocessing.get("numbers", ())))
@@ -188,7 +177,8 @@ def _verify_holdout(claims: Claims, evidence: Evidence, evaluate: _Evaluation) -
             commonest=int(np.bincount(rows.labels).max()),
         ),
         tau=claims.tau,
-        files=None,
+        code=None,
+        skeleton=None,
         sources=(Source("holdout", rows.fingerprint(), rows.count, rows.total),),
         preprocessing=claims.preprocessing,
         seed=claims.seed,
@@ -196,14 +186,6 @@ def _verify_holdout(claims: Claims, evidence: Evidence, evaluate: _Evaluation) -
         baselines=claims.baselines,
     )
     return _compared(claims, certificate, errors, [])
-
-
-def code_version(code: bytes) -> int:
-    """The decoder version that a code asks for, its first byte."""
-    from onnxbound.codec.mixing import Reader
-
-    reader = Reader(code)
-    return sum(reader.plain(None) << place for place in reversed(range(8)))
 
 
 def _prior(claims: Claims, evidence: Evidence, skeleton: Skeleton) -> Mapping[str, NDArray[np.float32]] | None:

@@ -57,13 +57,14 @@ _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
 def _print(found: "Difference", console: "Console", *, verbose: bool) -> None:
     from rich.text import Text
 
+    from onnxbound.errors import visible
     from onnxbound.report.plain_table import plain_table
-    from onnxbound.report.words import number, safe, shortened
+    from onnxbound.report.words import number, shortened
 
     def words(value: object) -> str:
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             return number(value)
-        return shortened(safe(str(value)), 30)
+        return shortened(visible(str(value)), 30)
 
     if not found.same_data:
         console.print("the two reports measured different rows")
@@ -76,7 +77,7 @@ def _print(found: "Difference", console: "Console", *, verbose: bool) -> None:
     table = plain_table("", "before", "after", "change", left=1)
     for change in shown:
         percent = "" if change.relative is None else f"{change.relative:+.1%}"
-        table.add_row(Text(safe(change.name)), Text(words(change.before)), Text(words(change.after)), percent)
+        table.add_row(Text(visible(change.name)), Text(words(change.before)), Text(words(change.after)), percent)
     if shown:
         console.print(table)
     hidden = len(found.changes) - len(shown)

@@ -146,18 +146,18 @@ def _table(document: dict[str, Any], *, to_file: bool) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    from onnxbound.report.words import safe
+    from onnxbound.errors import visible
 
     model, coverage = document["model"], document["coverage"]
     terminal = sys.stdout.isatty() and not to_file
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=Console().width if terminal else 120)
-    console.print(Text(safe(f"{model['path']}: opset {model['opset']}, {model['producer'] or 'unknown producer'}")))
+    console.print(Text(visible(f"{model['path']}: opset {model['opset']}, {model['producer'] or 'unknown producer'}")))
     shape = "x".join(map(str, [model["batch"] or "N", *model["input_shape"]]))
     described = (
         f"input {model['input']} {model['input_type']} {shape}, output {model['output']}: {model['classes']} classes"
     )
-    console.print(Text(safe(described)))
+    console.print(Text(visible(described)))
     console.print(
         f"{model['topology']} of {model['depth']} weighted layers, {model['parameters']:,} parameters,"
         f" {model['multiply_adds']:,} multiply-adds per row"
@@ -167,10 +167,10 @@ def _table(document: dict[str, Any], *, to_file: bool) -> str:
         table.add_column(name, justify="right" if name in ("weights", "mult-adds") else "left", overflow="fold")
     layers = {layer["index"]: layer for layer in document["layers"]}
     for step in document["steps"]:
-        table.add_row(*(Text(safe(cell)) for cell in _row(step, layers.get(step["layer"]))))
+        table.add_row(*(Text(visible(cell)) for cell in _row(step, layers.get(step["layer"]))))
     console.print(table)
     for note in coverage["normalised"]:
-        console.print(Text(safe(f"- {note}")))
+        console.print(Text(visible(f"- {note}")))
     if model["smooth_operators"]:
         console.print(f"not piecewise linear: {', '.join(model['smooth_operators'])}; [A]'s theorems do not apply")
     depth, nodes = coverage["weighted_layers"], coverage["nodes"]

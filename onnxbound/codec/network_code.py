@@ -143,6 +143,11 @@ def decode(skeleton: Skeleton, data: bytes) -> NetworkCode:
     return code
 
 
+def version_of(data: bytes) -> int:
+    """The decoder version that the bytes ask for."""
+    return _plain(Reader(data), None, _VERSION_BITS)
+
+
 def _encode(skeleton: Skeleton, code: NetworkCode, packed: bytes | None) -> bytes:
     writer = Writer()
     if packed is None:

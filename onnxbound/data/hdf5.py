@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.data.array_file import ArrayFile, Header, invalid, require_moderate_ratio
-from onnxbound.data.spool import extra, spool
+from onnxbound.data.spool import AGAIN, DAMAGED, extra, spool
 
 _CHUNK_BYTES = 1 << 22
-_AGAIN = "write it again"
-_DAMAGED = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
-"""What h5py says of files that are none."""
 
 
 class Hdf5File:
@@ -31,8 +28,8 @@ class Hdf5File:
         try:
             self._file = self._h5py.File(path, "r")
             self._sets = dict(self._found(self._file, ""))
-        except _DAMAGED as error:
-            raise invalid(path.name, f"it is not an HDF5 file, or truncated: {error}", _AGAIN) from error
+        except DAMAGED as error:
+            raise invalid(path.name, f"it is not an HDF5 file, or truncated: {error}", AGAIN) from error
 
     def headers(self) -> Mapping[str, Header]:
         """Shape and element type of every data set."""
@@ -47,8 +44,8 @@ class Hdf5File:
         found, name = self._sets[key], f"{self._path.name}:{key}"
         try:
             elsewhere, packed = found.is_virtual or found.external, found.id.get_storage_size()
-        except _DAMAGED as error:
-            raise invalid(name, f"it is damaged: {error}", _AGAIN) from error
+        except DAMAGED as error:
+            raise invalid(name, f"it is damaged: {error}", AGAIN) from error
         if elsewhere:
             raise invalid(name, "its values lie in other files", "copy them into this one")
         size = prod(found.shape) * found.dtype.itemsize
@@ -78,5 +75,5 @@ class Hdf5File:
         for start in range(0, found.shape[0], rows):
             try:
                 yield found[start : start + rows]
-            except _DAMAGED as error:
-                raise invalid(name, f"it cannot be unpacked: {error}", _AGAIN) from error
+            except DAMAGED as error:
+                raise invalid(name, f"it cannot be unpacked: {error}", AGAIN) from error

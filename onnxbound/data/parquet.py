@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 from onnxbound.data.array_file import ArrayFile, invalid
 from onnxbound.data.image import decoded
 from onnxbound.data.keys import Headers, input_key, label_key
-from onnxbound.data.spool import extra, spool
+from onnxbound.data.spool import AGAIN, DAMAGED, extra, spool
 from onnxbound.errors import DataError, Problem
-
-_AGAIN = "write it again"
-_DAMAGED = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
-"""What pyarrow says of files that are none, beside its own exceptions."""
 
 
 class ArrowFile:
@@ -32,8 +28,8 @@ class ArrowFile:
         self._arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
         try:
             self._batches, self.schema, self.rows = self._opened()
-        except (*_DAMAGED, self._arrow.ArrowException) as error:
-            raise invalid(path.name, f"it cannot be opened: {error}", _AGAIN) from error
+        except (*DAMAGED, self._arrow.ArrowException) as error:
+            raise invalid(path.name, f"it cannot be opened: {error}", AGAIN) from error
 
     def _opened(self) -> tuple[Any, Any, int]:
         """A function from columns to an iterator of record batches, the schema, and the number of rows."""
@@ -81,8 +77,8 @@ class ArrowFile:
                 if batch.num_rows:
                     columns = [self._array(name, batch.column(position)) for position in range(len(keys))]
                     yield columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
-        except (*_DAMAGED, self._arrow.ArrowException) as error:
-            raise invalid(name, f"it cannot be read: {error}", _AGAIN) from error
+        except (*DAMAGED, self._arrow.ArrowException) as error:
+            raise invalid(name, f"it cannot be read: {error}", AGAIN) from error
 
     def _array(self, name: str, column: Any) -> NDArray[Any]:
         """A column of a batch as `(b, *row)`."""

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from onnxbound.data.array_file import ArrayFile, require_room
 from onnxbound.errors import DataError, Problem
 
+AGAIN = "write it again"
+DAMAGED = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""What libraries say of files that are none, beside exceptions of their own."""
+
 
 def spool(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Iterable[NDArray[Any]]) -> ArrayFile:
     """The array that pieces `(b, *shape[1:])`, one after another, make up.

@@ -5,20 +5,21 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from onnxbound.errors import visible
 from onnxbound.experiments.attenuation import Attenuation
 from onnxbound.experiments.comparison import Comparison, LayerComparison
 from onnxbound.experiments.nets import Net
 from onnxbound.experiments.ranking import TRACK, Ranking
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.terminal import bar, sparkline
-from onnxbound.report.words import number, safe, shortened
+from onnxbound.report.words import number, shortened
 
 _MOST_TARGETS = 8
 
 
 def print_noise(found: Attenuation, console: Console) -> None:
     """[A] Fig. 1 as numbers: a row per layer where noise enters, a column per layer where it arrives."""
-    console.print(Text(f"{safe(found.model)} at {found.measured_rows:,} rows of {safe(found.data)}"))
+    console.print(Text(f"{visible(found.model)} at {found.measured_rows:,} rows of {visible(found.data)}"))
     console.print(
         f"noise of {number(found.radius)} times the length of a layer's input: relative error behind the layers, median"
     )
@@ -28,7 +29,7 @@ def print_noise(found: Attenuation, console: Console) -> None:
     for curve in found.curves:
         arrived = {a.target: a.relative_error for a in curve.arrivals}
         cells = ("" if arrived.get(j) is None else number(arrived[j].median) for j in shown)  # type: ignore[union-attr]
-        table.add_row(str(curve.source), Text(safe(found.layer_names[curve.source - 1])[-16:]), *cells)
+        table.add_row(str(curve.source), Text(visible(found.layer_names[curve.source - 1])[-16:]), *cells)
     console.print(table)
 
 
@@ -51,12 +52,12 @@ def _add_layer(add_row: object, layer: LayerComparison, nets: tuple[Net, ...]) -
     assert callable(add_row)
     for position, (net, histogram, median) in enumerate(zip(nets, layer.histograms, layer.medians, strict=True)):
         said = [
-            f"{shortened(safe(nets[s.first - 1].name), 12)}: {s.share:.0%} ({s.low:.0%}-{s.high:.0%})"
+            f"{shortened(visible(nets[s.first - 1].name), 12)}: {s.share:.0%} ({s.low:.0%}-{s.high:.0%})"
             for s in layer.statements
             if s.second == position + 1
         ]
         line = "" if histogram is None else sparkline(histogram.counts)
-        name = Text(shortened(safe(net.name), 20))
+        name = Text(shortened(visible(net.name), 20))
         add_row(str(layer.layer) if position == 0 else "", name, Text(line), number(median), Text("\n".join(said)))
 
 
@@ -67,7 +68,7 @@ def print_ranking(found: Ranking, console: Console) -> None:
     for standing in found.standings:
         interval = f"{standing.gap_low:.1%} to {standing.gap_high:.1%}"
         errors = (f"{standing.net.train_error:.2%}", f"{standing.test_error:.2%}", f"{standing.gap:.2%}")
-        table.add_row(Text(shortened(safe(standing.net.name), 28)), *errors, interval)
+        table.add_row(Text(shortened(visible(standing.net.name), 28)), *errors, interval)
     console.print(Text("\nGaps", style="bold"))
     console.print(table)
     _print_capacities(found, console)
@@ -87,7 +88,7 @@ def _print_capacities(found: Ranking, console: Console) -> None:
     table = plain_table("net", *names, left=1)
     for standing in found.standings:
         logs = [standing.net.log10_capacities[name] for name in names]
-        table.add_row(Text(shortened(safe(standing.net.name), 28)), *(number(log and round(log, 2)) for log in logs))
+        table.add_row(Text(shortened(visible(standing.net.name), 28)), *(number(log and round(log, 2)) for log in logs))
     console.print(Text("\nCapacities as plotted, log10", style="bold"))
     console.print(table)
 
@@ -96,8 +97,8 @@ def _nets(nets: list[Net]) -> object:
     table = plain_table("net", "file", "layers", "parameters", "train error", "gamma", left=2)
     for net in nets:
         table.add_row(
-            Text(shortened(safe(net.name), 28)),
-            Text(safe(net.path)),
+            Text(shortened(visible(net.name), 28)),
+            Text(visible(net.path)),
             str(net.depth),
             f"{net.parameters:,}",
             f"{net.train_error:.2%}",

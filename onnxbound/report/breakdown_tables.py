@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from onnxbound.errors import visible
 from onnxbound.report.figures.of_report import PROPERTIES
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.report import ReportDocument, WorstRow
 from onnxbound.report.terminal import sparkline
-from onnxbound.report.words import number, safe
+from onnxbound.report.words import number
 
 
 def breakdown(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableType]:
@@ -32,7 +33,7 @@ def _distributions(report: ReportDocument) -> RenderableType:
             found = pick(layer)
             if found is not None:
                 line = Text(sparkline(found.histogram.counts))
-                name = Text(f"{layer.index} {safe(layer.name)[-16:]}")
+                name = Text(f"{layer.index} {visible(layer.name)[-16:]}")
                 table.add_row(topic, name, line, number(found.min), number(found.max))
     return table
 

@@ -7,9 +7,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from onnxbound.errors import visible
 from onnxbound.report.compression import Compression, Spread, Sweep
 from onnxbound.report.plain_table import plain_table
-from onnxbound.report.words import number, safe
+from onnxbound.report.words import number
 
 
 def render_compression(report: Compression, console: Console) -> None:
@@ -20,7 +21,7 @@ def render_compression(report: Compression, console: Console) -> None:
 def _parts(report: Compression) -> Iterator[RenderableType]:
     yield _head(report)
     for warning in report.warnings:
-        yield Padding(Text(safe(warning), style="yellow"), (0, 0, 0, 2))
+        yield Padding(Text(visible(warning), style="yellow"), (0, 0, 0, 2))
     yield Text("\nLayers", style="bold")
     yield _layers(report)
     if report.compressibility is not None:
@@ -41,8 +42,8 @@ def _head(report: Compression) -> Table:
     grid.add_column(overflow="fold")
     file, work = report.file, report.work
     grid.add_row("method", f"{report.method}, {_budget(report)}, seed {report.seed}")
-    grid.add_row("model", Text(safe(report.model)))
-    grid.add_row("written", Text(safe(file.path)))
+    grid.add_row("model", Text(visible(report.model)))
+    grid.add_row("written", Text(visible(file.path)))
     share = report.parameters.after / report.parameters.before
     grid.add_row(
         "numbers", f"{report.parameters.before:,.0f} weights to {report.parameters.after:,.0f} numbers ({share:.1%})"
@@ -87,7 +88,7 @@ def _layers(report: Compression) -> Table:
     for layer in report.layers:
         table.add_row(
             ",".join(map(str, layer.indices)),
-            Text(safe(layer.name)[-18:]),
+            Text(visible(layer.name)[-18:]),
             layer.method,
             f"{layer.parameters_before:,}",
             f"{layer.parameters_after:,}",

@@ -8,11 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxbound.bounds.bound import Bound
+from onnxbound.errors import visible
 from onnxbound.report.breakdown_tables import breakdown
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.report import ReportDocument
 from onnxbound.report.terminal import bar
-from onnxbound.report.words import magnitude, number, safe
+from onnxbound.report.words import magnitude, number
 from onnxbound.results import Statistic
 
 _BAR = 16
@@ -29,7 +30,7 @@ def _parts(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableType]
     if report.warnings:
         yield Text("\nBefore you read the numbers", style="bold yellow")
         for warning in report.warnings:
-            yield Padding(Text(f"{safe(warning)}"), (0, 0, 0, 2))
+            yield Padding(Text(f"{visible(warning)}"), (0, 0, 0, 2))
     yield Text("\nLayers", style="bold")
     yield _layers(report)
     yield Text(f"  {_pairs_in_words(report)}", style="dim")
@@ -52,9 +53,9 @@ def _head(report: ReportDocument) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
-    grid.add_row("model", Text(safe(model.path)))
+    grid.add_row("model", Text(visible(model.path)))
     grid.add_row("", f"{model.topology} of {model.depth} layers, {model.parameters:,} parameters, opset {model.opset}")
-    grid.add_row("data", Text(safe(data.path)))
+    grid.add_row("data", Text(visible(data.path)))
     grid.add_row("", f"{data.rows:,} rows, {data.measured_rows:,} measured, {data.classes} classes")
     grid.add_row("errors", f"training error {data.train_error:.2%}{test}")
     grid.add_row("margin", f"{gamma}; median {number(margin.median)}, max |f(x)| {number(margin.max_logit_norm)}")
@@ -73,7 +74,7 @@ def _layers(report: ReportDocument) -> Table:
         percent = layer.compression_percent
         table.add_row(
             str(layer.index),
-            Text(f"{safe(layer.name)[-20:]}"),
+            Text(f"{visible(layer.name)[-20:]}"),
             f"{layer.parameters:,}",
             _of(layer.layer_cushion, lambda s: s.min),
             _of(layer.minimal_interlayer_cushion.clipped, lambda s: s.min),

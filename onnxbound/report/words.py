@@ -1,15 +1,6 @@
 """How numbers and foreign names are written for people, the same in a terminal, a page and a figure."""
 
 
-def safe(text: str) -> str:
-    r"""A string from a file with control characters made visible: it can neither steer a terminal nor break XML.
-
-    >>> safe("a\x1b[31mb")
-    'a�[31mb'
-    """
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def number(value: float | None) -> str:
     """Three significant digits; an en dash for null.
 

@@ -1,5 +1,6 @@
 """What certify refuses, and what Ctrl-C leaves behind."""
 
+import json
 import os
 import signal
 import subprocess
@@ -89,6 +90,19 @@ def test_a_part_that_no_skeleton_has(net: Path, tmp_path: Path) -> None:
     assert onnxbound("certify", model, "--holdout", rows, "-o", tmp_path / "c").code == 0
 
 
+def require_printed(text: str, folder: Path, model: Path) -> None:
+    """Every number of the table is that of the files beside it."""
+    document = json.loads((folder / "certificate.json").read_bytes())
+    bits, size = 8 * (folder / "code.bin").stat().st_size, model.stat().st_size
+    printed = {line[2:19].strip(): line[19:].strip() for line in text.splitlines() if line.startswith("  ")}
+    assert printed["code"] == f"{bits:,} bits, {bits / document['model']['parameters']:.2f} per parameter"
+    assert printed["training error"].startswith(f"{document['errors'] / document['rows']:.2%}, of the original")
+    assert printed["original file"] == f"{size:,} bytes"
+    for name in ("code.bin", "decoded.onnx"):
+        length = (folder / name).stat().st_size
+        assert printed[name] == f"{length:,} bytes, {size / length:.1f} times smaller"
+
+
 def test_a_smooth_net(tmp_path: Path) -> None:
     """The theorems of the paper do not apply to it, a certificate does."""
     from onnx import helper
@@ -109,6 +123,7 @@ def test_a_smooth_net(tmp_path: Path) -> None:
     outcome = onnxbound("certify", model, "--data", tmp_path / "rows.npz", "--effort", "1", "-o", tmp_path / "c")
     assert outcome.code == 0, outcome.stderr
     assert "vacuous" not in outcome.stdout
+    require_printed(outcome.stdout, tmp_path / "c", model)
     assert onnxbound("verify", tmp_path / "c", "--data", tmp_path / "rows.npz").code == 0
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from onnxbound.errors import visible
 from onnxbound.report.figures.axis import logarithmic
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.frame import colour, framed
 from onnxbound.report.figures.svg import FONT_SIZE, WARNING, hover, line, rectangle, text, text_width
-from onnxbound.report.words import safe
 
 _ROW_HEIGHT = 24.0
 
@@ -38,7 +38,7 @@ def bars(name: str, caption: str, quantity: str, rows: tuple[Bar, ...], limit_lo
     frame = framed(caption, axis, _ROW_HEIGHT * len(rows) + 18, left=left, right=right)
     for position, row in enumerate(rows):
         middle = frame.top + 18 + _ROW_HEIGHT * (position + 0.5)
-        text(frame.root, left - 6, middle + 0.35 * FONT_SIZE, safe(row.name), "end")
+        text(frame.root, left - 6, middle + 0.35 * FONT_SIZE, visible(row.name), "end")
         if row.log10 is not None:
             length = max(frame.x(row.log10) - left, 1)
             hover(rectangle(frame.root, left, middle - 7, length, 14, colour(0), 0.75), f"{row.name}: {row.words}")

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from onnxbound.errors import visible
 from onnxbound.report.figures.axis import Axis
 from onnxbound.report.figures.svg import FONT_SIZE, GRID, INK, MUTED, SERIES, canvas, line, rectangle, text, text_width
-from onnxbound.report.words import safe, shortened
+from onnxbound.report.words import shortened
 
 WIDTH = 370.0
 """Of every figure: what a phone shows at about its own size."""
@@ -70,7 +71,7 @@ def framed(
     for position, name in enumerate(legend):
         y = 6 + LINE_HEIGHT * position
         rectangle(root, left, y, 10, 10, colour(position))
-        text(root, left + 16, y + 9, shortened(safe(name), int((WIDTH - left - 16) // (0.6 * FONT_SIZE))))
+        text(root, left + 16, y + 9, shortened(visible(name), int((WIDTH - left - 16) // (0.6 * FONT_SIZE))))
     frame = Frame(root, left, WIDTH - right, top, bottom, horizontal)
     for value, word in horizontal.ticks:
         line(root, frame.x(value), top, frame.x(value), bottom, GRID)

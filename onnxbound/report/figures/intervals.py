@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from onnxbound.errors import visible
 from onnxbound.report.figures.axis import linear
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.frame import colour, framed
 from onnxbound.report.figures.svg import FONT_SIZE, MUTED, circle, hover, line, text, text_width
-from onnxbound.report.words import number, safe
+from onnxbound.report.words import number
 
 _ROW_HEIGHT = 24.0
 
@@ -33,13 +34,13 @@ def intervals(name: str, caption: str, quantity: str, rows: tuple[Interval, ...]
         high: Right end.
     """
     axis = linear(quantity, [low, high])
-    left = max(text_width(safe(row.name)) for row in rows) + 10
+    left = max(text_width(visible(row.name)) for row in rows) + 10
     frame = framed(caption, axis, _ROW_HEIGHT * len(rows), left=left, right=text_width("-0.123") + 10)
     if low < 0 < high:
         line(frame.root, frame.x(0), frame.top, frame.x(0), frame.bottom, MUTED)
     for position, row in enumerate(rows):
         y = frame.top + _ROW_HEIGHT * (position + 0.5)
-        text(frame.root, left - 6, y + 0.35 * FONT_SIZE, safe(row.name), "end")
+        text(frame.root, left - 6, y + 0.35 * FONT_SIZE, visible(row.name), "end")
         if row.low is not None and row.high is not None:
             line(frame.root, frame.x(row.low), y, frame.x(row.high), y, colour(0), 2)
         if row.value is not None:

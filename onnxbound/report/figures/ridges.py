@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import log10
 
+from onnxbound.errors import visible
 from onnxbound.report.figures.axis import axis_for
 from onnxbound.report.figures.figure import Cell, Figure
 from onnxbound.report.figures.frame import WIDTH, Frame, colour, framed
 from onnxbound.report.figures.svg import FONT_SIZE, GRID, hover, line, path, rectangle, text, text_width
-from onnxbound.report.words import number, safe, shortened
+from onnxbound.report.words import number, shortened
 from onnxbound.results import Histogram
 
 _ROW_HEIGHT = 40.0
@@ -35,7 +36,7 @@ def ridges(name: str, caption: str, quantity: str, rows: tuple[Ridge, ...], seri
     """
     edges = [edge for row in rows for found in row.histograms if found is not None for edge in found.edges]
     axis, scaled = axis_for(quantity, edges)
-    labels = [shortened(safe(row.label), _LABEL) for row in rows]
+    labels = [shortened(visible(row.label), _LABEL) for row in rows]
     left = min(max(map(text_width, labels), default=0) + 10, WIDTH / 3)
     frame = framed(caption, axis, _ROW_HEIGHT * len(rows), left=left, legend=series if len(series) > 1 else ())
     for position, (row, label) in enumerate(zip(rows, labels, strict=True)):

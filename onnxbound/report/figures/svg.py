@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from onnxbound.report.words import safe
+from onnxbound.errors import visible
 
 INK = "#1a1a1a"
 MUTED = "#595959"
@@ -18,7 +18,7 @@ _WIDTH_PER_CHARACTER = 0.65 * FONT_SIZE
 def canvas(width: float, height: float, title: str) -> Element:
     """An empty drawing that says to a screen reader what it shows."""
     size = f"0 0 {place(width)} {place(height)}"
-    root = Element("svg", {"viewBox": size, "role": "img", "aria-label": safe(title)})
+    root = Element("svg", {"viewBox": size, "role": "img", "aria-label": visible(title)})
     root.set("font-family", "DejaVu Sans, Verdana, sans-serif")
     root.set("font-size", str(FONT_SIZE))
     root.set("fill", INK)
@@ -72,13 +72,13 @@ def text(parent: Element, x: float, y: float, words: str, anchor: str = "start",
         written.set("text-anchor", anchor)
     if fill != INK:
         written.set("fill", fill)
-    written.text = safe(words)
+    written.text = visible(words)
     return written
 
 
 def hover(parent: Element, words: str) -> None:
     """What a pointer that rests on an element is told."""
-    SubElement(parent, "title").text = safe(words)
+    SubElement(parent, "title").text = visible(words)
 
 
 def text_width(words: str) -> float:

@@ -5,13 +5,14 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from onnxbound.bounds.bound import Bound
+from onnxbound.errors import visible
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.of_report import PROPERTIES, bound_figures, pair_figures, report_histograms
 from onnxbound.report.html.tree import Child, linked, table, tag, to_html
 from onnxbound.report.report import LayerReport, ReportDocument, WorstRow
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import magnitude, number, safe, shortened
+from onnxbound.report.words import magnitude, number, shortened
 from onnxbound.results import Statistic
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -153,7 +154,7 @@ def _layers(report: ReportDocument) -> Element:
     def row(layer: LayerReport) -> tuple[Child, ...]:
         percent = layer.compression_percent
         return (
-            f"{layer.index} {shortened(safe(layer.name), _NAME)}",
+            f"{layer.index} {shortened(visible(layer.name), _NAME)}",
             linked(f"{layer.parameters:,}", "weights"),
             _cell(layer.layer_cushion, lambda s: s.min, "layer_cushion"),
             _cell(layer.minimal_interlayer_cushion.clipped, lambda s: s.min, "minimal_interlayer_cushion"),
@@ -208,7 +209,7 @@ def _pairs(report: ReportDocument) -> Element | None:
 def _norms(report: ReportDocument) -> Element:
     rows: list[tuple[Child, ...]] = [
         (
-            f"{layer.index} {shortened(safe(layer.name), _NAME)}",
+            f"{layer.index} {shortened(visible(layer.name), _NAME)}",
             linked(number(layer.frobenius_norm), "frobenius_norm"),
             linked(number(layer.spectral_norm.kernel_matrix), "spectral_norm"),
             linked(number(layer.spectral_norm.estimate), "spectral_norm"),

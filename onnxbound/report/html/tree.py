@@ -2,22 +2,22 @@
 
 from xml.etree.ElementTree import Element, tostring
 
+from onnxbound.errors import visible
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import safe
 
 Child = Element | str | None
 
 
 def tag(name: str, /, *children: Child, **attributes: str) -> Element:
     """An element; `class_` and the like lose their underscore, `aria_label` becomes aria-label."""
-    made = Element(name, {key.rstrip("_").replace("_", "-"): safe(value) for key, value in attributes.items()})
+    made = Element(name, {key.rstrip("_").replace("_", "-"): visible(value) for key, value in attributes.items()})
     last: Element | None = None
     for child in children:
         if isinstance(child, str):
             if last is None:
-                made.text = (made.text or "") + safe(child)
+                made.text = (made.text or "") + visible(child)
             else:
-                last.tail = (last.tail or "") + safe(child)
+                last.tail = (last.tail or "") + visible(child)
         elif child is not None:
             made.append(child)
             last = child
