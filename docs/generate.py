@@ -61,6 +61,7 @@ def _metrics() -> str:
         "metric": "Metrics",
         "bound": "Bounds and capacities",
         "method": "Methods of compression",
+        "certificate": "Certificates",
         "error": "Errors",
     }
     for kind, title in titles.items():

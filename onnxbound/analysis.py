@@ -17,6 +17,7 @@ from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
 from onnxbound.report.breakdown import per_class, worst_rows
+from onnxbound.report.certificate_bounds import certificate_bounds
 from onnxbound.report.every_bound import every_bound
 from onnxbound.report.notices import near_chance, notices
 from onnxbound.report.report import Coverage, Data, Margin, Model, Report, Tool
@@ -74,7 +75,7 @@ def analyze(
         run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows))
     collector = Collector(work, executor, run, progress)
     table = collector.forward(rows)
-    test_error = None if test_rows is None else collector.error_rate(test_rows)
+    test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
     found = collector.measure(rows, index)
     norms = []
     for layer in network.layers:
@@ -98,13 +99,16 @@ def analyze(
     report = Report(
         tool=tool,
         model=_model(network),
-        data=_data(network, rows, fingerprint, table, test_error, len(index), missed),
+        data=_data(network, rows, fingerprint, table, test, len(index), missed),
         settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
         margin=margin,
         layers=layers,
         pairs=findings.pairs(),
-        bounds=every_bound(
-            findings, conditions, layers, margin, delta=settings.delta, missed=missed, smoothness=smoothness
+        bounds=(
+            *every_bound(
+                findings, conditions, layers, margin, delta=settings.delta, missed=missed, smoothness=smoothness
+            ),
+            *certificate_bounds(network, settings.delta, 1 - 1 / network.classes, test),
         ),
         coverage=Coverage(
             nodes=network.node_count,
@@ -258,7 +262,7 @@ def _data(
     rows: Rows,
     fingerprint: str,
     table: Table,
-    test_error: float | None,
+    test: tuple[int, int] | None,
     measured: int,
     missed: float,
 ) -> Data:
@@ -269,7 +273,7 @@ def _data(
         measured_rows=measured,
         classes=network.classes,
         train_error=float(np.mean(~(table.column("margin") > 0))),
-        test_error=test_error,
+        test_error=None if test is None else test[0] / test[1],
         largest_input_norm=float(table.column("input_norm", 1).max()),
         sub_sampling_zeta=missed,
     )

@@ -13,7 +13,8 @@ class Bound:
 
     Attributes:
         name: What `--fail-if` and `explain` call it.
-        kind: "as_plotted", constants dropped; "explicit", every constant in it; "certified", by a certificate.
+        kind: "as_plotted", constants dropped; "explicit", every constant in it; "certified", by one of
+            the statements of `certify`.
         value: The number; None where it is undefined or larger than a float.
         log10: Its decimal logarithm; None where it is undefined or the value is 0.
         vacuous: Whether it is at least chance, 1 - 1/K, or undefined.

@@ -14,7 +14,7 @@ CERTIFICATES = (
         "certificate",
         "What certify proves of a network that is decoded from few bits: its size is the bound. Everything that may"
         " depend on the rows is in code.bin, the architecture is public in skeleton.onnx, and anyone can decode, count"
-        " the errors and compute the bound again.",
+        " the errors and compute the bound again. analyze only says whether the net's operators allow it.",
         "sup { p : P[Bin(m, p) <= k] >= delta 2^-bits }; k rows of m whose margin is not above tau, bits = 8 x size of"
         " code.bin; at most the p with kl(k/m || p) = (bits ln 2 + ln(1/delta)) / m",
         _TAIL,
@@ -35,7 +35,7 @@ CERTIFICATES = (
         "holdout",
         "certificate",
         "What labelled rows that the network has not seen say of it: the baseline that every other bound is to be compared"
-        " with. It needs labels that training did not use.",
+        " with. It needs labels that training did not use. analyze --test gives it too, without a file for others.",
         "sup { p : P[Bin(m, p) <= k] >= delta }",
         "Clopper & Pearson 1934",
         "share of new rows",

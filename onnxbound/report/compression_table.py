@@ -10,7 +10,7 @@ from rich.text import Text
 from onnxbound.errors import visible
 from onnxbound.report.compression import Compression, Spread, Sweep
 from onnxbound.report.plain_table import plain_table
-from onnxbound.report.words import number
+from onnxbound.report.words import at_most, number
 
 
 def render_compression(report: Compression, console: Console) -> None:
@@ -144,7 +144,7 @@ def _bounds(report: Compression) -> Table:
     words = {True: "met: ", False: "not met: ", None: "open: "}
     for bound in report.bounds:
         plotted = bound.kind == "as_plotted"
-        value = number(bound.value) + (
+        value = (number if plotted else at_most)(bound.value) + (
             " (vacuous)" if bound.value is not None and bound.vacuous and not plotted else ""
         )
         said = "as plotted, of the original, for comparison only" if plotted else words[bound.met] + bound.met_reason

@@ -85,7 +85,8 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if network.smooth_operators:
         yield (
             f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured,"
-            " [A]'s theorems do not apply, and only parameters and theorem-2.2 are given of the bounds"
+            " [A]'s theorems do not apply; of the bounds, parameters and theorem-2.2 are given, and the certificates:"
+            " holdout (--test, or certify --holdout) and, where the table says so, compressed (certify --data)"
         )
     elif network.topology == "graph":
         yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from onnxbound.report.report import LayerReport, ReportDocument
-from onnxbound.report.words import number
+from onnxbound.report.words import at_most, number
 
 
 def sentences(report: ReportDocument) -> tuple[str, ...]:
@@ -25,16 +25,18 @@ def _bounds(report: ReportDocument) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
     proved = [b for b in report.bounds if b.kind != "as_plotted" and b.met and b.value is not None]
     useful = [bound for bound in proved if not bound.vacuous]
+    seen = [bound for bound in useful if bound.name != "holdout"]
     for bound in useful:
-        confidence = 1 - (bound.delta or 0.0)
+        confidence, drawn = 1 - (bound.delta or 0.0), "training" if bound in seen else "test"
         yield (
-            f"{bound.name} proves, with probability {confidence:.1%} over the draw of the training rows, that the error"
-            f" on new rows is at most {bound.value:.1%}."
+            f"{bound.name} proves, with probability {confidence:.1%} over the draw of the {drawn} rows, that the error"
+            f" on new rows is at most {at_most(bound.value, 100)}%."
         )
-    if not useful:
+    if not seen:
         yield (
-            f"No bound here is better than guessing, which errs on {chance:.0%}. With {data.rows:,} rows for"
-            f" {report.model.parameters:,} trained numbers that is the usual outcome, and no sign that the net is bad."
+            f"No bound from the training rows is better than guessing, which errs on {chance:.0%}. With {data.rows:,}"
+            f" rows for {report.model.parameters:,} trained numbers that is the usual outcome, and no sign that the net"
+            " is bad."
         )
 
 

@@ -13,7 +13,7 @@ from onnxbound.report.breakdown_tables import breakdown
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.report import ReportDocument
 from onnxbound.report.terminal import bar
-from onnxbound.report.words import magnitude, number
+from onnxbound.report.words import at_most, magnitude, number
 from onnxbound.results import Statistic
 
 _BAR = 16
@@ -147,8 +147,8 @@ def _plotted(report: ReportDocument) -> Table:
 def _explicit(report: ReportDocument) -> Table:
     table = plain_table("", "precondition", "error at most", left=2)
     words = {True: "met", False: "not met", None: "open"}
-    for bound in _of_kind(report, "explicit"):
-        value = magnitude(bound.value, bound.log10)
+    for bound in (*_of_kind(report, "explicit"), *_of_kind(report, "certified")):
+        value = at_most(bound.value)
         if bound.value is not None and bound.vacuous:
             value += " (vacuous)"
         table.add_row(bound.name, f"{words[bound.met]}: {bound.met_reason}", value)

@@ -1,5 +1,9 @@
 """How numbers and foreign names are written for people, the same in a terminal, a page and a figure."""
 
+from decimal import ROUND_CEILING, Context, Decimal
+
+_UPWARDS = Context(prec=3, rounding=ROUND_CEILING)
+
 
 def number(value: float | None) -> str:
     """Three significant digits; an en dash for null.
@@ -10,6 +14,17 @@ def number(value: float | None) -> str:
     if value is None:
         return "\N{EN DASH}"
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def at_most(value: float | None, scale: int = 1) -> str:
+    """Three significant digits of scale * value, rounded up: what is printed of an upper bound is one itself.
+
+    >>> at_most(0.011411), at_most(0.011411, 100), at_most(4.0), at_most(None)
+    ('0.0115', '1.15', '4', '–')
+    """
+    if value is None:
+        return number(None)
+    return f"{float(_UPWARDS.create_decimal(Decimal(value) * scale)):.3g}"
 
 
 def magnitude(value: float | None, log10: float | None) -> str:

@@ -43,10 +43,10 @@ class Collector:
             table.write(partition.start, found["table"])
         return table
 
-    def error_rate(self, rows: Rows) -> float:
-        """Share of the rows of a test set that are not classified with a positive margin."""
+    def errors(self, rows: Rows) -> int:
+        """How many rows of a test set are not classified with a positive margin."""
         parts = self._stage("test", rows, rows.index, self._work.arrangement.batches.forward_partition)
-        return sum(int(found["wrong"]) for _, found in parts) / rows.count
+        return sum(int(found["wrong"]) for _, found in parts)
 
     def measure(self, rows: Rows, index: NDArray[np.int64]) -> PropertyTable:
         """The programme at some rows, given by their places in the data file.

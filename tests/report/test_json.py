@@ -92,6 +92,7 @@ def test_contracted_names(path: tuple[Any, ...]) -> None:
 
 def test_bounds_have_their_names_and_order() -> None:
     names = [bound["name"] for bound in example("chain").to_json()["bounds"]]
-    assert names == ["parameters", "l1-inf", "frobenius", "spec-l12", "spec-fro", "arora", "theorem-2.2", "theorem-4.1"]
+    plotted = ["parameters", "l1-inf", "frobenius", "spec-l12", "spec-fro", "arora"]
+    assert names == [*plotted, "theorem-2.2", "theorem-4.1", "holdout", "compressed"]
     for kind in KINDS:
         assert [bound.name for bound in example(kind).bounds] == names

@@ -9,7 +9,7 @@ from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.heat_map import heat_map
 from onnxbound.report.figures.ridges import Ridge, ridges
 from onnxbound.report.report import LayerReport, PairReport, ReportDocument
-from onnxbound.report.words import magnitude, number
+from onnxbound.report.words import at_most, magnitude, number
 from onnxbound.results import Statistic
 
 PROPERTIES: dict[str, tuple[str, Callable[[LayerReport], Statistic | None]]] = {
@@ -103,4 +103,4 @@ def _capacity(bound: Bound, rows: int) -> Bar:
 def _explicit_words(bound: Bound) -> str:
     if bound.value is None:
         return {True: number(None), False: "not met", None: "open"}[bound.met]
-    return f"{bound.value:.3g}" + (" (not met)" if bound.met is False else "")
+    return at_most(bound.value) + (" (not met)" if bound.met is False else "")

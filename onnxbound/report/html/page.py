@@ -12,7 +12,7 @@ from onnxbound.report.html.tree import Child, linked, table, tag, to_html
 from onnxbound.report.report import LayerReport, ReportDocument, WorstRow
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import magnitude, number, shortened
+from onnxbound.report.words import at_most, magnitude, number, shortened
 from onnxbound.results import Statistic
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -107,7 +107,7 @@ def _bounds(report: ReportDocument) -> Element:
 
     def row(bound: Bound) -> tuple[Child, ...]:
         vacuous = " (vacuous)" if bound.value is not None and bound.vacuous else ""
-        value = linked(f"{magnitude(bound.value, bound.log10)}{vacuous}", bound.name)
+        value = linked(f"{at_most(bound.value)}{vacuous}", bound.name)
         return linked(bound.name, bound.name), bound.reference, f"{words[bound.met]}: {bound.met_reason}", value
 
     rows = [row(bound) for bound in report.bounds if bound.kind != "as_plotted"]

@@ -1,0 +1,42 @@
+"""The bound that labelled rows give which a net has not seen: theory's baseline, for nets of every kind."""
+
+from decimal import Decimal
+from math import log10
+
+from onnxbound.bounds.binomial_tail import error_bound
+from onnxbound.bounds.bound import Bound
+
+REFERENCE = "Clopper & Pearson 1934"
+ASSUMPTIONS = (
+    "the rows of the test set were drawn independently like new rows, none dropped",
+    "the net was fixed before they were looked at: no early stopping and no choice among nets by them",
+    "a row is an error as this runtime evaluates the net",
+)
+
+
+def holdout(errors: int, rows: int, delta: float, chance: float) -> Bound:
+    """L_0(f) <= sup { p : P[Bin(m, p) <= k] >= delta }, with probability 1 - delta over the draw of the test rows.
+
+    Args:
+        errors: k, test rows without a positive margin.
+        rows: m, test rows.
+        delta: Probability of failure.
+        chance: 1 - 1/K.
+
+    >>> holdout(100, 10_000, 0.05, 0.9).value
+    0.0117973
+    """
+    value = float(error_bound(errors, rows, 0, Decimal(repr(delta))))
+    return Bound(
+        name="holdout",
+        kind="certified",
+        value=value,
+        log10=log10(value),
+        vacuous=value >= chance,
+        delta=delta,
+        zeta=0.0,
+        reference=REFERENCE,
+        assumptions=ASSUMPTIONS,
+        met=True,
+        met_reason=f"{errors:,} of {rows:,} test rows; onnxbound certify MODEL --holdout T -o DIR makes it a file",
+    )
