@@ -21,6 +21,7 @@ from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
 from onnxbound.run.device import Device
+from onnxbound.run.forward import require_finite
 from onnxbound.run.logits import Logits
 
 AGREEMENT = 1e-4
@@ -119,9 +120,10 @@ def require_agreement(compressed: CompressedNetwork, network: Network, runner: L
         Relative to the largest logit.
 
     Raises:
-        ModelError: model-mismatch, it is more than 1e-4.
+        ModelError: model-mismatch, it is more than 1e-4; model-overflow.
     """
     runtime = runner.run(rows)
+    require_finite(np.arange(len(rows)), {"the logits": runtime})
     ours = predict(compressed, rows.astype(np.float32)).astype(np.float64)
     difference, scale = float(np.abs(ours - runtime).max()), float(np.abs(runtime).max())
     relative = difference / scale if scale > 0 else difference

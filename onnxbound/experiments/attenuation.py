@@ -14,6 +14,7 @@ from onnxbound.operators.operator import Array
 from onnxbound.report.report import plain
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise
 from onnxbound.rng import normal_noise, select_rows
+from onnxbound.run.forward import require_finite
 from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress, silent
 
@@ -84,7 +85,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         progress: Called with (stage, rows done, rows in all).
 
     Raises:
-        ModelError: Weights are not finite.
+        ModelError: Weights are not finite, or values of the net overflow.
         UsageError: The probes are not a number, or the noise is not gaussian.
     """
     if settings.probes == "exact":
@@ -100,7 +101,11 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
     done = 0
     for batch in rows.batches(_batch_rows(network, settings.probes), index):
         stop = done + len(batch.index)
-        values = _forward(work, batch.inputs)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = _forward(work, batch.inputs)
+        require_finite(
+            batch.index, {f"layer {layer.index} ({layer.name})": values[layer.output] for layer in work.layers}
+        )
         for layer in work.layers:
             noise = _noise(layer, values[layer.input], batch.index, settings)
             for target, found in _errors(work, layer, values, noise):

@@ -53,8 +53,10 @@ class NumpyEngine(Engine):
         self._at_once = probes_at_once
 
     def measure(self, index: Array, rows: Array) -> Measurement:
-        """Interpret the programme."""
-        return measure(self._network, self._programme, index, rows.astype(np.float32, copy=False), self._at_once)
+        """Interpret the programme; what overflows is infinite or NaN, for the caller to find."""
+        rows = rows.astype(np.float32, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return measure(self._network, self._programme, index, rows, self._at_once)
 
 
 class OnnxruntimeEngine(Engine):

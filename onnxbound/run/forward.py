@@ -3,7 +3,7 @@
 The norms are computed inside the session, in float64, so that a row costs a few numbers and not its activations.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
+from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
@@ -78,6 +79,27 @@ class ForwardPass:
             return list(self._session.run(names, {self._network.input: rows}))
         except Exception as error:
             raise failed_run(error) from error
+
+
+def require_finite(index: NDArray[np.int64], values: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse rows at which a net overflows.
+
+    Args:
+        index: Rows in the data file, (n,).
+        values: Name of a place in the net to what comes out there, (n, ...), in the order of the net.
+
+    Raises:
+        ModelError: model-overflow, with the first such place.
+    """
+    for place, value in values.items():
+        broken = ~np.isfinite(value.reshape(len(index), -1)).all(axis=1)
+        if broken.any():
+            why = (
+                f"at {broken.sum():,} of {len(index):,} rows, row {index[broken.argmax()]} of the file the first, it is"
+                f" infinite or not a number; float32 ends at {np.finfo(np.float32).max:.3g}"
+            )
+            do = "check that --scale, --mean and --std are those of training; if they are, the net is broken there"
+            raise ModelError("model-overflow", "Values of the net overflow.", [Problem(place, why, do)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from onnxbound.results import Float64Array
 
 
 def ratio(numerator: Float64Array, denominator: Float64Array | float) -> Float64Array:
-    """Numerator over denominator; 0 where the numerator is 0, NaN (undefined) where only the denominator is 0.
+    """Numerator over denominator; 0 where the former is 0, NaN (undefined) where the latter is or both are infinite.
 
     >>> ratio(np.array([1.0, 0.0, 1.0]), np.array([2.0, 0.0, 0.0]))
     array([0.5, 0. , nan])
     """
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     result = np.full(numerator.shape, np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator != 0)
+    with np.errstate(invalid="ignore"):
+        np.divide(numerator, denominator, out=result, where=denominator != 0)
     result[numerator == 0] = 0.0
     return result

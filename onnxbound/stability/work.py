@@ -19,7 +19,7 @@ from onnxbound.linear.engine import Engine, EngineName, build_engine
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Float64Array
 from onnxbound.run.device import resolve_device
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.forward import ForwardNorms, ForwardPass, require_finite
 from onnxbound.run.partitions import Arrays
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.margin import margins
@@ -102,7 +102,7 @@ class Work:
         return {"wrong": np.array(np.sum(~(table[:, 0] > 0)))} if stage == "test" else {"table": table}
 
     def _forward(self, batch: Arrays) -> Float64Array:
-        norms = self.forward.run(batch["inputs"])
+        norms = self._run(batch)
         found = forward_properties(self.network, self.weights, norms)
         columns = [
             margins(norms.logits, batch["labels"])[:, None],
@@ -114,8 +114,17 @@ class Work:
 
     def _measure(self, batch: Arrays) -> Measurement:
         found = self.engine.measure(batch["index"], batch["inputs"])
-        _require_agreement(found.logits, self.forward.run(batch["inputs"]).logits)
+        require_finite(batch["index"], {"the logits, in float32": found.logits})
+        _require_agreement(found.logits, self._run(batch).logits)
         return found
+
+    def _run(self, batch: Arrays) -> ForwardNorms:
+        norms = self.forward.run(batch["inputs"])
+        layers = {f"layer {layer.index} ({layer.name})": layer for layer in self.network.layers}
+        places = {name: norms.source_norm[:, [layer.index - 1]] for name, layer in layers.items()}
+        broken = ~np.isfinite(norms.logits).all(axis=1)
+        require_finite(batch["index"], {k: v for k, v in places.items() if broken.any()} | {"the logits": norms.logits})
+        return norms
 
 
 @dataclass(frozen=True)
