@@ -14,6 +14,7 @@ from onnxbound.graph.network import Network
 from onnxbound.linear import emit
 from onnxbound.linear.measure import measure
 from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
+from onnxbound.linear.parts import measure_in_parts, part_rows
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -47,14 +48,21 @@ class NumpyEngine(Engine):
 
     name = "numpy"
 
-    def __init__(self, network: Network, programme: Programme, probes_at_once: int | None = None) -> None:
+    def __init__(
+        self, network: Network, programme: Programme, threads: int | None = None, probes_at_once: int | None = None
+    ) -> None:
         self._network = network.cast(np.float32)
         self._programme = programme
+        self._threads = threads
         self._at_once = probes_at_once
+        self._part_rows = part_rows(network)
 
     def measure(self, index: Array, rows: Array) -> Measurement:
         """Interpret the programme; what overflows is infinite or NaN, for the caller to find."""
         rows = rows.astype(np.float32, copy=False)
+        return measure_in_parts(self._measure, self._part_rows, self._threads, index, rows)
+
+    def _measure(self, index: Array, rows: Array) -> Measurement:
         with np.errstate(over="ignore", invalid="ignore"):
             return measure(self._network, self._programme, index, rows, self._at_once)
 
@@ -140,7 +148,7 @@ def build_engine(
 ) -> Engine:
     """The engine of that name."""
     if name == "numpy":
-        return NumpyEngine(network, programme, probes_at_once)
+        return NumpyEngine(network, programme, threads, probes_at_once)
     return OnnxruntimeEngine(network, programme, device, threads, probes_at_once)
 
 
@@ -177,10 +185,10 @@ def choose_engine(
             problem = Problem("--engine", "exact Jacobians of all pairs are computed by NumPy", "--engine numpy")
             raise UsageError("usage", "--engine onnxruntime does not go with --probes exact.", [problem])
         note = "auto chose numpy, which computes exact Jacobians of all pairs" if wanted == "auto" else ""
-        return NumpyEngine(network, programme, probes_at_once), note
+        return NumpyEngine(network, programme, threads, probes_at_once), note
     if wanted == "onnxruntime":
         return OnnxruntimeEngine(network, programme, device, threads, probes_at_once), ""
-    numpy = NumpyEngine(network, programme, probes_at_once)
+    numpy = NumpyEngine(network, programme, threads, probes_at_once)
     if wanted == "numpy":
         return numpy, ""
     if device.name != "cpu":

@@ -50,6 +50,8 @@ def open_session(
     options.enable_cpu_mem_arena = False  # an arena keeps the most it ever took; memory counts here
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
+    # A thread that spins while it waits takes its core from whoever else works there.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     if sum(weights[name].nbytes for name in outside) > _LARGE:

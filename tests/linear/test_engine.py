@@ -102,5 +102,5 @@ def test_probes_a_few_at_a_time(tmp_path: Path, kind: str, form: Form) -> None:
     rows, index = np.random.default_rng(0).normal(size=(5, *network.input_shape)).astype(np.float32), np.arange(5)
     whole = NumpyEngine(network, wanted).measure(index, rows)
     for at_once in (1, 2, 3):
-        require_agreement(whole, NumpyEngine(network, wanted, at_once).measure(index, rows))
+        require_agreement(whole, NumpyEngine(network, wanted, probes_at_once=at_once).measure(index, rows))
         require_agreement(whole, OnnxruntimeEngine(network, wanted, CPU, 1, at_once).measure(index, rows))

@@ -1,0 +1,70 @@
+"""Batches in parts: the same numbers for any number of threads, in the order of the rows."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from onnxbound.graph.load import load
+from onnxbound.linear.engine import NumpyEngine
+from onnxbound.linear.parts import measure_in_parts, part_rows
+from onnxbound.linear.programme import Measurement
+from tests.linear.test_engine import programme, require_agreement
+from tests.oracle.models import fixtures
+
+(MODEL,) = (model for model in fixtures() if model.name == "cifar10_cnn")
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    network = load(MODEL.path)
+    return np.random.default_rng(0).normal(size=(37, *network.input_shape)).astype(np.float32)
+
+
+def equal(one: Measurement, two: Measurement) -> bool:
+    return all(
+        np.array_equal(getattr(one, field.name), getattr(two, field.name), equal_nan=True)
+        for field in fields(Measurement)
+        if field.name not in {"ties", "index"}
+    )
+
+
+def test_results_do_not_depend_on_threads(rows: np.ndarray) -> None:
+    network, wanted, index = load(MODEL.path), programme("affine"), np.arange(100, 137)
+    assert part_rows(network) == 16
+    one, two, three = (NumpyEngine(network, wanted, threads).measure(index, rows) for threads in (1, 2, 3))
+    assert equal(one, two)
+    assert equal(two, three)
+
+
+def test_parts_are_the_whole(rows: np.ndarray) -> None:
+    network, wanted, index = load(MODEL.path), programme("linear"), np.arange(100, 137)
+    engine = NumpyEngine(network, wanted, 2)
+    alone = [engine.measure(index[n : n + 1], rows[n : n + 1]) for n in range(len(index))]
+    require_agreement(engine.measure(index, rows), Measurement.merge(alone))
+
+
+def test_small_nets_stay_whole() -> None:
+    mlp = load(next(model.path for model in fixtures() if model.name == "mnist_mlp"))
+    assert part_rows(mlp) > 64
+
+
+def test_blas_has_one_thread_within_parts_only(rows: np.ndarray) -> None:
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    network, index, seen = load(MODEL.path), np.arange(37), []
+    engine = NumpyEngine(network, programme("affine"))
+
+    def run(index: np.ndarray, rows: np.ndarray) -> Measurement:
+        seen.append(threads())
+        return engine.measure(index, rows)
+
+    before = threads()
+    measure_in_parts(run, 16, 2, index, rows)
+    assert seen == [{1}] * 3
+    seen.clear()
+    measure_in_parts(run, 64, 2, index[:16], rows[:16])
+    assert seen == [before]
+    assert threads() == before
