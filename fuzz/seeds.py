@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fixtures.quantised import Kind, quantised
 from onnxbound.graph.load import load
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -40,6 +41,7 @@ class Seed:
 def seeds(folder: Path) -> list[Seed]:
     """Every seed; files that they need beside themselves are written to a folder."""
     models = [FIXTURES / f"{name}.onnx" for name in ("mnist_logistic", "mnist_mlp", "cifar10_cnn", "cifar10_resnet")]
+    models += [quantised(Kind("mnist_mlp", form), folder) for form in ("QDQ", "QOperator")]
     if "ONNXBOUND_TEST_DATA" in os.environ:
         models += sorted((Path(os.environ["ONNXBOUND_TEST_DATA"]) / "models").glob("*.onnx"))
     found = []

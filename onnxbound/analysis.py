@@ -32,7 +32,8 @@ from onnxbound.run.table import Table
 from onnxbound.settings import Settings
 from onnxbound.stability.batches import Batches, batches_within
 from onnxbound.stability.collect import Collector, Progress, silent
-from onnxbound.stability.work import Arrangement, Work
+from onnxbound.stability.tables import PropertyTable
+from onnxbound.stability.work import DISAGREEMENT, Arrangement, Work
 
 
 def analyze(
@@ -116,6 +117,7 @@ def analyze(
             normalised=network.notes,
             stripped_head=network.head,
             rows_with_ties=int(found.column("ties").sum()),
+            rows_rounded_otherwise=_rounded_otherwise(network, rows, index, table, found, margin),
         ),
         warnings=(),
         per_class=per_class(table, rows, network.classes, network.depth),
@@ -227,6 +229,15 @@ def _manifest(
         "batches": asdict(work.arrangement.batches),
         "generator": GENERATOR,
     }
+
+
+def _rounded_otherwise(
+    network: Network, rows: Rows, index: NDArray[np.int64], table: Table, found: PropertyTable, margin: Margin
+) -> int:
+    """Measured rows whose margins the two evaluations of a net that rounds do not agree on."""
+    there = table.column("margin")[np.searchsorted(rows.index, index)]
+    differ = np.abs(found.column("margin") - there) > DISAGREEMENT * margin.max_logit_norm
+    return int(differ.sum()) if network.roundings else 0
 
 
 def _tool(device: Device, engine: str, engine_note: str, executor: Executor, started: float) -> Tool:

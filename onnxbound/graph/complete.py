@@ -37,8 +37,11 @@ class Written:
         graph = result.graph
         known = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
         known |= {tensor.values.name for tensor in graph.sparse_initializer}
+        called = {node.name for node in graph.node}
         for node in nodes:
             graph.node.append(node.proto)
+            if node.proto.name in called:  # the node that it spells keeps the name, which onnxruntime wants once
+                graph.node[-1].name = ""
             for name in node.inputs:
                 if name in self._constants and name not in known:
                     graph.initializer.append(numpy_helper.from_array(np.asarray(self._constants[name]), name))

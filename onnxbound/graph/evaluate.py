@@ -9,6 +9,7 @@ from onnx import TensorProto
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.graph.screen import LARGEST_ENTRIES
 from onnxbound.operators.operator import Array
+from onnxbound.operators.quantise import dequantised, quantised
 
 _GROWING = {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot", "EyeLike"}
 
@@ -20,6 +21,8 @@ def evaluate(node: GraphNode, values: list[Array | None], opset: int) -> list[Ar
     would be larger than any weight.
     """
     proto = node.proto
+    if proto.op_type in ("DequantizeLinear", "QuantizeLinear"):
+        return _quantisation(node, values)
     if proto.domain not in ("", "ai.onnx") or proto.op_type.startswith(("Random", "Multinomial", "Bernoulli")):
         return None
     if proto.op_type in _GROWING and _asks_for(proto.op_type, values) > LARGEST_ENTRIES:
@@ -44,6 +47,21 @@ def evaluate(node: GraphNode, values: list[Array | None], opset: int) -> list[Ar
     except Exception:  # noqa: BLE001 - whatever the reference cannot do stays in the graph and is reported there
         return None
     return [np.asarray(result) for result in results]
+
+
+def _quantisation(node: GraphNode, values: list[Array | None]) -> list[Array] | None:
+    """Weights are often kept so, and the reference implementation lacks the versions of older opsets."""
+    x, scale, zero_point = (*values, None, None)[:3]
+    attributes = node.attributes()
+    axis, block = int(attributes.get("axis", 1)), int(attributes.get("block_size", 0))
+    if x is None or scale is None:
+        return None
+    try:
+        if node.proto.op_type == "DequantizeLinear":
+            return [dequantised(x, scale, zero_point, axis, block)]
+        return None if zero_point is None or block else [quantised(x, scale, zero_point, axis)]
+    except (ValueError, IndexError, TypeError):
+        return None
 
 
 def _largest_output(model: onnx.ModelProto) -> int:

@@ -22,10 +22,12 @@ from onnxbound.graph.passes.fold_constants import fold_constants
 from onnxbound.graph.passes.fold_pad import fold_pad
 from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
+from onnxbound.graph.passes.pair_roundings import pair_roundings
 from onnxbound.graph.passes.shape_logits import shape_logits
 from onnxbound.graph.passes.share_weights import share_weights
 from onnxbound.graph.passes.spell_activation import spell_activation
 from onnxbound.graph.passes.spell_linear import spell_linear
+from onnxbound.graph.passes.spell_quantised import spell_quantised
 from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.strip_head import strip_head
 from onnxbound.graph.passes.widen_floats import widen_floats
@@ -78,6 +80,8 @@ def load(
 
     graph = follow(fold_constants(build_graph(model, reader), reader))
     graph = follow(expand_ml(graph))
+    graph = follow(spell_quantised(graph))
+    graph = follow(pair_roundings(graph))
     graph = follow(spell_relu(graph))
     graph = follow(drop_no_ops(graph))
     graph = follow(spell_linear(graph))

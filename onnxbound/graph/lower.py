@@ -18,6 +18,7 @@ from onnxbound.graph.unsupported import unknown
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.quantise import SaturatingRounding
 from onnxbound.operators.registry import PARSERS
 from onnxbound.operators.weighted import Weighted
 
@@ -138,7 +139,7 @@ class _Lowering:
         """Constants of the node that training set; see `Network.parameters` for the rule."""
         if node.op_type == "BatchNormalization":
             names = node.inputs[1:3]
-        elif isinstance(operator, Weighted) or node.op_type == "PRelu":
+        elif isinstance(operator, Weighted | SaturatingRounding) or node.op_type == "PRelu":
             names = node.inputs[1:]
         elif isinstance(operator, ElementwiseAffine) and self.weighted:
             names = node.inputs

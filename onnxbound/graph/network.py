@@ -15,6 +15,7 @@ from onnxbound.graph.reading import Reading
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array, Operator, Shape
+from onnxbound.operators.quantise import SaturatingRounding
 from onnxbound.operators.weighted import Weighted
 
 
@@ -184,7 +185,8 @@ class Network:
     def parameters(self) -> int:
         """Every trained number of the file, shared ones once.
 
-        Weights, biases, scales and shifts of BatchNormalization, slopes, and the constants of element-wise maps behind
+        Weights, biases, scales and shifts of BatchNormalization, slopes, scales and zero points of quantised
+        activations, and the constants of element-wise maps behind
         the first weighted layer; those before it are taken for preprocessing, running statistics for measurements.
         """
         return sum(dict(constant for step in self.steps for constant in step.trained).values())
@@ -193,6 +195,11 @@ class Network:
     def smooth_operators(self) -> tuple[str, ...]:
         """ONNX names of the operators that are not piecewise linear, which [A]'s theorems are not about."""
         return tuple(sorted({step.op for step in self.steps if not step.operator.piecewise_linear}))
+
+    @cached_property
+    def roundings(self) -> int:
+        """How many steps round to a grid: such a net is a staircase, and values on an edge may fall either way."""
+        return sum(isinstance(step.operator, SaturatingRounding) for step in self.steps)
 
     @cached_property
     def topology(self) -> Literal["chain", "graph"]:

@@ -26,12 +26,15 @@ class NodeWriter:
         """What follows stands at the place of `node`; `before` counts what others have written there."""
         self._prefix, self._index = f"{node.index}/{before}/" if before else f"{node.index}/", node.index
 
-    def add(self, op_type: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """Append a node of the default domain, and return its output, whose name is new unless one is given."""
-        name = output or self._new(f"{op_type}_{len(self.nodes)}")
-        proto = onnx.helper.make_node(op_type, inputs, [name], name=f"onnxbound/{name}", **attributes)
+    def add(self, op_type: str, *inputs: str, output: str = "", name: str = "", **attributes: Any) -> str:
+        """Append a node of the default domain, and return its output, whose name is new unless one is given.
+
+        `name` is that of the node, where it is to keep the one that it has in the file.
+        """
+        output = output or self._new(f"{op_type}_{len(self.nodes)}")
+        proto = onnx.helper.make_node(op_type, inputs, [output], name=name or f"onnxbound/{output}", **attributes)
         self.nodes.append(GraphNode(proto, self._index))
-        return name
+        return output
 
     def mean(self, x: str, axes: Sequence[int], *, keep: bool) -> str:
         """A ReduceMean, whose axes became an input with opset 18."""

@@ -1,19 +1,33 @@
 """Operators that are refused by name, with the reason and the shortest way on."""
 
+from onnxbound.graph.passes.spell_quantised import SPELLED
 from onnxbound.operators.operator import Unsupported
+from onnxbound.operators.quantise import FLOAT
 
-_QUANTISED = "it rounds to integers, so the net is a staircase whose derivative is zero almost everywhere"
-_FLOAT = "analyse the float model that was quantised"
+_DYNAMIC = "it takes its scale from the values of the whole batch, so that a row alone has no logits"
+_INTEGER = "it multiplies integers whose scales other nodes bring in, as dynamic quantisation writes it"
+_PACKED = "its weights are packed by a few bits each in a way of onnxruntime's own"
+_INSIDE = "it computes with integers in a way of onnxruntime's own"
+_STATIC = "quantise by onnxruntime.quantization.quantize_static, or " + FLOAT
+_QDQ = "quantise with quant_format=QuantFormat.QDQ, or " + FLOAT
 _TREES = "trees are piecewise constant and have no weighted layers"
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "QuantizeLinear": (_QUANTISED, _FLOAT),
-    "DequantizeLinear": (_QUANTISED, _FLOAT),
-    "DynamicQuantizeLinear": (_QUANTISED, _FLOAT),
-    "QLinearConv": (_QUANTISED, _FLOAT),
-    "QLinearMatMul": (_QUANTISED, _FLOAT),
-    "ConvInteger": (_QUANTISED, _FLOAT),
-    "MatMulInteger": (_QUANTISED, _FLOAT),
+    "DynamicQuantizeLinear": (_DYNAMIC, _STATIC),
+    "com.microsoft::DynamicQuantizeMatMul": (_DYNAMIC, _STATIC),
+    "com.microsoft::DynamicQuantizeLSTM": (_DYNAMIC, _STATIC),
+    "ConvInteger": (_INTEGER, _STATIC),
+    "MatMulInteger": (_INTEGER, _STATIC),
+    "com.microsoft::MatMulIntegerToFloat": (_INTEGER, _STATIC),
+    "com.microsoft::MatMulNBits": (_PACKED, _QDQ),
+    "com.microsoft::MatMulBnb4": (_PACKED, _QDQ),
+    "com.microsoft::MatMulFpQ4": (_PACKED, _QDQ),
+    "com.microsoft::GatherBlockQuantized": (_PACKED, _QDQ),
+    "com.microsoft::QAttention": (_INSIDE, _QDQ),
+    "com.microsoft::QLinearReduceMean": (_INSIDE, _QDQ),
+    "com.microsoft::QLinearSoftmax": (_INSIDE, _QDQ),
+    "com.microsoft::QLinearWhere": (_INSIDE, _QDQ),
+    **dict.fromkeys(sorted(SPELLED), ("it has scales or weights that are computed from the rows", _STATIC)),
     "Erfc": (
         "ONNX has no such operator, so no runtime takes the file",
         "export gelu by its tanh formula",
@@ -38,7 +52,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 def unknown(op_type: str) -> Unsupported:
     """The verdict on an operator that has no parser."""
-    if op_type.startswith(("com.microsoft", "com.ms")):
+    if op_type.startswith(("com.microsoft", "com.ms")) and op_type not in REFUSED:
         return Unsupported(
             "it is an operator of onnxruntime's own, which offline optimisation writes",
             "export again, or save the model before onnxruntime optimises it",

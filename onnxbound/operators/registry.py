@@ -14,6 +14,7 @@ from onnxbound.operators import (
     max_pool,
     mean,
     pad,
+    quantise,
     relu,
     reshape,
     select,
@@ -26,7 +27,7 @@ from onnxbound.operators.operator import Operator
 
 _FAMILIES = (
     conv, dense, relu, leaky_relu, clip, max_pool, average_pool, mean, elementwise_affine, branches, reshape,
-    transpose, pad, select, smooth, softmax,
+    transpose, pad, select, smooth, softmax, quantise,
 )  # fmt: skip
 
 PARSERS: Mapping[str, Callable[[Node], Operator]] = MappingProxyType(

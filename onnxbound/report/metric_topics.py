@@ -205,6 +205,16 @@ METRICS = (
         "logits",
     ),
     Topic(
+        "rows_rounded_otherwise",
+        "metric",
+        "Of a quantised net, rows on which onnxbound and onnxruntime round some value to different neighbours, since it lies"
+        " on the edge between them to within the last bits of float32. Both are right; many such rows say that the net is"
+        " sensitive to one step. Jacobians of such nets are those of the clip at the ends of each range, without rounding.",
+        "rows with |margin - margin'| > 1e-4 max|f(x)|",
+        "our own",
+        "rows",
+    ),
+    Topic(
         "rows_with_ties",
         "metric",
         "Measured rows at which a gate's input is exactly 0 or a pooling window has equal maxima, so that the net has no"

@@ -82,6 +82,14 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         yield f"the model is {as_older}"
     if network.batch is not None:
         yield f"the model has a fixed batch of {network.batch}"
+    if network.roundings:
+        yield (
+            f"the net rounds at {network.roundings} places (QuantizeLinear), so it is a staircase: its Jacobians are"
+            " those of the net without rounding, slope 1 inside each range and 0 outside (straight through); its values"
+            " and its smoothness are those of the file, which onnxruntime runs without fusing the rounding away; at"
+            f" {report.coverage.rows_rounded_otherwise} of {data.measured_rows} measured rows a value on the edge of"
+            " two steps falls otherwise there than here"
+        )
     if network.smooth_operators:
         yield (
             f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured,"

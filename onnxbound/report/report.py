@@ -162,6 +162,8 @@ class Coverage:
         normalised: What was folded, taken out or rewritten, in words.
         stripped_head: What was stripped behind the logits; None if nothing.
         rows_with_ties: Measured rows at which a gate has no derivative.
+        rows_rounded_otherwise: Of a net that rounds, measured rows whose logits differ between onnxbound's evaluation
+            and onnxruntime's, because a value lies on the edge of two steps.
     """
 
     nodes: int
@@ -169,6 +171,7 @@ class Coverage:
     normalised: tuple[str, ...]
     stripped_head: str | None
     rows_with_ties: int
+    rows_rounded_otherwise: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ from onnxbound.run.device import Device
 from onnxbound.run.opset import lowered
 
 _FOLDER_KEY = "session.model_external_initializers_file_folder_path"
+_NO_FUSION_KEY = "session.disable_quant_qdq"
+"""Fused, a chain of QuantizeLinear and DequantizeLinear rounds otherwise than the file says."""
+
 _LARGE = 1 << 29
 """Bytes of weights of which there is to be one copy, at the price of some speed."""
 
@@ -52,6 +55,8 @@ def open_session(
     options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
     # A thread that spins while it waits takes its core from whoever else works there.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        options.add_session_config_entry(_NO_FUSION_KEY, "1")
     model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     if sum(weights[name].nbytes for name in outside) > _LARGE:

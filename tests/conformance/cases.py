@@ -28,6 +28,7 @@ from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.screen import screen
 from onnxbound.graph.spellings import SPELLINGS
 from onnxbound.operators.registry import PARSERS
+from tests.conformance import quantised
 
 IN_PASSES = ("Identity", "Dropout", "Cast", "Where", "Constant")
 """Operators that the normalising passes read."""
@@ -61,7 +62,7 @@ class Result:
 
 def operators() -> list[str]:
     """Every operator of the default domain that is claimed."""
-    return sorted({op for op in PARSERS if "::" not in op} | set(SPELLINGS) | set(IN_PASSES))
+    return sorted({op for op in PARSERS if "::" not in op} | {*SPELLINGS, *IN_PASSES, *quantised.OPERATORS})
 
 
 def run_all() -> list[Result]:
@@ -83,6 +84,8 @@ def run_all() -> list[Result]:
 def _run(model: ModelProto, inputs: Sequence[Any], outputs: Sequence[Any]) -> tuple[str, str]:
     """Status and reason."""
     inputs, outputs = ([_as_array(value) for value in values] for values in (inputs, outputs))
+    if model.graph.node[0].op_type in quantised.OPERATORS:
+        return quantised.run(model, inputs, outputs)
     unfit = _unfit(inputs, outputs)
     if unfit:
         return "skipped", unfit

@@ -25,7 +25,7 @@ def drop_no_ops(graph: OnnxGraph) -> PassResult:
             source[node.outputs[0]] = inputs[0]
             dropped.append(node.op_type)
         else:
-            kept.append(_reading(node, inputs))
+            kept.append(reading(node, inputs))
     outputs = tuple(source.get(name, name) for name in graph.outputs)
     reason = f"took out {len(dropped)} nodes without effect: {', '.join(sorted(set(dropped)))}" if dropped else ""
     return PassResult(replace(graph, nodes=tuple(kept), outputs=outputs), bool(dropped), reason)
@@ -42,7 +42,8 @@ def _is_no_op(node: GraphNode, graph: OnnxGraph) -> bool:
     return len(node.inputs) <= 2 or (training is not None and not np.any(training))
 
 
-def _reading(node: GraphNode, inputs: tuple[str, ...]) -> GraphNode:
+def reading(node: GraphNode, inputs: tuple[str, ...]) -> GraphNode:
+    """The node with other inputs."""
     if inputs == node.inputs:
         return node
     proto = onnx.NodeProto()

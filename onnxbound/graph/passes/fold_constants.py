@@ -26,7 +26,7 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
     folded by `lower` when those are known.
     """
     constants, origins = dict(graph.constants), dict(graph.origins)
-    room = _GROWTH * sum(value.nbytes for value in constants.values()) + _ALWAYS
+    room = room_for_constants(graph)
     rest: list[GraphNode] = []
     folded: list[str] = []
     for node in graph.nodes:
@@ -44,6 +44,11 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
     changed = len(rest) < len(graph.nodes)
     reason = f"evaluated constant nodes: {', '.join(sorted(set(folded)))}" if folded else ""
     return PassResult(replace(graph, nodes=tuple(rest), constants=constants, origins=origins), changed, reason)
+
+
+def room_for_constants(graph: OnnxGraph) -> int:
+    """Bytes that constants computed from a graph's own may take."""
+    return _GROWTH * sum(value.nbytes for value in graph.constants.values()) + _ALWAYS
 
 
 def _origin(node: GraphNode, constants: dict[str, Array], origins: dict[str, str]) -> dict[str, str]:

@@ -1,0 +1,36 @@
+"""A QuantizeLinear and the DequantizeLinear behind it are one map from floats to floats: rounding to a grid."""
+
+from collections import Counter
+from dataclasses import replace
+
+import onnx
+
+from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.graph.passes.spell_quantised import DEQUANTIZE, QUANTIZE
+from onnxbound.operators.quantise import PAIRED
+
+
+def pair_roundings(graph: OnnxGraph) -> PassResult:
+    """Let each QuantizeLinear that one DequantizeLinear with its scale and zero point reads write what that one writes.
+
+    The integers between them are not seen any more. One whose integers are read otherwise is refused later.
+    """
+    readers = Counter(name for node in graph.nodes for name in node.inputs)
+    dequantized = {node.inputs: node for node in graph.nodes if node.op_type in DEQUANTIZE}
+    nodes: list[GraphNode] = []
+    gone: set[str] = set()
+    for node in graph.nodes:
+        pair = None
+        if node.op_type in QUANTIZE and len(node.outputs) == 1 and readers[node.outputs[0]] == 1:
+            pair = dequantized.get((node.outputs[0], *node.inputs[1:]))
+        if pair is not None:
+            proto = onnx.NodeProto()
+            proto.CopyFrom(node.proto)
+            proto.output[:] = pair.outputs
+            proto.attribute.append(onnx.helper.make_attribute(PAIRED, 1))
+            gone.update(pair.outputs)
+            nodes.append(replace(node, proto=proto))
+        elif gone.isdisjoint(node.outputs):
+            nodes.append(node)
+    reason = f"read {len(gone)} pairs of QuantizeLinear and DequantizeLinear as saturating rounding" if gone else ""
+    return PassResult(replace(graph, nodes=tuple(nodes)), bool(gone), reason)

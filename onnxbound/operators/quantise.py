@@ -1,0 +1,167 @@
+"""QuantizeLinear and DequantizeLinear: rounding to a grid of integers, saturated at its ends."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from onnxbound.operators.elementwise_affine import ElementwiseAffine
+from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.gate import Gate
+from onnxbound.operators.node import Node
+from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+
+FLOAT = "analyse the float model that was quantised"
+
+PAIRED = "onnxbound_paired"
+"""Attribute of a QuantizeLinear that stands for itself and the DequantizeLinear behind it."""
+
+
+@dataclass(frozen=True)
+class SaturatingRounding(Gate):
+    """scale * clip(round(x / scale), low, high): a QuantizeLinear with its DequantizeLinear; halves round to even.
+
+    With a zero point at an end of the integers this is a ReLU that rounds, which is how quantisers spell one: only then
+    it counts as an activation function.
+    The function is a staircase, without a derivative where it matters. Its linearisation is that of the clip which it
+    rounds, "straight through": slope 1 strictly inside the range of the grid, 0 at its ends and outside. No ties are
+    reported, since the slope is this convention everywhere, and there is no Lipschitz constant.
+
+    Attributes:
+        scale: Distance of two neighbours on the grid.
+        low: Smallest multiple of the scale.
+        high: Largest one.
+        is_activation: Whether 0 is an end of the range.
+    """
+
+    scale: float
+    low: int
+    high: int
+    is_activation: bool = True
+
+    piecewise_linear: ClassVar[bool] = False
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        """None are reported."""
+        return ()
+
+    def act(self, *x: Array) -> Array:
+        """The nearest point of the grid."""
+        kind = x[0].dtype.type
+        result = np.rint(x[0] / kind(self.scale))
+        np.clip(result, kind(self.low), kind(self.high), out=result)
+        result *= kind(self.scale)
+        return np.asarray(result)
+
+    def slope(self, x: Array) -> Array:
+        """1 strictly inside the range, else 0."""
+        kind = x.dtype.type
+        inside: Array = (x > kind(self.low * self.scale)) & (x < kind(self.high * self.scale))
+        return inside.astype(x.dtype)
+
+    def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
+        """Infinite: the function jumps."""
+        return (float("inf"),)
+
+    def emit_act(self, e: Emitter, *x: Value) -> Value:
+        """The nearest point of the grid."""
+        rounded = e.node("Round", e.node("Div", x[0].name, e.number(self.scale)))
+        clipped = e.node("Clip", rounded, e.number(self.low), e.number(self.high))
+        return Value(e.node("Mul", clipped, e.number(self.scale)), x[0].shape)
+
+    def emit_slope(self, e: Emitter, x: Value) -> str:
+        """1 strictly inside the range, else 0."""
+        above = e.node("Greater", x.name, e.number(self.low * self.scale))
+        inside = e.node("And", above, e.node("Less", x.name, e.number(self.high * self.scale)))
+        return e.node("Cast", inside, to=TensorProto.FLOAT)
+
+
+def dequantised(values: Array, scale: Array, zero_point: Array | None, axis: int = 1, block: int = 0) -> Array:
+    """Scale (q - zero point) of a constant, float32.
+
+    Args:
+        values: Integers q, of any width, or floats of 8 bits.
+        scale: One number; one per entry of the axis; or with blocks one per block of that many entries along it.
+        zero_point: As the scale; None for 0.
+        axis: Which.
+        block: Length of a block; 0 for none.
+    """
+    q: Array = values.astype(np.float32 if values.itemsize <= 2 else np.float64)
+    if zero_point is not None:
+        np.subtract(q, _spread(zero_point, q, axis, block), out=q, casting="same_kind")
+    np.multiply(q, _spread(scale, q, axis, block), out=q, casting="same_kind")
+    return np.asarray(q, np.float32)
+
+
+def quantised(values: Array, scale: Array, zero_point: Array, axis: int = 1) -> Array:
+    """Round and saturate a constant: integers of the zero point's type."""
+    limits = np.iinfo(zero_point.dtype)
+    steps = np.rint(np.asarray(values, np.float32) / _spread(scale, values, axis, 0).astype(np.float32))
+    moved = steps + _spread(zero_point, values, axis, 0)
+    return np.asarray(np.clip(moved, limits.min, limits.max), zero_point.dtype)
+
+
+def _spread(parameter: Array, values: Array, axis: int, block: int) -> Array:
+    """A scale or zero point, float64, ready to be broadcast against the values."""
+    parameter = np.asarray(parameter, np.float64)
+    if block:
+        block = min(block, values.shape[axis])
+        if parameter.shape[axis] != -(-values.shape[axis] // block):
+            raise ValueError(f"{parameter.shape[axis]} blocks of {block} for {values.shape[axis]} entries")
+        return np.asarray(np.repeat(parameter, block, axis).take(range(values.shape[axis]), axis))
+    if parameter.size == 1:
+        return parameter.reshape(())
+    shape = [1] * values.ndim
+    shape[axis] = parameter.size
+    return parameter.reshape(shape)
+
+
+def parse_quantize(node: Node) -> Operator:
+    """QuantizeLinear together with the DequantizeLinear behind it, by one scale and zero point."""
+    node.shape()
+    scale, zero_point = _scale(node), node.constant(2)
+    if not node.attributes.get(PAIRED):
+        raise Unsupported("its integers are not read by one DequantizeLinear with its scale and zero point", FLOAT)
+    kind = _integers(node) if zero_point is None else zero_point.dtype
+    limits = np.iinfo(kind) if kind in (np.uint8, np.int8, np.uint16, np.int16) else None
+    if limits is None:
+        raise Unsupported(f"it rounds to {kind}; onnxbound reads integers of 8 and 16 bits", FLOAT)
+    offset = 0 if zero_point is None else int(np.ravel(zero_point)[0])
+    low, high = limits.min - offset, limits.max - offset
+    return SaturatingRounding(scale, low, high, is_activation=0 in (low, high))
+
+
+def parse_dequantize(node: Node) -> Operator:
+    """DequantizeLinear of integers that are the net's input: scale (q - zero point)."""
+    node.shape()
+    scale, zero_point = _scale(node), node.constant(2)
+    offset = 0.0 if zero_point is None else float(np.ravel(zero_point)[0])
+    return ElementwiseAffine(np.array(scale), np.array(-scale * offset), trained=0)
+
+
+def _scale(node: Node) -> float:
+    scale, zero_point = node.constant(1), node.constant(2)
+    if scale is None or (zero_point is None and len(node.shapes) > 2):
+        raise Unsupported("its scale or zero point is computed from the rows", "quantise statically, or " + FLOAT)
+    if np.size(scale) != 1 or node.attributes.get("block_size", 0):
+        raise Unsupported("it has one scale per channel or block of an activation", "quantise activations per tensor")
+    value = float(np.ravel(scale)[0])
+    if not 0 < value < float("inf"):
+        raise Unsupported(f"its scale is {value}", "quantise again")
+    return value
+
+
+def _integers(node: Node) -> np.dtype[np.generic]:
+    """The type without a zero point: `output_dtype` if given, else uint8."""
+    element = node.attributes.get("output_dtype", 0) or TensorProto.UINT8
+    return np.dtype(helper.tensor_dtype_to_np_dtype(element))
+
+
+PARSERS = {
+    f"{domain}{op_type}": parse
+    for domain in ("", "com.microsoft::")
+    for op_type, parse in (("QuantizeLinear", parse_quantize), ("DequantizeLinear", parse_dequantize))
+}
+"""Onnxruntime has both under its own domain too, for 16 bits in old opsets."""
