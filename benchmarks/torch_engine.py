@@ -29,10 +29,10 @@ Map = Callable[[Tensor], Tensor]
 class Measured:
     """The net cut behind its weighted layers, and what is asked of it."""
 
-    def __init__(self, rows: int, layout: torch.memory_format) -> None:
+    def __init__(self, rows: int, layout: torch.memory_format, device: str = "cpu") -> None:
         network = load(vgg19.path()).cast(np.float32)
-        self.layout = layout
-        self.x = torch.from_numpy(rows_of(rows)).contiguous(memory_format=layout)
+        self.layout, self.device = layout, device
+        self.x = self._laid_out(torch.from_numpy(rows_of(rows)))
         self.stages: list[list[Map]] = []
         pending: list[Map] = []
         for step in network.steps:
@@ -47,14 +47,19 @@ class Measured:
         return self._laid_out(torch.from_numpy(g.reshape(rows, *shape)))
 
     def _laid_out(self, t: Tensor) -> Tensor:
+        t = t.to(self.device)
         return t.contiguous(memory_format=self.layout) if t.ndim == 4 else t
+
+    def _parameters(self, operator: Conv | Dense) -> tuple[Tensor, Tensor]:
+        return self._laid_out(torch.tensor(operator.weight)), self._laid_out(torch.tensor(operator.bias))
 
     def _translate(self, operator: Operator) -> Map:
         if isinstance(operator, Conv):
-            weight, bias = self._laid_out(torch.tensor(operator.weight)), torch.tensor(operator.bias)
+            weight, bias = self._parameters(operator)
             return partial(functional.conv2d, weight=weight, bias=bias, padding=1)
         if isinstance(operator, Dense):
-            return partial(functional.linear, weight=torch.tensor(operator.weight), bias=torch.tensor(operator.bias))
+            weight, bias = self._parameters(operator)
+            return partial(functional.linear, weight=weight, bias=bias)
         if isinstance(operator, Relu):
             return torch.relu
         if isinstance(operator, MaxPool):

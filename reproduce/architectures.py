@@ -1,16 +1,16 @@
-"""VGG-11 and AlexNet for CIFAR-10, as [A] has VGG-19 and AlexNet, at a fraction of their width."""
+"""VGG-19 and AlexNet for CIFAR-10, as in [A], at any width."""
 
 from torch import nn
 
-_VGG_11 = (1, "pool", 2, "pool", 4, 4, "pool", 8, 8, "pool", 8, 8, "pool")
+_VGG_19 = (1, 1, "pool", 2, 2, "pool", 4, 4, 4, 4, "pool", 8, 8, 8, 8, "pool", 8, 8, 8, 8, "pool")
 """Width of each 3x3 convolution, as a multiple of the narrowest one (64 in Simonyan and Zisserman 2015)."""
 
 
 def vgg(width: int) -> nn.Module:
-    """Eight 3x3 convolutions with BatchNorm, and one dense layer."""
+    """Sixteen 3x3 convolutions with BatchNorm, and one dense layer."""
     layers: list[nn.Module] = []
     channels = 3
-    for step in _VGG_11:
+    for step in _VGG_19:
         if isinstance(step, str):
             layers.append(nn.MaxPool2d(2))
             continue

@@ -102,8 +102,8 @@ def trends(found: dict[str, dict[str, Any]], net: str) -> list[tuple[str, str, b
         ),
         (
             "the bound falls and rises with the gap during training (Fig. 4 right)",
-            f"Kendall's tau of arora with the gap {tau['arora']:.2f}",
-            tau["arora"] > 0,
+            "Kendall's tau of arora with the gap " + ("undefined" if tau["arora"] is None else f"{tau['arora']:.2f}"),
+            tau["arora"] is not None and tau["arora"] > 0,
         ),
     ]
 

@@ -7,6 +7,7 @@ initialisation, checkpoints and last state as ONNX.
 import argparse
 import json
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from reproduce.architectures import alexnet, vgg
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
 NETS = {"vgg": vgg, "alexnet": alexnet}
 RATES = {"vgg": 0.05, "alexnet": 0.02}
+DECAY = 1e-4
 
 
 def take(data: Path, folder: Path, rows: int, test: int) -> None:
@@ -45,7 +47,7 @@ def prepared(images: NDArray[np.generic]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2), dtype=np.float32))
 
 
-def train(folder: Path, name: str, *, width: int, shuffled: bool, epochs: int) -> None:
+def train(folder: Path, name: str, device: str, *, width: int, shuffled: bool, epochs: int) -> None:
     """One net; a finished one is not trained again."""
     key = f"{name}_shuffled" if shuffled else name
     last = folder / f"{key}.onnx"
@@ -56,39 +58,54 @@ def train(folder: Path, name: str, *, width: int, shuffled: bool, epochs: int) -
     if shuffled:
         y = torch.from_numpy(np.load(folder / "shuffled_labels.npy", allow_pickle=False))
     torch.manual_seed(1)
-    net: nn.Module = NETS[name](width)
-    keep = {1, 2, 4, 8, 16, 32} - {epochs}
-    export(net, (3, 32, 32), folder / f"{key}_init.onnx", opset=17, keep_batch_norm=False)
+    net: nn.Module = NETS[name](width).to(device, memory_format=torch.channels_last)
+    keep = {1, 4, 16} - {epochs}
+
+    def write(path: Path) -> None:
+        export(deepcopy(net).cpu(), (3, 32, 32), path, opset=17, keep_batch_norm=False)
+
+    write(folder / f"{key}_init.onnx")
     started = time.perf_counter()
 
     def after_epoch(epoch: int) -> None:
         print(f"{key}: epoch {epoch} of {epochs}, {time.perf_counter() - started:.0f} s", flush=True)
         if epoch in keep:
-            export(net, (3, 32, 32), folder / f"{key}_epoch{epoch}.onnx", opset=17, keep_batch_norm=False)
+            write(folder / f"{key}_epoch{epoch}.onnx")
 
-    fit(net, x, y, epochs=epochs, rate=RATES[name], decay=5e-4, after_epoch=after_epoch)
-    export(net, (3, 32, 32), last, opset=17, keep_batch_norm=False)
+    fit(
+        net,
+        x.to(device),
+        y.to(device),
+        epochs=epochs,
+        rate=RATES[name],
+        decay=DECAY,
+        batch=128,
+        after_epoch=after_epoch,
+    )
+    write(last)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="cifar10.npz with x_train, y_train, x_test, y_test")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--test", type=int, default=2_000)
-    parser.add_argument("--vgg-width", type=int, default=16, help="64 is VGG-11")
-    parser.add_argument("--alexnet-width", type=int, default=8, help="16 is about AlexNet for CIFAR-10")
-    parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--shuffled-epochs", type=int, default=32)
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--test", type=int, default=10_000)
+    parser.add_argument("--vgg-width", type=int, default=64, help="64 is VGG-19")
+    parser.add_argument("--alexnet-width", type=int, default=16, help="16 is about AlexNet for CIFAR-10")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--shuffled-epochs", type=int, default=80)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if not (given.folder / "rows.npz").exists():
         take(given.data, given.folder, given.rows, given.test)
-    chosen = {name: getattr(given, name) for name in vars(given) if name not in ("data", "folder")}
+    chosen = {name: getattr(given, name) for name in vars(given) if name not in ("data", "folder", "nets")}
     (given.folder / "training.json").write_text(json.dumps(chosen, indent=2) + "\n")
     for shuffled, epochs in ((False, given.epochs), (True, given.shuffled_epochs)):
-        for name in NETS:
-            train(given.folder, name, width=chosen[f"{name}_width"], shuffled=shuffled, epochs=epochs)
+        for name in given.nets:
+            train(given.folder, name, given.device, width=chosen[f"{name}_width"], shuffled=shuffled, epochs=epochs)
 
 
 if __name__ == "__main__":

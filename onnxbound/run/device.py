@@ -65,6 +65,7 @@ def _why_not_cuda(index: int) -> str | None:
     except OSError as error:
         return f"no NVIDIA driver ({error})"
     onnxruntime.preload_dlls()
+    onnxruntime.set_default_logger_severity(3)  # the next line warns of plug-ins that nobody asked for
     try:
         onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", index)
     except Exception as error:  # noqa: BLE001 - the binding raises bare RuntimeErrors of many kinds
