@@ -28,6 +28,7 @@ from onnxbound.run.environment import peak_rss_bytes, versions
 from onnxbound.run.executor import Executor, Here
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.likely_cause import likely_cause
+from onnxbound.run.rows_apart import require_rows_apart
 from onnxbound.run.table import Table
 from onnxbound.settings import Settings
 from onnxbound.stability.batches import Batches, batches_within
@@ -67,6 +68,7 @@ def analyze(
     settings = settings or Settings()
     network.require_finite_weights()
     device = resolve_device(settings.device)
+    require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
     count = rows.count if settings.measured is None else settings.measured
     index = rows.index[select_rows(settings.seed, rows.count, count)]

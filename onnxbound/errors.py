@@ -113,6 +113,7 @@ CODES: dict[str, str] = {
     "model-inputs": "The model does not have exactly one data input; --fix NAME=VALUE holds the others.",
     "model-output": "The model computes no tensor of the name that --logits gives.",
     "model-weights-not-finite": "A weight is NaN or infinite, so no property of the net is defined.",
+    "model-batch": "The rows of a batch influence each other, so that a row by itself has no logits.",
     "model-overflow": "A row makes values that are too large for float32, so no property of the net is defined there.",
     "model-reference": "The model does not compute the outputs that --reference holds: the exporter may be at fault.",
     "model-mismatch": "onnxbound's evaluation of the net disagrees with onnxruntime's: no number could be trusted.",

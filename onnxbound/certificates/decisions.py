@@ -9,6 +9,7 @@ from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
+from onnxbound.run.rows_apart import require_rows_apart
 from onnxbound.run.session import Runner, with_outputs
 from onnxbound.stability.margin import margins
 
@@ -58,7 +59,9 @@ def decisions(network: Network, rows: Rows, device: Device, threads: int | None,
     Raises:
         DeviceError: onnxruntime does not take the model, or fails.
         DataError: A row is not finite, or the file ends too early.
+        ModelError: model-batch.
     """
+    require_rows_apart(network, rows, device, threads)
     runner = Runner(with_outputs(network, [network.output]), network.path.parent, device, threads)
     predicted, margin, gap, largest = [], [], [], 0.0
     for batch in rows.batches(network.batch or batch_rows):

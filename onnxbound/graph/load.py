@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.complete import Written
-from onnxbound.graph.lower import ANY_BATCH, lower
+from onnxbound.graph.lower import ANY_BATCH, Lowered, lower
 from onnxbound.graph.model_file import WeightReader, lift_constants, read_model
 from onnxbound.graph.network import Network, Step
 from onnxbound.graph.onnx_graph import GraphInput, OnnxGraph, PassResult, build_graph
@@ -91,7 +91,8 @@ def load(
     graph = follow(drop_unused(graph))
     graph = follow(share_weights(graph))
     data_input, batch = _data_input(graph)
-    lowered = lower(graph, data_input, batch or ANY_BATCH)
+    fixed_batch = batch
+    lowered, batch = _lowered(graph, data_input, batch)
     require_moderate_batch(batch or 1, max(lowered.shapes.values(), key=prod))
     shaped = shape_logits(graph, lowered.shapes[graph.outputs[0]])
     if shaped.changed:
@@ -113,6 +114,7 @@ def load(
         input_type=data_input.type,
         input_shape=shapes[data_input.name],
         batch=batch,
+        one_row=batch != fixed_batch,
         output=output,
         classes=_classes(output, shapes[output]),
         steps=steps,
@@ -126,6 +128,19 @@ def load(
     if not network.layers:
         raise ModelError("model-no-layers", f"{file} has no weighted layer between its input and its output.")
     return network
+
+
+def _lowered(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> tuple[Lowered, int | None]:
+    """The graph's steps; where they do not keep the rows of a batch apart, those of a batch of one row."""
+    try:
+        return lower(graph, data_input, batch or ANY_BATCH), batch
+    except ModelError as several:
+        if batch is not None:
+            raise
+        try:
+            return lower(graph, data_input, 1), 1
+        except ModelError:
+            raise several from None
 
 
 def _named(steps: tuple[Step, ...], output: str) -> list[str]:

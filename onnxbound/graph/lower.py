@@ -1,6 +1,7 @@
 """Parse every node into its operator, carrying shapes along and folding the arithmetic that exporters do on them."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.lifting import LIFTED, Lifted, lift, reshaped
 from onnxbound.graph.network import Step
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
@@ -45,11 +47,26 @@ class _Lowering:
     spelled: str = ""
     origins: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    lifted: dict[str, Lifted] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Lower every node.
+
+        Raises:
+            ModelError: model-unsupported-operator.
+        """
+        for node in self.graph.nodes:
+            self.visit(node)
+            if self.graph.outputs[0] in self.lifted and self.graph.outputs[0] in node.outputs:
+                reason = Unsupported("the logits have no batch in front", "export with it as the first axis")
+                self.problems.append((node, reason))
+        if self.problems:
+            raise _unsupported(self.problems)
 
     def visit(self, node: GraphNode) -> None:
         if self.unknown.isdisjoint(node.inputs):
             try:
-                self._lower(node)
+                self._lower_or_lift(node)
             except Unsupported as reason:
                 self.problems.append((node, reason))
             except _CONTRADICTIONS as error:
@@ -64,27 +81,76 @@ class _Lowering:
     def _is_shape_arithmetic(self, node: GraphNode) -> bool:
         return node.op_type in ("Shape", "Size") or all(name in self.constants for name in node.inputs if name)
 
+    def _lower_or_lift(self, node: GraphNode) -> None:
+        """As the node stands, rows along the first axis; at a batch of one row where need be in the other reading."""
+        steps, written = len(self.steps), len(self.written)
+        if self.lifted.keys().isdisjoint(node.inputs):
+            try:
+                self._lower(node)
+            except Unsupported:
+                if self.batch != 1 or node.op_type not in LIFTED:
+                    raise
+                del self.steps[steps:], self.written[written:]
+            else:
+                return
+        self._lift(node)
+
+    def _lift(self, node: GraphNode) -> None:
+        if node.op_type == "Shape":
+            self.constants[node.outputs[0]] = self._shape_of(node)
+            return
+        if node.op_type not in LIFTED:
+            raise Unsupported("it takes rows along the first axis, where they do not stand any more")
+        write = self._writer(node)
+        whole = {name: self._whole(name) for name in node.inputs if name in self.lifted or name in self.shapes}
+        outputs = lift(node, whole, self.shapes, self.constants, write)
+        self._take_room(node, [c for c in write.constants.values() if c.dtype.kind == "i"])
+        self._lower_written(node, write)
+        write = self._writer(node)
+        for name, held in zip(node.outputs, outputs, strict=True):
+            lifted, shape = (held, self.shapes[held]) if isinstance(held, str) else held
+            if shape[:1] == (1,):
+                reshaped(write, lifted, shape[1:], name)
+            else:
+                self.lifted[name] = lifted, shape
+        self._lower_written(node, write)
+
+    def _writer(self, node: GraphNode) -> NodeWriter:
+        write = NodeWriter(self.graph)
+        write.instead_of(node, len(self.written))
+        return write
+
+    def _whole(self, name: str) -> Lifted:
+        """What holds a tensor with its batch of one row."""
+        return self.lifted[name] if name in self.lifted else (name, (1, *self.shapes[name]))
+
     def _lower(self, node: GraphNode) -> None:
         if all(name in self.constants for name in node.inputs if name) and node.inputs:
             values = evaluate(node, [self.constants[name] if name else None for name in node.inputs], self.graph.opset)
             if values is None:
                 raise Unsupported("it cannot be evaluated ahead of the rows")
-            self.room -= sum(value.nbytes for value in values)
-            if self.room < 0:
-                raise too_large(node.where, "its shape arithmetic takes more memory than any net's")
+            self._take_room(node, values)
             self.constants.update(zip(node.outputs, values, strict=False))
         elif node.op_type in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape_of(node)
         elif not self._rewrite(node):
             self._parse(node)
 
+    def _take_room(self, node: GraphNode, values: Iterable[Array]) -> None:
+        self.room -= sum(value.nbytes for value in values)
+        if self.room < 0:
+            raise too_large(node.where, "its shape arithmetic takes more memory than any net's")
+
     def _rewrite(self, node: GraphNode) -> bool:
         """Whether the node was spelled with others."""
         if node.op_type not in SPELLINGS or self.shapes.keys().isdisjoint(node.inputs):
             return False
-        write = NodeWriter(self.graph)
-        write.instead_of(node, len(self.written))
+        write = self._writer(node)
         SPELLINGS[node.op_type](node, self.shapes, self.constants, write)
+        self._lower_written(node, write)
+        return bool(write.nodes)
+
+    def _lower_written(self, node: GraphNode, write: NodeWriter) -> None:
         self.constants |= write.constants
         self.origins |= write.origins
         self.written += write.nodes
@@ -92,10 +158,10 @@ class _Lowering:
         for written in write.nodes:
             self._lower(written)
         self.spelled = outer
-        return bool(write.nodes)
 
     def _shape_of(self, node: GraphNode) -> Array:
-        shape = (self.batch, *self.shapes[node.inputs[0]])
+        name = node.inputs[0]
+        shape = self.lifted[name][1] if name in self.lifted else (self.batch, *self.shapes[name])
         if node.op_type == "Size":
             return np.array(prod(shape), np.int64)
         attributes = node.attributes()
@@ -178,10 +244,7 @@ def lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> Lowered:
     row = tuple(n for n in data_input.dims[1:] if n is not None)
     require_moderate(f"input {data_input.name!r}", row)
     lowering = _Lowering(graph, batch, dict(graph.constants), {data_input.name: row}, origins=dict(graph.origins))
-    for node in graph.nodes:
-        lowering.visit(node)
-    if lowering.problems:
-        raise _unsupported(lowering.problems)
+    lowering.run()
     written = replace(graph, nodes=tuple(lowering.written), constants=lowering.constants)
     return Lowered(tuple(lowering.steps), lowering.shapes, written)
 

@@ -121,6 +121,7 @@ class Network:
         input_type: Its element type.
         input_shape: Shape of one row; None where any length fits.
         batch: Fixed batch length, None if any will do.
+        one_row: Whether the batch is 1 only because several rows cannot be seen to stay apart.
         output: Name of the logits.
         classes: K.
         steps: Operators in topological order.
@@ -142,6 +143,7 @@ class Network:
     input_type: np.dtype[Any]
     input_shape: Shape
     batch: int | None
+    one_row: bool
     output: str
     classes: int
     steps: tuple[Step, ...]

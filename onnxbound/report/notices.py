@@ -80,7 +80,12 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     _, as_older = lowered(network.model)
     if as_older:
         yield f"the model is {as_older}"
-    if network.batch is not None:
+    if network.one_row:
+        yield (
+            "the graph moves its batch axis about, so the net is read and run one row at a time; a few rows together"
+            " were compared with that"
+        )
+    elif network.batch is not None:
         yield f"the model has a fixed batch of {network.batch}"
     if network.roundings:
         yield (

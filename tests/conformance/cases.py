@@ -18,7 +18,7 @@ from onnx import ModelProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnxbound.errors import ModelError
-from onnxbound.graph.lower import _Lowering, _unsupported
+from onnxbound.graph.lower import _Lowering
 from onnxbound.graph.model_file import WeightReader
 from onnxbound.graph.network import Step
 from onnxbound.graph.onnx_graph import build_graph
@@ -162,10 +162,7 @@ class _Check:
         graph = drop_no_ops(spell_relu(fold_constants(build_graph(held, reader), reader).graph).graph).graph
         shapes = {name: values[name].shape[1:] for name in rows}
         lowering = _Lowering(graph, len(values[rows[0]]), dict(graph.constants), shapes)
-        for node in graph.nodes:
-            lowering.visit(node)
-        if lowering.problems:
-            raise _unsupported(lowering.problems)
+        lowering.run()
         return cls(model, values, rows, tuple(lowering.steps), graph.outputs[0])
 
     def fault(self, expected: Array) -> str:

@@ -15,7 +15,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from onnxbound.errors import ModelError
 from onnxbound.graph.evaluate import evaluate
-from onnxbound.graph.lower import _Lowering, _unsupported
+from onnxbound.graph.lower import _Lowering
 from onnxbound.graph.model_file import WeightReader, default_opset
 from onnxbound.graph.network import Step
 from onnxbound.graph.onnx_graph import GraphNode, build_graph
@@ -103,8 +103,5 @@ def _read(
     reader = WeightReader(Path())
     read = pair_roundings(spell_quantised(fold_constants(build_graph(whole, reader), reader).graph).graph).graph
     lowering = _Lowering(read, len(rows), dict(read.constants), {first: rows.shape[1:]})
-    for step in read.nodes:
-        lowering.visit(step)
-    if lowering.problems:
-        raise _unsupported(lowering.problems)
+    lowering.run()
     return lowering.steps, rows, read.outputs[0]

@@ -7,15 +7,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from onnxbound.errors import ModelError
 from onnxbound.graph.load import load
 from onnxbound.linear.linearisation import linearise
 from tests.oracle.models import fixtures
 
 FOLDER = Path(os.environ.get("ONNXBOUND_TEST_DATA", "")) / "models"
 FILES = sorted(FOLDER.glob("*.onnx")) if "ONNXBOUND_TEST_DATA" in os.environ else []
-ATTENTION = [path for path in FILES if "selfattn" in path.name]
-READABLE = [pytest.param(path, id=path.stem) for path in FILES if path not in ATTENTION]
+READABLE = [pytest.param(path, id=path.stem) for path in FILES]
 if not READABLE:
     _absent = pytest.mark.skip(reason="ONNXBOUND_TEST_DATA names no folder with models/*.onnx")
     READABLE = [pytest.param(None, id="public", marks=_absent)]
@@ -34,11 +32,3 @@ def test_logits_are_onnxruntimes(path: Path) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     else:
         np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
-
-
-@pytest.mark.skipif(not ATTENTION, reason="ONNXBOUND_TEST_DATA names no folder with models/*.onnx")
-def test_attention_that_takes_its_one_row_apart_is_refused() -> None:
-    with pytest.raises(ModelError) as caught:
-        load(ATTENTION[0])
-    assert caught.value.code == "model-unsupported-operator"
-    assert "does not keep the rows apart" in caught.value.problems[0].why

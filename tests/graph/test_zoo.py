@@ -30,8 +30,6 @@ ROWS = 8
 
 REFUSED = {
     "keras_gelu_tf15": "Erfc",
-    "torch_attention_dynamo18": "Transpose",
-    "torch_gather_dynamo18": "GatherND",
     "torch_lstm_ts17": "LSTM",
     "torch_upsample_ts17": "Resize",
 }
