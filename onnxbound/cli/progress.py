@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _STAGES = {
+    "nets": "nets",
     "forward": "forward pass",
     "test": "test set",
     "measure": "Jacobians and smoothness",
@@ -24,7 +25,7 @@ _STAGES = {
 
 
 class Progress:
-    """Receives (stage, done, total) and shows it; remembers the last for the message of an interruption."""
+    """Receives (stage, done, total) and shows it; remembers it for the message of an interruption."""
 
     def __init__(self, *, quiet: bool, kept: Path | None = None) -> None:
         """Nothing is shown where that is not wanted or nobody watches; `kept` is the folder of the run, if any."""
@@ -32,8 +33,8 @@ class Progress:
         self._shown = sys.stderr.isatty() and not quiet
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._last = ""
-        self._started = time.perf_counter()
+        self._done: dict[str, tuple[int, int]] = {}
+        self._started: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         if self._shown:
@@ -56,17 +57,26 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
         if kind is KeyboardInterrupt:
-            raise InterruptionError(self._last, self._kept) from None
+            raise InterruptionError(self._where(), self._kept) from None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Show that `done` of `total` rows of a stage are finished."""
-        name = _STAGES.get(stage, stage)
-        self._last = f" during {name}, {done} of {total} done"
+        """Show that `done` of `total` of a stage are finished; a stage that begins again is that of the next net."""
+        begins = stage not in self._done or done < self._done[stage][0]
+        self._done[stage] = done, total
+        if begins:
+            self._started[stage] = time.perf_counter()
         if self._bars is None:
             return
         if stage not in self._tasks:
-            self._started = time.perf_counter()
-            self._tasks[stage] = self._bars.add_task(name, total=total, rate="")
-        seconds = time.perf_counter() - self._started
-        rate = f"{done / seconds:,.0f}/s" if done and seconds > 0 else ""
-        self._bars.update(self._tasks[stage], completed=done, total=total, rate=rate)
+            self._tasks[stage] = self._bars.add_task(_STAGES.get(stage, stage), total=total, rate="")
+        elif begins:
+            self._bars.reset(self._tasks[stage], total=total)
+        rate = done / max(time.perf_counter() - self._started[stage], 1e-9)
+        said = f"{rate:,.0f}/s" if rate >= 1 else ""
+        self._bars.update(self._tasks[stage], completed=done, total=total, rate=said)
+
+    def _where(self) -> str:
+        """What was under way."""
+        stages = ((_STAGES.get(stage, stage), done, total) for stage, (done, total) in self._done.items())
+        unfinished = [f"{name}, {done} of {total} done" for name, done, total in stages if done < total]
+        return f" during {'; '.join(unfinished)}" if unfinished else ""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound import __version__
-from onnxbound.experiments.nets import Net, Subject, describe, reports
+from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import Paired, paired
 from onnxbound.report.report import plain
 from onnxbound.results import Float64Array, Histogram
@@ -56,7 +56,7 @@ class Comparison:
         seed: Of rows and noise.
         nets: In the order given.
         properties: Property by property, layer by layer.
-        warnings: Of every net, with its name.
+        warnings: With the names of the nets they are about.
     """
 
     version: str
@@ -100,13 +100,11 @@ def compare(
         settings: What to measure.
         progress: Called with (stage, rows done, rows in all).
     """
-    nets, found, warnings = [], [], []
-    for report, subject, name in zip(
-        reports(subjects, len(subjects), settings, progress), subjects, names, strict=True
-    ):
+    nets, found, warnings = [], [], {}
+    for report, subject, name in zip(reports(subjects, settings, progress), subjects, names, strict=True):
         nets.append(describe(report, name, str(subject.rows.path)))
         found.append({key: report.samples[key] for key in report.samples})
-        warnings += [f"{name}: {warning}" for warning in report.warnings]
+        warnings[name] = report.warnings
     depth = max(net.depth for net in nets)
     places = [("margin", 0), *((name, layer) for name in PROPERTIES for layer in range(1, depth + 1))]
     pairs = len(nets) * (len(nets) - 1) // 2
@@ -120,7 +118,7 @@ def compare(
         seed=settings.seed,
         nets=tuple(nets),
         properties=tuple(layer for layer in layers if any(median is not None for median in layer.medians)),
-        warnings=tuple(warnings),
+        warnings=shared_warnings(warnings),
     )
 
 

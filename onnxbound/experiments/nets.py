@@ -1,6 +1,6 @@
 """Several nets, analysed one after another."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +50,27 @@ class Net:
     log10_capacities: dict[str, float | None]
 
 
-def reports(subjects: Iterable[Subject], count: int, settings: Settings, progress: Progress) -> Iterator[Report]:
-    """The analysis of each net; its warnings are its own."""
-    for number, subject in enumerate(subjects, start=1):
+def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Report]:
+    """The analysis of each net."""
+    for number, subject in enumerate(subjects):
+        progress("nets", number, len(subjects))
+        yield analyze(subject.network, subject.rows, settings, test_rows=subject.test_rows, progress=progress)
+    progress("nets", len(subjects), len(subjects))
 
-        def told(stage: str, done: int, total: int, number: int = number) -> None:
-            progress(f"net {number} of {count}: {stage}", done, total)
 
-        yield analyze(subject.network, subject.rows, settings, test_rows=subject.test_rows, progress=told)
+def shared_warnings(warnings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Every warning once, with the names of the nets it is about.
+
+    >>> shared_warnings({"a": ["few rows", "tied"], "b": ["few rows"]})
+    ('all nets: few rows', 'a: tied')
+    """
+    names: dict[str, list[str]] = {}
+    for name, said in warnings.items():
+        for warning in said:
+            names.setdefault(warning, []).append(name)
+    return tuple(
+        f"{'all nets' if 1 < len(of) == len(warnings) else ', '.join(of)}: {warning}" for warning, of in names.items()
+    )
 
 
 def describe(report: Report, name: str, labels: str) -> Net:

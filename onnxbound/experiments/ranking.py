@@ -7,7 +7,7 @@ from typing import Any
 
 from onnxbound import __version__
 from onnxbound.experiments.kendall import RankCorrelation, kendall
-from onnxbound.experiments.nets import Net, Subject, describe, reports
+from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import clopper_pearson
 from onnxbound.report.report import Report, plain
 from onnxbound.settings import Settings
@@ -71,7 +71,7 @@ class Ranking:
         standings: In the order given.
         capacities: Rank correlations; `rescaled` is sqrt(capacity / m) times one factor per capacity, which makes its
             largest value the largest gap, as in [A] Fig. 4 right.
-        warnings: Of every net, with its name.
+        warnings: With the names of the nets they are about.
     """
 
     schema: str
@@ -108,12 +108,10 @@ def rank(
             get no interval.
         progress: Called with (stage, rows done, rows in all).
     """
-    standings, warnings = [], []
-    for report, subject, name in zip(
-        reports(subjects, len(subjects), settings, progress), subjects, names, strict=True
-    ):
+    standings, warnings = [], {}
+    for report, subject, name in zip(reports(subjects, settings, progress), subjects, names, strict=True):
         standings.append(_standing(report, subject, name))
-        warnings += [f"{name}: {warning}" for warning in report.warnings]
+        warnings[name] = report.warnings
     gaps = [standing.gap for standing in standings]
     test = subjects[0].test_rows
     assert test is not None
@@ -128,7 +126,7 @@ def rank(
         capacities=tuple(
             _ranked(name, standings, gaps, checkpoints=checkpoints) for name in standings[0].net.log10_capacities
         ),
-        warnings=tuple(warnings),
+        warnings=shared_warnings(warnings),
     )
 
 

@@ -1,8 +1,10 @@
 """A batch in parts, one thread each: BLAS shares out single products, which are too small for that here."""
 
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
+from threading import get_ident
 
 from threadpoolctl import threadpool_limits
 
@@ -37,8 +39,24 @@ def measure_in_parts(
     """
     if len(index) <= size:
         return run(index, rows)
-    starts = range(0, len(index), size)
+    running: set[int] = set()
+
+    def part(start: int) -> Measurement:
+        running.add(get_ident())
+        try:
+            return run(index[start : start + size], rows[start : start + size])
+        finally:
+            running.discard(get_ident())
+
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        return Measurement.merge(
-            list(pool.map(lambda start: run(index[start : start + size], rows[start : start + size]), starts))
-        )
+        try:
+            return Measurement.merge(list(pool.map(part, range(0, len(index), size))))
+        except KeyboardInterrupt:
+            _interrupt(running.copy())
+            raise
+
+
+def _interrupt(threads: set[int]) -> None:
+    """Raise KeyboardInterrupt in other threads, which else would finish their parts first."""
+    for thread in threads:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))

@@ -1,6 +1,12 @@
 """Batches in parts: the same numbers for any number of threads, in the order of the rows."""
 
+import os
+import signal
+import time
+from collections.abc import Iterator
 from dataclasses import fields
+from threading import Timer, main_thread
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -68,3 +74,32 @@ def test_blas_has_one_thread_within_parts_only(rows: np.ndarray) -> None:
     measure_in_parts(run, 64, 2, index[:16], rows[:16])
     assert seen == [before]
     assert threads() == before
+
+
+@pytest.fixture
+def _heeded() -> Iterator[None]:
+    """A job in the background of a shell ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
+@pytest.mark.usefixtures("_heeded")
+def test_an_interrupt_ends_the_parts() -> None:
+    """Ctrl-C reaches the main thread only."""
+    ended = []
+
+    def run(index: np.ndarray, rows: np.ndarray) -> NoReturn:
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            ended.append(int(index[0]))
+
+    timer = Timer(0.3, signal.pthread_kill, (main_thread().ident, signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        measure_in_parts(run, 2, 2, np.arange(8), np.zeros((8, 1), np.float32))
+    timer.join()
+    assert sorted(ended) == [0, 2]
