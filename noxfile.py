@@ -1,8 +1,8 @@
 """Sessions: `nox` runs lint, types and tests; `nox --list` shows the longer ones."""
 
 import os
-import re
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -56,8 +56,8 @@ def oracle(session: nox.Session) -> None:
 def minimums(session: nox.Session) -> None:
     """The tests with the oldest version of every dependency that pyproject.toml allows."""
     project = PROJECT["project"]
-    every = [*project["dependencies"], *project["optional-dependencies"]["png"]]
-    oldest = [re.sub(r">=", "==", line) for line in every]
+    extras = (lines for name, lines in project["optional-dependencies"].items() if name != "cuda")
+    oldest = [line.replace(">=", "==") for line in (*project["dependencies"], *chain.from_iterable(extras))]
     session.install("-e", ".", *group("test"))
     session.install(*oldest)
     session.run("pytest", *session.posargs)

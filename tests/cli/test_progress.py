@@ -6,11 +6,16 @@ from onnxbound.cli.progress import Progress
 from onnxbound.errors import InterruptionError
 
 
-def stopped(*calls: tuple[str, int, int]) -> str:
-    with pytest.raises(InterruptionError) as error, Progress(quiet=True) as progress:
+def run(*calls: tuple[str, int, int]) -> None:
+    with Progress(quiet=True) as progress:
         for call in calls:
             progress(*call)
         raise KeyboardInterrupt
+
+
+def stopped(*calls: tuple[str, int, int]) -> str:
+    with pytest.raises(InterruptionError) as error:
+        run(*calls)
     return error.value.message
 
 
