@@ -35,8 +35,11 @@ def require_plots(folder: Path | None, *, force: bool) -> None:
         raise OutputError("output-exists", f"The folder {folder} is not empty.", [problem])
 
 
-def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> None:
+def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> list[Path]:
     """Write NAME.svg and NAME.csv of every figure, and NAME.png where the extra `png` is installed.
+
+    Returns:
+        The files, in the order of the figures.
 
     Raises:
         OutputError: output-exists or output-unwritable.
@@ -44,14 +47,18 @@ def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> No
     from onnxbound.report.figures.svg import to_svg
 
     drawn = find_spec("resvg_py") is not None
+    written: list[Path] = []
     for figure in figures:
-        drawing, data = to_svg(figure.drawing).encode(), figure.to_csv().encode()
-        _write(folder / f"{figure.name}.svg", drawing, force=force)
-        _write(folder / f"{figure.name}.csv", data, force=force)
+        drawing = to_svg(figure.drawing)
+        contents = {"svg": drawing.encode(), "csv": figure.to_csv().encode()}
         if drawn:
-            _write(folder / f"{figure.name}.png", _png(drawing.decode()), force=force)
+            contents["png"] = _png(drawing)
+        for kind, content in contents.items():
+            written.append(folder / f"{figure.name}.{kind}")
+            _write(written[-1], content, force=force)
     if not drawn:
         print("onnxbound: no PNG was written: pip install 'onnxbound[png]'", file=sys.stderr)  # noqa: T201
+    return written
 
 
 def _write(path: Path, content: bytes, *, force: bool) -> None:

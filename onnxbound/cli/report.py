@@ -11,30 +11,42 @@ ReportArgument = Annotated[
     Path, typer.Argument(metavar="REPORT.json", help="What `analyze --json` wrote; - is stdin.", show_default=False)
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="out.html, or out.csv; - is HTML on stdout.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="out.html, or out.csv; - is HTML on stdout, the default."),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print the names of the files as JSON; errors are JSON too.")]
 
 
 def report(
     source: ReportArgument,
     *,
-    output: Output = Path("-"),
+    output: Output = None,
     plots: Plots = None,
+    as_json: Json = False,
     force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Turn a report into one HTML page that needs no network and no script, into CSV, or into figures."""
     del debug
-    from onnxbound.cli.output import emit, require_outputs
+    from onnxbound.cli.output import STDOUT, emit, require_outputs, to_json
     from onnxbound.cli.plots import require_plots, write_plots
+    from onnxbound.errors import UsageError
     from onnxbound.report.csv import to_csv
     from onnxbound.report.figures.of_report import figures
     from onnxbound.report.html.page import page
     from onnxbound.report.read import read_report
 
+    if as_json and output == STDOUT:
+        raise UsageError("usage", "--json and the page cannot both go to stdout: give -o a file.")
     require_outputs([output], force=force)
     require_plots(plots, force=force)
     found = read_report(source)
-    emit(to_csv(found.to_json()) if output.suffix == ".csv" else page(found), output, force=force)
+    if output is not None or not as_json:
+        is_csv = output is not None and output.suffix == ".csv"
+        emit(to_csv(found.to_json()) if is_csv else page(found), output, force=force)
+    files = [] if output is None else [output]
     if plots is not None:
-        write_plots(figures(found), plots, force=force)
+        files += write_plots(figures(found), plots, force=force)
+    if as_json:
+        document = {"schema": "onnxbound.files/1", "report": str(source), "files": list(map(str, files))}
+        emit(to_json(document), None, force=False)

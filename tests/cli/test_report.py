@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from onnxbound.report.csv import to_csv
-from tests.cli.command import Outcome, onnxbound
+from tests.cli.command import Outcome, failing, onnxbound
 from tests.report.example import example
 
 
@@ -32,6 +32,19 @@ def test_a_page(source: Path, tmp_path: Path) -> None:
     assert out.read_text(encoding="utf-8") == onnxbound("report", source).stdout
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert refused("output-exists", source, "-o", out).code == 6
+
+
+def test_json_names_what_was_written(source: Path, tmp_path: Path) -> None:
+    out, folder = tmp_path / "out.html", tmp_path / "plots"
+    document = onnxbound("report", source, "-o", out, "--plots", folder, "--json").json()
+    assert document["schema"] == "onnxbound.files/1"
+    assert document["files"][0] == str(out)
+    assert set(document["files"]) == {str(path) for path in (out, *folder.iterdir())}
+    assert onnxbound("report", source, "--json").json()["files"] == []
+    assert failing("report", source, "-o", out)["code"] == "output-exists"
+    assert failing("report", tmp_path / "none.json", "-o", tmp_path / "new.html")["exit_code"] == 4
+    both = onnxbound("report", source, "-o", "-", "--json")
+    assert (both.code, both.json()["code"]) == (2, "usage")
 
 
 def test_csv(source: Path, tmp_path: Path) -> None:
