@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import sqrt
 from typing import Any
 
@@ -134,12 +135,15 @@ def _standing(report: Report, subject: Subject, name: str) -> Standing:
     error, test = report.data.test_error, subject.test_rows
     assert error is not None
     assert test is not None
-    low, high = clopper_pearson(round(error * test.count), test.count, _ALPHA)
+    wrong = round(error * test.count)
+    low, high = clopper_pearson(wrong, test.count, _ALPHA)
+    # A difference of two rounded quotients would tell equal gaps apart.
+    trained = Fraction(round(report.data.train_error * report.data.rows), report.data.rows)
     return Standing(
         net=describe(report, name, str(subject.rows.path)),
         test_error=error,
         test_rows=test.count,
-        gap=error - report.data.train_error,
+        gap=float(Fraction(wrong, test.count) - trained),
         gap_low=low - report.data.train_error,
         gap_high=high - report.data.train_error,
         layer_cushion=tuple(s.median if (s := layer.layer_cushion) else None for layer in report.layers),

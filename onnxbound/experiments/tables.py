@@ -42,10 +42,8 @@ def print_comparison(found: Comparison, console: Console) -> None:
         for layer in group:
             _add_layer(table.add_row, layer, found.nets)
         console.print(table)
-    intervals = (
-        "\nshare of the rows on which a net has the larger value, with an interval; all intervals hold with 95 %"
-    )
-    console.print(Text(intervals, style="dim"))
+    said = "\nshare of the rows on which a net has the larger value; all intervals together hold with 95 %"
+    console.print(Text(said, style="dim"))
 
 
 def _add_layer(add_row: object, layer: LayerComparison, nets: tuple[Net, ...]) -> None:
@@ -57,8 +55,8 @@ def _add_layer(add_row: object, layer: LayerComparison, nets: tuple[Net, ...]) -
             if s.second == position + 1
         ]
         line = "" if histogram is None else sparkline(histogram.counts)
-        name = Text(shortened(visible(net.name), 20))
-        add_row(str(layer.layer) if position == 0 else "", name, Text(line), number(median), Text("\n".join(said)))
+        name, place = Text(shortened(visible(net.name), 20)), str(layer.layer) if layer.layer else "net"
+        add_row(place if position == 0 else "", name, Text(line), number(median), Text("\n".join(said)))
 
 
 def print_ranking(found: Ranking, console: Console) -> None:
