@@ -131,19 +131,26 @@ def rank(
     )
 
 
+def gap(test_error: float, test_rows: int, train_error: float, train_rows: int) -> float:
+    """test_error - train_error from the counts, so that gaps that are equal are equal floats.
+
+    >>> 0.3 - 0.1 == 0.7 - 0.5, gap(0.3, 10, 0.1, 10) == gap(0.7, 10, 0.5, 10)
+    (False, True)
+    """
+    tested, trained = Fraction(round(test_error * test_rows), test_rows), round(train_error * train_rows)
+    return float(tested - Fraction(trained, train_rows))
+
+
 def _standing(report: Report, subject: Subject, name: str) -> Standing:
     error, test = report.data.test_error, subject.test_rows
     assert error is not None
     assert test is not None
-    wrong = round(error * test.count)
-    low, high = clopper_pearson(wrong, test.count, _ALPHA)
-    # A difference of two rounded quotients would tell equal gaps apart.
-    trained = Fraction(round(report.data.train_error * report.data.rows), report.data.rows)
+    low, high = clopper_pearson(round(error * test.count), test.count, _ALPHA)
     return Standing(
         net=describe(report, name, str(subject.rows.path)),
         test_error=error,
         test_rows=test.count,
-        gap=float(Fraction(wrong, test.count) - trained),
+        gap=gap(error, test.count, report.data.train_error, report.data.rows),
         gap_low=low - report.data.train_error,
         gap_high=high - report.data.train_error,
         layer_cushion=tuple(s.median if (s := layer.layer_cushion) else None for layer in report.layers),
