@@ -26,7 +26,10 @@ _ELEMENTWISE = {
     "Sqrt", "Sub", "Sum", "Swish", "Tanh",
 }  # fmt: skip
 
-_ALONG_AXES = {"Concat", "LayerNormalization", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Softmax"}
+_ALONG_AXES = {
+    "Concat", "LayerNormalization", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare",
+    "Softmax",
+}  # fmt: skip
 
 LIFTED = frozenset(_SELECTING | _ELEMENTWISE | _ALONG_AXES | {"Gemm", "MatMul"})
 """Operators that are read so."""
@@ -60,6 +63,8 @@ def lift(
         return [*_select(node, whole, shapes, constants, write)]
     rank = max(len(shape) for _, shape in whole.values())
     inputs = [_of_rank(rank, whole[name], shapes, write) if name in whole else name for name in node.inputs]
+    if node.op_type == "Concat":
+        inputs = [write.constant(constants[x][None], x) if x in constants else x for x in inputs]
     if node.op_type == "Gemm":
         return [_gemm(node, inputs, constants, write)]
     attributes = dict(node.attributes())

@@ -14,6 +14,7 @@ from onnxbound.graph.lifting import LIFTED, Lifted, lift, reshaped
 from onnxbound.graph.network import Step
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
+from onnxbound.graph.passes.fold_constants import origin_of
 from onnxbound.graph.screen import require_moderate, too_large
 from onnxbound.graph.spellings import SPELLINGS
 from onnxbound.graph.unsupported import unknown
@@ -47,6 +48,7 @@ class _Lowering:
     spelled: str = ""
     origins: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    lengths: set[str] = field(default_factory=set)
     lifted: dict[str, Lifted] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -74,12 +76,16 @@ class _Lowering:
                 self.problems.append((node, Unsupported(why, "export the model again")))
             else:
                 return
-        elif not {node.op_type} & (PARSERS.keys() | SPELLINGS.keys()) and not self._is_shape_arithmetic(node):
+        elif self._is_shape_arithmetic(node):
+            self.lengths.update(node.outputs)
+        elif not {node.op_type} & (PARSERS.keys() | SPELLINGS.keys()):
             self.problems.append((node, unknown(node.op_type)))
         self.unknown.update(node.outputs)
 
     def _is_shape_arithmetic(self, node: GraphNode) -> bool:
-        return node.op_type in ("Shape", "Size") or all(name in self.constants for name in node.inputs if name)
+        """Whether a node that depends on what could not be read only computes with the lengths of it."""
+        known = self.constants.keys() | self.lengths
+        return node.op_type in ("Shape", "Size") or known.issuperset(filter(None, node.inputs))
 
     def _lower_or_lift(self, node: GraphNode) -> None:
         """As the node stands, rows along the first axis; at a batch of one row where need be in the other reading."""
@@ -131,6 +137,7 @@ class _Lowering:
                 raise Unsupported("it cannot be evaluated ahead of the rows")
             self._take_room(node, values)
             self.constants.update(zip(node.outputs, values, strict=False))
+            self.origins |= origin_of(node, self.constants, self.origins)
         elif node.op_type in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape_of(node)
         elif not self._rewrite(node):
@@ -212,7 +219,11 @@ class _Lowering:
         else:
             names = ()
         found = {name: self.origins.get(name, name) for name in names if name in self.constants}
-        return tuple((origin, int(np.size(self.constants[name]))) for name, origin in found.items())
+        return tuple((origin, self._numbers(name, origin)) for name, origin in found.items())
+
+    def _numbers(self, name: str, origin: str) -> int:
+        """How many numbers are behind a constant: of what is repeated each once, of what is chosen from the chosen."""
+        return min(int(np.size(self.constants[known])) for known in (name, origin) if known in self.constants)
 
 
 class Lowered(NamedTuple):

@@ -95,7 +95,7 @@ class OnnxGraph:
         outputs: Names of the graph outputs.
         opset: Version of the default domain.
         file_names: Every tensor name of the file.
-        origins: Folded constant to the constant of the file whose entries it only rearranges or converts.
+        origins: Folded constant to the constant of the file whose entries it rearranges, chooses, repeats or converts.
     """
 
     nodes: tuple[GraphNode, ...]

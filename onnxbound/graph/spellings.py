@@ -8,6 +8,8 @@ from math import prod
 
 import numpy as np
 
+from onnxbound.graph.concat import concat
+from onnxbound.graph.einsum import einsum
 from onnxbound.graph.evaluate import evaluate
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphNode
@@ -54,6 +56,21 @@ def reduce_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
         raise Unsupported("it adds up nothing")
     mean = write.mean(node.inputs[0], np.ravel(axes).tolist(), keep=bool(attributes.get("keepdims", 1)))
     write.add("Mul", mean, write.constant(np.float32(count)), output=node.outputs[0])
+
+
+def reduce_l2(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """ReduceL2 and ReduceSumSquare: ReduceSum of the squares, and the root of it."""
+    x = node.inputs[0]
+    attributes, inputs = dict(node.attributes()), list(node.inputs[1:])
+    if write.opset >= 13 and "axes" in attributes:
+        inputs = [write.constant(np.array(attributes.pop("axes")))]
+    elif write.opset < 13 and inputs:
+        raise Unsupported("its axes are an input, which its opset does not have")
+    last = node.outputs[0]
+    root = node.op_type == "ReduceL2"
+    total = write.add("ReduceSum", write.add("Mul", x, x), *inputs, output="" if root else last, **attributes)
+    if root:
+        write.add("Sqrt", total, output=last)
 
 
 def maximum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
@@ -106,22 +123,6 @@ def hard_sigmoid(node: GraphNode, shapes: Shapes, constants: Constants, write: N
     else:
         zero, one = write.constant(np.float32(0)), write.constant(np.float32(1))
         write.add("Clip", line, zero, one, output=node.outputs[0])
-
-
-def einsum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Einsum of an activation and a constant matrix along the activation's last axis: a MatMul."""
-    equation = str(node.attributes()["equation"]).replace(" ", "").replace("...", "")
-    terms, _, result = equation.partition("->")
-    factors = terms.split(",")
-    if len(factors) != 2 or len(node.inputs) != 2 or sum(name in constants for name in node.inputs) != 1:
-        raise Unsupported(f"equation {equation!r} is not the product of an activation and a constant")
-    (x, a), (w, b) = sorted(zip(node.inputs, factors, strict=True), key=lambda pair: pair[0] in constants)
-    summed, kept = a[-1:], "".join(set(b) - set(a))
-    if sorted(b) != sorted(summed + kept) or result != a[:-1] + kept or len(kept) != 1:
-        raise Unsupported(f"equation {equation!r} is not a linear layer along the activation's last axis")
-    weight = np.asarray(constants[w])
-    right = w if b == summed + kept else write.constant(np.ascontiguousarray(weight.T), origin=w)
-    write.add("MatMul", x, right, output=node.outputs[0])
 
 
 def broadcast(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
@@ -233,6 +234,9 @@ SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], Non
     "ReduceMax": reduce_max,
     "ReduceMin": reduce_min,
     "ReduceSum": reduce_sum,
+    "ReduceL2": reduce_l2,
+    "ReduceSumSquare": reduce_l2,
+    "Concat": concat,
     "Max": maximum,
     "Min": minimum,
     "Mean": mean_of,

@@ -189,11 +189,12 @@ def parse_expand(node: Node) -> Operator:
     if len(target) > entries.ndim or (len(target) == entries.ndim and target[0] not in (1, node.batch)):
         raise Unsupported(f"it enlarges the batch axis, to the shape {target}")
     target = [1, *target[1:]] if len(target) == entries.ndim else target
-    _require_moderate(entries.size * prod(max(1, abs(n)) for n in target))
     try:
-        return Select(np.broadcast_to(entries, np.broadcast_shapes(entries.shape, tuple(target)))[0])
+        common = np.broadcast_shapes(entries.shape, tuple(target))
     except ValueError as error:
         raise Unsupported(f"a row of shape {entries.shape[1:]} cannot take the shape {target}") from error
+    _require_moderate(prod(common))
+    return Select(np.broadcast_to(entries, common)[0])
 
 
 def parse_tile(node: Node) -> Operator:

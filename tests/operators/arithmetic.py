@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.operators.case import Case, constant
+from tests.operators.case import ROWS, Case, constant
 from tests.operators.gates import SHAPE, node
 from tests.operators.pairwise import Settings, describe, pairwise
 
@@ -24,6 +24,8 @@ def _constant(s: Settings) -> Case:
     return Case(name, [node(s["op"], inputs)], SHAPE, s["opset"], constants, s["before"])
 
 
+_BESIDE = np.repeat(constant(np.random.default_rng(1), 1, 2, *SHAPE[1:]), ROWS, axis=0)
+
 _BRANCHES = {
     "Add": [node("Relu", "h", "a"), node("Add", "a h")],
     "Add itself": [node("Relu", "h", "a"), node("Add", "a a")],
@@ -36,6 +38,8 @@ _BRANCHES = {
     "Concat rows": [node("MaxPool", "h", "a", kernel_shape=(1, 2)), node("Concat", "h a", axis=3)],
     "Concat middle": [node("Concat", "h h", axis=-2)],
     "Concat of one": [node("Concat", "h", axis=1)],
+    "Concat constant": [node("Concat", "c h", axis=1)],
+    "Concat constants": [node("Relu", "h", "a"), node("Concat", "c h c a c", axis=-3)],
     "two meetings": [
         node("Relu", "h", "a"),
         node("Add", "a h", "b"),
@@ -59,7 +63,7 @@ CASES = [
         ),
     ),
     *(
-        Case(f"{name}[opset={opset}]", nodes, SHAPE, opset)
+        Case(f"{name}[opset={opset}]", nodes, SHAPE, opset, {"c": _BESIDE} if "constant" in name else {})
         for name, nodes in _BRANCHES.items()
         for opset in (8, 13, 21)
     ),

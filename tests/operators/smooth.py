@@ -147,6 +147,24 @@ CASES = [
         b=_CHANNEL_SHIFT,
     ),
     *(
+        _case(f"{op} {attributes}", [node(op, "h", **attributes)], opset)
+        for op in ("ReduceSumSquare", "ReduceL2")
+        for opset in (7, 13)
+        for attributes in ({"axes": [1]}, {"axes": [2, 3], "keepdims": 0})
+    ),
+    *(
+        _case(f"{op} with axes as input", [node(op, "h axes", keepdims=0)], 18, axes=integers(-1))
+        for op in ("ReduceSumSquare", "ReduceL2")
+    ),
+    *(
+        _case(
+            f"Einsum {equation} of two",
+            [node("LeakyRelu", "h", "a", alpha=-0.5), node("Einsum", "a h", equation=equation)],
+            13,
+        )
+        for equation in ("bcij,bckj->bcik", "bcij,bcik->bkjc", "bcij,bclm->bclmij", "bcij,bcij->bi")
+    ),
+    *(
         _case("weight on the left", [node("MatMul", "w h")], opset, w=_RANDOM.normal(size=(5, 4)).astype(np.float32))
         for opset in (7, 13)
     ),

@@ -17,11 +17,15 @@ def drop_no_ops(graph: OnnxGraph) -> PassResult:
     the integers of an image input exactly.
     """
     source: dict[str, str] = {}
+    lengths: set[str] = set(graph.constants)
     kept: list[GraphNode] = []
     dropped: list[str] = []
     for node in graph.nodes:
         inputs = tuple(source.get(name, name) for name in node.inputs)
-        if _is_no_op(node, graph):
+        if node.op_type in ("Shape", "Size") or lengths.issuperset(filter(None, inputs)):
+            lengths.update(node.outputs)  # arithmetic on lengths and constants is evaluated later, types and all
+            kept.append(reading(node, inputs))
+        elif _is_no_op(node, graph):
             source[node.outputs[0]] = inputs[0]
             dropped.append(node.op_type)
         else:

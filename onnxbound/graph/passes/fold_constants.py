@@ -1,5 +1,6 @@
 """Nodes whose inputs are all constants become constants: weights behind Constant, Transpose, Cast, Identity, ..."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ def fold_constants(graph: OnnxGraph, reader: WeightReader) -> PassResult:
         constants.update(zip(node.outputs, values, strict=False))
         if node.op_type != "Constant":
             folded.append(node.op_type)
-            origins |= _origin(node, constants, origins)
+            origins |= origin_of(node, constants, origins)
     changed = len(rest) < len(graph.nodes)
     reason = f"evaluated constant nodes: {', '.join(sorted(set(folded)))}" if folded else ""
     return PassResult(replace(graph, nodes=tuple(rest), constants=constants, origins=origins), changed, reason)
@@ -51,12 +52,12 @@ def room_for_constants(graph: OnnxGraph) -> int:
     return _GROWTH * sum(value.nbytes for value in graph.constants.values()) + _ALWAYS
 
 
-def _origin(node: GraphNode, constants: dict[str, Array], origins: dict[str, str]) -> dict[str, str]:
-    """A constant with as many entries as the first input is that input, rearranged, scaled or converted."""
+def origin_of(node: GraphNode, constants: Mapping[str, Array], origins: Mapping[str, str]) -> dict[str, str]:
+    """The first input where the constant is that one's entries, chosen or repeated, or as many, scaled or converted."""
     if not node.inputs or len(node.outputs) != 1 or not node.inputs[0]:
         return {}
     (output,), first = node.outputs, node.inputs[0]
-    same = np.size(constants[output]) == np.size(constants[first])
+    same = np.size(constants[output]) == np.size(constants[first]) or node.op_type in ("Expand", "Gather", "Tile")
     return {output: origins.get(first, first)} if same else {}
 
 
