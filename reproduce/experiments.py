@@ -13,6 +13,8 @@ from typing import Any
 
 DATA = ("--layout", "nhwc", "--scale", "1/255", "--mean", "0.4914,0.4822,0.4465", "--std", "0.2471,0.2435,0.2616")
 NETS = ("vgg", "alexnet")
+PRINTED = ("--form", "linear")
+"""As [A] has it: with biases in the signal, that of a net before training can be its biases alone."""
 
 
 def run(folder: Path, name: str, verb: str, models: list[str], *options: str) -> dict[str, Any]:
@@ -120,13 +122,14 @@ def main(folder: Path, measured: str = "200") -> None:
         found = {
             f"{net}_analyze": run(folder, f"{net}_analyze", "analyze", [net], *rows, *test),
             f"{net}_noise": run(folder, f"{net}_noise", "noise", [net], *rows),
-            f"{net}_compare": run(folder, f"{net}_compare", "compare", [f"{net}_init", net], *rows),
+            f"{net}_compare": run(folder, f"{net}_compare", "compare", [f"{net}_init", net], *rows, *PRINTED),
             f"{net}_shuffled_compare": run(
                 folder,
                 f"{net}_shuffled_compare",
                 "compare",
                 [net, f"{net}_shuffled"],
                 *rows,
+                *PRINTED,
                 "--labels-for",
                 f"2={folder / 'shuffled_labels.npy'}",
             ),

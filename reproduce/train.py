@@ -47,7 +47,7 @@ def prepared(images: NDArray[np.generic]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2), dtype=np.float32))
 
 
-def train(folder: Path, name: str, device: str, *, width: int, shuffled: bool, epochs: int) -> None:
+def train(folder: Path, name: str, device: str, *, width: int, shuffled: bool, epochs: int, batch: int) -> None:
     """One net; a finished one is not trained again."""
     key = f"{name}_shuffled" if shuffled else name
     last = folder / f"{key}.onnx"
@@ -79,7 +79,7 @@ def train(folder: Path, name: str, device: str, *, width: int, shuffled: bool, e
         epochs=epochs,
         rate=RATES[name],
         decay=DECAY,
-        batch=128,
+        batch=batch,
         after_epoch=after_epoch,
     )
     write(last)
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--alexnet-width", type=int, default=16, help="16 is about AlexNet for CIFAR-10")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--shuffled-epochs", type=int, default=80)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,8 @@ def main() -> None:
     (given.folder / "training.json").write_text(json.dumps(chosen, indent=2) + "\n")
     for shuffled, epochs in ((False, given.epochs), (True, given.shuffled_epochs)):
         for name in given.nets:
-            train(given.folder, name, given.device, width=chosen[f"{name}_width"], shuffled=shuffled, epochs=epochs)
+            how = {"width": chosen[f"{name}_width"], "shuffled": shuffled, "epochs": epochs, "batch": given.batch}
+            train(given.folder, name, given.device, **how)
 
 
 if __name__ == "__main__":
