@@ -15,6 +15,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ import numpy as np
 
 from benchmarks.worker import TUNING, environment
 from fixtures import excerpts
-from onnxbound.codec.network_code import Levels, NetworkCode, decode, encode
+from onnxbound.codec.network_code import NetworkCode, decode, encode
+from onnxbound.codec.parts import Levels, LowRank
 from onnxbound.codec.skeleton import read_skeleton
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +125,15 @@ def measure(case: Case, folder: Path) -> Measured:
     )
 
 
+def _on_lattices(code: NetworkCode) -> Iterator[Levels]:
+    for part in code.parts:
+        if isinstance(part, LowRank):
+            yield from (part.left, part.right)
+        else:
+            assert isinstance(part, Levels)
+            yield part
+
+
 def lengths(folder: Path) -> tuple[int, int]:
     """Bits of the same levels by their entropy per tensor, tables free, and by constriction with tables of 16 bits."""
     import constriction  # type: ignore[import-untyped]
@@ -130,8 +141,7 @@ def lengths(folder: Path) -> tuple[int, int]:
     skeleton = read_skeleton((folder / "skeleton.onnx").read_bytes())
     code = decode(skeleton, (folder / "code.bin").read_bytes())
     entropy, coded = 0.0, 0
-    for part in code.parts:
-        assert isinstance(part, Levels)
+    for part in _on_lattices(code):
         values, index, counts = np.unique(part.levels, return_inverse=True, return_counts=True)
         share = counts / counts.sum()
         entropy -= float((counts * np.log2(share)).sum())

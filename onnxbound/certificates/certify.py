@@ -19,8 +19,9 @@ from onnxbound.certificates.holdout import model_entry
 from onnxbound.certificates.options import Certified, Options
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.preprocessing import joined, split
-from onnxbound.certificates.search import Effort, Found, Task, search
+from onnxbound.certificates.search import search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
+from onnxbound.certificates.task import Effort, Found, Task
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.quantised import quantised
 from onnxbound.codec.skeleton import Malformed

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import Tensors
+from onnxbound.linear.curvature import softmax
 from onnxbound.results import Float64Array
 from onnxbound.stability.margin import margins
 
@@ -20,6 +21,8 @@ class Judge:
         outputs: The skeleton at all rows.
         labels: Of all rows, (m,).
         delta: Of the bound.
+        logits: Of the trained network at the rows that judge, (n, K).
+        temperature: Of those, (n,).
         places: The rows that judge, (n,).
         unseen_error: What the trained network errs more often on all rows than on those.
     """
@@ -27,6 +30,8 @@ class Judge:
     outputs: Outputs
     labels: NDArray[np.int64]
     delta: float
+    logits: Float64Array
+    temperature: Float64Array
     places: NDArray[np.int64]
     unseen_error: float
 
@@ -37,17 +42,26 @@ class Judge:
         labels: NDArray[np.int64],
         delta: float,
         logits: Float64Array,
+        temperature: Float64Array,
         places: NDArray[np.int64],
     ) -> "Judge":
-        """From the trained network's logits of all rows, (m, K)."""
+        """From the trained network's logits of all rows, (m, K), and their temperatures, (m,)."""
         wrong = ~(margins(logits, labels) > 0)
-        return cls(outputs, labels, delta, places, float(np.mean(wrong) - np.mean(wrong[places])))
+        own = logits[places], temperature[places]
+        return cls(outputs, labels, delta, *own, places, float(np.mean(wrong) - np.mean(wrong[places])))
 
     def estimated_bound(self, tensors: Tensors, bits: float) -> float:
         """From guessed bits, and from the errors on some rows, less what the trained network has more there."""
         logits = self.outputs.logits(tensors, self.places)
         error = float(np.mean(~(margins(logits, self.labels[self.places]) > 0))) + self.unseen_error
         return chernoff_bound(max(error, 0.0), len(self.labels), bits, self.delta)
+
+    def divergence(self, tensors: Tensors) -> float:
+        """Mean divergence of a network's outputs from those of the trained one, each row at its temperature."""
+        heat = self.temperature[:, None]
+        p, q = softmax(self.logits / heat), softmax(self.outputs.logits(tensors, self.places) / heat)
+        tiny = np.finfo(np.float64).tiny
+        return float(np.mean((p * np.log(np.maximum(p, tiny) / np.maximum(q, tiny))).sum(axis=1)))
 
 
 def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Array:

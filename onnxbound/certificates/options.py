@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from onnxbound.certificates.search import Found
+from onnxbound.certificates.task import Found
 from onnxbound.errors import UsageError
 
 

@@ -9,23 +9,22 @@ errors counted on rows that are set aside for that.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.candidates import Aim, Choice, Point
 from onnxbound.certificates.judge import Judge, temperatures
-from onnxbound.certificates.outputs import Outputs
-from onnxbound.certificates.space import LevelVector, Space, Tensors
-from onnxbound.codec.describe import Description
-from onnxbound.codec.network_code import NetworkCode, encode, rounded_step
+from onnxbound.certificates.low_rank import factors_of
+from onnxbound.certificates.space import LevelVector, Space
+from onnxbound.certificates.task import Effort, Found, Task
+from onnxbound.codec.network_code import encode, rounded_step
 from onnxbound.compressors.lattice import Lattice, Matrix, descended, rounded_in_order
 from onnxbound.compressors.prices import LARGEST
-from onnxbound.graph.network import Network
-from onnxbound.linear.curvature import Curvature, Target, curvature
+from onnxbound.linear.curvature import Curvature, Target, curvature, sides
 from onnxbound.results import Float64Array
 from onnxbound.stability.margin import margins
 
@@ -68,136 +67,160 @@ _FEWEST_TO_TUNE = 100
 _MORE_ROWS = 2.0
 """Small networks are linearised at up to so many times the rows: their curvature is cheap to add up."""
 
+_NEAR, _FAR = 0.02, 0.2
+"""Divergence of what the left out entries leave: above, it settles before it is rounded; above, low rank is tried."""
+
+_SETTLING_DAMPING = 4.0
+"""Like `_DAMPING`, of the first of the steps of a network that settles."""
+
+_SETTLING_FACTORS = (0.4, 2.0, 10.0, 100.0)
+"""Damping of a step over that of the step before; the first that brings the outputs closer is taken."""
+
+_SETTLING_SHARE = 3
+"""Such a step looks at the rows of a round over this."""
+
+_SIDE_ROWS = 2000
+_FACTOR_NUMBERS = 1.4
+"""Numbers of all factors, over those that may be moved: some are worth nothing, such as those of blank pixels."""
+
 _SWEEPS = 4
 _PROBES = 1
 _JUDGED = 10_000
 _BATCH_BYTES = 1 << 28
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much work a search may do.
-
-    Attributes:
-        rounds: Rounds of rounding.
-        rows: Rows that are linearised in each, more for networks of fewer entries.
-        entries: Parameters that can be moved; the others are 0 from the start.
-    """
-
-    rounds: int
-    rows: int
-    entries: int
-
-    @classmethod
-    def of(cls, level: int) -> "Effort":
-        """Of --effort 1 to 9."""
-        return cls(rounds=1 + level, rows=2000 * (level + 1), entries=1000 + 1200 * level)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A code and what it is worth.
-
-    Attributes:
-        code: What is written.
-        data: How.
-        errors: Rows that the network errs on, as counted during the search.
-        bound: The error it certifies.
-        round: The round that found it, from 1.
-        rounds: Rounds in all.
-    """
-
-    code: NetworkCode
-    data: bytes
-    errors: int
-    bound: Decimal
-    round: int
-    rounds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a search is for.
-
-    Attributes:
-        network: The trained network.
-        described: It, taken apart.
-        outputs: Its skeleton at the rows.
-        labels: Of the rows, (m,).
-        prior: Tensors of the prior network in the holes; None without one.
-        numbers: Of the preprocessing, which the code writes down.
-        with_skeleton: Whether the code holds the skeleton.
-        delta: Of the bound.
-    """
-
-    network: Network
-    described: Description
-    outputs: Outputs
-    labels: NDArray[np.int64]
-    prior: Tensors | None
-    numbers: tuple[float, ...]
-    with_skeleton: bool
-    delta: Decimal
-
-
 def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterator[Found]:
     """Every round's code, in their order; the best is that of the smallest bound."""
-    return _Search(task, effort, generator).rounds()
+    ground = Ground.of(task, effort, generator)
+    plain = _Search(ground, Space(task.network, task.described, task.prior, task.numbers))
+    plain.start()
+    searches = [plain]
+    if plain.divergence > _FAR and task.prior is None:
+        searches.append(_Search(ground, plain.factored()))
+        searches[-1].start()
+    yield from min(searches, key=lambda each: each.bound).rounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every search for one task stands on.
+
+    Attributes:
+        task: What for.
+        effort: How much work.
+        generator: Of the rows that are drawn and of the probes.
+        logits: Of the trained network at all rows, (m, K).
+        temperature: Of each row, (m,).
+        judge: What candidates would certify.
+    """
+
+    task: Task
+    effort: Effort
+    generator: np.random.Generator
+    logits: Float64Array
+    temperature: Float64Array
+    judge: Judge
+
+    @classmethod
+    def of(cls, task: Task, effort: Effort, generator: np.random.Generator) -> "Ground":
+        """The trained network's outputs, and rows set aside to judge by."""
+        logits, count = task.outputs.logits(task.described.tensors), len(task.labels)
+        temperature = temperatures(logits, task.labels)
+        places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
+        judge = Judge.of(task.outputs, task.labels, float(task.delta), logits, temperature, places)
+        return cls(task, effort, generator, logits, temperature, judge)
+
+    def targets(self, rows: int, numbers: int) -> Iterator[Target]:
+        """Fresh rows and what the trained network makes of them, in batches that fit so many numbers per row."""
+        count = len(self.task.labels)
+        places = np.sort(self.generator.choice(count, min(rows, count), replace=False))
+        batch = max(1, min(250, _BATCH_BYTES // (4 * (_PROBES + 1) * numbers)))
+        for p in np.split(places, range(batch, len(places), batch)):
+            yield Target(self.task.outputs.inputs(p), self.logits[p], self.temperature[p])
 
 
 class _Search:
-    def __init__(self, task: Task, effort: Effort, generator: np.random.Generator) -> None:
-        self._task, self._effort, self._generator = task, effort, generator
-        self._space = Space(task.network, task.described, task.prior, task.numbers)
-        self._logits = task.outputs.logits(task.described.tensors)
-        self._temperature = temperatures(self._logits, task.labels)
-        count = len(task.labels)
-        judged = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
-        self._judge = Judge.of(task.outputs, task.labels, float(task.delta), self._logits, judged)
+    """The rounds in one space.
+
+    Attributes:
+        divergence: Of the network that is left of the trained one when the other entries are 0.
+        bound: Of the first round's network, estimated.
+    """
+
+    def __init__(self, ground: Ground, space: Space) -> None:
+        self._ground, self._space = ground, space
+        first = self._curvature(space.trained, np.zeros(0, np.int64), ground.effort.rows // 4)
+        worth = space.trained**2 * first.diagonal
+        order = np.argsort(-worth, kind="stable")
+        left_out = worth.sum() - np.cumsum(worth[order])
+        count = int(np.searchsorted(-left_out, -_LEFT_OUT * worth.sum())) + 1
+        self._entries = np.sort(order[: min(count, ground.effort.entries)])
+        self._start = np.zeros_like(worth)
+        self._start[self._entries] = space.trained[self._entries]
+        self.divergence = ground.judge.divergence(space.filled(self._start))
+        self._steps = self._lengths(first.diagonal)
+        share = (ground.effort.entries / self._entries.size) ** 2
+        self._rows = int(ground.effort.rows * min(_MORE_ROWS, share))
+
+    def factored(self) -> Space:
+        """A space in which large weights are products, with as many numbers as may be moved."""
+        task, ground = self._ground.task, self._ground
+        network = task.network.cast(np.float32)
+        found = sides(network, ground.targets(_SIDE_ROWS, self._space.trained.size), ground.generator)
+        factors = factors_of(task.network, found, int(_FACTOR_NUMBERS * ground.effort.entries))
+        return Space(task.network, task.described, None, task.numbers, factors)
+
+    def start(self) -> None:
+        """The first round."""
+        here = self._settled(self._start) if self.divergence > _NEAR else self._start
+        seen = self._curvature(here, self._entries, self._rows)
+        self._matrix = seen.matrix
+        self._at = self._first_round(here, seen.gradient)
+        self.bound = self._bound(self._at)
 
     def rounds(self) -> Iterator[Found]:
-        space, rounds = self._space, self._effort.rounds
-        first = self._curvature(space.trained, np.zeros(0, np.int64), self._effort.rows // 4)
-        entries = self._worth_moving(space.trained**2 * first.diagonal)
-        start = np.zeros_like(space.trained)
-        start[entries] = space.trained[entries]
-        steps = self._steps(first.diagonal, entries)
-        rows = int(self._effort.rows * min(_MORE_ROWS, (self._effort.entries / entries.size) ** 2))
-        seen = self._curvature(start, entries, rows)
-        matrix = seen.matrix
-        at = self._first_round(start, seen.gradient, matrix, entries, steps)
-        yield self._found(1, at)
-        for number in range(2, rounds + 1):
-            seen = self._curvature(at.levels * at.steps[space.tensor], entries, rows)
-            matrix = _KEPT * matrix + (1 - _KEPT) * seen.matrix
-            at = self._later_round(at, seen.gradient, matrix, entries)
-            yield self._found(number, at)
+        """What the first round found, and the rounds after it."""
+        yield self._found(1)
+        for number in range(2, self._ground.effort.rounds + 1):
+            seen = self._curvature(self._at.levels * self._at.steps[self._space.tensor], self._entries, self._rows)
+            self._matrix = _KEPT * self._matrix + (1 - _KEPT) * seen.matrix
+            self._at = self._later_round(self._at, seen.gradient)
+            yield self._found(number)
 
-    def _first_round(
-        self,
-        start: Float64Array,
-        gradient: Float64Array,
-        matrix: NDArray[np.float32],
-        entries: NDArray[np.int64],
-        steps: Float64Array,
-    ) -> Point:
+    def _settled(self, here: Float64Array) -> Float64Array:
+        """The entries moved, off the lattice, until the outputs are close again: Levenberg and Marquardt's steps."""
+        ground, entries = self._ground, self._entries
+        damping, best = _SETTLING_DAMPING, ground.judge.divergence(self._space.filled(here))
+        for _ in range(ground.effort.rounds):
+            seen = self._curvature(here, entries, self._rows // _SETTLING_SHARE)
+            for factor in _SETTLING_FACTORS:
+                (damped,) = self._damped(seen.matrix, (factor * damping,))
+                moved = here.copy()
+                moved[entries] -= cho_solve(cho_factor(damped, overwrite_a=True), seen.gradient[entries])
+                divergence = ground.judge.divergence(self._space.filled(moved))
+                if divergence < best:
+                    best, here, damping = divergence, moved, factor * damping
+                    break
+            else:
+                break
+        return here
+
+    def _first_round(self, start: Float64Array, gradient: Float64Array) -> Point:
         """From the trained network onto a lattice: the best of several steps, prices and dampings."""
         choice = Choice()
-        for damped in self._damped(matrix, entries, _FIRST_DAMPING):
-            aim = Aim.of(start, gradient, damped, entries)
+        for damped in self._damped(self._matrix, _FIRST_DAMPING):
+            aim = Aim.of(start, gradient, damped, self._entries)
             for coarseness, price in product(_FIRST_STEPS, _FIRST_PRICES):
-                point = self._rounded(aim, coarseness * steps, price)
+                point = self._rounded(aim, coarseness * self._steps, price)
                 choice.offer(point, self._bound(point), aim)
         return self._tuned(choice)
 
-    def _later_round(
-        self, at: Point, gradient: Float64Array, matrix: NDArray[np.float32], entries: NDArray[np.int64]
-    ) -> Point:
+    def _later_round(self, at: Point, gradient: Float64Array) -> Point:
         """From a network on the lattice to a better one, or to the same at a lower price."""
         here = at.levels * at.steps[self._space.tensor]
         choice = Choice(Point(at.levels, at.steps, at.price / _RISE), self._bound(at))
-        for damped in self._damped(matrix, entries, _DAMPING):
-            aim = Aim.of(here, gradient, damped, entries)
+        for damped in self._damped(self._matrix, _DAMPING):
+            aim = Aim.of(here, gradient, damped, self._entries)
             for price in (at.price, _RISE * at.price):
                 for point in (
                     self._descended(aim, at, damped, price),
@@ -218,13 +241,11 @@ class _Search:
                 choice.offer(point, self._bound(point), choice.aim)
         return choice.point
 
-    def _damped(
-        self, matrix: NDArray[np.float32], entries: NDArray[np.int64], dampings: tuple[float, ...]
-    ) -> Iterator[NDArray[np.float32]]:
+    def _damped(self, matrix: NDArray[np.float32], dampings: tuple[float, ...]) -> Iterator[NDArray[np.float32]]:
         """The curvature with something added to its diagonal, so that no direction is taken for free."""
         diagonal = np.zeros_like(self._space.trained)
-        diagonal[entries] = np.diag(matrix)
-        mean = self._space.mean_per_tensor(diagonal, entries)[self._space.tensor[entries]]
+        diagonal[self._entries] = np.diag(matrix)
+        mean = self._space.mean_per_tensor(diagonal, self._entries)[self._space.tensor[self._entries]]
         mean = np.maximum(mean, 1e-6 * float(mean.max()))
         for damping in dampings:
             damped = matrix.copy()
@@ -251,42 +272,32 @@ class _Search:
         """Where the entries may lie, with prices that fit some levels."""
         tensor = self._space.tensor[entries]
         prices = self._space.prices(levels).of(entries)
-        return Lattice(steps[tensor], tensor, prices, price / len(self._task.labels))
+        return Lattice(steps[tensor], tensor, prices, price / len(self._ground.task.labels))
 
-    def _worth_moving(self, worth: Float64Array) -> NDArray[np.int64]:
-        """The fewest entries that leave little of the worth out, ascending."""
-        order = np.argsort(-worth, kind="stable")
-        left_out = worth.sum() - np.cumsum(worth[order])
-        count = int(np.searchsorted(-left_out, -_LEFT_OUT * worth.sum())) + 1
-        return np.sort(order[: min(count, self._effort.entries)])
-
-    def _steps(self, diagonal: Float64Array, entries: NDArray[np.int64]) -> Float64Array:
+    def _lengths(self, diagonal: Float64Array) -> Float64Array:
         """A step per tensor: the more the outputs move with its entries, the shorter; none needs levels too large."""
         space = self._space
-        means = space.mean_per_tensor(diagonal, entries)
+        means = space.mean_per_tensor(diagonal, self._entries)
         means = np.maximum(means, max(1e-9 * float(means.max()), float(np.finfo(np.float64).tiny)))
         steps = _STEP / np.sqrt(means) * np.where(space.bias, _BIAS_STEP, 1)
         largest = np.maximum.reduceat(np.abs(space.trained), space.starts)
         return np.maximum(steps, largest / (min(_FIRST_STEPS) * (LARGEST - 1)))
 
     def _curvature(self, moved: Float64Array, entries: NDArray[np.int64], rows: int) -> Curvature:
-        count = len(self._task.labels)
-        places = np.sort(self._generator.choice(count, min(rows, count), replace=False))
-        batch = max(1, min(250, _BATCH_BYTES // (4 * (_PROBES + 1) * moved.size)))
-        parts = np.split(places, range(batch, len(places), batch))
-        targets = (Target(self._task.outputs.inputs(p), self._logits[p], self._temperature[p]) for p in parts)
-        return curvature(self._space.network(moved), targets, entries, _PROBES, self._generator)
+        ground = self._ground
+        targets = ground.targets(rows, moved.size)
+        return curvature(self._space.network(moved), targets, entries, _PROBES, ground.generator)
 
     def _bound(self, point: Point) -> float:
         """What its code would certify, estimated."""
         bits = self._space.prices(point.levels).bits(point.levels, self._space.tensor)
-        return self._judge.estimated_bound(self._space.tensors(point.levels, point.steps), bits)
+        return self._ground.judge.estimated_bound(self._space.tensors(point.levels, point.steps), bits)
 
-    def _found(self, number: int, point: Point) -> Found:
-        task = self._task
-        code = self._space.code(point.levels, point.steps)
+    def _found(self, number: int) -> Found:
+        task = self._ground.task
+        code = self._space.code(self._at.levels, self._at.steps)
         data = encode(task.described.skeleton, code, with_skeleton=task.with_skeleton)
         logits = task.outputs.logits(code.tensors(task.described.skeleton, task.prior))
         errors = int(np.sum(~(margins(logits, task.labels) > 0)))
         bound = error_bound(errors, len(task.labels), 8 * len(data), task.delta)
-        return Found(code, data, errors, bound, number, self._effort.rounds)
+        return Found(code, data, errors, bound, number, self._ground.effort.rounds)

@@ -1,21 +1,45 @@
 """The weights and biases of a network as one vector, and as the code of a network on a lattice."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from types import MappingProxyType
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.certificates.low_rank import factored
 from onnxbound.codec.describe import Description
-from onnxbound.codec.network_code import Exact, Levels, NetworkCode
+from onnxbound.codec.levels import Filters
+from onnxbound.codec.network_code import NetworkCode
+from onnxbound.codec.parts import Exact, Levels, LowRank, Part
 from onnxbound.compressors.prices import Prices, prices
+from onnxbound.compressors.svd import Factors
 from onnxbound.graph.network import Network
+from onnxbound.linear.curvature import parameters
 from onnxbound.results import Float64Array
 
 Tensors = Mapping[str, NDArray[np.float32]]
 LevelVector = NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
+
+_WHOLE: Mapping[str, Factors] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    """A stretch of the vector.
+
+    Attributes:
+        hole: The hole that it fills, or fills together with its other factor.
+        factor: Which factor of the hole's tensor it is.
+        filters: Its shape as the coder and the prices see it.
+    """
+
+    hole: str
+    factor: Literal["left", "right"] | None
+    filters: Filters
 
 
 class Space:
@@ -23,22 +47,30 @@ class Space:
 
     Attributes:
         trained: The trained network, less the prior, (P,).
-        tensor: Which tensor an entry belongs to, (P,).
+        tensor: Which tensor an entry belongs to, (P,); a factor is a tensor of its own.
         bias: Which tensors are biases, (tensors,).
         starts: Where each tensor begins, (tensors,).
     """
 
-    def __init__(self, network: Network, described: Description, prior: Tensors | None, numbers: tuple[float, ...]):
-        self._network = network.cast(np.float32)
+    def __init__(
+        self,
+        network: Network,
+        described: Description,
+        prior: Tensors | None,
+        numbers: tuple[float, ...],
+        factors: Mapping[str, Factors] = _WHOLE,
+    ):
+        """With factors of some layers, by the name of what they put out, instead of their weights; without a prior."""
+        self._network = factored(network.cast(np.float32), factors)
         self._described, self._prior, self._numbers = described, prior, numbers
-        holes = [described.tensors[name] for name in described.parameters]
-        sizes = [hole.size for hole in holes]
+        self._tensors = tuple(_tensors(network, described, factors))
+        whole = parameters(self._network)
+        self._origin = np.zeros_like(whole) if prior is None else _flat(self._tensors, prior)
+        self.trained = whole - self._origin
+        sizes = [prod(tensor.filters) for tensor in self._tensors]
         self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
         self.tensor = np.repeat(np.arange(len(sizes)), sizes)
-        self.bias = np.array([hole.ndim == 1 for hole in holes])
-        whole = self._flat(described.tensors)
-        self._origin = np.zeros_like(whole) if prior is None else self._flat(prior)
-        self.trained = whole - self._origin
+        self.bias = np.array([described.tensors[tensor.hole].ndim == 1 for tensor in self._tensors])
 
     def network(self, moved: Float64Array) -> Network:
         """The network, in float32, with other parameters, given less the prior."""
@@ -59,21 +91,40 @@ class Space:
             levels: (P,).
             steps: One per tensor, each of a length that can be written.
         """
+        factors: dict[str, Levels] = {}
+        parts: dict[str, Part] = {}
+        for tensor, step, piece in zip(self._tensors, steps, self._pieces(levels), strict=True):
+            hole = tensor.hole
+            if tensor.factor is None:
+                parts[hole] = Levels(float(step), piece.reshape(self._described.tensors[hole].shape))
+            elif tensor.factor == "right":
+                factors[hole] = Levels(float(step), piece.reshape(tensor.filters))
+            else:
+                parts[hole] = LowRank(Levels(float(step), piece.reshape(tensor.filters[:2])), factors[hole])
         tensors = self._described.tensors
-        pieces = zip(self._described.parameters, steps, self._pieces(levels), strict=True)
-        on_lattice = {name: Levels(float(step), piece.reshape(tensors[name].shape)) for name, step, piece in pieces}
-        parts = tuple(on_lattice.get(name) or Exact(values) for name, values in tensors.items())
-        return NetworkCode(parts, self._numbers)
+        return NetworkCode(tuple(parts.get(name) or Exact(values) for name, values in tensors.items()), self._numbers)
 
     def tensors(self, levels: LevelVector, steps: Float64Array) -> Tensors:
         """What a decoder would put into the holes."""
         return self.code(levels, steps).tensors(self._described.skeleton, self._prior)
 
+    def filled(self, moved: Float64Array) -> Tensors:
+        """What would be in the holes if parameters, given less the prior, were written as they are."""
+        tensors, right = dict(self._described.tensors), np.zeros((0, 0))
+        for tensor, piece in zip(self._tensors, self._pieces(self._origin + moved), strict=True):
+            shape = tensors[tensor.hole].shape
+            if tensor.factor == "right":
+                right = piece.reshape(tensor.filters[0], -1)
+                continue
+            if tensor.factor == "left":
+                piece = (piece.reshape(tensor.filters[:2]) @ right).ravel()
+            tensors[tensor.hole] = piece.reshape(shape).astype(np.float32)
+        return tensors
+
     def prices(self, levels: LevelVector) -> Prices:
         """Prices that fit some levels."""
-        shapes = {hole.name: hole.filters for hole in self._described.skeleton.holes}
-        pieces = zip(self._described.parameters, self._pieces(levels), strict=True)
-        return prices([piece.reshape(shapes[name]) for name, piece in pieces])
+        pieces = zip(self._tensors, self._pieces(levels), strict=True)
+        return prices([piece.reshape(tensor.filters) for tensor, piece in pieces])
 
     def mean_per_tensor(self, values: Float64Array, entries: NDArray[np.int64]) -> Float64Array:
         """Mean over those of the entries that each tensor has, (tensors,); 0 where it has none."""
@@ -84,5 +135,24 @@ class Space:
     def _pieces(self, vector: NDArray[Number]) -> list[NDArray[Number]]:
         return np.split(vector, self.starts[1:])
 
-    def _flat(self, tensors: Tensors) -> Float64Array:
-        return np.concatenate([tensors[name].ravel() for name in self._described.parameters]).astype(np.float64)
+
+def _tensors(network: Network, described: Description, factors: Mapping[str, Factors]) -> Iterator[_Tensor]:
+    """Every weight, or its right and its left factor, and every bias, layer by layer."""
+    filters = {hole.name: hole.filters for hole in described.skeleton.holes}
+    holes = iter(described.parameters)
+    for layer in network.layers:
+        weight = next(holes)
+        found = factors.get(layer.output)
+        if found is None:
+            yield _Tensor(weight, None, filters[weight])
+        else:
+            count, *rest = filters[weight]
+            yield _Tensor(weight, "right", (found.rank, rest[0], rest[1], rest[2]))
+            yield _Tensor(weight, "left", (count, found.rank, 1, 1))
+        if layer.operator.bias is not None:
+            bias = next(holes)
+            yield _Tensor(bias, None, filters[bias])
+
+
+def _flat(tensors: Sequence[_Tensor], values: Tensors) -> Float64Array:
+    return np.concatenate([values[tensor.hole].ravel() for tensor in tensors]).astype(np.float64)

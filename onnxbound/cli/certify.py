@@ -11,7 +11,7 @@ from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
     from onnxbound.certificates.options import Certified
-    from onnxbound.certificates.search import Found
+    from onnxbound.certificates.task import Found
 
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.")]

@@ -22,6 +22,10 @@ _DENSITIES = (0, 1, 3, 6, 10, 16, 22)
 """Shares of 1/32 at which the density of nonzero entries changes class."""
 
 
+Filters = tuple[int, int, int, int]
+"""Filters, channels, height, width."""
+
+
 class Coder(Protocol):
     """A `Writer` or a `Reader`."""
 
@@ -29,14 +33,12 @@ class Coder(Protocol):
         """One decision, given or found."""
 
 
-def code_levels(
-    coder: Coder, tensor: int, shape: tuple[int, int, int, int], levels: NDArray[np.int64] | None
-) -> NDArray[np.int64]:
+def code_levels(coder: Coder, tensor: Hashable, shape: Filters, levels: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Write or read one tensor.
 
     Args:
         coder: A `Writer`, or a `Reader` at the same place.
-        tensor: Number of the tensor in the file; some statistics are its own.
+        tensor: Stands for the tensor in the file; some statistics are its own.
         shape: Filters, channels, height, width.
         levels: What to write, of that shape; None where it is read.
 

@@ -1,20 +1,22 @@
 """The numbers of a network as bytes that are their own end, and back.
 
-For each hole of the skeleton the bytes say how it is written: `Exact`, every number with the 32 bits of a float32, or
-`Levels`, integers times one step. A step is a float32 of which exponent and three bits of the mantissa are kept, so
-that neighbours are an eighth apart; what is written is how many neighbours it is away from the step before.
+For each hole of the skeleton the bytes say how it is written: as `Levels`, integers times one step; as `LowRank`, a
+product of two such tensors; or `Exact`, every number with the 32 bits of a float32. A step is a float32 of which
+exponent and three bits of the mantissa are kept, so that neighbours are an eighth apart; what is written is how many
+neighbours it is away from the step before.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.codec.levels import LARGEST_LEVEL, code_levels
+from onnxbound.codec.levels import LARGEST_LEVEL, Filters, code_levels
 from onnxbound.codec.mixing import Reader, Writer
+from onnxbound.codec.parts import Exact, Levels, LowRank, Part
 from onnxbound.codec.skeleton import Hole, Malformed, Skeleton
 
 VERSION = 1
@@ -37,39 +39,7 @@ _RICE_BITS = 4
 
 _FLOAT_BITS = 32
 _COUNT_BITS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """A tensor on a lattice.
-
-    Attributes:
-        step: Distance of neighbours, a positive float32 that `rounded_step` leaves as it is.
-        levels: Integers, of the tensor's shape.
-    """
-
-    step: float
-    levels: NDArray[np.int64]
-
-    def tensor(self) -> NDArray[np.float32]:
-        """Levels times step, rounded once."""
-        with np.errstate(over="ignore"):  # a decoder looks for infinities itself
-            return np.asarray(self.levels.astype(np.float32) * np.float32(self.step), np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Exact:
-    """A tensor as it is.
-
-    Attributes:
-        values: float32.
-    """
-
-    values: NDArray[np.float32]
-
-    def tensor(self) -> NDArray[np.float32]:
-        """The values."""
-        return self.values
+_RANK_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +51,7 @@ class NetworkCode:
         numbers: Numbers of the preprocessing that may have been computed from the rows, float32.
     """
 
-    parts: tuple[Levels | Exact, ...]
+    parts: tuple[Part, ...]
     numbers: tuple[float, ...] = ()
 
     def tensors(
@@ -90,8 +60,8 @@ class NetworkCode:
         """What fills the skeleton's holes; levels are steps away from a prior network's tensor if there is one."""
         result = {}
         for hole, part in zip(skeleton.holes, self.parts, strict=True):
-            tensor = part.tensor()
-            if prior is not None and isinstance(part, Levels):
+            tensor = part.tensor().reshape(hole.shape)
+            if prior is not None and not isinstance(part, Exact):
                 tensor = prior[hole.name] + tensor
             result[hole.name] = tensor
         return result
@@ -164,16 +134,36 @@ def _encode(skeleton: Skeleton, code: NetworkCode, packed: bytes | None) -> byte
         _plain(writer, int(np.float32(number).view(np.uint32)), _FLOAT_BITS)
     before = _FIRST_STEP
     for place, (hole, part) in enumerate(zip(skeleton.holes, code.parts, strict=True)):
-        writer.plain(int(isinstance(part, Exact)))
+        writer.plain(int(not isinstance(part, Levels)))
+        if isinstance(part, Levels):
+            before = _write_levels(writer, place, hole.filters, part, before)
+            continue
+        writer.plain(int(isinstance(part, LowRank)))
         if isinstance(part, Exact):
             for bits in part.values.astype(np.float32).view(np.uint32).ravel().tolist():
                 _plain(writer, bits, _FLOAT_BITS)
             continue
-        if part.step <= 0 or part.step != rounded_step(part.step) or np.abs(part.levels).max(initial=0) > LARGEST_LEVEL:
-            raise ValueError(f"{hole.name} has a step or a level that cannot be written")
-        before = _rice(writer, before, _number_of(part.step))
-        code_levels(writer, place, hole.filters, part.levels.reshape(hole.filters))
+        if not part.exact:
+            raise ValueError(f"{hole.name} has levels whose product cannot be written")
+        left, right = _factors(hole, _plain(writer, part.left.levels.shape[1], _RANK_BITS))
+        before = _write_levels(writer, (place, "left"), left, part.left, before)
+        before = _write_levels(writer, place, right, part.right, before)
     return writer.finish()
+
+
+def _write_levels(writer: Writer, tensor: Hashable, shape: Filters, part: Levels, before: int) -> int:
+    """Write step and levels; the number of the step."""
+    if part.step <= 0 or part.step != rounded_step(part.step) or np.abs(part.levels).max(initial=0) > LARGEST_LEVEL:
+        raise ValueError("a step or a level cannot be written")
+    number = _rice(writer, before, _number_of(part.step))
+    code_levels(writer, tensor, shape, part.levels.reshape(shape))
+    return number
+
+
+def _factors(hole: Hole, rank: int) -> tuple[Filters, Filters]:
+    """The shapes of a hole's two factors."""
+    filters, *rest = hole.filters
+    return (filters, rank, 1, 1), (rank, rest[0], rest[1], rest[2])
 
 
 def _packed(reader: Reader, skeleton: Skeleton, longest: int) -> bytes:
@@ -193,21 +183,38 @@ def _packed(reader: Reader, skeleton: Skeleton, longest: int) -> bytes:
     return packed
 
 
-def _part(reader: Reader, place: int, hole: Hole, before: int) -> tuple[Levels | Exact, int]:
+def _part(reader: Reader, place: int, hole: Hole, before: int) -> tuple[Part, int]:
     """What a hole is filled with, and the number of the last step that was read."""
-    if reader.plain(None):
+    if not reader.plain(None):
+        levels, before = _read_levels(reader, place, hole, hole.filters, before)
+        part: Part = Levels(levels.step, levels.levels.reshape(hole.shape))
+    elif reader.plain(None):
+        rank = _plain(reader, None, _RANK_BITS)
+        if not 1 <= rank <= min(hole.filters[0], prod(hole.filters[1:])):
+            raise Malformed(f"{hole.name} has no such rank")
+        shape, rest = _factors(hole, rank)
+        left, before = _read_levels(reader, (place, "left"), hole, shape, before)
+        right, before = _read_levels(reader, place, hole, rest, before)
+        part = LowRank(Levels(left.step, left.levels.reshape(shape[:2])), right)
+        if not part.exact:
+            raise Malformed(f"{hole.name} has levels that are too large")
+    else:
         count = prod(hole.shape)
-        values = np.array([_float(reader) for _ in range(count)], np.float32).reshape(hole.shape)
-        if not np.isfinite(values).all():
-            raise Malformed(f"{hole.name} has numbers that are not finite")
-        return Exact(values), before
+        part = Exact(np.array([_float(reader) for _ in range(count)], np.float32).reshape(hole.shape))
+    if not np.isfinite(part.tensor()).all():
+        raise Malformed(f"{hole.name} has numbers that are not finite")
+    return part, before
+
+
+def _read_levels(reader: Reader, tensor: Hashable, hole: Hole, shape: Filters, before: int) -> tuple[Levels, int]:
+    """Step and levels, of the shape, and the number of the step."""
     number = _rice(reader, before, None)
     if not 1 <= number <= _LAST_STEP:
         raise Malformed(f"{hole.name} has no step that can be")
-    part = Levels(_step_of(number), code_levels(reader, place, hole.filters, None).reshape(hole.shape))
-    if np.abs(part.levels).max(initial=0) > LARGEST_LEVEL or not np.isfinite(part.tensor()).all():
+    levels = code_levels(reader, tensor, shape, None)
+    if np.abs(levels).max(initial=0) > LARGEST_LEVEL:
         raise Malformed(f"{hole.name} has levels that are too large")
-    return part, number
+    return Levels(_step_of(number), levels), number
 
 
 def _rice(coder: Writer | Reader, before: int, number: int | None) -> int:

@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnxbound.codec.network_code import Levels, NetworkCode
+from onnxbound.codec.network_code import NetworkCode
+from onnxbound.codec.parts import Levels
 from onnxbound.codec.skeleton import Skeleton
 
 _FORMS = (
@@ -38,7 +39,7 @@ def _written(skeleton: Skeleton, code: NetworkCode, kind: int, opset: int, versi
     del graph.node[:]
     for hole, part in zip(skeleton.holes, code.parts, strict=True):
         if not isinstance(part, Levels):
-            graph.initializer.append(numpy_helper.from_array(part.values.reshape(hole.shape), hole.name))
+            graph.initializer.append(numpy_helper.from_array(part.tensor().reshape(hole.shape), hole.name))
             continue
         integers, scale = f"{hole.name}_levels", f"{hole.name}_step"
         graph.initializer.append(helper.make_tensor(integers, kind, hole.shape, part.levels.ravel().tolist()))

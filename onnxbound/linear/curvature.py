@@ -73,15 +73,9 @@ def curvature(
     size = sum(part.size for layer in network.layers for part in _constants(layer))
     matrix = np.zeros((entries.size, entries.size), np.float32)
     diagonal, gradient, count = np.zeros(size), np.zeros(size), 0
-    keep = {layer.input for layer in network.layers} | {network.output}
+    keep = _kept(network)
     for target in targets:
-        heat = target.temperature[:, None]
-        forward = linearise(network, target.rows, keep)
-        q, p = softmax(forward.values[network.output] / heat), softmax(target.logits / heat)
-        signs = generator.integers(0, 2, (probes, *q.shape)) * 2 - 1
-        roots = np.sqrt(q) * signs
-        cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
-        jacobian = _pulled_back(network, forward, cotangents.astype(np.float32))
+        jacobian = _probed(network, target, keep, probes, generator)
         flat = jacobian[:-1].reshape(-1, size)
         diagonal += np.einsum("rp,rp->p", flat, flat)
         chosen = flat if entries.size == size else flat[:, entries]
@@ -90,6 +84,60 @@ def curvature(
         count += len(target.rows)
     scale = np.float32(count * probes)
     return Curvature(matrix / scale, diagonal / scale, gradient / count)
+
+
+def sides(
+    network: Network, targets: Iterator[Target], generator: np.random.Generator
+) -> list[tuple[Float64Array, Float64Array]]:
+    """Of every layer's weight, as a matrix, what its curvature is between rows and between columns.
+
+    With G the (h_out, the rest) matrix of a random cotangent of the weight, E[G G^T] and E[G^T G], each estimated
+    without bias from random signs: the sides of Shampoo (Gupta, Koren, Singer 2018), whose Kronecker product, over the
+    trace of either, is the curvature where that is such a product.
+
+    Args:
+        network: Cast to float32.
+        targets: Batches of rows.
+        generator: Where the signs come from.
+    """
+    shapes = [
+        (layer.operator.channels, layer.operator.weight.size // layer.operator.channels) for layer in network.layers
+    ]
+    found = [(np.zeros((rows, rows)), np.zeros((columns, columns))) for rows, columns in shapes]
+    keep, count = _kept(network), 0
+    for target in targets:
+        pieces = iter(_pieces(network, _probed(network, target, keep, 1, generator)[0]))
+        for layer, shape, (left, right) in zip(network.layers, shapes, found, strict=True):
+            g = next(pieces).reshape(-1, *shape)
+            if layer.operator.bias is not None:
+                next(pieces)
+            for side, words in ((left, "nrc,nc->nr"), (right, "nrc,nr->nc")):
+                signs = generator.integers(0, 2, (len(g), g.shape[2 if side is left else 1])) * 2 - 1
+                sketch = np.einsum(words, g, signs.astype(np.float32))
+                side += sketch.T @ sketch
+        count += len(target.rows)
+    return [(left / count, right / count) for left, right in found]
+
+
+def _kept(network: Network) -> set[str]:
+    return {layer.input for layer in network.layers} | {network.output}
+
+
+def _probed(network: Network, target: Target, keep: set[str], probes: int, generator: np.random.Generator) -> Array:
+    """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, P)."""
+    heat = target.temperature[:, None]
+    forward = linearise(network, target.rows, keep)
+    q, p = softmax(forward.values[network.output] / heat), softmax(target.logits / heat)
+    signs = generator.integers(0, 2, (probes, *q.shape)) * 2 - 1
+    roots = np.sqrt(q) * signs
+    cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
+    return _pulled_back(network, forward, cotangents.astype(np.float32))
+
+
+def _pieces(network: Network, flat: Array) -> list[Array]:
+    """(n, P) split into weights and biases."""
+    sizes = [part.size for layer in network.layers for part in _constants(layer)]
+    return np.split(flat, np.cumsum(sizes)[:-1], axis=1)
 
 
 def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:

@@ -9,7 +9,8 @@ import pytest
 import onnxbound as onnxbound_package
 from onnxbound.certificates.preprocessing import joined, split
 from onnxbound.codec.describe import describe
-from onnxbound.codec.network_code import Levels, NetworkCode, encode
+from onnxbound.codec.network_code import NetworkCode, encode
+from onnxbound.codec.parts import Levels
 from onnxbound.data.preprocessing import Preprocessing
 from tests.certificates.conftest import Case
 from tests.cli.command import failing, onnxbound

@@ -11,10 +11,12 @@ import onnxbound
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.judge import chernoff_bound, temperatures
 from onnxbound.certificates.outputs import Outputs
-from onnxbound.certificates.search import Effort, Found, Task, search
+from onnxbound.certificates.search import search
 from onnxbound.certificates.space import Space
+from onnxbound.certificates.task import Effort, Found, Task
 from onnxbound.codec.describe import describe
-from onnxbound.codec.network_code import Levels, decode, encode, rounded_step
+from onnxbound.codec.network_code import decode, encode, rounded_step
+from onnxbound.codec.parts import Levels
 from onnxbound.data.open import open_rows
 from onnxbound.linear.curvature import parameters
 from onnxbound.linear.linearisation import linearise

@@ -1,5 +1,6 @@
 """A network to bytes and back: what is read is what was written, and only the one file is accepted."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 import onnxbound
 from onnxbound.codec.describe import describe
-from onnxbound.codec.network_code import Exact, Levels, NetworkCode, decode, encode, rounded_step
+from onnxbound.codec.network_code import NetworkCode, decode, encode, rounded_step
+from onnxbound.codec.parts import Exact, Levels, LowRank
 from onnxbound.codec.skeleton import Malformed, Skeleton, read_skeleton
 from onnxbound.linear.curvature import parameters
 
@@ -20,14 +22,26 @@ def on_lattice(name: str, share: float) -> tuple[Skeleton, NetworkCode]:
     """A net rounded to multiples of a share of each tensor's standard deviation; vectors are kept as they are."""
     described = describe(onnxbound.load(FIXTURES / f"{name}.onnx"))
     skeleton, tensors = described.skeleton, described.tensors
-    parts: list[Levels | Exact] = []
-    for values in tensors.values():
+    parts: list[Levels | LowRank | Exact] = []
+    for place, values in enumerate(tensors.values()):
         if values.ndim < 2:
             parts.append(Exact(values))
+        elif place % 4 == 2:
+            parts.append(factored(values, share))
         else:
             step = rounded_step(share * (float(values.std()) or 1.0))
             parts.append(Levels(step, np.rint(values / step).astype(np.int64)))
     return skeleton, NetworkCode(tuple(parts), (0.5, 0.25))
+
+
+def factored(values: np.ndarray, share: float, rank: int = 3) -> LowRank:
+    """Its largest singular values, each factor rounded to a share of its standard deviation."""
+    matrix = values.reshape(len(values), -1).astype(np.float64)
+    u, sigma, v = np.linalg.svd(matrix, full_matrices=False)
+    rest = (*values.shape[1:], 1, 1)[:3]
+    left, right = u[:, :rank] * np.sqrt(sigma[:rank]), (np.sqrt(sigma[:rank])[:, None] * v[:rank]).reshape(rank, *rest)
+    steps = [rounded_step(share * float(factor.std())) for factor in (left, right)]
+    return LowRank(*(Levels(s, np.rint(f / s).astype(np.int64)) for s, f in zip(steps, (left, right), strict=True)))
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -108,3 +122,55 @@ def test_a_step_that_cannot_be_written_is_an_error() -> None:
     parts = tuple(Levels(0.1, p.levels) if isinstance(p, Levels) else p for p in code.parts)
     with pytest.raises(ValueError, match="cannot be written"):
         encode(skeleton, NetworkCode(parts))
+
+
+def test_a_product_of_integers_is_exact_whatever_the_order() -> None:
+    """Sums beyond 2^24, which float32 would round on the way, and their steps far apart."""
+    random = np.random.Generator(np.random.Philox(3))
+    left, right = random.integers(-4000, 4000, (6, 5)), random.integers(-4000, 4000, (5, 2, 3, 1))
+    part = LowRank(Levels(rounded_step(3e-3), left), Levels(rounded_step(70.0), right))
+    exact = left.astype(object) @ right.reshape(5, -1).astype(object)
+    assert np.abs(exact).max() > 1 << 24
+    steps = Fraction(part.left.step) * Fraction(part.right.step)
+    expected = [[np.float32(float(int(n) * steps)) for n in row] for row in exact]
+    np.testing.assert_array_equal(part.tensor(), np.array(expected))
+    order = random.permutation(5)
+    turned = LowRank(Levels(part.left.step, left[:, order]), Levels(part.right.step, right[order]))
+    np.testing.assert_array_equal(turned.tensor(), part.tensor())
+
+
+def test_low_rank_is_shorter_where_there_is_low_rank() -> None:
+    """A product of two small matrices of signs costs about the bits of the small ones."""
+    described = describe(onnxbound.load(FIXTURES / "mnist_mlp.onnx"))
+    random = np.random.Generator(np.random.Philox(4))
+    parts, whole = [], []
+    for values in described.tensors.values():
+        empty = Levels(1.0, np.zeros(values.shape, np.int64))
+        if values.ndim < 2:
+            parts.append(empty)
+            whole.append(empty)
+            continue
+        left = Levels(1.0, random.integers(0, 2, (values.shape[0], 2)) * 2 - 1)
+        right = Levels(1.0, random.integers(0, 2, (2, values.shape[1], 1, 1)) * 2 - 1)
+        parts.append(LowRank(left, right))
+        whole.append(Levels(1.0, parts[-1].tensor().astype(np.int64)))
+    skeleton = described.skeleton
+    short, long = (encode(skeleton, NetworkCode(tuple(found))) for found in (parts, whole))
+    for one, two in zip(decode(skeleton, short).parts, decode(skeleton, long).parts, strict=True):
+        np.testing.assert_array_equal(one.tensor().ravel(), two.tensor().ravel())
+    numbers = sum(part.left.levels.size + part.right.levels.size for part in parts if isinstance(part, LowRank))
+    assert numbers <= 8 * len(short) <= 1.1 * numbers + 200
+    assert len(short) < len(long) / 10
+
+
+def test_a_product_that_cannot_be_exact_is_an_error() -> None:
+    skeleton, code = on_lattice("mnist_mlp", 0.5)
+    place = next(k for k, part in enumerate(code.parts) if isinstance(part, LowRank))
+    part = code.parts[place]
+    assert isinstance(part, LowRank)
+    left, right = np.repeat(part.left.levels, 11, axis=1), np.repeat(part.right.levels, 11, axis=0)
+    assert LowRank(Levels(1.0, left), Levels(1.0, right)).exact
+    huge = [Levels(1.0, np.full_like(levels, (1 << 24) - 1)) for levels in (left, right)]
+    assert not LowRank(*huge).exact
+    with pytest.raises(ValueError, match="product cannot be written"):
+        encode(skeleton, NetworkCode((*code.parts[:place], LowRank(*huge), *code.parts[place + 1 :])))
