@@ -7,6 +7,7 @@ stands in front of all of S. Operators whose axes count from the right are the s
 
 from collections.abc import Iterator, Mapping
 from math import prod
+from string import ascii_letters
 
 import numpy as np
 
@@ -31,7 +32,7 @@ _ALONG_AXES = {
     "Softmax",
 }  # fmt: skip
 
-LIFTED = frozenset(_SELECTING | _ELEMENTWISE | _ALONG_AXES | {"Gemm", "MatMul"})
+LIFTED = frozenset(_SELECTING | _ELEMENTWISE | _ALONG_AXES | {"Einsum", "Gemm", "MatMul"})
 """Operators that are read so."""
 
 Lifted = tuple[str, Shape]
@@ -61,6 +62,8 @@ def lift(
     """
     if node.op_type in _SELECTING:
         return [*_select(node, whole, shapes, constants, write)]
+    if node.op_type == "Einsum":
+        return [_einsum(node, whole, shapes, write)]
     rank = max(len(shape) for _, shape in whole.values())
     inputs = [_of_rank(rank, whole[name], shapes, write) if name in whole else name for name in node.inputs]
     if node.op_type == "Concat":
@@ -106,6 +109,18 @@ def _of_rank(rank: int, lifted: Lifted, shapes: Shapes, write: NodeWriter) -> st
     name, shape = lifted
     wanted = (*(1,) * (rank - len(shape)), *shape)
     return name if shapes[name] == wanted else reshaped(write, name, wanted)
+
+
+def _einsum(node: GraphNode, whole: Mapping[str, Lifted], shapes: Shapes, write: NodeWriter) -> str:
+    """Einsum with one more letter in front of what depends on the row."""
+    terms, _, result = str(node.attributes()["equation"]).replace(" ", "").partition("->")
+    letter = next(other for other in ascii_letters if other not in terms)
+    factors = terms.split(",")
+    equation = ",".join(letter + f if name in whole else f for name, f in zip(node.inputs, factors, strict=True))
+    inputs = (
+        _of_rank(len(whole[name][1]), whole[name], shapes, write) if name in whole else name for name in node.inputs
+    )
+    return write.add("Einsum", *inputs, equation=f"{equation}->{letter}{result}", name=node.proto.name)
 
 
 def _gemm(node: GraphNode, inputs: list[str], constants: Constants, write: NodeWriter) -> str:

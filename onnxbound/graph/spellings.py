@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from onnxbound.graph.attention import attention
 from onnxbound.graph.concat import concat
 from onnxbound.graph.einsum import einsum
 from onnxbound.graph.evaluate import evaluate
@@ -242,6 +243,7 @@ SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], Non
     "Mean": mean_of,
     "HardSigmoid": hard_sigmoid,
     "Einsum": einsum,
+    "Attention": attention,
     "Add": broadcast,
     "Sub": broadcast,
     "Mul": broadcast,

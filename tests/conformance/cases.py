@@ -130,10 +130,11 @@ def _unfit(inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
 
 
 def _choices(floating: Sequence[str], values: dict[str, Array]) -> Iterator[tuple[str, ...]]:
-    """Each floating input as the rows, and all of them where they have as many rows."""
+    """Each floating input as the rows, and all of them that have as many as the first."""
     yield from ((name,) for name in floating)
-    if len(floating) > 1 and len({len(values[name]) for name in floating}) == 1:
-        yield tuple(floating)
+    alike = tuple(name for name in floating if len(values[name]) == len(values[floating[0]]))
+    if len(alike) > 1:
+        yield alike
 
 
 @dataclass(slots=True)

@@ -118,6 +118,21 @@ CASES = [
     ),
     _case("Div of two", [node("Abs", "h", "a"), node("Add", "a one", "b"), node("Div", "h b")], 13, one=np.float32(1)),
     *(_case("attention", _ATTENTION, opset, **_PROJECTIONS) for opset in (11, 13)),
+    *(
+        _case(
+            f"Attention {attributes}",
+            [node("LeakyRelu", "h", "k", alpha=-0.5), node("Attention", "h k h", **attributes)],
+            23,
+        )
+        for attributes in ({}, {"is_causal": 1, "scale": 0.3})
+    ),
+    _case(
+        "Attention of flat heads with a mask",
+        [node("Attention", "h h h mask", q_num_heads=3, kv_num_heads=3)],
+        23,
+        (4, 6),
+        mask=np.array([[True, False, True, True]] * 4),
+    ),
     *(_one("Softmax", opset, axis=axis) for opset, axis in ((11, 3), (13, -1), (13, 1))),
     *(_case("Sub of a mean", [node("GlobalAveragePool", "h", "m"), node("Sub", "h m")], opset) for opset in (8, 13)),
     _case("LayerNormalization", [node("LayerNormalization", "h scale shift", axis=-1)], 17, scale=_SCALE, shift=_SHIFT),
