@@ -49,6 +49,7 @@ class _Lowering:
     origins: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     lengths: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
     lifted: dict[str, Lifted] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -160,6 +161,8 @@ class _Lowering:
     def _lower_written(self, node: GraphNode, write: NodeWriter) -> None:
         self.constants |= write.constants
         self.origins |= write.origins
+        # Single numbers count, since other exporters write the same epsilon or factor as a constant of the file.
+        self.made |= {name for name, c in write.constants.items() if c.size > 1 and name not in write.origins}
         self.written += write.nodes
         outer, self.spelled = self.spelled, self.spelled or node.op_type
         for written in write.nodes:
@@ -218,7 +221,7 @@ class _Lowering:
             names = node.inputs
         else:
             names = ()
-        found = {name: self.origins.get(name, name) for name in names if name in self.constants}
+        found = {name: self.origins.get(name, name) for name in names if name in self.constants.keys() - self.made}
         return tuple((origin, self._numbers(name, origin)) for name, origin in found.items())
 
     def _numbers(self, name: str, origin: str) -> int:

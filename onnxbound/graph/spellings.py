@@ -11,9 +11,9 @@ import numpy as np
 from onnxbound.graph.attention import attention
 from onnxbound.graph.concat import concat
 from onnxbound.graph.einsum import einsum
-from onnxbound.graph.evaluate import evaluate
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphNode
+from onnxbound.graph.resize import resize
 from onnxbound.operators.mean import row_axes
 from onnxbound.operators.operator import Array, Shape, Unsupported
 
@@ -206,27 +206,6 @@ def _affine(write: NodeWriter, x: str, constants: Sequence[str], output: str) ->
         write.add("Add", scaled, constants[1], output=output)
 
 
-def nearest(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Resize and Upsample to the nearest entry: the entries are counted through, resized, and gathered."""
-    mode = node.attributes().get("mode", "nearest")
-    if mode != "nearest":
-        raise Unsupported(f"mode={mode!r} interpolates", "onnxbound reads mode='nearest'")
-    shape = shapes[node.inputs[0]]
-    values: list[Array | None] = [np.arange(prod(shape), dtype=np.float64).reshape(1, *shape)]
-    for name in node.inputs[1:]:
-        value = np.array(constants[name]) if name in constants else None
-        if value is not None and value.dtype.kind in "iu" and value.size == len(shape) + 1:
-            value[0] = 1  # sizes, with the batch that shape arithmetic was resolved with
-        values.append(value)
-    result = evaluate(node, values, write.opset)
-    if result is None or result[0].shape[0] != 1:
-        raise Unsupported("it enlarges the batch, or the reference implementation cannot resize so")
-    index = np.rint(result[0]).astype(np.int64)[0]
-    flat = _reshaped(write, node.inputs[0], (prod(shape),))
-    chosen = write.add("Gather", flat, write.constant(index.ravel()), axis=1)
-    _reshaped(write, chosen, index.shape, output=node.outputs[0])
-
-
 def _reshaped(write: NodeWriter, name: str, shape: Shape, output: str = "") -> str:
     return write.add("Reshape", name, write.constant(np.array([0, *shape])), output=output)
 
@@ -252,6 +231,6 @@ SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], Non
     "LayerNormalization": layer_normalization,
     "GroupNormalization": group_normalization,
     "InstanceNormalization": group_normalization,
-    "Resize": nearest,
-    "Upsample": nearest,
+    "Resize": resize,
+    "Upsample": resize,
 }

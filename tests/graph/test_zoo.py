@@ -31,7 +31,6 @@ ROWS = 8
 REFUSED = {
     "keras_gelu_tf15": "Erfc",
     "torch_lstm_ts17": "LSTM",
-    "torch_upsample_ts17": "Resize",
 }
 """Operator that is named when the file is refused."""
 

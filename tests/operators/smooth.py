@@ -197,6 +197,24 @@ CASES = [
         13,
         scales=np.float32([1, 1, 2, 1.5]),
     ),
+    *(
+        _case(
+            f"Resize linear {mode} {scales}",
+            [node("Resize", "h - scales", mode="linear", coordinate_transformation_mode=mode)],
+            13,
+            scales=np.float32([1, 1, *scales]),
+        )
+        for mode in ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
+        for scales in ((2, 1.5), (0.5, 1))
+    ),
+    _case(
+        "Resize linear to sizes",
+        [node("Resize", "h - - sizes", mode="linear", axes=[2, 3])],
+        18,
+        sizes=integers(7, 1),
+    ),
+    _case("Resize linear to itself", [node("Resize", "h - one", mode="linear")], 13, one=np.ones(4, np.float32)),
+    _case("Upsample linear", [node("Upsample", "h scales", mode="linear")], 9, scales=np.float32([1, 1, 2, 3])),
     _case("Upsample", [node("Upsample", "h scales", mode="nearest")], 9, scales=np.float32([1, 1, 2, 3])),
     _case(
         "Resize to sizes",

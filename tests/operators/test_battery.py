@@ -70,9 +70,9 @@ def test_logits_are_those_of_onnxruntime(built: Built, dtype: DTypeLike, toleran
     np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-REFERENCE_FAILS = {"MaxPool", "AveragePool", "GlobalMaxPool", "Squeeze"}
+REFERENCE_FAILS = {"MaxPool", "AveragePool", "GlobalMaxPool", "Squeeze", "Upsample"}
 """Operators that onnx's reference implementation cannot always compute: some paddings, 1-d and 3-d pooling, negative
-axes in old opsets."""
+axes in old opsets, interpolation in Upsample."""
 
 
 @pytest.mark.skipif(
@@ -87,7 +87,7 @@ def test_logits_are_those_of_the_reference(built: Built) -> None:
         pytest.skip("the reference implementation ignores the pads of 1-d max pooling")
     try:
         (expected,) = ReferenceEvaluator(built.model).run(None, {built.network.input: built.rows})
-    except (TypeError, ValueError, IndexError, AssertionError) as error:
+    except (TypeError, ValueError, IndexError, AssertionError, RuntimeError) as error:
         if not ops & REFERENCE_FAILS:
             raise
         pytest.skip(f"the reference implementation fails on {', '.join(sorted(ops))}: {type(error).__name__}")
