@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from onnxbound.cli import options
+from onnxbound.cli.groups import OptionalRowOptions, grouped
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from onnxbound.certificates.task import Found
 
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")]
-Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.")]
 Unlabelled = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Fresh rows without labels: certify the original through them."),
@@ -32,23 +32,12 @@ ChargeSkeleton = Annotated[
 ]
 
 
+@grouped
 def certify(
     model: options.ModelArgument,
     output: Folder,
+    rows: OptionalRowOptions,
     *,
-    data: Data = None,
-    labels: options.Labels = None,
-    labels_start: options.LabelsStart = 0,
-    x_key: options.XKey = None,
-    y_key: options.YKey = None,
-    layout: options.LayoutOption = None,
-    scale: options.Scale = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    limit: options.Limit = None,
-    logits: options.Logits = None,
-    fix: options.Fix = None,
-    external_root: options.ExternalRoot = None,
     unlabelled: Unlabelled = None,
     holdout: Holdout = None,
     prior: Prior = None,
@@ -56,7 +45,6 @@ def certify(
     charge_skeleton: ChargeSkeleton = False,
     delta: Delta = "0.05",
     effort: Effort = 5,
-    seed: options.Seed = 0,
     device: options.Device = "auto",
     threads: options.Threads = None,
     output_format: options.FormatOption = Format.TABLE,
@@ -73,37 +61,32 @@ def certify(
     from onnxbound.certificates.holdout import certify_holdout
     from onnxbound.certificates.options import Options
     from onnxbound.cli.output import emit, to_json
-    from onnxbound.cli.values import decimal_of, held_inputs, places_of, preprocessing_of
-    from onnxbound.data.open import open_rows
+    from onnxbound.cli.values import decimal_of, places_of
     from onnxbound.errors import UsageError
     from onnxbound.graph.load import load
     from onnxbound.run.device import resolve_device
 
-    settings = Options(decimal_of("--delta", delta), effort, seed, charge_skeleton, threads, force)
-    if data is None and holdout is None:
+    settings = Options(decimal_of("--delta", delta), effort, rows.seed, charge_skeleton, threads, force)
+    if rows.data is None and holdout is None:
         raise UsageError("usage", "certify needs --data, the training set, or --holdout.")
     if (prior is None) != (prior_rows is None):
         raise UsageError("usage", "--prior and --prior-rows go together; for an initialisation the rows are none.")
-    if data is None and (unlabelled is not None or prior is not None or charge_skeleton):
+    if rows.data is None and (unlabelled is not None or prior is not None or charge_skeleton):
         raise UsageError("usage", "--unlabelled, --prior and --charge-skeleton go with --data.")
     where = resolve_device(device)
-    network = load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root)
-    preprocessing = preprocessing_of(layout, scale, mean, std)
-    keys: dict[str, Any] = {"x_key": x_key, "y_key": y_key, "labels_start": labels_start, "seed": seed}
-    kept = None if holdout is None else open_rows(holdout, network, preprocessing, role="test", **keys)
-    if data is None:
+    network = rows.network(model)
+    kept = None if holdout is None else rows.test_rows(network, holdout)
+    if rows.data is None:
         assert kept is not None
         certified = certify_holdout(network, kept, output, settings, where)
     else:
         certified = make(
             network,
-            open_rows(data, network, preprocessing, labels=labels, limit=limit, **keys),
+            rows.rows(network),
             output,
             settings,
             where,
-            unlabelled=None
-            if unlabelled is None
-            else open_rows(unlabelled, network, preprocessing, role="test", labelled=False, x_key=x_key),
+            unlabelled=None if unlabelled is None else rows.test_rows(network, unlabelled, labelled=False),
             holdout=kept,
             prior=None
             if prior is None or prior_rows is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxbound.cli import options
+from onnxbound.cli.groups import OptionalRowOptions, grouped
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ METHODS = ("matrix-project", "matrix-project-conv", "svd", "vector-compress", "v
 
 ModelOutput = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.onnx", help="The model to write.")]
 MethodName = Annotated[str, typer.Option("--method", metavar="|".join(METHODS), help="The algorithm.")]
-Data = Annotated[Path | None, typer.Option("--data", metavar="FILE", help="The training set, .npz or .npy.")]
 Epsilon = Annotated[float | None, typer.Option(metavar="E", help="Budget: the error of Algorithm 1, 3 or 4.")]
 K = Annotated[int | None, typer.Option("--k", metavar="K", help="Budget: projections.")]
 Rank = Annotated[int | None, typer.Option(metavar="R", help="Budget: rank.")]
@@ -42,12 +42,13 @@ Sweep = Annotated[bool, typer.Option("--sweep", help="Try other budgets, and say
 Measured = Annotated[int, typer.Option(metavar="N", help="Rows behind errors at layers, cushions and q.")]
 
 
+@grouped
 def compress(
     model: options.ModelArgument,
     output: ModelOutput,
     method: MethodName,
+    rows: OptionalRowOptions,
     *,
-    data: Data = None,
     epsilon: Epsilon = None,
     k: K = None,
     rank: Rank = None,
@@ -67,21 +68,9 @@ def compress(
     factorise: Factorise = False,
     codes: Codes = None,
     sweep: Sweep = False,
-    labels: options.Labels = None,
-    x_key: options.XKey = None,
-    y_key: options.YKey = None,
-    layout: options.LayoutOption = None,
-    scale: options.Scale = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    limit: options.Limit = None,
-    logits: options.Logits = None,
-    fix: options.Fix = None,
-    external_root: options.ExternalRoot = None,
     gamma_quantile: Annotated[float, typer.Option(metavar="Q", help="The margin of losses: this quantile.")] = 0.05,
-    delta: Annotated[float, typer.Option(metavar="D", help="Probability with which a bound may fail.")] = 0.05,
+    delta: options.Delta = 0.05,
     measured: Measured = 100,
-    seed: options.Seed = 0,
     device: options.Device = "auto",
     threads: options.Threads = None,
     output_format: options.FormatOption = Format.TABLE,
@@ -95,11 +84,10 @@ def compress(
     set_threads(threads)
     from onnxbound.cli.output import require_outputs
     from onnxbound.cli.progress import Progress
-    from onnxbound.cli.values import bytes_of, held_inputs, one_of, preprocessing_of, share_of
+    from onnxbound.cli.values import bytes_of, one_of, share_of
     from onnxbound.compression import compress as run
     from onnxbound.compressors.compress import Method
     from onnxbound.compressors.request import Request
-    from onnxbound.data.open import open_rows
     from onnxbound.errors import UsageError
     from onnxbound.graph.load import load
 
@@ -120,7 +108,7 @@ def compress(
             name=one_of("--method", method, METHODS),
             constants=one_of("--constants", constants, ("explicit", "paper")),
             eta=eta,
-            seed=seed,
+            seed=rows.seed,
             width=width,
             subspace=None if subspace == "auto" else one_of("--subspace", subspace, ("auto", "haar", "hadamard")),
             filter_cap=bytes_of("--filter-cap", filter_cap),
@@ -137,19 +125,15 @@ def compress(
         device=device,
         threads=threads,
     )
-    preprocessing = preprocessing_of(layout, scale, mean, std)
     require_outputs([output, codes], force=force)
-    network = load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root)
-    rows = None
-    if data is not None:
-        keys = {"labels": labels, "x_key": x_key, "y_key": y_key}
-        rows = open_rows(data, network, preprocessing, limit=limit, seed=seed, **keys)  # type: ignore[arg-type]
+    network = rows.network(model)
+    train = None if rows.data is None else rows.rows(network)
     with Progress(quiet=quiet) as progress:
         report = run(
             network,
             output,
             request,
-            rows,
+            train,
             init=None if init is None else load(init),
             codes=codes,
             force=force,

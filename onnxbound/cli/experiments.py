@@ -27,7 +27,7 @@ LabelsFor = Annotated[
     typer.Option("--labels-for", metavar="N=FILE", help="Labels, .npy, of the N-th model's training; repeatable."),
 ]
 RequiredTest = Annotated[
-    Path, typer.Option("--test", metavar="FILE", help="A test set, .npz, for the gaps.", show_default=False)
+    Path, typer.Option("--test", metavar="FILE", help="A test set, for the gaps.", show_default=False)
 ]
 
 

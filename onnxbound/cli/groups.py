@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -10,29 +10,19 @@ from onnxbound.cli import options
 from onnxbound.cli.options import Format, chosen_format
 
 if TYPE_CHECKING:
+    from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
     from onnxbound.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowOptions:
-    """Which rows, and what is done to them before the net sees them; and how the net's file is to be read."""
+class ModelOptions:
+    """How the net's file is to be read."""
 
-    data: options.Data
     logits: options.Logits = None
     fix: options.Fix = None
     external_root: options.ExternalRoot = None
-    labels: options.Labels = None
-    labels_start: options.LabelsStart = 0
-    x_key: options.XKey = None
-    y_key: options.YKey = None
-    layout: options.LayoutOption = None
-    scale: options.Scale = None
-    mean: options.Mean = None
-    std: options.Std = None
-    limit: options.Limit = None
-    seed: options.Seed = 0
 
     def network(self, model: Path) -> "Network":
         """Load a model."""
@@ -41,30 +31,70 @@ class RowOptions:
 
         return load(model, logits=self.logits, fixed=held_inputs(self.fix or []), external_root=self.external_root)
 
+
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions:
+    """Where the inputs and labels of a file are. Of the training set; other files are read alike as far as they can."""
+
+    data: options.OptionalData = None
+    labels: options.Labels = None
+    labels_start: options.LabelsStart = 0
+    x_key: options.XKey = None
+    y_key: options.YKey = None
+
+    def of_training(self, labels: Path | None = None) -> dict[str, Any]:
+        """What `open_rows` takes of them for the training set, with its own labels or others."""
+        return {
+            "labels": labels or self.labels,
+            "labels_start": self.labels_start,
+            "x_key": self.x_key,
+            "y_key": self.y_key,
+        }
+
+    def of_others(self, path: Path) -> dict[str, Any]:
+        """The same for rows of another role; in the file of the training set itself the keys are those of that."""
+        if self.data is not None and path.resolve() == self.data.resolve():
+            return {"role": "test", "labels_start": self.labels_start}
+        return {"role": "test", "labels_start": self.labels_start, "x_key": self.x_key, "y_key": self.y_key}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalRowOptions(ModelOptions, LabelOptions):
+    """Which rows, and what is done to them before the net sees them; and how the net's file is to be read."""
+
+    layout: options.LayoutOption = None
+    scale: options.Scale = None
+    mean: options.Mean = None
+    std: options.Std = None
+    limit: options.Limit = None
+    seed: options.Seed = 0
+
     def rows(self, network: "Network", labels: Path | None = None) -> "Rows":
-        """The training set, with its own labels or others."""
-        from onnxbound.cli.values import preprocessing_of
+        """The training set, which has to be given, with its own labels or others."""
         from onnxbound.data.open import open_rows
 
-        return open_rows(
-            self.data,
-            network,
-            preprocessing_of(self.layout, self.scale, self.mean, self.std),
-            labels=labels or self.labels,
-            x_key=self.x_key,
-            y_key=self.y_key,
-            labels_start=self.labels_start,
-            limit=self.limit,
-            seed=self.seed,
-        )
+        assert self.data is not None
+        found = {**self.of_training(labels), "limit": self.limit, "seed": self.seed}
+        return open_rows(self.data, network, self._preprocessing(), **found)
 
-    def test_rows(self, network: "Network", test: Path) -> "Rows":
-        """A test set, read in the same way."""
-        from onnxbound.cli.values import preprocessing_of
+    def test_rows(self, network: "Network", path: Path, *, labelled: bool = True) -> "Rows":
+        """All of a test set, or of other rows than those of training, read in the same way."""
         from onnxbound.data.open import open_rows
 
-        preprocessing = preprocessing_of(self.layout, self.scale, self.mean, self.std)
-        return open_rows(test, network, preprocessing, role="test", labels_start=self.labels_start, seed=self.seed)
+        found = {**self.of_others(path), "labelled": labelled, "seed": self.seed}
+        return open_rows(path, network, self._preprocessing(), **found)
+
+    def _preprocessing(self) -> "Preprocessing":
+        from onnxbound.cli.values import preprocessing_of
+
+        return preprocessing_of(self.layout, self.scale, self.mean, self.std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowOptions(OptionalRowOptions):
+    """The same where the training set has to be given."""
+
+    data: options.Data = field()
 
 
 @dataclass(frozen=True, kw_only=True)

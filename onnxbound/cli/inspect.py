@@ -3,15 +3,13 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
+from onnxbound.cli.groups import ModelOptions, grouped
 from onnxbound.cli.options import (
     Debug,
-    ExternalRoot,
-    Fix,
     Force,
     Format,
     FormatOption,
     Json,
-    Logits,
     ModelArgument,
     Output,
     chosen_format,
@@ -21,12 +19,11 @@ if TYPE_CHECKING:
     from onnxbound.graph.network import Network
 
 
+@grouped
 def inspect(
     model: ModelArgument,
+    reading: ModelOptions,
     *,
-    logits: Logits = None,
-    fix: Fix = None,
-    external_root: ExternalRoot = None,
     output_format: FormatOption = Format.TABLE,
     as_json: Json = False,
     output: Output = None,
@@ -36,11 +33,9 @@ def inspect(
     """Show the graph as onnxbound sees it: layers, shapes, parameters, what was folded, and what is not supported."""
     del debug
     from onnxbound.cli.output import emit, require_outputs, to_json
-    from onnxbound.cli.values import held_inputs
-    from onnxbound.graph.load import load
 
     require_outputs([output], force=force)
-    document = _document(load(model, logits=logits, fixed=held_inputs(fix or []), external_root=external_root))
+    document = _document(reading.network(model))
     wanted = chosen_format(output_format, as_json=as_json)
     if wanted is Format.JSON:
         text = to_json(document)

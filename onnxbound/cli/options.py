@@ -34,20 +34,19 @@ Fix = Annotated[
 ExternalRoot = Annotated[
     Path | None, typer.Option("--external-root", metavar="DIR", help="A further folder that weights may lie in.")
 ]
-Data = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        metavar="FILE",
-        help="The training set: .npz, .npy, .h5, .parquet, .arrow, a folder of images.",
-        show_default=False,
-    ),
-]
+_DATA = typer.Option(
+    "--data",
+    metavar="FILE",
+    help="The training set: .npz, .npy, .h5, .parquet, .arrow, a folder of images.",
+    show_default=False,
+)
+Data = Annotated[Path, _DATA]
+OptionalData = Annotated[Path | None, _DATA]
 Labels = Annotated[
     Path | None, typer.Option("--labels", metavar="FILE", help="Its labels, .npy; over those in the .npz.")
 ]
 LabelsStart = Annotated[int, typer.Option("--labels-start", metavar="N", help="The label of the first class.")]
-Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="A test set, .npz, for the true gap.")]
+Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="A test set, for the true gap.")]
 XKey = Annotated[str | None, typer.Option("--x-key", metavar="KEY", help="Which array or column holds the inputs.")]
 YKey = Annotated[str | None, typer.Option("--y-key", metavar="KEY", help="Which array or column holds the labels.")]
 LayoutOption = Annotated[

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxbound.cli import options
-from onnxbound.cli.certify import Data, Holdout, Prior, PriorRows, Unlabelled
+from onnxbound.cli.certify import Holdout, Prior, PriorRows, Unlabelled
+from onnxbound.cli.groups import LabelOptions, ModelOptions, grouped
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
@@ -17,18 +18,13 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the cer
 Model = Annotated[Path | None, typer.Option("--model", metavar="MODEL", help="The original network.")]
 
 
+@grouped
 def verify(
     folder: Folder,
+    rows: LabelOptions,
+    original: ModelOptions,
     *,
-    data: Data = None,
-    labels: options.Labels = None,
-    labels_start: options.LabelsStart = 0,
-    x_key: options.XKey = None,
-    y_key: options.YKey = None,
     model: Model = None,
-    logits: options.Logits = None,
-    fix: options.Fix = None,
-    external_root: options.ExternalRoot = None,
     unlabelled: Unlabelled = None,
     holdout: Holdout = None,
     prior: Prior = None,
@@ -45,17 +41,15 @@ def verify(
     from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify as check
     from onnxbound.cli.output import emit, to_json
-    from onnxbound.cli.values import held_inputs, places_of
+    from onnxbound.cli.values import places_of
     from onnxbound.graph.load import load
     from onnxbound.run.device import resolve_device
 
-    keys = {"x_key": x_key, "y_key": y_key, "labels_start": labels_start}
-    fixed = held_inputs(fix or [])
     evidence = Evidence(
-        data=_opener(data, "train", labels=labels, **keys),
-        model=None if model is None else load(model, logits=logits, fixed=fixed, external_root=external_root),
-        unlabelled=_opener(unlabelled, "test", labelled=False, x_key=x_key),
-        holdout=_opener(holdout, "test", **keys),
+        data=_opener(rows.data, **rows.of_training()),
+        model=None if model is None else original.network(model),
+        unlabelled=None if unlabelled is None else _opener(unlabelled, labelled=False, **rows.of_others(unlabelled)),
+        holdout=None if holdout is None else _opener(holdout, **rows.of_others(holdout)),
         prior=None if prior is None else load(prior),
         prior_rows=None if prior_rows is None else places_of("--prior-rows", prior_rows),
     )
@@ -74,12 +68,12 @@ def verify(
     emit("\n".join(lines) + "\n", None, force=False)
 
 
-def _opener(path: Path | None, role: str, **keys: object) -> "Opener | None":
+def _opener(path: Path | None, **options: object) -> "Opener | None":
     if path is None:
         return None
     from functools import partial
 
     from onnxbound.data.open import open_rows
 
-    opener: Callable[..., object] = partial(open_rows, path, role=role, **keys)  # type: ignore[arg-type]
+    opener: Callable[..., object] = partial(open_rows, path, **options)  # type: ignore[arg-type]
     return lambda network, preprocessing, limit, seed: opener(network, preprocessing, limit=limit, seed=seed)  # type: ignore[return-value]
