@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from onnxbound.report.report import LayerReport, ReportDocument
-from onnxbound.report.words import at_most, number
+from onnxbound.report.words import at_most, number, percentage
 
 
 def sentences(report: ReportDocument) -> tuple[str, ...]:
@@ -50,12 +50,12 @@ def _compression(report: ReportDocument) -> Iterator[str]:
         most = f"layer {best.index} most of all, with" if len(small) > 1 else "it counts as"
         yield (
             f"By the noise that it does not feel, {_named(small)} could do with fewer numbers than it has: {most}"
-            f" {number(percent)} % of its weights, constants dropped."
+            f" {percentage(percent)} of its weights, constants dropped."
         )
     else:
         yield (
             "By the paper's measure, constants dropped, no layer could do with fewer numbers than it has; closest comes"
-            f" layer {best.index}, with {number(percent)} % of its weights."
+            f" layer {best.index}, with {percentage(percent)} of its weights."
         )
 
 

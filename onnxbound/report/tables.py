@@ -13,7 +13,7 @@ from onnxbound.report.breakdown_tables import breakdown
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.report import ReportDocument
 from onnxbound.report.terminal import bar
-from onnxbound.report.words import at_most, magnitude, number
+from onnxbound.report.words import at_most, magnitude, number, percentage
 from onnxbound.results import Statistic
 
 _BAR = 16
@@ -71,7 +71,6 @@ def _layers(report: ReportDocument) -> Table:
     columns = ("", "layer", "weights", "cushion", "interl.", "contr.", "beta", "q", "q/weights")
     table = plain_table(*columns, left=2)
     for layer in report.layers:
-        percent = layer.compression_percent
         table.add_row(
             str(layer.index),
             Text(f"{visible(layer.name)[-20:]}"),
@@ -81,7 +80,7 @@ def _layers(report: ReportDocument) -> Table:
             _of(layer.contraction, lambda s: s.max),
             _of(layer.beta, lambda s: s.max),
             number(layer.effective_parameters),
-            number(None) if percent is None else f"{number(percent)} %",
+            percentage(layer.compression_percent),
         )
     return table
 

@@ -16,6 +16,17 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
 
 
+def percentage(value: float | None) -> str:
+    """Three significant digits, or whole percents where there are more.
+
+    >>> percentage(59.04), percentage(2340.1), percentage(None)
+    ('59 %', '2,340 %', '–')
+    """
+    if value is None:
+        return number(None)
+    return f"{number(round(value) if 100 <= value < 1e6 else value)} %"
+
+
 def at_most(value: float | None, scale: int = 1) -> str:
     """Three significant digits of scale * value, rounded up: what is printed of an upper bound is one itself.
 

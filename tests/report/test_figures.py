@@ -85,6 +85,25 @@ def test_heat_maps(size: int) -> None:
     assert len(list(root.iter(f"{SVG}title"))) == len(values)
 
 
+def test_long_names_of_layers_keep_their_number() -> None:
+    found = Histogram((0.0, 1.0), (3,))
+    rows = tuple(Ridge(f"{k} /features/features.{k}/block/conv", (found,)) for k in (7, 40))
+    root = check(ridges("r", "c", "q", rows, ("a",)))
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert [text.split()[0] for text in texts if "conv" in text] == ["7", "40"]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([1.0, 1.0 + 1e-7], ["0.5", "1", "1.5"]),
+        ([0.9991, 0.9999], ["0.999", "0.9992", "0.9994", "0.9996", "0.9998", "1"]),
+    ],
+)
+def test_ticks_of_values_that_are_nearly_equal(values: list[float], words: list[str]) -> None:
+    assert [word for _, word in linear("", values).ticks] == words
+
+
 def test_a_gap_breaks_a_curve() -> None:
     curve = Curve("a", ((1.0, 1.0), (2.0, 2.0), (3.0, None), (4.0, 1e6)))
     root = check(lines("l", "c", steps("layer", ("1", "2", "3", "4")), "error", (curve,)))

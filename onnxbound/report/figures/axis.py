@@ -7,6 +7,10 @@ from math import ceil, floor, log10
 from onnxbound.report.words import number, power_of_ten
 
 _MOST_TICKS = 6
+_DIGITS = 3
+_SAME = 1e-5
+"""Values that differ by less than this share of them are shown as one."""
+
 _LEAST_DECADES = 0.05
 _WIDE = 20.0
 """Positive values that differ by more than this factor are shown on a logarithmic axis."""
@@ -44,8 +48,22 @@ def linear(label: str, values: Iterable[float]) -> Axis:
     size = 10.0 ** floor(log10(raw))
     step = next(step for step in (size, 2 * size, 5 * size, 10 * size) if step >= raw * (1 - 1e-9))
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    ticks = tuple((k * step, number(float(f"{k * step:.12g}"))) for k in range(first, last + 1))
-    return Axis(label, first * step, last * step, ticks)
+    values = [float(f"{k * step:.12g}") for k in range(first, last + 1)]
+    return Axis(label, first * step, last * step, tuple(zip(values, _distinct(values), strict=True)))
+
+
+def _distinct(values: list[float]) -> list[str]:
+    """Ticks in words, with as many digits as tell them apart.
+
+    >>> _distinct([0.999, 0.9995, 1.0])
+    ['0.999', '0.9995', '1']
+    """
+    words = [number(value) for value in values]
+    digits = _DIGITS
+    while len(set(words)) < len(words):
+        digits += 1
+        words = [f"{value:.{digits}g}" for value in values]
+    return words
 
 
 def logarithmic(label: str, logs: Iterable[float]) -> Axis:
@@ -82,7 +100,7 @@ def axis_for(quantity: str, values: Iterable[float]) -> tuple[Axis, bool]:
 def _range(values: Iterable[float]) -> tuple[float, float]:
     known = list(values)
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    if high - low > 1e-9 * max(abs(low), abs(high)):
+    if high - low > _SAME * max(abs(low), abs(high)):
         return low, high
     half = 0.5 * abs(low) or 0.5
-    return low - half, high + half
+    return low - half, low + half

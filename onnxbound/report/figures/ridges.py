@@ -36,7 +36,7 @@ def ridges(name: str, caption: str, quantity: str, rows: tuple[Ridge, ...], seri
     """
     edges = [edge for row in rows for found in row.histograms if found is not None for edge in found.edges]
     axis, scaled = axis_for(quantity, edges)
-    labels = [shortened(visible(row.label), _LABEL) for row in rows]
+    labels = [_short(visible(row.label)) for row in rows]
     left = min(max(map(text_width, labels), default=0) + 10, WIDTH / 3)
     frame = framed(caption, axis, _ROW_HEIGHT * len(rows), left=left, legend=series if len(series) > 1 else ())
     for position, (row, label) in enumerate(zip(rows, labels, strict=True)):
@@ -48,6 +48,16 @@ def ridges(name: str, caption: str, quantity: str, rows: tuple[Ridge, ...], seri
             if found is not None:
                 _draw(frame, found, base, (_ROW_HEIGHT - 6) / max(largest, 1), number_of_series, scaled=scaled)
     return Figure(name, caption, frame.root, ("row", "series", "from", "to", "rows"), _data(rows, series))
+
+
+def _short(label: str) -> str:
+    """A label whose first word, the layer's number, stays.
+
+    >>> _short("17 features/block/conv")
+    '17 …block/conv'
+    """
+    first, _, rest = label.partition(" ")
+    return label if len(label) <= _LABEL else f"{first} {shortened(rest, _LABEL - len(first) - 1)}"
 
 
 def _draw(frame: Frame, found: Histogram, base: float, scale: float, series: int, *, scaled: bool) -> None:

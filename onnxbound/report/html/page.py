@@ -12,7 +12,7 @@ from onnxbound.report.html.tree import Child, linked, table, tag, to_html
 from onnxbound.report.report import LayerReport, ReportDocument, WorstRow
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import at_most, magnitude, number, shortened
+from onnxbound.report.words import at_most, magnitude, number, percentage, shortened
 from onnxbound.results import Statistic
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -108,10 +108,10 @@ def _bounds(report: ReportDocument) -> Element:
     def row(bound: Bound) -> tuple[Child, ...]:
         vacuous = " (vacuous)" if bound.value is not None and bound.vacuous else ""
         value = linked(f"{at_most(bound.value)}{vacuous}", bound.name)
-        return linked(bound.name, bound.name), bound.reference, f"{words[bound.met]}: {bound.met_reason}", value
+        return linked(bound.name, bound.name), value, f"{words[bound.met]}: {bound.met_reason}", bound.reference
 
     rows = [row(bound) for bound in report.bounds if bound.kind != "as_plotted"]
-    head = ("bound", "source", "precondition", "error at most")
+    head = ("bound", "error at most", "precondition", "source")
     _, figure = bound_figures(report)
     return _section(
         "Bounds on the error of new rows",
@@ -120,7 +120,7 @@ def _bounds(report: ReportDocument) -> Element:
             "They hold with the stated probability if their precondition is met. Vacuous is: no better than guessing.",
         ),
         _figures([figure]),
-        table("Bounds with every constant", head, rows, 3),
+        table("Bounds with every constant", head, rows, "wrw"),
     )
 
 
@@ -136,7 +136,7 @@ def _capacities(report: ReportDocument) -> Element:
         "Capacities as plotted",
         tag("p", "Constants, logarithms and depth are dropped: they compare nets of one task and bound nothing."),
         _figures([figure]),
-        table("Capacities", ("capacity", "source", "value", "value / rows"), rows, 2),
+        table("Capacities", ("capacity", "source", "value", "value / rows"), rows, "wwr"),
     )
 
 
@@ -152,7 +152,6 @@ def _cell(statistic: Statistic | None, pick: _Pick, topic: str) -> Element:
 
 def _layers(report: ReportDocument) -> Element:
     def row(layer: LayerReport) -> tuple[Child, ...]:
-        percent = layer.compression_percent
         return (
             f"{layer.index} {shortened(visible(layer.name), _NAME)}",
             linked(f"{layer.parameters:,}", "weights"),
@@ -161,7 +160,7 @@ def _layers(report: ReportDocument) -> Element:
             _cell(layer.contraction, lambda s: s.max, "contraction"),
             _cell(layer.beta, lambda s: s.max, "beta"),
             linked(number(layer.effective_parameters), "effective_parameters"),
-            linked(number(percent) + ("" if percent is None else " %"), "compression_percent"),
+            linked(percentage(layer.compression_percent), "compression_percent"),
         )
 
     head = ("layer", "weights", "layer cushion", "interlayer cushion", "contraction", "beta", "q", "q / weights")
@@ -171,14 +170,15 @@ def _layers(report: ReportDocument) -> Element:
             "p",
             "Of every property the extreme over the rows, as the bound uses it; \N{ALMOST EQUAL TO} marks estimates.",
         ),
-        table("Properties per layer, [A] Table 1 in the last columns", head, list(map(row, report.layers)), 1),
+        table("Properties per layer, [A] Table 1 in the last columns", head, list(map(row, report.layers)), "wr"),
     )
 
 
 def _histograms(report: ReportDocument) -> Element:
     return _section(
         "Distributions over the rows, layer by layer",
-        tag("p", "Rest the pointer on a bar to see its range and its rows. Each row of a plot has its own height."),
+        tag("p", "Each row of a plot has its own height."),
+        tag("p", "Rest the pointer on a bar to see its range and its rows.", class_="screen"),
         _figures(map(report_histograms(report), PROPERTIES)),
     )
 
@@ -200,9 +200,8 @@ def _pairs(report: ReportDocument) -> Element | None:
         for pair in report.pairs
     ]
     head = ("pair", "|J|", "cushion, least", "median", "|J| median", "1/rho, largest", "smooth")
-    listed = tag(
-        "details", tag("summary", f"All {len(rows)} pairs as numbers"), table("Pairs of layers", head, rows, 2)
-    )
+    several = f"All {len(rows)} pairs" if len(rows) > 1 else "The pair"
+    listed = tag("details", tag("summary", f"{several} as numbers"), table("Pairs of layers", head, rows, "wwr"))
     return _section("Pairs of layers", _figures(found), listed)
 
 
@@ -219,7 +218,7 @@ def _norms(report: ReportDocument) -> Element:
         for layer in report.layers
     ]
     head = ("layer", "Frobenius", "spectral, of the kernel", "at least", "at most", "stable rank")
-    return _section("Norms of the weights", table("Norms per layer", head, rows, 1))
+    return _section("Norms of the weights", table("Norms per layer", head, rows, "wr"))
 
 
 def _classes(report: ReportDocument) -> Element | None:
@@ -237,13 +236,13 @@ def _classes(report: ReportDocument) -> Element | None:
         for found in report.per_class
     ]
     head = ("class", "rows", "training error", "margin, least", "median", "layer cushion, least")
-    return _section("Classes", table("Training rows by class", head, rows, 1))
+    return _section("Classes", table("Training rows by class", head, rows, "wr"))
 
 
 def _worst(report: ReportDocument) -> Element | None:
     head = ("row", "class", "margin", "layer cushion, least", "at layer")
     tables = [
-        table(f"Rows of smallest {name}, by their place in the data file", head, list(map(_worst_row, rows)), 1)
+        table(f"Rows of smallest {name}, by their place in the data file", head, list(map(_worst_row, rows)), "wr")
         for name, rows in (("margin", report.worst.smallest_margin), ("layer cushion", report.worst.smallest_cushion))
         if rows
     ]
@@ -259,8 +258,8 @@ def _method(report: ReportDocument) -> Element:
     tool, coverage = report.tool, report.coverage
     simple = {key: value for key, value in report.settings.items() if not isinstance(value, dict)}
     facts = {
-        "settings": ", ".join(f"{key} {value}" for key, value in simple.items()),
-        "preprocessing": ", ".join(f"{k} {v}" for k, v in dict(report.settings.get("preprocessing") or {}).items()),
+        "settings": _listed(simple),
+        "preprocessing": _listed(dict(report.settings.get("preprocessing") or {})),
         "engine": " ".join(filter(None, (tool.engine, f"on {tool.device},", tool.engine_note))),
         "file": "; ".join((f"{coverage.nodes} nodes, every one understood", *coverage.normalised)),
         "versions": ", ".join(f"{name} {version}" for name, version in tool.versions.items()),
@@ -273,6 +272,10 @@ def _method(report: ReportDocument) -> Element:
     entries += [tag("dt", "rows with ties"), tag("dd", linked(f"{coverage.rows_with_ties:,}", "rows_with_ties"))]
     entries += [tag("dt", "seconds"), tag("dd", linked(f"{tool.seconds:.1f}", "seconds"))]
     return _section("How it was measured", tag("dl", *entries, class_="facts"))
+
+
+def _listed(values: dict[str, object]) -> str:
+    return ", ".join(f"{name} {number(None) if value is None else value}" for name, value in values.items())
 
 
 def _definitions() -> Element:

@@ -30,18 +30,18 @@ def linked(words: str, topic: str) -> Element:
     return tag("a", words, href=f"#def-{topic}", class_="n")
 
 
-def table(caption: str, head: tuple[Child, ...], rows: list[tuple[Child, ...]], words: int) -> Element:
+def table(caption: str, head: tuple[Child, ...], rows: list[tuple[Child, ...]], kinds: str) -> Element:
     """A table that scrolls by itself where it is wider than the page.
 
     Args:
         caption: What it shows.
         head: Headings of the columns.
         rows: Cells; the first of each row is its heading.
-        words: Leading columns that hold words; the others hold numbers.
+        kinds: A letter per column, "w" for words and "r" for numbers; the last stands for all that follow.
     """
 
     def kind(place: int) -> str:
-        return "w" if place < words else "r"
+        return kinds[min(place, len(kinds) - 1)]
 
     columns = [tag("th", cell, scope="col", class_=kind(place)) for place, cell in enumerate(head)]
     body = [
