@@ -92,13 +92,15 @@ _BATCH_BYTES = 1 << 28
 def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterator[Found]:
     """Every round's code, in their order; the best is that of the smallest bound."""
     ground = Ground.of(task, effort, generator)
-    plain = _Search(ground, Space(task.network, task.described, task.prior, task.numbers))
-    plain.start()
-    searches = [plain]
-    if plain.divergence > _FAR and task.prior is None:
-        searches.append(_Search(ground, plain.factored()))
-        searches[-1].start()
-    yield from min(searches, key=lambda each: each.bound).rounds()
+    chosen = _Search(ground, Space(task.network, task.described, task.prior, task.numbers))
+    chosen.start()
+    yield chosen.found(1)
+    if chosen.divergence > _FAR and task.prior is None:
+        other = _Search(ground, chosen.factored())
+        other.start()
+        yield other.found(1)
+        chosen = min(chosen, other, key=lambda each: each.bound)
+    yield from chosen.later_rounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +180,13 @@ class _Search:
         self._at = self._first_round(here, seen.gradient)
         self.bound = self._bound(self._at)
 
-    def rounds(self) -> Iterator[Found]:
-        """What the first round found, and the rounds after it."""
-        yield self._found(1)
+    def later_rounds(self) -> Iterator[Found]:
+        """What every further round finds."""
         for number in range(2, self._ground.effort.rounds + 1):
             seen = self._curvature(self._at.levels * self._at.steps[self._space.tensor], self._entries, self._rows)
             self._matrix = _KEPT * self._matrix + (1 - _KEPT) * seen.matrix
             self._at = self._later_round(self._at, seen.gradient)
-            yield self._found(number)
+            yield self.found(number)
 
     def _settled(self, here: Float64Array) -> Float64Array:
         """The entries moved, off the lattice, until the outputs are close again: Levenberg and Marquardt's steps."""
@@ -293,7 +294,8 @@ class _Search:
         bits = self._space.prices(point.levels).bits(point.levels, self._space.tensor)
         return self._ground.judge.estimated_bound(self._space.tensors(point.levels, point.steps), bits)
 
-    def _found(self, number: int) -> Found:
+    def found(self, number: int) -> Found:
+        """The code of the network where it is now."""
         task = self._ground.task
         code = self._space.code(self._at.levels, self._at.steps)
         data = encode(task.described.skeleton, code, with_skeleton=task.with_skeleton)
