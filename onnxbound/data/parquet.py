@@ -144,7 +144,8 @@ def _header(kind: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     text = str(kind)
     if "list" in text or "struct" in text or "binary" in text:
         return (0, 2, 2), np.dtype(np.float32)
+    arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
     try:
-        return (0,), np.dtype(kind.to_pandas_dtype())
+        return (0,), arrow.array([], kind).to_numpy(zero_copy_only=False).dtype
     except (NotImplementedError, TypeError):
         return (0,), np.dtype(object)
