@@ -10,8 +10,6 @@ from onnxbound.report.figures.of_report import PROPERTIES
 from onnxbound.report.figures.ridges import Ridge, ridges
 from onnxbound.report.words import number, shortened
 
-_NAMED_CURVES = 8
-
 
 def noise_figures(found: Attenuation) -> tuple[Figure, ...]:
     """[A] Fig. 1: a curve per layer where noise enters."""
@@ -29,8 +27,7 @@ def noise_figures(found: Attenuation) -> tuple[Figure, ...]:
         f"Noise of relative length {number(found.radius)} at the input of a layer: relative error at its output and at"
         " later layers, median over the rows."
     )
-    named = len(curves) <= _NAMED_CURVES
-    return (lines("noise", caption, axis, "relative error", curves, legend=named),)
+    return (lines("noise", caption, axis, "relative error", curves),)
 
 
 def comparison_figures(found: Comparison) -> tuple[Figure, ...]:
@@ -120,5 +117,5 @@ def _track_figures(found: Ranking) -> tuple[Figure, ...]:
         )
         quantity = PROPERTIES[name][0]
         caption = f"Median over the rows of: {quantity}, along the checkpoints."
-        figures.append(lines(f"track_{name}", caption, axis, quantity, curves, legend=len(curves) <= _NAMED_CURVES))
+        figures.append(lines(f"track_{name}", caption, axis, quantity, curves))
     return tuple(figures)

@@ -3,6 +3,7 @@
 from itertools import groupby
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from onnxbound.errors import visible
@@ -91,7 +92,7 @@ def _print_capacities(found: Ranking, console: Console) -> None:
     console.print(table)
 
 
-def _nets(nets: list[Net]) -> object:
+def _nets(nets: list[Net]) -> Table:
     table = plain_table("net", "file", "layers", "parameters", "train error", "gamma", left=2)
     for net in nets:
         table.add_row(
@@ -102,4 +103,5 @@ def _nets(nets: list[Net]) -> object:
             f"{net.train_error:.2%}",
             number(net.gamma),
         )
+    table.columns[0].no_wrap = True
     return table

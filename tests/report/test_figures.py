@@ -104,6 +104,17 @@ def test_ticks_of_values_that_are_nearly_equal(values: list[float], words: list[
     assert [word for _, word in linear("", values).ticks] == words
 
 
+@pytest.mark.parametrize(("count", "named"), [(3, [0, 2]), (20, [0, 19])])
+def test_curves_that_are_drawn_are_told_apart(count: int, named: list[int]) -> None:
+    """Of three the middle one has no value; of twenty only the ends are named."""
+    curves = tuple(Curve(f"into {k}", ((1.0, None if (count, k) == (3, 1) else k + 1.0),)) for k in range(count))
+    root = check(lines("l", "c", steps("layer", ("1",)), "error", curves))
+    texts = [text.text for text in root.iter(f"{SVG}text") if (text.text or "").startswith("into")]
+    assert texts == [f"into {k}" for k in named]
+    fills = [circle.attrib["fill"] for circle in root.iter(f"{SVG}circle")]
+    assert len(set(fills)) == len(fills) == (2 if count == 3 else 20)
+
+
 def test_a_gap_breaks_a_curve() -> None:
     curve = Curve("a", ((1.0, 1.0), (2.0, 2.0), (3.0, None), (4.0, 1e6)))
     root = check(lines("l", "c", steps("layer", ("1", "2", "3", "4")), "error", (curve,)))

@@ -13,6 +13,9 @@ WIDTH = 370.0
 
 LINE_HEIGHT = 1.5 * FONT_SIZE
 
+_DARK = (8, 48, 107)
+_LIGHT = (226, 238, 249)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -51,7 +54,7 @@ def framed(
     left: float,
     right: float = 14,
     above: float = 6,
-    legend: tuple[str, ...] = (),
+    legend: tuple[tuple[str, str], ...] = (),
 ) -> Frame:
     """A drawing with a horizontal axis below an area of a given height, and a legend above it.
 
@@ -62,15 +65,15 @@ def framed(
         left: Space left of the area.
         right: Space right of it.
         above: Space between the area and the legend.
-        legend: Names of series, in the order of their colours.
+        legend: Names of series, and their colours.
     """
     top = above + LINE_HEIGHT * len(legend)
     bottom = top + height
     root = canvas(WIDTH, bottom + 2.6 * LINE_HEIGHT, title)
     rectangle(root, 0, 0, WIDTH, bottom + 2.6 * LINE_HEIGHT, "#ffffff")
-    for position, name in enumerate(legend):
+    for position, (name, fill) in enumerate(legend):
         y = 6 + LINE_HEIGHT * position
-        rectangle(root, left, y, 10, 10, colour(position))
+        rectangle(root, left, y, 10, 10, fill)
         text(root, left + 16, y + 9, shortened(visible(name), int((WIDTH - left - 16) // (0.6 * FONT_SIZE))))
     frame = Frame(root, left, WIDTH - right, top, bottom, horizontal)
     for value, word in horizontal.ticks:
@@ -96,3 +99,13 @@ def add_vertical_axis(frame: Frame, axis: Axis) -> None:
 def colour(series: int) -> str:
     """Of a series; they come round after six."""
     return SERIES[series % len(SERIES)]
+
+
+def shade(share: float) -> str:
+    """A colour of a scale, 0 the lightest and 1 the darkest.
+
+    >>> shade(0), shade(1)
+    ('#e2eef9', '#08306b')
+    """
+    parts = (round(light + share * (dark - light)) for light, dark in zip(_LIGHT, _DARK, strict=True))
+    return "#" + "".join(f"{part:02x}" for part in parts)

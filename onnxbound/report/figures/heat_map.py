@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from math import log10
 
 from onnxbound.report.figures.figure import Figure
-from onnxbound.report.figures.frame import LINE_HEIGHT, WIDTH
+from onnxbound.report.figures.frame import LINE_HEIGHT, WIDTH, shade
 from onnxbound.report.figures.svg import FONT_SIZE, INK, MUTED, canvas, hover, rectangle, text
 from onnxbound.report.words import number
 
-_DARK = (8, 48, 107)
-_LIGHT = (226, 238, 249)
 _LEGEND_STEPS = 24
 _MOST_NUMBERS = 6
 """Layers up to which a cell has room for its number."""
@@ -47,7 +45,7 @@ def heat_map(name: str, caption: str, quantity: str, size: int, values: Mapping[
     for (source, target), value in sorted(values.items()):
         x, y = left + cell * (target - 2), top + cell * (source - 1)
         dark = share(value)
-        hover(rectangle(root, x, y, cell - 1, cell - 1, _mixed(dark)), f"layer {source} to {target}: {number(value)}")
+        hover(rectangle(root, x, y, cell - 1, cell - 1, shade(dark)), f"layer {source} to {target}: {number(value)}")
         if shown <= _MOST_NUMBERS:
             words = text(root, x + cell / 2, y + cell / 2 + 0.35 * FONT_SIZE, number(value), "middle")
             words.set("fill", "#ffffff" if dark > 0.5 else INK)
@@ -55,7 +53,7 @@ def heat_map(name: str, caption: str, quantity: str, size: int, values: Mapping[
         width = (WIDTH - left - 14) / _LEGEND_STEPS
         for step in range(_LEGEND_STEPS):
             rectangle(
-                root, left + width * step, bottom + LINE_HEIGHT, width + 0.5, 10, _mixed(step / (_LEGEND_STEPS - 1))
+                root, left + width * step, bottom + LINE_HEIGHT, width + 0.5, 10, shade(step / (_LEGEND_STEPS - 1))
             )
         below = bottom + 2.5 * LINE_HEIGHT
         text(root, left, below, number(10**low))
@@ -63,8 +61,3 @@ def heat_map(name: str, caption: str, quantity: str, size: int, values: Mapping[
         text(root, (left + WIDTH - 14) / 2, below + LINE_HEIGHT, f"{quantity} (log scale)", "middle")
     data = tuple((source, target, value) for (source, target), value in sorted(values.items()))
     return Figure(name, caption, root, ("source", "target", "value"), data)
-
-
-def _mixed(share: float) -> str:
-    parts = (round(light + share * (dark - light)) for light, dark in zip(_LIGHT, _DARK, strict=True))
-    return "#" + "".join(f"{part:02x}" for part in parts)

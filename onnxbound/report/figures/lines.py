@@ -5,11 +5,12 @@ from math import log10
 
 from onnxbound.report.figures.axis import Axis, axis_for
 from onnxbound.report.figures.figure import Figure
-from onnxbound.report.figures.frame import add_vertical_axis, colour, framed
+from onnxbound.report.figures.frame import add_vertical_axis, colour, framed, shade
 from onnxbound.report.figures.svg import MUTED, circle, hover, path, text, text_width
 from onnxbound.report.words import number
 
 _HEIGHT = 220.0
+_MOST_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +21,23 @@ class Curve:
     points: tuple[tuple[float, float | None], ...]
 
 
-def lines(
-    name: str, caption: str, horizontal: Axis, quantity: str, curves: tuple[Curve, ...], *, legend: bool = True
-) -> Figure:
+def lines(name: str, caption: str, horizontal: Axis, quantity: str, curves: tuple[Curve, ...]) -> Figure:
     """Draw curves, on a logarithmic axis where the values call for one.
+
+    Many curves are shaded from the first to the last, and only these two are named.
 
     Args:
         name: Of the figure's file.
         caption: What it shows.
         horizontal: The axis below.
         quantity: What the values are, with their unit.
-        curves: In the order of their colours.
-        legend: Whether they are named above; else each has its name at a hover only.
+        curves: In the order of their colours; those without a value are not named.
     """
     values = [value for curve in curves for _, value in curve.points if value is not None]
     vertical, scaled = axis_for(quantity, values)
-    names = tuple(curve.name for curve in curves) if legend else ()
+    colours, legend = _colours(curves)
     left = max(text_width(word) for _, word in vertical.ticks) + 12
-    frame = framed(caption, horizontal, _HEIGHT, left=left, above=30, legend=names)
+    frame = framed(caption, horizontal, _HEIGHT, left=left, above=30, legend=legend)
     text(frame.root, 4, frame.top - 12, vertical.label, fill=MUTED)
     add_vertical_axis(frame, vertical)
     for position, curve in enumerate(curves):
@@ -46,17 +46,27 @@ def lines(
             if value is not None:
                 piece.append((frame.x(at), frame.y(vertical, log10(value) if scaled else value)))
             elif piece:
-                path(frame.root, piece, colour(position))
+                path(frame.root, piece, colours[position])
                 piece = []
         for at, value in curve.points:
             if value is not None:
                 y = frame.y(vertical, log10(value) if scaled else value)
                 hover(
-                    circle(frame.root, frame.x(at), y, 3, colour(position)),
+                    circle(frame.root, frame.x(at), y, 3, colours[position]),
                     f"{curve.name}, {number(at)}: {number(value)}",
                 )
     data = tuple((curve.name, at, value) for curve in curves for at, value in curve.points)
     return Figure(name, caption, frame.root, ("curve", "at", "value"), data)
+
+
+def _colours(curves: tuple[Curve, ...]) -> tuple[list[str], tuple[tuple[str, str], ...]]:
+    """A colour per curve, and the names to show with theirs."""
+    many = len(curves) > _MOST_NAMES
+    last = max(len(curves) - 1, 1)
+    colours = [shade(0.25 + 0.75 * k / last) if many else colour(k) for k in range(len(curves))]
+    drawn = [k for k, curve in enumerate(curves) if any(value is not None for _, value in curve.points)]
+    named = drawn[:1] + drawn[-1:] if many else drawn
+    return colours, tuple((curves[k].name, colours[k]) for k in named)
 
 
 def steps(label: str, words: tuple[str, ...]) -> Axis:

@@ -38,7 +38,8 @@ def ridges(name: str, caption: str, quantity: str, rows: tuple[Ridge, ...], seri
     axis, scaled = axis_for(quantity, edges)
     labels = [_short(visible(row.label)) for row in rows]
     left = min(max(map(text_width, labels), default=0) + 10, WIDTH / 3)
-    frame = framed(caption, axis, _ROW_HEIGHT * len(rows), left=left, legend=series if len(series) > 1 else ())
+    legend = tuple((name, colour(position)) for position, name in enumerate(series)) if len(series) > 1 else ()
+    frame = framed(caption, axis, _ROW_HEIGHT * len(rows), left=left, legend=legend)
     for position, (row, label) in enumerate(zip(rows, labels, strict=True)):
         base = frame.top + _ROW_HEIGHT * (position + 1)
         line(frame.root, frame.left, base, frame.right, base, GRID)
