@@ -3,10 +3,11 @@
 from collections.abc import Collection
 
 import numpy as np
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph
 from onnxbound.operators.operator import Array
+from onnxbound.operators.quantise import PAIRED
 
 
 class Written:
@@ -37,15 +38,15 @@ class Written:
         graph = result.graph
         known = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
         known |= {tensor.values.name for tensor in graph.sparse_initializer}
-        called = {node.name for node in graph.node}
+        own = len(graph.node)
         for node in nodes:
-            graph.node.append(node.proto)
-            if node.proto.name in called:  # the node that it spells keeps the name, which onnxruntime wants once
-                graph.node[-1].name = ""
+            graph.node.extend(_as_the_runtime_knows_it(node.proto))
             for name in node.inputs:
                 if name in self._constants and name not in known:
                     graph.initializer.append(numpy_helper.from_array(np.asarray(self._constants[name]), name))
                     known.add(name)
+        for written in graph.node[own:]:
+            written.name = ""  # those that are spelled keep the names, of which onnxruntime wants each once
         return result
 
     def _ancestors(self, wanted: Collection[str]) -> list[GraphNode]:
@@ -62,3 +63,19 @@ class Written:
             else:
                 waiting += [(name, True), *((before, False) for before in node.inputs)]
         return list(order.values())
+
+
+def _as_the_runtime_knows_it(proto: NodeProto) -> list[NodeProto]:
+    """The node; a QuantizeLinear that stands for its DequantizeLinear too as both."""
+    kept = [attribute for attribute in proto.attribute if attribute.name != PAIRED]
+    if len(kept) == len(proto.attribute):
+        return [proto]
+    quantize = NodeProto()
+    quantize.CopyFrom(proto)
+    del quantize.attribute[:]
+    quantize.attribute.extend(kept)
+    quantize.output[:] = [f"{proto.output[0]}/integers"]
+    back = helper.make_node(
+        "DequantizeLinear", [quantize.output[0], *proto.input[1:]], proto.output, domain=proto.domain
+    )
+    return [quantize, back]

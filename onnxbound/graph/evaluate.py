@@ -9,7 +9,7 @@ from onnx import TensorProto
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.graph.screen import LARGEST_ENTRIES
 from onnxbound.operators.operator import Array
-from onnxbound.operators.quantise import dequantised, quantised
+from onnxbound.operators.quantise import PAIRED, dequantised, quantised
 
 _GROWING = {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot", "EyeLike"}
 
@@ -59,7 +59,10 @@ def _quantisation(node: GraphNode, values: list[Array | None]) -> list[Array] | 
     try:
         if node.proto.op_type == "DequantizeLinear":
             return [dequantised(x, scale, zero_point, axis, block)]
-        return None if zero_point is None or block else [quantised(x, scale, zero_point, axis)]
+        if zero_point is None or block:
+            return None
+        q = quantised(x, scale, zero_point, axis)
+        return [dequantised(q, scale, zero_point, axis) if attributes.get(PAIRED) else q]
     except (ValueError, IndexError, TypeError):
         return None
 

@@ -2,14 +2,13 @@
 
 from onnxbound.graph.passes.spell_quantised import SPELLED
 from onnxbound.operators.operator import Unsupported
-from onnxbound.operators.quantise import FLOAT
+from onnxbound.operators.quantise import AS_QDQ, FLOAT
 
 _DYNAMIC = "it takes its scale from the values of the whole batch, so that a row alone has no logits"
 _INTEGER = "it multiplies integers whose scales other nodes bring in, as dynamic quantisation writes it"
 _PACKED = "its weights are packed by a few bits each in a way of onnxruntime's own"
 _INSIDE = "it computes with integers in a way of onnxruntime's own"
 _STATIC = "quantise by onnxruntime.quantization.quantize_static, or " + FLOAT
-_QDQ = "quantise with quant_format=QuantFormat.QDQ, or " + FLOAT
 _TREES = "trees are piecewise constant and have no weighted layers"
 
 REFUSED: dict[str, tuple[str, str]] = {
@@ -19,14 +18,13 @@ REFUSED: dict[str, tuple[str, str]] = {
     "ConvInteger": (_INTEGER, _STATIC),
     "MatMulInteger": (_INTEGER, _STATIC),
     "com.microsoft::MatMulIntegerToFloat": (_INTEGER, _STATIC),
-    "com.microsoft::MatMulNBits": (_PACKED, _QDQ),
-    "com.microsoft::MatMulBnb4": (_PACKED, _QDQ),
-    "com.microsoft::MatMulFpQ4": (_PACKED, _QDQ),
-    "com.microsoft::GatherBlockQuantized": (_PACKED, _QDQ),
-    "com.microsoft::QAttention": (_INSIDE, _QDQ),
-    "com.microsoft::QLinearReduceMean": (_INSIDE, _QDQ),
-    "com.microsoft::QLinearSoftmax": (_INSIDE, _QDQ),
-    "com.microsoft::QLinearWhere": (_INSIDE, _QDQ),
+    "com.microsoft::MatMulNBits": (_PACKED, AS_QDQ),
+    "com.microsoft::MatMulBnb4": (_PACKED, AS_QDQ),
+    "com.microsoft::MatMulFpQ4": (_PACKED, AS_QDQ),
+    "com.microsoft::GatherBlockQuantized": (_PACKED, AS_QDQ),
+    "com.microsoft::QAttention": (_INSIDE, AS_QDQ),
+    "com.microsoft::QLinearReduceMean": (_INSIDE, AS_QDQ),
+    "com.microsoft::QLinearWhere": (_INSIDE, AS_QDQ),
     **dict.fromkeys(sorted(SPELLED), ("it has scales or weights that are computed from the rows", _STATIC)),
     "Erfc": (
         "ONNX has no such operator, so no runtime takes the file",

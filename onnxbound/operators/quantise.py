@@ -14,8 +14,10 @@ from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 
 FLOAT = "analyse the float model that was quantised"
 
-PAIRED = "onnxbound_paired"
-"""Attribute of a QuantizeLinear that stands for itself and the DequantizeLinear behind it."""
+AS_QDQ = f"quantise with quant_format=QuantFormat.QDQ, or {FLOAT}"
+
+PAIRED, READERS = "onnxbound_paired", "onnxbound_readers"
+"""Attributes of a QuantizeLinear that stands for itself and its DequantizeLinear, and of one that does not."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def parse_quantize(node: Node) -> Operator:
     node.shape()
     scale, zero_point = _scale(node), node.constant(2)
     if not node.attributes.get(PAIRED):
-        raise Unsupported("its integers are not read by one DequantizeLinear with its scale and zero point", FLOAT)
+        readers = node.attributes.get(READERS, "nothing")
+        why = f"its integers are read by {readers}, not by one DequantizeLinear with its scale and zero point"
+        raise Unsupported(why, AS_QDQ)
     kind = _integers(node) if zero_point is None else zero_point.dtype
     limits = np.iinfo(kind) if kind in (np.uint8, np.int8, np.uint16, np.int16) else None
     if limits is None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnxruntime.quantization import quantize_dynamic
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_dynamic, quantize_static
 
 from fixtures.quantised import FIXTURES, KINDS, Kind, as_written, floating, quantised, rows
+from fixtures.zoo.digits import HERE, digits
 from onnxbound import Preprocessing, Settings, analyze, load, open_rows
 from onnxbound.errors import ModelError
 from onnxbound.graph.network import Network
@@ -118,3 +119,27 @@ def test_dynamic_quantisation_is_refused_by_name(folder: Path) -> None:
     assert problems.keys() == {"DynamicQuantizeLinear", "MatMulInteger"}
     assert "whole batch" in problems["DynamicQuantizeLinear"].why
     assert all("quantize_static" in problem.do for problem in problems.values())
+
+
+class _Digits(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self) -> None:
+        self._batches = iter([{"x": digits()[0][:100, None]}])
+
+    def get_next(self) -> dict[str, Array] | None:
+        return next(self._batches, None)
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("net", ["torch_class_token_ts17", "torch_windows_ts17", "torch_squeeze_excite_ts17"])
+def test_quantised_attention(folder: Path, net: str, form: str) -> None:
+    """The batch moves about, scales are computed from lengths, and Softmax is quantised too."""
+    path, x = folder / f"{net}-{form}.onnx", digits()[0][:20, None]
+    quantize_static(HERE / "models" / f"{net}.onnx", path, _Digits(), quant_format=QuantFormat[form])
+    network = load(path)
+    np.savez(folder / "digits.npz", x=x, y=np.arange(20) % 10)
+    report = analyze(network, open_rows(folder / "digits.npz", network, Preprocessing()), Settings(probes=1))
+    assert report.model.piecewise_linear is False
+    assert network.roundings > network.depth
+    expected = np.concatenate([as_written(path, row[None]) for row in x])
+    far = np.abs(ours(network, x) - expected).max(axis=1) > 1e-4 * np.abs(expected).max()
+    assert far.sum() == report.coverage.rows_rounded_otherwise <= 2

@@ -7,7 +7,7 @@ import onnx
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
 from onnxbound.graph.passes.spell_quantised import DEQUANTIZE, QUANTIZE
-from onnxbound.operators.quantise import PAIRED
+from onnxbound.operators.quantise import PAIRED, READERS
 
 
 def pair_roundings(graph: OnnxGraph) -> PassResult:
@@ -17,6 +17,10 @@ def pair_roundings(graph: OnnxGraph) -> PassResult:
     """
     readers = Counter(name for node in graph.nodes for name in node.inputs)
     dequantized = {node.inputs: node for node in graph.nodes if node.op_type in DEQUANTIZE}
+    kinds: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            kinds.setdefault(name, []).append(node.op_type)
     nodes: list[GraphNode] = []
     gone: set[str] = set()
     for node in graph.nodes:
@@ -24,13 +28,20 @@ def pair_roundings(graph: OnnxGraph) -> PassResult:
         if node.op_type in QUANTIZE and len(node.outputs) == 1 and readers[node.outputs[0]] == 1:
             pair = dequantized.get((node.outputs[0], *node.inputs[1:]))
         if pair is not None:
-            proto = onnx.NodeProto()
-            proto.CopyFrom(node.proto)
-            proto.output[:] = pair.outputs
-            proto.attribute.append(onnx.helper.make_attribute(PAIRED, 1))
             gone.update(pair.outputs)
-            nodes.append(replace(node, proto=proto))
+            nodes.append(_marked(node, PAIRED, 1, *pair.outputs))
+        elif node.op_type in QUANTIZE:
+            read_by = sorted({kind for name in node.outputs for kind in kinds.get(name, [])})
+            nodes.append(_marked(node, READERS, ", ".join(read_by) or "nothing", *node.outputs))
         elif gone.isdisjoint(node.outputs):
             nodes.append(node)
     reason = f"read {len(gone)} pairs of QuantizeLinear and DequantizeLinear as saturating rounding" if gone else ""
     return PassResult(replace(graph, nodes=tuple(nodes)), bool(gone), reason)
+
+
+def _marked(node: GraphNode, attribute: str, value: int | str, *outputs: str) -> GraphNode:
+    proto = onnx.NodeProto()
+    proto.CopyFrom(node.proto)
+    proto.output[:] = outputs
+    proto.attribute.append(onnx.helper.make_attribute(attribute, value))
+    return replace(node, proto=proto)

@@ -216,6 +216,15 @@ def _unary(op_type: str) -> Callable[[GraphNode, _Spelling], None]:
     return spell
 
 
+def _softmax(node: GraphNode, to: _Spelling) -> None:
+    """QLinearSoftmax, which says by which opset its axis is meant."""
+    attributes = dict(node.attributes())
+    if (attributes.pop("opset", 13) >= 13) != (to.write.opset >= 13):
+        raise _NotStatic
+    x, xs, xz, ys, *yz = node.inputs
+    to.rounded(to.write.add("Softmax", to.twin(x, xs, xz), **attributes), node, ys, *(yz or [""]))
+
+
 def _concat(node: GraphNode, to: _Spelling) -> None:
     ys, yz, *parts = node.inputs
     pieces = [to.twin(x, xs, xz) for x, xs, xz in zip(parts[::3], parts[1::3], parts[2::3], strict=True)]
@@ -232,6 +241,7 @@ _SPELLINGS: dict[str, Callable[[GraphNode, _Spelling], None]] = {
     "com.microsoft::QLinearGlobalAveragePool": _unary("GlobalAveragePool"),
     "com.microsoft::QLinearLeakyRelu": _unary("LeakyRelu"),
     "com.microsoft::QLinearSigmoid": _unary("Sigmoid"),
+    "com.microsoft::QLinearSoftmax": _softmax,
     "com.microsoft::QLinearConcat": _concat,
 }
 
