@@ -19,7 +19,7 @@ _STYLE = Path(__file__).with_name("style.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A browser that reads this loads and runs nothing, whatever a name from a file may say."""
 
-_NAME = 28
+_NAME = 20
 """Characters of a layer's name that a table shows."""
 
 
