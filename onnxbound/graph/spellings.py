@@ -193,6 +193,23 @@ def group_normalization(node: GraphNode, shapes: Shapes, constants: Constants, w
     _affine(write, _reshaped(write, normal, (channels, *places)), extra, node.outputs[0])
 
 
+def local_response(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """LRN: x (bias + alpha m)^-beta, m the mean square of `size` neighbouring channels, zeros beyond the ends."""
+    del constants
+    x, attributes = node.inputs[0], node.attributes()
+    channels, *places = shapes[x]
+    size = int(attributes["size"])
+    before, behind = (size - 1) // 2, size // 2
+    column = _reshaped(write, write.add("Mul", x, x), (1, channels, prod(places)))
+    pads = [before, 0, behind, 0]
+    pooled = write.add("AveragePool", column, kernel_shape=[size, 1], pads=pads, count_include_pad=1)
+    mean = _reshaped(write, pooled, (channels, *places))
+    scaled = write.add("Mul", mean, write.constant(np.float32(attributes.get("alpha", 1e-4))))
+    base = write.add("Add", scaled, write.constant(np.float32(attributes.get("bias", 1.0))))
+    power = write.add("Pow", base, write.constant(np.float32(-attributes.get("beta", 0.75))))
+    write.add("Mul", x, power, output=node.outputs[0])
+
+
 def _standardised(write: NodeWriter, x: str, axes: list[int], epsilon: float) -> str:
     centred = write.add("Sub", x, write.mean(x, axes, keep=True))
     variance = write.mean(write.add("Mul", centred, centred), axes, keep=True)
@@ -231,6 +248,7 @@ SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], Non
     "LayerNormalization": layer_normalization,
     "GroupNormalization": group_normalization,
     "InstanceNormalization": group_normalization,
+    "LRN": local_response,
     "Resize": resize,
     "Upsample": resize,
 }

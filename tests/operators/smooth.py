@@ -197,6 +197,7 @@ CASES = [
         13,
         scales=np.float32([1, 1, 2, 1.5]),
     ),
+    *(_case(f"LRN {size}", [node("LRN", "h", size=size, alpha=0.5, beta=0.6)], 13, (5, 3, 4)) for size in (3, 5)),
     *(
         _case(
             f"Resize linear {mode} {scales}",
