@@ -18,7 +18,7 @@ from onnxbound.errors import ModelError, Problem
 LARGEST_NODES = 1 << 20
 """Nodes that a graph may have once its local functions are written out."""
 
-LARGEST_ENTRIES = 1 << 26
+LARGEST_ENTRIES = 1 << 25
 """Entries of one row of a tensor, of a constant that the graph computes, or of a sparse tensor written out."""
 
 LARGEST_BATCH_ENTRIES = 1 << 30
