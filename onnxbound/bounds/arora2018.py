@@ -8,7 +8,7 @@ from math import log as ln
 import numpy as np
 
 from onnxbound.bounds.bound import Bound, as_plotted, explicit
-from onnxbound.bounds.description import HEADER_BITS, bias_bits, exact_bits, other_bits
+from onnxbound.bounds.description import HEADER_BITS, bias_bits, effective_bits, other_bits
 from onnxbound.bounds.logs import log
 from onnxbound.bounds.norms import LayerNorms, overlap
 from onnxbound.bounds.occam import description_gap
@@ -216,7 +216,7 @@ def projected_layers(
         projections = ceil(ln(4 / failure) / (half**2 / 4 - half**3 / 6))
         levels = 2 * ceil(layer.parameters / own_epsilon) + 1
         projected = projections * ceil(np.log2(levels)) if own.frobenius > 0 else 0
-        kept = exact_bits(layer.operator.effective_weight())
+        kept = effective_bits(layer.operator)
         if projections > layer.parameters and own.frobenius > 0:
             projected = kept
         own_bits = HEADER_BITS + bias_bits(layer) + min(projected, kept)

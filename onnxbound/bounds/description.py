@@ -1,17 +1,19 @@
 """How many bits the numbers of a net take that are kept as they are."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
+from onnxbound.operators.operator import Array
 from onnxbound.operators.weighted import Weighted
-from onnxbound.results import Float64Array
 
 HEADER_BITS = 128
 """Per layer: rank or number of projections (32), spacing (64), width (32)."""
 
 
-def exact_bits(values: Float64Array) -> int:
+def exact_bits(values: Array) -> int:
     """Bits that hold the values exactly: 32 each where all are float32 numbers, else 64.
 
     >>> exact_bits(np.array([0.5, 1.0])), exact_bits(np.array([0.1]))
@@ -20,13 +22,19 @@ def exact_bits(values: Float64Array) -> int:
     return values.size * (32 if np.array_equal(values.astype(np.float32), values) else 64)
 
 
+def effective_bits(operator: Weighted) -> int:
+    """Bits of A^i, the scale folded in."""
+    narrow = all(np.array_equal(band.astype(np.float32), band) for band in operator.bands())
+    return operator.weight.size * (32 if narrow else 64)
+
+
 def weight_bits(layer: Layer) -> int:
     """Bits of A as it is: its entries, or the file's and 64 bits for each scale that is folded in behind them."""
     operator = layer.operator
-    whole = exact_bits(operator.effective_weight())
+    whole = effective_bits(operator)
     if operator.scale is None:
         return whole
-    return min(whole, exact_bits(np.asarray(operator.weight, np.float64)) + 64 * operator.scale.size)
+    return min(whole, effective_bits(replace(operator, scale=None)) + 64 * operator.scale.size)
 
 
 def bias_bits(layer: Layer) -> int:

@@ -10,15 +10,17 @@ from math import ceil, inf, log2, sqrt
 import numpy as np
 
 from onnxbound.bounds.bound import Bound, as_plotted, explicit
-from onnxbound.bounds.description import HEADER_BITS, bias_bits, exact_bits, other_bits
+from onnxbound.bounds.description import HEADER_BITS, bias_bits, effective_bits, other_bits
 from onnxbound.bounds.logs import log, log_sum
-from onnxbound.bounds.norms import LayerNorms, kernel_matrix, overlap
+from onnxbound.bounds.norms import LayerNorms, overlap
 from onnxbound.bounds.occam import description_gap
-from onnxbound.bounds.spectral import EPS, outward, spectral_upper
+from onnxbound.bounds.spectral import EPS, frobenius_upper, outward, spectral_upper
 from onnxbound.graph.network import Layer, Network
+from onnxbound.operators.weighted import Weighted
 from onnxbound.results import Float64Array
 
 _NEVER = 2**62
+_LARGE = 1 << 24
 _GRAM_RESOLUTION = 1e-6
 """Singular values below this share of the largest cannot be told from rounding in the Gram matrix."""
 
@@ -92,7 +94,8 @@ def theorem_2_2(
     target = gamma / sqrt(2)
     uppers = [own.spectral.upper.value for own in norms]
     share = _relative_error(network, uppers, input_norms, target)
-    coded = [_describe(layer, share) for layer in network.layers]
+    sizes = [own.spectral.kernel_matrix for own in norms]
+    coded = [_describe(layer, size, share) for layer, size in zip(network.layers, sizes, strict=True)]
     weights = amplification(network, [u + layer.error for u, layer in zip(uppers, coded, strict=True)])
     total = np.zeros(len(margins))
     for layer, code, factor in zip(network.layers, coded, weights, strict=True):
@@ -158,15 +161,26 @@ _SMALLEST = 1e-250
 """Below this norm a grid's spacing may underflow; such a layer is described exactly."""
 
 
-def _describe(layer: Layer, share: float) -> CodedLayer:
-    """The shortest description whose error is at most `share` times the layer's norm, as planned."""
-    matrix = kernel_matrix(layer.operator.effective_weight())
-    codes = [CodedLayer(0.0, exact_bits(matrix))]
-    size = spectral_upper(matrix)
+def _describe(layer: Layer, size: float, share: float) -> CodedLayer:
+    """The shortest description whose error is at most `share` times the layer's norm, as planned.
+
+    A layer of more than 2^24 weights is kept or rounded: to find its singular vectors would take minutes and gigabytes.
+
+    Args:
+        layer: The layer.
+        size: The spectral norm of its weight as a matrix.
+        share: Of that.
+    """
+    operator = layer.operator
+    codes = [CodedLayer(0.0, effective_bits(operator))]
     if size > _SMALLEST and share > EPS:
-        codes.append(_rounded(matrix, share * size))
-        if share > _GRAM_RESOLUTION:
-            codes.append(_truncated(matrix, share * size))
+        if operator.weight.size > _LARGE:
+            codes.append(_rounded_in_bands(operator, share * size))
+        else:
+            matrix = operator.effective_weight().reshape(operator.channels, -1)
+            codes.append(_rounded(matrix, share * size))
+            if share > _GRAM_RESOLUTION:
+                codes.append(_truncated(matrix, share * size))
     best = min(codes, key=lambda code: code.bits)
     error = outward(best.error * overlap(layer)) if best.error else 0.0
     return CodedLayer(error, HEADER_BITS + best.bits + bias_bits(layer))
@@ -178,6 +192,19 @@ def _rounded(matrix: Float64Array, allowed: float) -> CodedLayer:
     rounded, width = _on_grid(matrix, spacing)
     error = spectral_upper(matrix - rounded, 4 * EPS * float(np.linalg.norm(matrix)))
     return CodedLayer(error, matrix.size * width)
+
+
+def _rounded_in_bands(operator: Weighted, allowed: float) -> CodedLayer:
+    """`_rounded`, the error bounded by its Frobenius norm, which the spacing allows for."""
+    count = operator.weight.size
+    spacing = 2 * allowed / sqrt(count)
+    squared, width = 0.0, 1
+    for band in operator.bands():
+        rounded, own_width = _on_grid(band, spacing)
+        width = max(width, own_width)
+        squared += float(np.sum(((band - rounded) / spacing) ** 2))
+    error = frobenius_upper(squared, count) * spacing + 4 * EPS * sqrt(operator.frobenius_squared())
+    return CodedLayer(error * (1 + 4 * EPS), count * width)
 
 
 def _truncated(matrix: Float64Array, allowed: float) -> CodedLayer:

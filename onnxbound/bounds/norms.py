@@ -12,13 +12,16 @@ from math import gcd, prod, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.bounds.spectral import outward, spectral_norm_and_upper, spectral_upper, torus_upper
+from onnxbound.bounds.spectral import LARGEST_GRAM, outward, spectral_norm_and_upper, spectral_upper, torus_upper
 from onnxbound.graph.network import Layer
 from onnxbound.operators.conv import Conv
-from onnxbound.results import Float64Array, UpperBound
+from onnxbound.results import UpperBound
 
 _POWER_STEPS = 100
 _POWER_TOLERANCE = 1e-4
+
+_WHOLE = "largest singular value of the weight, rounded up"
+_SLICES = "largest singular values of slices of the weight, their squares added, rounded up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class SpectralNorm:
     """|A|_2 of a layer, three ways.
 
     Attributes:
-        kernel_matrix: Of the weight read as a matrix, exact to rounding; for a dense layer |A|_2 itself.
+        kernel_matrix: Of the weight read as a matrix, for a dense layer |A|_2 itself; exact to rounding, or from below
+            to about 1e-5 where rows and columns are more than `spectral.LARGEST_GRAM`.
         estimate: From below, by power iteration on the layer's own linear map; equal to the first for a dense layer.
         upper: At least |A|_2 of the layer's linear map.
     """
@@ -57,23 +61,25 @@ class LayerNorms:
 
 def layer_norms(layer: Layer) -> LayerNorms:
     """All norms of a layer."""
-    matrix = kernel_matrix(layer.operator.effective_weight())
-    exact, upper = spectral_norm_and_upper(matrix)
-    bound, estimate = UpperBound(upper, "largest singular value of the weight, rounded up"), exact
-    if isinstance(layer.operator, Conv):
-        bound, estimate = conv_upper(layer, layer.operator), power_iteration(layer)
+    operator = layer.operator
+    squared = l1_inf = l12 = 0.0
+    for band in operator.bands():
+        rows = np.vecdot(band, band)
+        squared += float(rows.sum())
+        l12 += float(np.sqrt(rows).sum())
+        l1_inf = max(l1_inf, float(np.abs(band).sum(axis=1).max()))
+    exact, upper = spectral_norm_and_upper(operator.matrix, factors=operator.scale)
+    source = _WHOLE if min(operator.matrix.shape) <= LARGEST_GRAM else _SLICES
+    bound, estimate = UpperBound(upper, source), exact
+    if isinstance(operator, Conv):
+        bound, estimate = conv_upper(layer, operator), power_iteration(layer)
     return LayerNorms(
-        frobenius=float(np.linalg.norm(matrix)),
-        l1_inf=float(np.abs(matrix).sum(axis=1).max()),
-        l12=float(np.linalg.norm(matrix, axis=1).sum()),
+        frobenius=sqrt(squared),
+        l1_inf=l1_inf,
+        l12=l12,
         spectral=SpectralNorm(exact, estimate, bound),
-        stable_rank=float(np.sum(matrix**2)) / exact**2 if exact > 0 else None,
+        stable_rank=squared / exact**2 if exact > 0 else None,
     )
-
-
-def kernel_matrix(weight: Float64Array) -> Float64Array:
-    """A weight as `(c_out, c_in/groups * taps)`."""
-    return weight.reshape(len(weight), -1)
 
 
 def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
@@ -84,10 +90,10 @@ def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
     times its root, W the kernel matrix. Groups act on separate channels: the largest of their norms counts. The other
     bound is the norm on a torus, `spectral.torus_upper`.
     """
-    weight = operator.effective_weight()
-    groups = np.split(weight, operator.groups)
-    windows = outward(max(spectral_upper(kernel_matrix(group)) for group in groups) * overlap(layer))
-    torus = torus_upper(operator, weight)
+    factors = np.ones(operator.channels) if operator.scale is None else operator.scale
+    groups = zip(np.split(operator.matrix, operator.groups), np.split(factors, operator.groups), strict=True)
+    windows = outward(max(spectral_upper(group, factors=own) for group, own in groups) * overlap(layer))
+    torus = torus_upper(operator)
     if torus is not None and torus < windows:
         return UpperBound(torus, "norm of the convolution on a torus that does not wrap around, rounded up")
     return UpperBound(windows, "spectral norm of the kernel matrix times the square root of the windows an entry is in")

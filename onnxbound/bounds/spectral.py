@@ -7,16 +7,23 @@ sigma + gamma n sigma is one. The Gram matrix of inner length k is formed with a
 times both is charged, for complex arithmetic and for the shift.
 """
 
+from collections.abc import Callable
+from functools import partial
 from itertools import product
-from math import frexp, nextafter, prod, sqrt
+from math import ceil, frexp, nextafter, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.operators.conv import Conv
+from onnxbound.operators.operator import Array
+from onnxbound.operators.weighted import bands
 from onnxbound.results import Float64Array
 
 EPS = float(np.finfo(np.float64).eps)
+LARGEST_GRAM = 8192
+"""Rows and columns of the largest Gram matrix that is formed, of 512 MiB."""
+
 _DIRECT = 256
 """Up to this size all eigenvalues are computed; above it the largest alone, by Lanczos."""
 
@@ -24,43 +31,59 @@ _TORUS_WORK = 1e12
 """Multiply-adds that a bound on a torus may cost; above it there is none."""
 
 _BLOCK_BYTES = 64 << 20
+_STRIP = 1024
 _POWER_STEPS = 15
 
 
-def spectral_norm(matrix: Float64Array) -> float:
+def spectral_norm(matrix: Array) -> float:
     """The largest singular value, exact to rounding, from the smaller Gram matrix."""
-    scale = _power_of_two(matrix)
-    return sqrt(max(_largest_eigenvalue(_gram(matrix / scale)), 0.0)) * scale
+    unit = _power_of_two(matrix)
+    return sqrt(max(_largest_eigenvalue(_gram(matrix, None, unit)), 0.0)) * unit
 
 
-def spectral_upper(matrix: Float64Array, error: float = 0.0) -> float:
+def spectral_upper(matrix: Array, error: float = 0.0, factors: Float64Array | None = None) -> float:
     """A number that is at least the spectral norm of `matrix`, and of any matrix within `error` of it."""
-    return spectral_norm_and_upper(matrix, error)[1]
+    return spectral_norm_and_upper(matrix, error, factors)[1]
 
 
-def spectral_norm_and_upper(matrix: Float64Array, error: float = 0.0) -> tuple[float, float]:
-    """`spectral_norm` and `spectral_upper` for the price of one Gram matrix."""
-    scale = _power_of_two(matrix)
-    scaled = matrix / scale
-    gram, squared = _gram(scaled), float(np.sum(scaled**2))
+def spectral_norm_and_upper(
+    matrix: Array, error: float = 0.0, factors: Float64Array | None = None
+) -> tuple[float, float]:
+    """`spectral_norm` and `spectral_upper` for the price of one Gram matrix, which is all that is held in float64.
+
+    Beyond `LARGEST_GRAM` rows and columns the bound is made of those of slices, by |A|^2 <= sum_b |A_b|^2, and the norm
+    is found by Lanczos on the matrix in its own precision, from below and to about 1e-5 for float32.
+
+    Args:
+        matrix: Of any float type, possibly memory-mapped.
+        error: What may be added to the matrix, as a spectral norm.
+        factors: Per row; None for one.
+    """
+    unit = _power_of_two(matrix, factors)
+    if min(matrix.shape) > LARGEST_GRAM:
+        return _norm_of_large(matrix, factors, unit), outward(_upper_of_slices(matrix, factors) + error)
+    gram = _gram(matrix, factors, unit)
+    n, diagonal, squared = len(gram), gram.diagonal().copy(), float(np.trace(gram))
     largest = max(_largest_eigenvalue(gram), 0.0)
-    tight = 4 * (len(gram) + 3) * len(gram) * EPS
-    proved = _proved(gram[None], largest * (1 + tight), tight) + 4 * sum(matrix.shape) * EPS * squared
+    tight = 4 * (n + 3) * n * EPS
+    proved = _proved(partial(_factorises, gram, diagonal), n, squared, largest * (1 + tight), tight)
+    proved += 4 * sum(matrix.shape) * EPS * squared
     upper = outward(min(sqrt(proved), sqrt(squared) * (1 + 4 * EPS * matrix.size)))
-    return sqrt(largest) * scale, outward(outward(upper * scale) + error)
+    return sqrt(largest) * unit, outward(outward(upper * unit) + error)
 
 
-def torus_upper(operator: Conv, weight: Float64Array) -> float | None:
+def frobenius_upper(squared: float, size: int) -> float:
+    """At least the root of a sum of `size` squares, and so at least the spectral norm of a matrix of such entries."""
+    return outward(sqrt(squared) * (1 + 4 * EPS * size))
+
+
+def torus_upper(operator: Conv) -> float | None:
     """An upper bound of a convolution's norm: the norm of the same convolution on a torus that does not wrap around.
 
     Padded with zeros to n + span - 1 per axis, the input meets the kernel as on a torus of that size, and a stride only
     leaves rows out. On a torus the discrete Fourier transform makes the map block diagonal: one matrix per frequency,
     sum_tap W_tap exp(i theta tap). The largest of their norms is the norm there. Of frequencies theta and -theta, whose
     matrices are conjugate, one is enough.
-
-    Args:
-        operator: The layer's geometry.
-        weight: Its A, (c_out, c_in/groups, *kernel), float64.
 
     Returns:
         None where it would cost more than a few seconds.
@@ -69,14 +92,14 @@ def torus_upper(operator: Conv, weight: Float64Array) -> float | None:
     sizes = [n + span - 1 for n, span in zip(w.size, w.span, strict=True)]
     frequencies = [*(range(n) for n in sizes[:-1]), range(sizes[-1] // 2 + 1)]
     taps = prod(w.kernel)
-    grouped = weight.reshape(operator.groups, -1, weight.shape[1], taps)
-    rows, columns = grouped.shape[1:3]
+    rows, columns = operator.channels // operator.groups, operator.weight.shape[1]
     count = prod(map(len, frequencies))
     small = min(rows, columns)
     if count * operator.groups * 4 * small * (rows * columns + small * small) > _TORUS_WORK:
         return None
-    scale = _power_of_two(weight)
-    blocks = np.moveaxis(grouped / scale, -1, 0).reshape(taps, -1)
+    unit = _power_of_two(operator.matrix, operator.scale)
+    grouped = operator.effective_weight().reshape(operator.groups, rows, columns, taps)
+    blocks = np.moveaxis(grouped / unit, -1, 0).reshape(taps, -1)
     offsets = np.array(list(product(*map(range, w.kernel)))) * np.array(w.dilations)
     turns = np.array(list(product(*frequencies))) / np.array(sizes)
     step = max(1, _BLOCK_BYTES // (16 * operator.groups * rows * columns))
@@ -87,11 +110,12 @@ def torus_upper(operator: Conv, weight: Float64Array) -> float | None:
         adjoint = symbols.conj().swapaxes(1, 2)
         gram = symbols @ adjoint if rows <= columns else adjoint @ symbols
         squared = max(squared, float(np.sum(np.abs(symbols) ** 2, axis=(1, 2)).max()))
-        sigma = _proved(gram, max(sigma, 1.01 * _estimates(gram)), 0.01)
+        trace = float(np.abs(np.trace(gram, axis1=1, axis2=2)).max())
+        sigma = _proved(partial(_all_factorise, gram), small, trace, max(sigma, 1.01 * _estimates(gram)), 0.01)
     # Phases are off by at most 64 eps per unit of the angle, which is below 2 pi times the span.
     off = (taps + 400 * max(w.span)) * EPS * float(np.linalg.norm(blocks, axis=1).sum())
     proved = sigma + 8 * (rows + columns) * EPS * squared
-    return outward(outward((sqrt(proved) + off) * (1 + 4 * EPS)) * scale)
+    return outward(outward((sqrt(proved) + off) * (1 + 4 * EPS)) * unit)
 
 
 def outward(value: float) -> float:
@@ -99,24 +123,46 @@ def outward(value: float) -> float:
     return nextafter(value, float("inf"))
 
 
-def _proved(grams: NDArray[np.inexact], estimate: float, relative: float) -> float:
-    """A number that no eigenvalue of any of the Hermitian matrices (b, n, n) exceeds.
+def _proved(factorises: Callable[[float], bool], n: int, trace: float, estimate: float, relative: float) -> float:
+    """A number that no eigenvalue of G exceeds, G Hermitian and positive semi-definite or several of them.
 
-    The first to be tried is `estimate`, the next are larger by `relative`, twice that, and so on.
+    Args:
+        factorises: Whether sigma I - G has a Cholesky factorisation.
+        n: Rows of G.
+        trace: Of G, the largest.
+        estimate: The first sigma to try; the next are larger by `relative`, twice that, and so on.
+        relative: The first step.
     """
-    n = grams.shape[-1]
-    diagonal = np.arange(n)
-    trace = float(np.abs(np.trace(grams, axis1=1, axis2=2)).max())
     while estimate < trace:
-        shifted = -grams
-        shifted[:, diagonal, diagonal] += estimate
-        try:
-            np.linalg.cholesky(shifted)
-        except np.linalg.LinAlgError:
-            estimate, relative = estimate * (1 + relative), 2 * relative
-        else:
+        if factorises(estimate):
             return float(estimate * (1 + 4 * (n + 3) * n * EPS))
+        estimate, relative = estimate * (1 + relative), 2 * relative
     return float(trace * (1 + 4 * n * EPS))
+
+
+def _all_factorise(grams: NDArray[np.inexact], sigma: float) -> bool:
+    """Of matrices (b, n, n)."""
+    shifted = -grams
+    diagonal = np.arange(grams.shape[-1])
+    shifted[:, diagonal, diagonal] += sigma
+    try:
+        np.linalg.cholesky(shifted)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _factorises(gram: Float64Array, diagonal: Float64Array, sigma: float) -> bool:
+    """Of the matrix of which `gram` has the lower triangle: the upper one is overwritten, and the diagonal."""
+    from scipy.linalg.lapack import dpotrf
+
+    for start in range(0, len(gram), _STRIP):
+        stop = start + _STRIP
+        gram[start:stop, stop:] = -gram[stop:, start:stop].T
+        corner = np.tril(gram[start:stop, start:stop], -1)
+        gram[start:stop, start:stop] = corner - corner.T
+    np.fill_diagonal(gram, sigma - diagonal)
+    return bool(dpotrf(gram, lower=0, overwrite_a=1, clean=0)[1] == 0)
 
 
 def _estimates(grams: NDArray[np.inexact]) -> float:
@@ -129,21 +175,67 @@ def _estimates(grams: NDArray[np.inexact]) -> float:
     return float(np.linalg.norm(grams @ v, axis=1).max())
 
 
-def _gram(matrix: Float64Array) -> Float64Array:
-    return matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+def _gram(matrix: Array, factors: Float64Array | None, unit: float) -> Float64Array:
+    """The lower triangle of the smaller Gram matrix of matrix / unit, in Fortran's order."""
+    from scipy.linalg.blas import dsyrk
+
+    side = min(matrix.shape)
+    wide = int(matrix.shape[0] == side)
+    gram = np.zeros((side, side), order="F")
+    for band in bands(matrix, factors, axis=wide):
+        gram = dsyrk(1.0, (band / unit).T, beta=1.0, c=gram, trans=wide, lower=1, overwrite_c=1)
+    return gram
 
 
-def _power_of_two(values: Float64Array) -> float:
-    """What values are divided by, exactly, so that no square overflows or underflows."""
-    return 2.0 ** min(frexp(float(np.abs(values).max(initial=0.0)))[1], 1023)
+def _power_of_two(matrix: Array, factors: Float64Array | None = None) -> float:
+    """What a matrix is divided by, exactly, so that no square overflows or underflows."""
+    largest = max((float(np.abs(band).max(initial=0.0)) for band in bands(matrix, factors)), default=0.0)
+    return float(2.0 ** min(frexp(largest)[1], 1023))
 
 
-def _largest_eigenvalue(gram: NDArray[np.inexact]) -> float:
-    """Of a Hermitian positive semi-definite matrix."""
+def _largest_eigenvalue(gram: Float64Array) -> float:
+    """Of a positive semi-definite matrix, from its lower triangle."""
     n = len(gram)
     if n <= _DIRECT:
         return float(np.linalg.eigvalsh(gram)[-1])
-    from scipy.sparse.linalg import eigsh
+    from scipy.linalg.blas import dsymv
 
-    start = np.random.Generator(np.random.Philox(key=[n, 0])).standard_normal(n).astype(gram.dtype)
-    return float(eigsh(gram, k=1, which="LA", tol=1e-12, v0=start, return_eigenvectors=False)[0])
+    return _lanczos(lambda v: dsymv(1.0, gram, v, lower=1), n, 1e-12)
+
+
+def _norm_of_large(matrix: Array, factors: Float64Array | None, unit: float) -> float:
+    """The largest singular value by Lanczos on v -> A^T A v, products taken in the precision of the matrix."""
+
+    def product(v: Float64Array) -> Float64Array:
+        image = np.asarray(matrix @ v.astype(matrix.dtype), np.float64) / unit
+        if factors is not None:
+            image *= factors**2
+        peak = float(np.abs(image).max()) or 1.0
+        return np.asarray(matrix.T @ (image / peak).astype(matrix.dtype), np.float64) * (peak / unit)
+
+    return sqrt(max(_lanczos(product, matrix.shape[1], 1e-5), 0.0)) * unit
+
+
+def _lanczos(product: Callable[[Float64Array], Float64Array], n: int, tolerance: float) -> float:
+    """The largest eigenvalue of a symmetric map of n numbers, from below, to a relative tolerance."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    start = np.random.Generator(np.random.Philox(key=[n, 0])).standard_normal(n)
+    linear = LinearOperator((n, n), matvec=product, dtype=np.float64)
+    return float(eigsh(linear, k=1, which="LA", tol=tolerance, v0=start, return_eigenvectors=False)[0])
+
+
+def _upper_of_slices(matrix: Array, factors: Float64Array | None) -> float:
+    """An upper bound of the norm from those of equal slices of the shorter side."""
+    rows, columns = matrix.shape
+    side = min(rows, columns)
+    step = ceil(side / ceil(side / LARGEST_GRAM))
+    squared = 0.0
+    for start in range(0, side, step):
+        part = slice(start, start + step)
+        if rows == side:
+            upper = spectral_upper(matrix[part], factors=None if factors is None else factors[part])
+        else:
+            upper = spectral_upper(matrix[:, part], factors=factors)
+        squared = outward(squared + outward(upper * upper))
+    return outward(sqrt(squared))

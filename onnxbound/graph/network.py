@@ -16,7 +16,7 @@ from onnxbound.operators.conv import Conv
 from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array, Operator, Shape
 from onnxbound.operators.quantise import SaturatingRounding
-from onnxbound.operators.weighted import Weighted
+from onnxbound.operators.weighted import Weighted, bands
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ class Network:
         problems = []
         for layer in self.layers:
             operator = layer.operator
-            broken = int(np.sum(~np.isfinite(operator.weight)))
+            broken = sum(int(np.sum(~np.isfinite(band))) for band in bands(operator.matrix))
             broken += 0 if operator.scale is None else int(np.sum(~np.isfinite(operator.scale)))
             broken += 0 if operator.bias is None else int(np.sum(~np.isfinite(operator.bias)))
             if broken:

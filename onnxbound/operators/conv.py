@@ -56,7 +56,9 @@ class Conv(Weighted):
     def map_frobenius_squared(self, input_shape: Shape) -> float:
         """Sum over taps of |A[:, :, tap]|_F^2 times the number of windows in which the tap meets the input."""
         del input_shape
-        per_tap = (self.effective_weight() ** 2).sum(axis=(0, 1)).ravel()
+        per_tap = np.zeros(prod(self.windows.kernel))
+        for band in self.bands():
+            per_tap += (band.reshape(-1, per_tap.size) ** 2).sum(axis=0)
         return float(per_tap @ self.windows.taps_inside())
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
@@ -64,7 +66,7 @@ class Conv(Weighted):
         del shapes
         w = self.windows
         overlap = prod(-(-k * np.gcd(d, s) // s) for k, s, d in zip(w.kernel, w.strides, w.dilations, strict=True))
-        return (float(np.linalg.norm(self.effective_weight()) * np.sqrt(overlap)),)
+        return (float(np.sqrt(self.frobenius_squared() * overlap)),)
 
     @cached_property
     def _matrix(self) -> Array:

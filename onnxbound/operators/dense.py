@@ -1,7 +1,8 @@
 """Gemm and MatMul with a constant weight."""
 
 from dataclasses import dataclass
-from math import prod
+from functools import cached_property
+from math import prod, sqrt
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -35,12 +36,12 @@ class Dense(Weighted):
 
     def map_frobenius_squared(self, input_shape: Shape) -> float:
         """|A|_F^2 times the number of positions."""
-        return float((self.effective_weight() ** 2).sum()) * self.positions(input_shape)
+        return self.frobenius_squared() * self.positions(input_shape)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """|A|_F."""
         del shapes
-        return (float(np.linalg.norm(self.effective_weight())),)
+        return (sqrt(self.frobenius_squared()),)
 
     def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
         """C order."""
@@ -62,14 +63,24 @@ class Dense(Weighted):
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
         """One Gemm over all rows and positions."""
-        product = e.node("Gemm", e.reshape(x[0].name, -1, x[0].shape[-1]), e.constant(self.weight), transB=1)
+        product = self._emit_product(e, e.reshape(x[0].name, -1, x[0].shape[-1]), transposed=True)
         shape = (*x[0].shape[:-1], self.channels)
         return Value(e.reshape(product, -1, *shape), shape)
 
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
         """A^T c."""
-        product = e.node("Gemm", e.reshape(c.name, -1, self.channels), e.constant(self.weight))
+        product = self._emit_product(e, e.reshape(c.name, -1, self.channels), transposed=False)
         return (Value(e.reshape(product, -1, *shapes[0]), shapes[0]),)
+
+    @cached_property
+    def _in_memory(self) -> Array:
+        """A or its transpose, whichever lies row by row."""
+        return self.weight if self.weight.flags.c_contiguous else self.weight.T
+
+    def _emit_product(self, e: Emitter, x: str, *, transposed: bool) -> str:
+        """x A^T or x A, with the weight as it lies in memory."""
+        turned = self._in_memory is not self.weight
+        return e.node("Gemm", x, e.constant(self._in_memory), transB=int(transposed != turned))
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """A^T c."""

@@ -1,6 +1,7 @@
 """What the weighted layers Conv and Gemm/MatMul have in common."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -9,6 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.operator import Affine, Array, Shape
+
+_BAND_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,19 @@ class Weighted(Affine):
         """A^i in float64, the folded scale in it, shape `(h_out, h_in)` or `(c_out, c_in/groups, *kernel)`."""
         weight = np.asarray(self.weight, np.float64)
         return weight if self.scale is None else weight * _per_channel(self.scale, weight.ndim)
+
+    @property
+    def matrix(self) -> Array:
+        """The weight without its scale as `(h, entries of a unit)`, a view of it where its layout allows."""
+        return self.weight.reshape(self.channels, -1)
+
+    def bands(self) -> Iterator[NDArray[np.float64]]:
+        """A^i as a matrix `(h, entries of a unit)` in float64, some rows at a time."""
+        return bands(self.matrix, self.scale)
+
+    def frobenius_squared(self) -> float:
+        """|A^i|_F^2."""
+        return sum(float(np.vdot(band, band)) for band in self.bands())
 
     def followed_by(self, scale: NDArray[np.float64], shift: NDArray[np.float64]) -> Self:
         """This layer with the map `y -> scale y + shift`, both of shape (h,), folded in behind it."""
@@ -107,6 +123,24 @@ class Weighted(Affine):
         out = self.empty_output(len(x[0]), x[0].shape[1:], x[0].dtype)
         self.linear_into(x[0], out)
         return out
+
+
+def bands(matrix: Array, factors: NDArray[np.float64] | None = None, *, axis: int = 0) -> Iterator[NDArray[np.float64]]:
+    """A matrix in float64, some rows at a time, or some columns: no second copy of a large weight is made.
+
+    Args:
+        matrix: Of any float type, possibly memory-mapped.
+        factors: Per row; None for one.
+        axis: 0 for rows, 1 for columns.
+    """
+    length = matrix.shape[axis]
+    step = max(1, _BAND_BYTES * length // max(8 * matrix.size, 1))
+    for start in range(0, length, step):
+        part = slice(start, start + step)
+        band = np.asarray(matrix[part] if axis == 0 else matrix[:, part], np.float64)
+        if factors is not None:
+            band = band * (factors[part] if axis == 0 else factors)[:, None]
+        yield band
 
 
 def _per_channel(values: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:

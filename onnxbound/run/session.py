@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -59,11 +60,14 @@ def open_session(
         options.add_session_config_entry(_NO_FUSION_KEY, "1")
     model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
-    if sum(weights[name].nbytes for name in outside) > _LARGE:
-        options.add_session_config_entry("session.disable_prepacking", "1")  # it is a second copy of every weight
+    values = {name: _in_place(weights[name]) for name in outside}
+    one_copy = device.name == "cpu" and sum(weights[name].nbytes for name in outside) > _LARGE
     try:
-        options.add_external_initializers(outside, [_in_place(weights[name]) for name in outside])
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
+        if one_copy:
+            session = _session_in_place(model, options, device, values)
+        else:
+            options.add_external_initializers(outside, list(values.values()))
+            session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:
         raise _explained(error, model) from error
     _return_freed_memory()
@@ -75,6 +79,32 @@ def open_session(
             [Problem("onnxruntime", "the provider was refused", "use --device cpu, or see 'onnxbound env'")],
         )
     return session
+
+
+def _session_in_place(
+    model: ModelProto,
+    options: onnxruntime.SessionOptions,
+    device: Device,
+    values: Mapping[str, onnxruntime.OrtValue],
+) -> onnxruntime.InferenceSession:
+    """A session that reads its weights where they are: `add_external_initializers` and prepacking copy each.
+
+    onnxruntime insists that the file with the weights exists. An empty one stands for it, so that an optimisation that
+    would read weights from there, and not from `values`, fails; and no optimisation is made.
+    """
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    changed = ModelProto()
+    changed.CopyFrom(model)
+    for tensor in changed.graph.initializer:
+        if tensor.name in values:
+            del tensor.external_data[:]
+            tensor.external_data.add(key="location", value="empty")
+            options.add_initializer(tensor.name, values[tensor.name])
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "empty").touch()
+        options.add_session_config_entry(_FOLDER_KEY, folder)
+        return onnxruntime.InferenceSession(changed.SerializeToString(), options, providers=list(device.providers))
 
 
 def _in_place(values: NDArray[Any]) -> onnxruntime.OrtValue:

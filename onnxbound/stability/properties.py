@@ -1,6 +1,7 @@
 """All properties of the measured rows, from their raw norms."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class WeightNorms:
 
 def weight_norms(network: Network) -> WeightNorms:
     """Frobenius norms of the weights and of the maps they make, in float64."""
-    weights = [float(np.linalg.norm(layer.operator.effective_weight())) for layer in network.layers]
+    weights = [sqrt(layer.operator.frobenius_squared()) for layer in network.layers]
     maps = [layer.operator.map_frobenius_squared(layer.input_shape) for layer in network.layers]
     return WeightNorms(np.array(weights), np.array(maps))
 

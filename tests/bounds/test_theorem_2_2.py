@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.description import HEADER_BITS, exact_bits, other_bits
 from onnxbound.bounds.neyshabur2017 import _describe, amplification, theorem_2_2
-from onnxbound.bounds.norms import kernel_matrix, layer_norms
+from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.occam import description_gap
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
@@ -120,7 +120,7 @@ def test_described_layers_are_within_their_share(tmp_path: Path) -> None:
     size = float(np.linalg.norm(layer.operator.weight, 2))
     bits = []
     for share in (1e-12, 1e-4, 0.01, 0.1, 0.5):
-        code = _describe(layer, share)
+        code = _describe(layer, size, share)
         assert code.error <= share * size * (1 + 1e-9)
         bits.append(code.bits)
     assert bits == sorted(bits, reverse=True)
@@ -135,7 +135,8 @@ def test_a_layer_of_low_rank_is_cheaper_than_a_full_one(tmp_path: Path) -> None:
     full *= np.linalg.norm(low, 2) / np.linalg.norm(full, 2)
     head = random.normal(size=(3, 60))
     first, second = (load(mlp(tmp_path / "net.onnx", [(w, None), (head, None)])).layers[0] for w in (low, full))
-    assert _describe(first, 0.05).bits < 0.2 * _describe(second, 0.05).bits
+    size = float(np.linalg.norm(low, 2))
+    assert _describe(first, size, 0.05).bits < 0.2 * _describe(second, size, 0.05).bits
 
 
 def test_a_margin_too_large_for_the_net_is_not_met_or_vacuous(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_margin_too_large_for_the_net_is_not_met_or_vacuous(tmp_path: Path) ->
     found, _ = bound(network, 1e-12)
     assert found.met, "kept exactly, every margin survives"
     assert bits_of(found) == sum(
-        HEADER_BITS + exact_bits(kernel_matrix(layer.operator.effective_weight())) + 32 * layer.operator.channels
+        HEADER_BITS + exact_bits(layer.operator.effective_weight()) + 32 * layer.operator.channels
         for layer in network.layers
     )
 
