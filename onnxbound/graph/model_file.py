@@ -136,8 +136,11 @@ class WeightReader:
         return {tensor.name: self._external(tensor) for tensor in kept}
 
     def _external(self, tensor: TensorProto) -> Array:
-        """Mapped once: pages of two maps of a file count twice."""
-        key = tensor.SerializeToString()
+        """Mapped once, whatever its name: pages of two maps of a file count twice."""
+        unnamed = TensorProto()
+        unnamed.CopyFrom(tensor)
+        unnamed.ClearField("name")
+        key = unnamed.SerializeToString(deterministic=True)
         if key not in self._mapped:
             self._mapped[key] = self._map(tensor)
         return self._mapped[key]

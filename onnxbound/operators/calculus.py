@@ -5,7 +5,6 @@ from typing import Any, Self
 
 import numpy as np
 from onnx import TensorProto
-from scipy import special
 
 from onnxbound.operators.emitter import Emitter
 
@@ -68,7 +67,11 @@ def log(x: Real) -> Real:
 
 def sigmoid(x: Real) -> Real:
     """1 / (1 + e^-x)."""
-    return x.apply("Sigmoid") if isinstance(x, Symbol) else special.expit(x)
+    if isinstance(x, Symbol):
+        return x.apply("Sigmoid")
+    from scipy.special import expit
+
+    return expit(x)
 
 
 def tanh(x: Real) -> Real:
@@ -78,7 +81,11 @@ def tanh(x: Real) -> Real:
 
 def erf(x: Real) -> Real:
     """The error function."""
-    return x.apply("Erf") if isinstance(x, Symbol) else special.erf(x)
+    if isinstance(x, Symbol):
+        return x.apply("Erf")
+    from scipy import special
+
+    return special.erf(x)
 
 
 def softplus(x: Real) -> Real:

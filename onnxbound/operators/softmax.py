@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special
 
 from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
@@ -29,7 +28,9 @@ class Softmax(Operator):
 
     def act(self, *x: Array) -> Array:
         """p."""
-        return np.asarray(special.softmax(x[0], axis=self.axis))
+        from scipy.special import softmax
+
+        return np.asarray(softmax(x[0], axis=self.axis))
 
     def linearise(self, *x: Array) -> Array:
         """p."""

@@ -53,7 +53,6 @@ def open_session(
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # an arena keeps the most it ever took; memory counts here
     options.intra_op_num_threads = threads or 0
-    options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
     # A thread that spins while it waits takes its core from whoever else works there.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
@@ -66,6 +65,7 @@ def open_session(
         if one_copy:
             session = _session_in_place(model, options, device, values)
         else:
+            options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
             options.add_external_initializers(outside, list(values.values()))
             session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:

@@ -23,6 +23,9 @@ _BYTES_PER_PARAMETER = 48
 _BYTES_PER_MAPPED = 24
 """Of the largest layer alone, where weights stay in a file of their own: what its norms are computed from."""
 
+_LARGEST_NORMS = 640 << 20
+"""However large a layer is, its norms take no more: it is read in bands, and no Gram matrix exceeds 512 MiB."""
+
 _LIVE = 9
 """Tensors as large as the largest that live at the same time."""
 
@@ -65,7 +68,8 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
     """
     mapped = sum(values.size for values in network.external.values())
     largest = max(layer.parameters for layer in network.layers) if mapped else 0
-    fixed = _BASE + _BYTES_PER_PARAMETER * max(network.parameters - mapped, 0) + _BYTES_PER_MAPPED * largest
+    fixed = _BASE + _BYTES_PER_PARAMETER * max(network.parameters - mapped, 0)
+    fixed += min(_BYTES_PER_MAPPED * largest, _LARGEST_NORMS)
     room = memory - fixed
     for probes in _divisors(programme.probes):
         per_row = _LIVE * _largest_tensor(network, programme, probes)
