@@ -42,7 +42,7 @@ class Tally:
     def add(self, line: dict[str, object]) -> None:
         """Count how an input ended, and note what should not be."""
         number, seconds = int(str(line["number"])), float(str(line["seconds"]))
-        self.ends["model" if "." not in str(line["seed"]) else "data", str(line["end"])] += 1
+        self.ends[str(line["kind"]), str(line["end"])] += 1
         self.slowest = max(self.slowest, (seconds, number))
         self.peak_bytes = max(self.peak_bytes, int(str(line["peak_kib"])) << 10)
         if line["fault"]:
@@ -78,7 +78,7 @@ def run_child(seed: int, first: int, stop: int, models: float, tally: Tally) -> 
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
             where = next((text.strip() for text in said if text.strip().startswith("File")), said[-1] if said else "")
-            tally.ends["model" if "." not in name else "data", "child killed"] += 1
+            tally.ends["any", "child killed"] += 1
             tally.findings.append(f"{current} ({name}): the child ended with {code}: {where}")
             return current + 1
         return stop

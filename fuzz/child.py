@@ -22,6 +22,7 @@ from fuzz.mutate import mutate_bytes, mutate_model
 from fuzz.seeds import Seed, seeds
 from onnxbound.cli import app
 from onnxbound.data.open import open_rows
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.errors import OnnxboundError
 from onnxbound.graph.load import load
 from onnxbound.run.device import CPU
@@ -42,6 +43,21 @@ def mutated(seed: int, number: int, pool: list[Seed], share: float = 0.7) -> tup
     return entry, mutate_model(entry.content, random) if entry.kind == "model" else mutate_bytes_of_data(entry, random)
 
 
+def tried(entry: Seed, content: bytes, number: int) -> tuple[str, str]:
+    """How mutated bytes, in their place among the other files, are read: the end, and what is wrong with it."""
+    entry.place.write_bytes(content)
+    try:
+        if entry.kind == "certificate":
+            end, fault = ending(["verify", str(entry.place.parent), "--data", str(entry.data), "--json"])
+            passed = end == "ok" and content != entry.content
+            return end, "a changed certificate verifies" if passed else fault
+        if number % WHOLE == 0 or (entry.kind == "model" and number % FORWARD):
+            return ending(command(entry, number))
+        return reading(run_rows if entry.kind == "model" else read_rows, entry)
+    finally:
+        entry.place.write_bytes(entry.content)
+
+
 def mutate_bytes_of_data(entry: Seed, random: np.random.Generator) -> bytes:
     """Mostly of its beginning and its end, where headers and directories stand."""
     size = len(entry.content)
@@ -49,29 +65,35 @@ def mutate_bytes_of_data(entry: Seed, random: np.random.Generator) -> bytes:
     return mutate_bytes(entry.content, random, calm)
 
 
-def command(entry: Seed, path: Path, number: int) -> list[str]:
+def command(entry: Seed, number: int) -> list[str]:
     """What is run on a mutated file: a whole analysis of one in 96, otherwise what costs least."""
     analyze = ["--measured", "2", "--probes", "1", "--threads", "1", "--device", "cpu", "--json", "--pairs", "output"]
-    labels = ["--labels", str(entry.data.parent / "labels.npy")] if entry.kind == "npy" else []
     if entry.kind != "model":
-        return ["analyze", str(entry.model), "--data", str(path), *labels, *analyze, "--engine", "numpy"]
+        more = ["--labels", str(labels)] if (labels := labels_of(entry)) else []
+        more += ["--layout", "nhwc", "--scale", "1/255"] if entry.kind == "image" else []
+        return ["analyze", str(entry.model), "--data", str(entry.data), *more, *analyze, "--engine", "numpy"]
     if number % WHOLE:
-        return ["inspect", str(path), "--json"]
+        return ["inspect", str(entry.place), "--json"]
     engine = "onnxruntime" if number % (2 * WHOLE) else "numpy"
-    return ["analyze", str(path), "--data", str(entry.data), *analyze, "--engine", engine]
+    return ["analyze", str(entry.place), "--data", str(entry.data), *analyze, "--engine", engine]
 
 
-def run_rows(entry: Seed, path: Path) -> None:
+def labels_of(entry: Seed) -> Path | None:
+    """The labels of rows that bring none."""
+    return entry.data.parent / "labels.npy" if entry.place.suffix == ".npy" else None
+
+
+def run_rows(entry: Seed) -> None:
     """A mutated model through onnxruntime: a session, and two rows."""
-    network = load(path)
+    network = load(entry.place)
     rows = open_rows(entry.data, network)
     ForwardPass(network, CPU, 1, without_bias=False).run(next(rows.batches(2)).inputs)
 
 
-def read_rows(entry: Seed, path: Path) -> None:
+def read_rows(entry: Seed) -> None:
     """Every row of a data file, as `analyze` reads it, without the measurement."""
-    labels = entry.data.parent / "labels.npy" if entry.kind == "npy" else None
-    rows = open_rows(path, load(entry.model), labels=labels)
+    how = Preprocessing(scale=1 / 255, layout="nhwc") if entry.kind == "image" else Preprocessing()
+    rows = open_rows(entry.data, load(entry.model), how, labels=labels_of(entry))
     for batch in rows.batches(5):
         del batch
     rows.fingerprint()
@@ -108,10 +130,10 @@ def ending(arguments: list[str]) -> tuple[str, str]:
     return document.get("code", "no code"), "".join(found)
 
 
-def reading(reader: Callable[[Seed, Path], None], entry: Seed, path: Path) -> tuple[str, str]:
+def reading(reader: Callable[[Seed], None], entry: Seed) -> tuple[str, str]:
     """How a call of a reader ended, in the words of `ending`."""
     try:
-        reader(entry, path)
+        reader(entry)
     except OnnxboundError as error:
         return error.code, ""
     except Exception:  # noqa: BLE001 - the command line would call it internal
@@ -127,17 +149,20 @@ def main() -> None:
     pool = seeds(folder)
     for number in range(first, stop):
         entry, content = mutated(seed, number, pool, share)
-        path = folder / ("mutated.onnx" if entry.kind == "model" else f"mutated.{entry.kind}")
-        path.write_bytes(content)
         print(json.dumps({"start": number, "seed": entry.name}), flush=True)
         started = process_time()
-        if number % WHOLE == 0 or (entry.kind == "model" and number % FORWARD):
-            kind, fault = ending(command(entry, path, number))
-        else:
-            kind, fault = reading(run_rows if entry.kind == "model" else read_rows, entry, path)
+        kind, fault = tried(entry, content, number)
         seconds = process_time() - started
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        line = {"number": number, "seed": entry.name, "end": kind, "fault": fault, "seconds": seconds, "peak_kib": peak}
+        line = {
+            "number": number,
+            "kind": entry.kind,
+            "seed": entry.name,
+            "end": kind,
+            "fault": fault,
+            "seconds": seconds,
+            "peak_kib": peak,
+        }
         print(json.dumps(line), flush=True)
 
 

@@ -1,5 +1,6 @@
 """The files that are mutated: real models and data sets, small enough that thousands of them are read in a minute."""
 
+import io
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,7 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from fixtures.quantised import Kind, quantised
+from onnxbound.certificates.certify import certify
+from onnxbound.certificates.options import Options
+from onnxbound.data.open import open_rows
 from onnxbound.graph.load import load
+from tests.nets import mlp
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 ROWS = 12
@@ -19,11 +24,12 @@ class Seed:
     """A valid file, and the other files that a command with it needs.
 
     Attributes:
-        kind: "model", or the suffix of a data file.
+        kind: "model", "data", "image" of a folder of them, or "certificate" for a file of one.
         name: Where it comes from.
         content: Its bytes.
         model: The model to read rows with; for a model, itself.
-        data: Rows that fit it; for a data file, itself.
+        data: Rows that fit it; for data, where they lie.
+        place: Where the mutated bytes go.
     """
 
     @property
@@ -36,6 +42,7 @@ class Seed:
     content: bytes
     model: Path
     data: Path
+    place: Path
 
 
 def seeds(folder: Path) -> list[Seed]:
@@ -47,8 +54,8 @@ def seeds(folder: Path) -> list[Seed]:
     found = []
     for model in models:
         rows = _rows_for(model, folder)
-        found.append(Seed("model", model.stem, model.read_bytes(), model, rows))
-    return found + _data_seeds(folder)
+        found.append(Seed("model", model.stem, model.read_bytes(), model, rows, folder / "mutated.onnx"))
+    return found + _data_seeds(folder) + _image_seeds(folder / "images") + _certificate_seeds(folder / "certified")
 
 
 def _rows_for(model: Path, folder: Path) -> Path:
@@ -89,4 +96,44 @@ def _data_seeds(folder: Path) -> list[Seed]:
         table = pa.table({"x": pa.array(list(x)), "label": y})
         parquet.write_table(table, folder / "lists.parquet", row_group_size=5)
         names.append("lists.parquet")
-    return [Seed(Path(n).suffix[1:], n, (folder / n).read_bytes(), model, folder / n) for n in names]
+    found = []
+    for name in names:
+        place = folder / f"mutated{Path(name).suffix}"
+        found.append(Seed("data", name, (folder / name).read_bytes(), model, place, place))
+    return found
+
+
+def _image_seeds(folder: Path) -> list[Seed]:
+    """One image of a folder of two classes, in every format."""
+    if not find_spec("PIL"):
+        return []
+    from PIL import Image
+
+    random = np.random.default_rng(2)
+    for name in ("0/a", "0/b", "1/a"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / f"{name}.bmp")
+    picture, found = Image.open(folder / "0" / "b.bmp"), []
+    for suffix in ("png", "jpg", "gif", "webp", "tif", "ppm"):
+        content = io.BytesIO()
+        picture.save(content, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix))
+        place = folder / "1" / f"b.{suffix}"
+        found.append(Seed("image", place.name, content.getvalue(), FIXTURES / "cifar10_cnn.onnx", folder, place))
+    return found
+
+
+def _certificate_seeds(folder: Path) -> list[Seed]:
+    """The files of a certificate of a small net."""
+    folder.mkdir()
+    random = np.random.default_rng(3)
+    weights = [
+        (random.normal(size=(6, 10)), random.normal(size=6)),
+        (random.normal(size=(4, 6)), random.normal(size=4)),
+    ]
+    network, data = load(mlp(folder / "net.onnx", weights)), folder / "rows.npz"
+    x = random.normal(size=(2000, 10)).astype(np.float32)
+    hidden = np.maximum(x @ weights[0][0].T + weights[0][1], 0)
+    np.savez(data, x=x, y=(hidden @ weights[1][0].T + weights[1][1]).argmax(axis=1))
+    certify(network, open_rows(data, network), folder / "of", Options(effort=1, threads=1))
+    files = [folder / "of" / name for name in ("certificate.json", "code.bin", "skeleton.onnx", "decoded.onnx")]
+    return [Seed("certificate", file.name, file.read_bytes(), network.path, data, file) for file in files]

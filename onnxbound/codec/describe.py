@@ -1,7 +1,7 @@
 """A network taken apart: its skeleton, and the numbers that were in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxbound.codec.skeleton import INPUT, OUTPUT, Skeleton, canonical
 from onnxbound.graph.network import Network
 from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.operator import Operator
+from onnxbound.operators.weighted import Weighted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def describe(network: Network) -> Description:
     Raises:
         Malformed: It has an operator that a skeleton may not contain.
     """
-    single = network.cast(np.float32)
+    single = _row_by_row(network.cast(np.float32))
     emitter = Emitter()
     live = {single.input: Value(INPUT, single.input_shape)}
     for step in single.steps:
@@ -57,6 +59,17 @@ def describe(network: Network) -> Description:
         tensors={hole: tensors[name] for name, hole in holes.items()},
         parameters=tuple(holes[emitter.constant(c)] for c in constants),
     )
+
+
+def _row_by_row(network: Network) -> Network:
+    """The weights in C order: how a file keeps them is no part of a skeleton."""
+
+    def ordered(operator: Operator) -> Operator:
+        if not isinstance(operator, Weighted):
+            return operator
+        return replace(operator, weight=np.ascontiguousarray(operator.weight))
+
+    return replace(network, steps=tuple(replace(step, operator=ordered(step.operator)) for step in network.steps))
 
 
 def _drop_last_identity(model: ModelProto) -> None:

@@ -40,6 +40,21 @@ def test_the_same_architecture_has_the_same_skeleton(tmp_path: Path) -> None:
     assert first == second
 
 
+def test_how_a_file_keeps_its_weights_is_no_part_of_it(tmp_path: Path) -> None:
+    model = onnx.load(random_mlp(tmp_path / "net.onnx", (6, 5, 4)))
+    straight = describe(onnxbound.load(tmp_path / "net.onnx"))
+    for node in model.graph.node:
+        if node.op_type == "Gemm":
+            (weight,) = (t for t in model.graph.initializer if t.name == node.input[1])
+            weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight).T.copy(), weight.name))
+            del node.attribute[:]
+    onnx.save(model, tmp_path / "turned.onnx")
+    turned = describe(onnxbound.load(tmp_path / "turned.onnx"))
+    assert turned.skeleton.to_bytes() == straight.skeleton.to_bytes()
+    for name, values in straight.tensors.items():
+        np.testing.assert_array_equal(turned.tensors[name], values)
+
+
 def test_floats_have_no_place_in_it(skeleton: Skeleton) -> None:
     """Weights as constants, as attributes, or as a constant of another type."""
     hidden = np.ones(skeleton.holes[1].shape, np.float32)

@@ -131,8 +131,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def numbers(name: str, data: Path) -> dict[str, Any]:
-    net = network(name)
+def numbers_of(net: Network, data: Path) -> dict[str, Any]:
     kind = "binary" if net.classes == 2 else "train"
     rows = open_rows(data, net, x_key=f"x_{kind}", y_key=f"y_{kind}")
     settings = Settings(measured=20, probes="exact", engine="numpy", device="cpu", threads=1)
@@ -143,9 +142,9 @@ def numbers(name: str, data: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0])
 def test_the_same_net_from_two_exporters_has_the_same_numbers(names: list[str], data: Path) -> None:
-    first = numbers(names[0], data)
+    first = numbers_of(network(names[0]), data)
     for name in names[1:]:
-        require_equal(first, numbers(name, data), name)
+        require_equal(first, numbers_of(network(name), data), name)
 
 
 def require_equal(a: Any, b: Any, where: str) -> None:
