@@ -172,7 +172,7 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
     >>> @grouped
     ... def verb(model: Path, rows: RowOptions) -> None: ...
     >>> list(inspect.signature(verb).parameters)[:3]
-    ['model', 'data', 'logits']
+    ['model', 'data', 'labels']
     """
     hints = get_type_hints(verb, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
