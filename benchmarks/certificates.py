@@ -9,6 +9,7 @@ are found through ONNXBOUND_TEST_DATA, as `fixtures.excerpts` says; `--models` i
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -155,6 +156,11 @@ def lengths(folder: Path) -> tuple[int, int]:
     return round(entropy), coded
 
 
+def upward(percent: float) -> str:
+    """Two digits, never less than the bound."""
+    return f"{math.ceil(100 * percent) / 100:.2f}"
+
+
 def table(rows: list[Measured]) -> list[str]:
     """Everything, as Markdown."""
     head = "net | parameters | training error | bits | error decoded | bound % | goal % | published %"
@@ -162,7 +168,7 @@ def table(rows: list[Measured]) -> list[str]:
     lines = [f"| {head} |", "|" + "---|" * 13]
     for row in rows:
         values = f"{row.net} | {row.parameters:,} | {row.train_error:.2%} | {row.bits:,} | {row.decoded_error:.2%}"
-        values += f" | **{row.bound:.2f}** | {row.goal} | {row.published} | {row.entropy_bits:,}"
+        values += f" | **{upward(row.bound)}** | {row.goal} | {row.published} | {row.entropy_bits:,}"
         values += f" | {row.constriction_bits:,} | {row.seconds:.0f} | {row.verify_seconds:.1f}"
         lines.append(f"| {values} | {'yes' if row.met else '**no**'} |")
     return lines
@@ -177,7 +183,7 @@ def update_readme(rows: list[Measured]) -> None:
     lines = [f"| {head} |", "|" + "---|" * 7]
     lines += [
         f"| `{row.net}` | {row.parameters:,} | {row.bits:,} | {row.train_error:.2%}, {row.decoded_error:.2%}"
-        f" | {row.bound:.1f} % | {row.published} | {row.seconds:.0f} |"
+        f" | {upward(row.bound)} % | {row.published} | {row.seconds:.0f} |"
         for row in rows
     ]
     readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")

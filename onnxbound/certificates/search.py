@@ -67,8 +67,8 @@ _FEWEST_TO_TUNE = 100
 _MORE_ROWS = 2.0
 """Small networks are linearised at up to so many times the rows: their curvature is cheap to add up."""
 
-_NEAR, _FAR = 0.02, 0.2
-"""Divergence of what the left out entries leave: above, it settles before it is rounded; above, low rank is tried."""
+_FAR = 0.2
+"""Divergence of a network without the entries that are left out, above which it settles and low rank is tried."""
 
 _SETTLING_DAMPING = 4.0
 """Like `_DAMPING`, of the first of the steps of a network that settles."""
@@ -93,11 +93,12 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
     """Every round's code, in their order; the best is that of the smallest bound."""
     ground = Ground.of(task, effort, generator)
     chosen = _Search(ground, Space(task.network, task.described, task.prior, task.numbers))
-    chosen.start()
+    far = chosen.divergence > _FAR
+    chosen.start(settle=far)
     yield chosen.found(1)
-    if chosen.divergence > _FAR and task.prior is None:
+    if far and task.prior is None:
         other = _Search(ground, chosen.factored())
-        other.start()
+        other.start(settle=True)
         yield other.found(1)
         chosen = min(chosen, other, key=lambda each: each.bound)
     yield from chosen.later_rounds()
@@ -172,9 +173,9 @@ class _Search:
         factors = factors_of(task.network, found, int(_FACTOR_NUMBERS * ground.effort.entries))
         return Space(task.network, task.described, None, task.numbers, factors)
 
-    def start(self) -> None:
+    def start(self, *, settle: bool) -> None:
         """The first round."""
-        here = self._settled(self._start) if self.divergence > _NEAR else self._start
+        here = self._settled(self._start) if settle else self._start
         seen = self._curvature(here, self._entries, self._rows)
         self._matrix = seen.matrix
         self._at = self._first_round(here, seen.gradient)
