@@ -95,12 +95,15 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
     chosen = _Search(ground, Space(task.network, task.described, task.prior, task.numbers))
     far = chosen.divergence > _FAR
     chosen.start(settle=far)
-    yield chosen.found(1)
+    first = chosen.found(1)
+    yield first
     if far and task.prior is None:
         other = _Search(ground, chosen.factored())
         other.start(settle=True)
-        yield other.found(1)
-        chosen = min(chosen, other, key=lambda each: each.bound)
+        found = other.found(1)
+        yield found
+        if found.bound < first.bound:
+            chosen = other
     yield from chosen.later_rounds()
 
 
@@ -147,7 +150,6 @@ class _Search:
 
     Attributes:
         divergence: Of the network that is left of the trained one when the other entries are 0.
-        bound: Of the first round's network, estimated.
     """
 
     def __init__(self, ground: Ground, space: Space) -> None:
@@ -179,7 +181,6 @@ class _Search:
         seen = self._curvature(here, self._entries, self._rows)
         self._matrix = seen.matrix
         self._at = self._first_round(here, seen.gradient)
-        self.bound = self._bound(self._at)
 
     def later_rounds(self) -> Iterator[Found]:
         """What every further round finds."""

@@ -103,9 +103,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         stop = done + len(batch.index)
         with np.errstate(over="ignore", invalid="ignore"):
             values = _forward(work, batch.inputs)
-        require_finite(
-            batch.index, {f"layer {layer.index} ({layer.name})": values[layer.output] for layer in work.layers}
-        )
+        require_finite(batch.index, {layer.place: values[layer.output] for layer in work.layers})
         for layer in work.layers:
             noise = _noise(layer, values[layer.input], batch.index, settings)
             for target, found in _errors(work, layer, values, noise):

@@ -42,8 +42,7 @@ def attention(node: GraphNode, shapes: Mapping[str, Shape], constants: Mapping[s
     mixed = write.add("MatMul", write.add("Softmax", scores, axis=-1), values, output="" if flat else node.outputs[0])
     if flat:
         together = write.add("Transpose", mixed, perm=[0, 2, 1, 3])
-        to = write.constant(np.array([0, length, heads * v[1][2]]))
-        write.add("Reshape", together, to, output=node.outputs[0])
+        write.reshape(together, (length, heads * v[1][2]), node.outputs[0])
 
 
 def _heads(write: NodeWriter, name: str, shape: Shape, count: int) -> tuple[str, Shape]:
@@ -51,7 +50,7 @@ def _heads(write: NodeWriter, name: str, shape: Shape, count: int) -> tuple[str,
     length, whole = shape
     if not count or whole % count:
         raise Unsupported(f"{whole} entries are not those of {count} heads")
-    apart = write.add("Reshape", name, write.constant(np.array([0, length, count, whole // count])))
+    apart = write.reshape(name, (length, count, whole // count))
     return write.add("Transpose", apart, perm=[0, 2, 1, 3]), (count, length, whole // count)
 
 

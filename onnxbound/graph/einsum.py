@@ -47,15 +47,15 @@ def _product_of_activations(
     )
 
     def sizes(*groups: list[str]) -> list[int]:
-        return [0, *(prod(lengths[letter] for letter in group if letter != a[0]) for group in groups)]
+        return [prod(lengths[letter] for letter in group if letter != a[0]) for group in groups]
 
     def arranged(name: str, term: str, *groups: list[str]) -> str:
         perm = [term.index(letter) for group in groups for letter in group]
-        return write.add("Reshape", write.add("Transpose", name, perm=perm), write.constant(np.array(sizes(*groups))))
+        return write.reshape(write.add("Transpose", name, perm=perm), sizes(*groups))
 
     first = arranged(node.inputs[0], a, shared, left, summed)
     second = arranged(node.inputs[1], b, shared, summed, right)
     product = write.add("MatMul", first, second)
     letters = shared + left + right
-    apart = write.add("Reshape", product, write.constant(np.array(sizes(*([letter] for letter in letters[1:])))))
+    apart = write.reshape(product, sizes(*([letter] for letter in letters[1:])))
     write.add("Transpose", apart, perm=[letters.index(letter) for letter in result], output=node.outputs[0])

@@ -100,7 +100,7 @@ def _select(
             perm = [0, *(int(axis) % rank + 1 for axis in order)]
             yield write.add("Transpose", _of_rank(rank, (x, shape), shapes, write), perm=perm), index.shape
         else:
-            flat = x if shapes[x] == (count,) else reshaped(write, x, (count,))
+            flat = x if shapes[x] == (count,) else write.reshape(x, (count,))
             yield write.add("Gather", flat, write.constant(index.ravel()), axis=1), index.shape
 
 
@@ -108,7 +108,7 @@ def _of_rank(rank: int, lifted: Lifted, shapes: Shapes, write: NodeWriter) -> st
     """The tensor with axes of length 1 in front, as ONNX broadcasts it."""
     name, shape = lifted
     wanted = (*(1,) * (rank - len(shape)), *shape)
-    return name if shapes[name] == wanted else reshaped(write, name, wanted)
+    return name if shapes[name] == wanted else write.reshape(name, wanted)
 
 
 def _einsum(node: GraphNode, whole: Mapping[str, Lifted], shapes: Shapes, write: NodeWriter) -> str:
@@ -165,8 +165,3 @@ def _count_from_the_right(
     else:
         attributes["axes"] = axes
     return axes
-
-
-def reshaped(write: NodeWriter, name: str, shape: Shape, output: str = "") -> str:
-    """The entries of each row in another shape."""
-    return write.add("Reshape", name, write.constant(np.array([0, *shape], np.int64)), output=output)

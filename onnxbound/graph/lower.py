@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.evaluate import evaluate
-from onnxbound.graph.lifting import LIFTED, Lifted, lift, reshaped
+from onnxbound.graph.lifting import LIFTED, Lifted, lift
 from onnxbound.graph.network import Step
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
@@ -117,7 +117,7 @@ class _Lowering:
         for name, held in zip(node.outputs, outputs, strict=True):
             lifted, shape = (held, self.shapes[held]) if isinstance(held, str) else held
             if shape[:1] == (1,):
-                reshaped(write, lifted, shape[1:], name)
+                write.reshape(lifted, shape[1:], name)
             else:
                 self.lifted[name] = lifted, shape
         self._lower_written(node, write)

@@ -80,6 +80,11 @@ class Layer:
         return self.step.name or self.output
 
     @property
+    def place(self) -> str:
+        """Its number and name, for messages."""
+        return f"layer {self.index} ({self.name})"
+
+    @property
     def positions(self) -> int:
         """p_i: pixels of a conv layer, positions of a dense one, 1 for a plain vector."""
         return self.operator.positions(self.input_shape)

@@ -54,6 +54,10 @@ class NodeWriter:
             self.origins[name] = origin
         return name
 
+    def reshape(self, name: str, shape: Sequence[int], output: str = "") -> str:
+        """The entries of each row in another shape."""
+        return self.add("Reshape", name, self.constant(np.array([0, *shape], np.int64)), output=output)
+
     def _new(self, word: str) -> str:
         name = f"onnxbound/{self._prefix}{word}"
         while name in self._names:

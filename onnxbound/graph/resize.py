@@ -38,9 +38,9 @@ def _nearest(node: GraphNode, shape: Shape, constants: Constants, write: NodeWri
     if result is None or result[0].shape[0] != 1:
         raise Unsupported("it enlarges the batch, or the reference implementation cannot resize so")
     index = np.rint(result[0]).astype(np.int64)[0]
-    flat = write.add("Reshape", node.inputs[0], write.constant(np.array([0, prod(shape)])))
+    flat = write.reshape(node.inputs[0], (prod(shape),))
     chosen = write.add("Gather", flat, write.constant(index.ravel()), axis=1)
-    write.add("Reshape", chosen, write.constant(np.array([0, *index.shape])), output=node.outputs[0])
+    write.reshape(chosen, index.shape, node.outputs[0])
 
 
 def _linear(node: GraphNode, shape: Shape, constants: Constants, write: NodeWriter) -> None:
@@ -65,7 +65,7 @@ def _linear(node: GraphNode, shape: Shape, constants: Constants, write: NodeWrit
         ]
         result = write.add("Add", *terms, output=node.outputs[0] if axis == changed[-1][0] else "")
     if not changed:
-        write.add("Reshape", result, write.constant(np.array([0, *shape])), output=node.outputs[0])
+        write.reshape(result, shape, node.outputs[0])
 
 
 def _lengths(node: GraphNode, shape: Shape, constants: Constants, opset: int) -> list[tuple[int, int, float]]:

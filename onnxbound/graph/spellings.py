@@ -32,11 +32,11 @@ def reduce_max(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
     kept = [axis for axis in range(len(shape)) if axis not in gone]
     length = prod(shape[axis] for axis in gone)
     moved = write.add("Transpose", x, perm=[0, *(axis + 1 for axis in (*kept, *gone))])
-    rows = _reshaped(write, moved, (prod(shape) // length, length))
+    rows = write.reshape(moved, (prod(shape) // length, length))
     largest = write.add("MaxPool", rows, kernel_shape=[length])
     keep = attributes.get("keepdims", 1)
     final = [1 if axis in gone else n for axis, n in enumerate(shape) if keep or axis not in gone]
-    _reshaped(write, largest, tuple(final), output=node.outputs[0])
+    write.reshape(largest, tuple(final), output=node.outputs[0])
 
 
 def reduce_min(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
@@ -84,9 +84,9 @@ def maximum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWr
     shape = shapes[node.inputs[0]]
     if any(shapes[name] != shape for name in node.inputs):
         raise Unsupported("it compares activations of different shapes")
-    columns = [_reshaped(write, name, (prod(shape), 1)) for name in node.inputs]
+    columns = [write.reshape(name, (prod(shape), 1)) for name in node.inputs]
     largest = write.add("MaxPool", write.add("Concat", *columns, axis=2), kernel_shape=[len(columns)])
-    _reshaped(write, largest, shape, output=node.outputs[0])
+    write.reshape(largest, shape, output=node.outputs[0])
 
 
 def minimum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
@@ -180,17 +180,17 @@ def group_normalization(node: GraphNode, shapes: Shapes, constants: Constants, w
     scale, bias = (np.asarray(constants[name]).ravel() for name in node.inputs[1:3])
     if scale.size != channels:
         raise Unsupported("it has one scale per group, as opset 18 wrote it", "export with opset 21 or newer")
-    grouped = _reshaped(write, node.inputs[0], (groups, channels // groups * prod(places)))
+    grouped = write.reshape(node.inputs[0], (groups, channels // groups * prod(places)))
     normal = _standardised(write, grouped, [2], float(attributes.get("epsilon", 1e-5)))
     if np.all(scale == 1) and not np.any(bias):
-        _reshaped(write, normal, (channels, *places), output=node.outputs[0])
+        write.reshape(normal, (channels, *places), output=node.outputs[0])
         return
     ones = (1,) * len(places)
     extra = [
         write.constant(value.reshape(channels, *ones), origin=name)
         for value, name in zip((scale, bias), node.inputs[1:3], strict=True)
     ]
-    _affine(write, _reshaped(write, normal, (channels, *places)), extra, node.outputs[0])
+    _affine(write, write.reshape(normal, (channels, *places)), extra, node.outputs[0])
 
 
 def local_response(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
@@ -200,10 +200,10 @@ def local_response(node: GraphNode, shapes: Shapes, constants: Constants, write:
     channels, *places = shapes[x]
     size = int(attributes["size"])
     before, behind = (size - 1) // 2, size // 2
-    column = _reshaped(write, write.add("Mul", x, x), (1, channels, prod(places)))
+    column = write.reshape(write.add("Mul", x, x), (1, channels, prod(places)))
     pads = [before, 0, behind, 0]
     pooled = write.add("AveragePool", column, kernel_shape=[size, 1], pads=pads, count_include_pad=1)
-    mean = _reshaped(write, pooled, (channels, *places))
+    mean = write.reshape(pooled, (channels, *places))
     scaled = write.add("Mul", mean, write.constant(np.float32(attributes.get("alpha", 1e-4))))
     base = write.add("Add", scaled, write.constant(np.float32(attributes.get("bias", 1.0))))
     power = write.add("Pow", base, write.constant(np.float32(-attributes.get("beta", 0.75))))
@@ -221,10 +221,6 @@ def _affine(write: NodeWriter, x: str, constants: Sequence[str], output: str) ->
     scaled = write.add("Mul", x, constants[0], output=output if len(constants) == 1 else "")
     if len(constants) > 1:
         write.add("Add", scaled, constants[1], output=output)
-
-
-def _reshaped(write: NodeWriter, name: str, shape: Shape, output: str = "") -> str:
-    return write.add("Reshape", name, write.constant(np.array([0, *shape])), output=output)
 
 
 SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], None]] = {

@@ -123,10 +123,10 @@ class Work:
 
     def _run(self, batch: Arrays) -> ForwardNorms:
         norms = self.forward.run(batch["inputs"])
-        layers = {f"layer {layer.index} ({layer.name})": layer for layer in self.network.layers}
-        places = {name: norms.source_norm[:, [layer.index - 1]] for name, layer in layers.items()}
-        broken = ~np.isfinite(norms.logits).all(axis=1)
-        require_finite(batch["index"], {k: v for k, v in places.items() if broken.any()} | {"the logits": norms.logits})
+        if not np.isfinite(norms.logits).all():
+            columns = zip(self.network.layers, norms.source_norm.T, strict=True)
+            places = {layer.place: column for layer, column in columns}
+            require_finite(batch["index"], places | {"the logits": norms.logits})
         return norms
 
 

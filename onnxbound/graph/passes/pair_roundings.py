@@ -1,6 +1,5 @@
 """A QuantizeLinear and the DequantizeLinear behind it are one map from floats to floats: rounding to a grid."""
 
-from collections import Counter
 from dataclasses import replace
 
 import onnx
@@ -15,7 +14,6 @@ def pair_roundings(graph: OnnxGraph) -> PassResult:
 
     The integers between them are not seen any more. One whose integers are read otherwise is refused later.
     """
-    readers = Counter(name for node in graph.nodes for name in node.inputs)
     dequantized = {node.inputs: node for node in graph.nodes if node.op_type in DEQUANTIZE}
     kinds: dict[str, list[str]] = {}
     for node in graph.nodes:
@@ -25,7 +23,7 @@ def pair_roundings(graph: OnnxGraph) -> PassResult:
     gone: set[str] = set()
     for node in graph.nodes:
         pair = None
-        if node.op_type in QUANTIZE and len(node.outputs) == 1 and readers[node.outputs[0]] == 1:
+        if node.op_type in QUANTIZE and len(node.outputs) == 1 and len(kinds.get(node.outputs[0], ())) == 1:
             pair = dequantized.get((node.outputs[0], *node.inputs[1:]))
         if pair is not None:
             gone.update(pair.outputs)
