@@ -53,7 +53,7 @@ class Choice:
     """The best candidate so far, its bound, and the aim that it was rounded from."""
 
     def __init__(self, point: Point | None = None, bound: float = np.inf) -> None:
-        self._point, self._bound = point, bound
+        self._point, self.bound = point, bound
         self.aim: Aim | None = None
 
     @property
@@ -64,5 +64,5 @@ class Choice:
 
     def offer(self, point: Point, bound: float, aim: Aim) -> None:
         """Take it if it is better."""
-        if bound < self._bound:
-            self._point, self._bound, self.aim = point, bound, aim
+        if bound < self.bound:
+            self._point, self.bound, self.aim = point, bound, aim

@@ -12,6 +12,8 @@ from onnxbound.linear.curvature import softmax
 from onnxbound.results import Float64Array
 from onnxbound.stability.margin import margins
 
+_BLOCK_ROWS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
@@ -23,7 +25,8 @@ class Judge:
         delta: Of the bound.
         logits: Of the trained network at the rows that judge, (n, K).
         temperature: Of those, (n,).
-        places: The rows that judge, (n,).
+        places: The rows that judge, ascending, (n,).
+        blocks: The same in parts, those of the trained network's smallest margins first, each ascending.
         unseen_error: What the trained network errs more often on all rows than on those.
     """
 
@@ -33,6 +36,7 @@ class Judge:
     logits: Float64Array
     temperature: Float64Array
     places: NDArray[np.int64]
+    blocks: list[NDArray[np.int64]]
     unseen_error: float
 
     @classmethod
@@ -46,15 +50,29 @@ class Judge:
         places: NDArray[np.int64],
     ) -> "Judge":
         """From the trained network's logits of all rows, (m, K), and their temperatures, (m,)."""
-        wrong = ~(margins(logits, labels) > 0)
+        margin = margins(logits, labels)
+        wrong = ~(margin > 0)
+        unseen_error = float(np.mean(wrong) - np.mean(wrong[places]))
+        hardest_first = places[np.argsort(margin[places], kind="stable")]
+        blocks = np.split(hardest_first, range(_BLOCK_ROWS, len(places), _BLOCK_ROWS))
         own = logits[places], temperature[places]
-        return cls(outputs, labels, delta, *own, places, float(np.mean(wrong) - np.mean(wrong[places])))
+        return cls(outputs, labels, delta, *own, places, [np.sort(block) for block in blocks], unseen_error)
 
-    def estimated_bound(self, tensors: Tensors, bits: float) -> float:
-        """From guessed bits, and from the errors on some rows, less what the trained network has more there."""
-        logits = self.outputs.logits(tensors, self.places)
-        error = float(np.mean(~(margins(logits, self.labels[self.places]) > 0))) + self.unseen_error
-        return chernoff_bound(max(error, 0.0), len(self.labels), bits, self.delta)
+    def estimated_bound(self, tensors: Tensors, bits: float, enough: float = np.inf) -> float:
+        """From guessed bits, and from the errors on some rows, less what the trained network has more there.
+
+        Rows are counted, those that are most easily lost first, until the bound is no better than `enough`: what is
+        returned then is too small, but not below `enough`.
+        """
+        wrong, bound = 0, 0.0
+        for places in self.blocks:
+            logits = self.outputs.logits(tensors, places)
+            wrong += int(np.sum(~(margins(logits, self.labels[places]) > 0)))
+            error = max(wrong / len(self.places) + self.unseen_error, 0.0)
+            bound = chernoff_bound(error, len(self.labels), bits, self.delta)
+            if bound >= enough:
+                break
+        return bound
 
     def divergence(self, tensors: Tensors) -> float:
         """Mean divergence of a network's outputs from those of the trained one, each row at its temperature."""

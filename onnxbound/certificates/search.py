@@ -215,7 +215,7 @@ class _Search:
             aim = Aim.of(start, gradient, damped, self._entries)
             for coarseness, price in product(_FIRST_STEPS, _FIRST_PRICES):
                 point = self._rounded(aim, coarseness * self._steps, price)
-                choice.offer(point, self._bound(point), aim)
+                choice.offer(point, self._bound(point, choice.bound), aim)
         return self._tuned(choice)
 
     def _later_round(self, at: Point, gradient: Float64Array) -> Point:
@@ -230,7 +230,7 @@ class _Search:
                     self._rounded(aim, at.steps, price),
                     self._rounded(aim, _COARSER * at.steps, price),
                 ):
-                    choice.offer(point, self._bound(point), aim)
+                    choice.offer(point, self._bound(point, choice.bound), aim)
         return self._tuned(choice)
 
     def _tuned(self, choice: Choice) -> Point:
@@ -241,7 +241,7 @@ class _Search:
                 steps = choice.point.steps.copy()
                 steps[tensor] *= factor
                 point = self._rounded(choice.aim, steps, choice.point.price)
-                choice.offer(point, self._bound(point), choice.aim)
+                choice.offer(point, self._bound(point, choice.bound), choice.aim)
         return choice.point
 
     def _damped(self, matrix: NDArray[np.float32], dampings: tuple[float, ...]) -> Iterator[NDArray[np.float32]]:
@@ -291,10 +291,10 @@ class _Search:
         targets = ground.targets(rows, moved.size)
         return curvature(self._space.network(moved), targets, entries, _PROBES, ground.generator)
 
-    def _bound(self, point: Point) -> float:
-        """What its code would certify, estimated."""
+    def _bound(self, point: Point, enough: float = np.inf) -> float:
+        """What its code would certify, estimated as far as it takes to see that it is no better than `enough`."""
         bits = self._space.prices(point.levels).bits(point.levels, self._space.tensor)
-        return self._ground.judge.estimated_bound(self._space.tensors(point.levels, point.steps), bits)
+        return self._ground.judge.estimated_bound(self._space.tensors(point.levels, point.steps), bits, enough)
 
     def found(self, number: int) -> Found:
         """The code of the network where it is now."""

@@ -17,6 +17,9 @@ from onnxbound.linear.linearisation import Forward, linearise
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 
+_STRIPE = 512
+"""Rows of the matrix that are added to at a time, from the diagonal on: what lies below is their mirror image."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -71,7 +74,7 @@ def curvature(
         generator: Where the signs come from.
     """
     size = sum(part.size for layer in network.layers for part in _constants(layer))
-    matrix = np.zeros((entries.size, entries.size), np.float32)
+    upper = np.zeros((entries.size, entries.size), np.float32)
     diagonal, gradient, count = np.zeros(size), np.zeros(size), 0
     keep = _kept(network)
     for target in targets:
@@ -79,11 +82,14 @@ def curvature(
         flat = jacobian[:-1].reshape(-1, size)
         diagonal += np.einsum("rp,rp->p", flat, flat)
         chosen = flat if entries.size == size else flat[:, entries]
-        matrix += chosen.T @ chosen
+        for start in range(0, entries.size, _STRIPE):
+            stripe = slice(start, start + _STRIPE)
+            upper[stripe, start:] += chosen[:, stripe].T @ chosen[:, start:]
         gradient += jacobian[-1].sum(axis=0)
         count += len(target.rows)
     scale = np.float32(count * probes)
-    return Curvature(matrix / scale, diagonal / scale, gradient / count)
+    upper = np.triu(upper / scale)
+    return Curvature(upper + np.triu(upper, 1).T, diagonal / scale, gradient / count)
 
 
 def sides(

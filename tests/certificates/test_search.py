@@ -9,7 +9,7 @@ import pytest
 
 import onnxbound
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certificates.judge import chernoff_bound, temperatures
+from onnxbound.certificates.judge import Judge, chernoff_bound, temperatures
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.search import search
 from onnxbound.certificates.space import Space
@@ -81,6 +81,30 @@ def task(tmp_path: Path) -> Task:
     described = describe(network)
     outputs = Outputs(described.skeleton, rows, CPU, None)
     return Task(network, described, outputs, rows.labels, None, (), with_skeleton=False, delta=Decimal("0.05"))
+
+
+def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above what is enough a candidate is left early, and below it has the estimate of all rows."""
+    logits = task.outputs.logits(task.described.tensors)
+    places = np.arange(0, 3000, 2)
+    monkeypatch.setattr("onnxbound.certificates.judge._BLOCK_ROWS", 100)
+    judge = Judge.of(task.outputs, task.labels, 0.05, logits, temperatures(logits, task.labels), places)
+    np.testing.assert_array_equal(np.sort(np.concatenate(judge.blocks)), places)
+    random, counted = np.random.default_rng(5), []
+    plain = task.outputs.logits
+    monkeypatch.setattr(Outputs, "logits", lambda _, tensors, some: counted.append(len(some)) or plain(tensors, some))
+    for scale in (0.02, 0.1, 0.5):
+        moved = {
+            k: v * (1 + random.normal(scale=scale, size=v.shape)).astype(np.float32)
+            for k, v in task.described.tensors.items()
+        }
+        errors = np.sum(plain(moved, places).argmax(axis=1) != task.labels[places])
+        whole = judge.estimated_bound(moved, 40)
+        assert whole == chernoff_bound(errors / 1500, 3000, 40, 0.05)
+        assert judge.estimated_bound(moved, 40, whole + 1e-9) == whole
+        counted.clear()
+        assert 0.8 * whole <= judge.estimated_bound(moved, 40, 0.8 * whole) <= whole
+        assert sum(counted) < 1000
 
 
 def found_by(task: Task) -> list[Found]:

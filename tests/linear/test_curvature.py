@@ -77,6 +77,7 @@ def test_against_differences(kind: str, tmp_path: Path) -> None:
     q, p = softmax(output / heat), softmax(reference / heat)
     entries = np.arange(0, at.size, 2)
     found = curvature(network.cast(np.float32), iter(targets), entries, PROBES, generator)
+    np.testing.assert_array_equal(found.matrix, found.matrix.T)
     np.testing.assert_allclose(np.diag(found.matrix), found.diagonal[entries], rtol=1e-3)
     for _ in range(4):
         direction = generator.normal(size=at.size)
