@@ -65,7 +65,8 @@ def _scatter(found: Ranking) -> tuple[Figure, ...]:
         *(_rescaled(found, entry.capacity, ordered) for entry in found.capacities if entry.capacity == "arora"),
     )
     caption = "Gap, and sqrt(capacity / m) times one factor; nets in the order of their gaps."
-    return (lines("rank_gaps", caption, axis, "gap; arora rescaled", curves),)
+    nets = tuple(standing.net.name for standing in ordered)
+    return (lines("rank_gaps", caption, axis, "gap; arora rescaled", curves, nets=nets),)
 
 
 def _rescaled(found: Ranking, capacity: str, ordered: list[Standing] | tuple[Standing, ...]) -> Curve:
@@ -75,8 +76,9 @@ def _rescaled(found: Ranking, capacity: str, ordered: list[Standing] | tuple[Sta
 
 
 def _track_figures(found: Ranking) -> tuple[Figure, ...]:
-    names = tuple(shortened(standing.net.name, 8) for standing in found.standings)
-    axis = steps("checkpoint", names if len(names) <= 4 else tuple(str(k) for k in range(1, len(names) + 1)))
+    nets = tuple(standing.net.name for standing in found.standings)
+    few = len(nets) <= 4
+    axis = steps("checkpoint", tuple(shortened(name, 8) if few else str(k) for k, name in enumerate(nets, start=1)))
     gap = Curve("measured gap", tuple((float(k), s.gap) for k, s in enumerate(found.standings, start=1)))
     figures = [
         lines(
@@ -85,6 +87,7 @@ def _track_figures(found: Ranking) -> tuple[Figure, ...]:
             axis,
             "gap",
             (gap, _rescaled(found, "arora", found.standings)),
+            nets=nets,
         ),
         lines(
             "track_capacities",
@@ -101,6 +104,7 @@ def _track_figures(found: Ranking) -> tuple[Figure, ...]:
                 )
                 for entry in found.capacities
             ),
+            nets=nets,
         ),
     ]
     for name in ("layer_cushion", "minimal_interlayer_cushion", "contraction", "smoothness_inverse"):
@@ -117,5 +121,5 @@ def _track_figures(found: Ranking) -> tuple[Figure, ...]:
         )
         quantity = PROPERTIES[name][0]
         caption = f"Median over the rows of: {quantity}, along the checkpoints."
-        figures.append(lines(f"track_{name}", caption, axis, quantity, curves))
+        figures.append(lines(f"track_{name}", caption, axis, quantity, curves, nets=nets))
     return tuple(figures)

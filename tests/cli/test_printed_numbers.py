@@ -271,6 +271,19 @@ def test_figures_of_track_hold_the_numbers_of_its_json(results: dict[str, Any]) 
     assert values["arora, rescaled"] == arora["rescaled"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "figure", "curve"), [("rank", "rank_gaps", "gap"), ("track", "track", "measured gap")]
+)
+def test_curves_over_nets_name_them(verb: str, figure: str, curve: str, results: dict[str, Any]) -> None:
+    document, _, plots = results[verb]
+    gaps = {standing["net"]["name"]: standing["gap"] for standing in document["standings"]}
+    rows = list(csv.DictReader(io.StringIO((plots / f"{figure}.csv").read_text())))
+    assert {row["net"]: float(row["value"]) for row in rows if row["curve"] == curve} == gaps
+    root = ET.parse(plots / f"{figure}.svg").getroot()
+    said = [title.text or "" for title in root.iter(f"{SVG}title")]
+    assert all(any(text.startswith(f"{curve}, {name}: ") for text in said) for name in gaps)
+
+
 def test_histograms_stand_where_their_axis_says(results: dict[str, Any]) -> None:
     document, _, plots = results["compare"]
     root = ET.parse(plots / "compare_layer_cushion.svg").getroot()

@@ -21,7 +21,15 @@ class Curve:
     points: tuple[tuple[float, float | None], ...]
 
 
-def lines(name: str, caption: str, horizontal: Axis, quantity: str, curves: tuple[Curve, ...]) -> Figure:
+def lines(
+    name: str,
+    caption: str,
+    horizontal: Axis,
+    quantity: str,
+    curves: tuple[Curve, ...],
+    *,
+    nets: tuple[str, ...] = (),
+) -> Figure:
     """Draw curves, on a logarithmic axis where the values call for one.
 
     Many curves are shaded from the first to the last, and only these two are named.
@@ -32,6 +40,7 @@ def lines(name: str, caption: str, horizontal: Axis, quantity: str, curves: tupl
         horizontal: The axis below.
         quantity: What the values are, with their unit.
         curves: In the order of their colours; those without a value are not named.
+        nets: What is at 1, 2 and so on, where these are nets: hovering and the data say so.
     """
     values = [value for curve in curves for _, value in curve.points if value is not None]
     vertical, scaled = axis_for(quantity, values)
@@ -53,9 +62,12 @@ def lines(name: str, caption: str, horizontal: Axis, quantity: str, curves: tupl
                 y = frame.y(vertical, log10(value) if scaled else value)
                 hover(
                     circle(frame.root, frame.x(at), y, 3, colours[position]),
-                    f"{curve.name}, {number(at)}: {number(value)}",
+                    f"{curve.name}, {nets[int(at) - 1] if nets else number(at)}: {number(value)}",
                 )
     data = tuple((curve.name, at, value) for curve in curves for at, value in curve.points)
+    if nets:
+        named = tuple((curve, nets[int(at) - 1], at, value) for curve, at, value in data)
+        return Figure(name, caption, frame.root, ("curve", "net", "at", "value"), named)
     return Figure(name, caption, frame.root, ("curve", "at", "value"), data)
 
 
