@@ -142,4 +142,5 @@ def test_quantised_attention(folder: Path, net: str, form: str) -> None:
     assert network.roundings > network.depth
     expected = np.concatenate([as_written(path, row[None]) for row in x])
     far = np.abs(ours(network, x) - expected).max(axis=1) > 1e-4 * np.abs(expected).max()
-    assert far.sum() == report.coverage.rows_rounded_otherwise <= 2
+    # Runtimes disagree on what lies about halfway between two integers: no row with onnxruntime 1.31, three with 1.28.
+    assert far.sum() == report.coverage.rows_rounded_otherwise <= 3

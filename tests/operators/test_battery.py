@@ -75,10 +75,6 @@ REFERENCE_FAILS = {"MaxPool", "AveragePool", "GlobalMaxPool", "Squeeze", "Upsamp
 axes in old opsets, interpolation in Upsample."""
 
 
-@pytest.mark.skipif(
-    Version(onnx.__version__) < Version("1.21"),
-    reason="older reference implementations get auto_pad of Conv and empty axes of ReduceMean wrong",
-)
 def test_logits_are_those_of_the_reference(built: Built) -> None:
     ops = {node.op_type for node in built.case.nodes}
     if "BatchNormalization" in ops and built.case.opset < 14:
@@ -87,6 +83,9 @@ def test_logits_are_those_of_the_reference(built: Built) -> None:
         pytest.skip("the reference implementation takes the number of rows for that of channels")
     if "MaxPool" in ops and len(built.case.shape) == 2:
         pytest.skip("the reference implementation ignores the pads of 1-d max pooling")
+    named = any(a.name == "auto_pad" and a.s != b"NOTSET" for node in built.case.nodes for a in node.attribute)
+    if "Conv" in ops and named and Version(onnx.__version__) < Version("1.23"):
+        pytest.skip("the reference implementation gets auto_pad of Conv wrong before onnx 1.23")
     try:
         (expected,) = ReferenceEvaluator(built.model).run(None, {built.network.input: built.rows})
     except (TypeError, ValueError, IndexError, AssertionError, RuntimeError) as error:
