@@ -1,5 +1,6 @@
 """Write the pages that are made from the program itself: python -m docs.generate."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import typer
 
 from onnxbound.cli.app import app
+from onnxbound.cli.schemas import every_schema
+from onnxbound.report.schema import file_of
 from onnxbound.report.topics import TOPICS
 
 HERE = Path(__file__).parent
@@ -80,9 +83,11 @@ def _literal(text: str) -> str:
 
 
 def main() -> None:
-    """Write them."""
+    """Write them, and the schemas as the files that the package ships."""
     for name, text in pages().items():
         (HERE / name).write_text(text, encoding="utf-8")
+    for name, schema in every_schema().items():
+        file_of(name).write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from onnxbound.run.environment import peak_rss_bytes
 from onnxbound.settings import Settings
 from onnxbound.stability.work import Work
 
+SCHEMA = "onnxbound.plan/1"
+
 _MANY_LAYERS = 50
 
 
@@ -49,7 +51,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"schema": "onnxbound.plan/1", **plain(self)}
+        return {"schema": SCHEMA, **plain(self)}
 
     def in_words(self) -> str:
         """For people."""

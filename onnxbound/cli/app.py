@@ -4,7 +4,8 @@ import json
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -14,6 +15,7 @@ from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
 from onnxbound.cli.decompress import decompress
 from onnxbound.cli.diff import diff
+from onnxbound.cli.documents import ERROR, Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
@@ -107,13 +109,7 @@ def _fail(error: OnnxboundError, *, as_json: bool) -> int:
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
     if as_json:
-        document: dict[str, Any] = {
-            "schema": "onnxbound.error/1",
-            "code": error.code,
-            "exit_code": error.exit_code,
-            "message": error.message,
-            "problems": [{"where": p.where, "why": p.why, "do": p.do} for p in error.problems],
-        }
+        failure = Failure(error.code, error.exit_code, error.message, tuple(error.problems))
         with suppress(OSError):  # stdout may be what failed
-            print(json.dumps(document), flush=True)  # noqa: T201
+            print(json.dumps({"schema": ERROR, **asdict(failure)}), flush=True)  # noqa: T201
     return error.exit_code

@@ -7,11 +7,12 @@ def env(*, as_json: Json = False, debug: Debug = False) -> None:
     """Print versions, providers and device: a block to paste into an issue."""
     del debug
     from onnxbound.cli.output import emit, to_json
-    from onnxbound.run.environment import describe
+    from onnxbound.report.report import plain
+    from onnxbound.run.environment import SCHEMA, describe
 
-    found = describe()
+    found = plain(describe())
     if as_json:
-        emit(to_json({"schema": "onnxbound.env/1", **found}), None, force=False)
+        emit(to_json({"schema": SCHEMA, **found}), None, force=False)
         return
     lines = []
     for name, value in found.items():

@@ -15,25 +15,23 @@ TopicArgument = Annotated[
 def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = False) -> None:
     """Explain a metric, bound, method or error code: definition, source, unit, assumptions; or print a JSON Schema."""
     del debug
+    from onnxbound.cli.documents import TOPICS as LIST
+    from onnxbound.cli.documents import Topics
     from onnxbound.cli.output import emit, to_json
+    from onnxbound.cli.schemas import every_schema
     from onnxbound.errors import Problem, UsageError
-    from onnxbound.experiments.schemas import every_schema
     from onnxbound.report.report import plain
+    from onnxbound.report.topic import SCHEMA
     from onnxbound.report.topics import TOPICS, closest
 
     schemas = every_schema()
     if not topic:
         kinds = ("metric", "bound", "certificate", "method", "error")
-        document = {kind: [t.name for t in TOPICS.values() if t.kind == kind] for kind in kinds}
-        document["schema"] = list(schemas)
-        listed = "\n\n".join(
-            f"{kind}s\n" + "\n".join(f"  {name}" for name in names) for kind, names in document.items()
-        )
-        emit(
-            to_json({"schema": "onnxbound.topics/1", "topics": document}) if as_json else listed + "\n",
-            None,
-            force=False,
-        )
+        names = {kind: tuple(t.name for t in TOPICS.values() if t.kind == kind) for kind in kinds}
+        names["schema"] = tuple(schemas)
+        document = {"schema": LIST, **plain(Topics(names))}
+        listed = "\n\n".join(f"{kind}s\n" + "\n".join(f"  {name}" for name in names[kind]) for kind in names)
+        emit(to_json(document) if as_json else listed + "\n", None, force=False)
         return
     if topic in schemas:
         emit(to_json(schemas[topic]), None, force=False)
@@ -44,7 +42,7 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
         raise UsageError("explain-unknown", f"There is no topic {topic!r}.", [problem])
     found = TOPICS[topic]
     if as_json:
-        emit(to_json({"schema": "onnxbound.topic/1", **plain(found)}), None, force=False)
+        emit(to_json({"schema": SCHEMA, **plain(found)}), None, force=False)
         return
     lines = [f"{found.name} ({found.kind})", "", *textwrap.wrap(found.text, 88)]
     for label in ("formula", "source", "unit", "assumptions"):

@@ -1,7 +1,7 @@
 """`onnxbound inspect`."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from onnxbound.cli.groups import ModelOptions, grouped
 from onnxbound.cli.options import (
@@ -14,9 +14,6 @@ from onnxbound.cli.options import (
     Output,
     chosen_format,
 )
-
-if TYPE_CHECKING:
-    from onnxbound.graph.network import Network
 
 
 @grouped
@@ -33,9 +30,10 @@ def inspect(
     """Show the graph as onnxbound sees it: layers, shapes, parameters, what was folded, and what is not supported."""
     del debug
     from onnxbound.cli.output import emit, require_outputs, to_json
+    from onnxbound.report.inspection import inspection
 
     require_outputs([output], force=force)
-    document = _document(reading.network(model))
+    document = inspection(reading.network(model)).to_json()
     wanted = chosen_format(output_format, as_json=as_json)
     if wanted is Format.JSON:
         text = to_json(document)
@@ -46,75 +44,6 @@ def inspect(
     else:
         text = _table(document, to_file=output is not None)
     emit(text, output, force=force)
-
-
-def _document(network: "Network") -> dict[str, Any]:
-    """`onnxbound.inspect/1`."""
-    layers = [
-        {
-            "index": layer.index,
-            "name": layer.name,
-            "op": layer.step.op,
-            "where": layer.step.where,
-            "weight": layer.weight_name,
-            "weight_shape": list(layer.operator.weight.shape),
-            "parameters": layer.parameters,
-            "multiply_adds": layer.multiply_adds,
-            "folded": list(layer.step.folded),
-            "kernel": list(layer.kernel),
-            "stride": list(layer.stride),
-            "input_shape": list(layer.input_shape),
-            "output_shape": list(layer.output_shape),
-            "fed_by": sorted(layer.between),
-            "gate": None if layer.gate is None else layer.gate[1],
-        }
-        for layer in network.layers
-    ]
-    return {
-        "schema": "onnxbound.inspect/1",
-        "model": {
-            "path": str(network.path),
-            "sha256": network.sha256,
-            "opset": network.opset,
-            "ir_version": network.ir_version,
-            "producer": network.producer,
-            "input": network.input,
-            "input_type": str(network.input_type),
-            "input_shape": list(network.input_shape),
-            "batch": network.batch,
-            "output": network.output,
-            "classes": network.classes,
-            "parameters": network.parameters,
-            "depth": network.depth,
-            "topology": network.topology,
-            "multiply_adds": sum(layer.multiply_adds for layer in network.layers),
-            "smooth_operators": list(network.smooth_operators),
-        },
-        "steps": _steps(network),
-        "layers": layers,
-        "coverage": {
-            "nodes": network.node_count,
-            "weighted_layers": network.depth,
-            "normalised": list(network.notes),
-            "stripped_head": network.head,
-        },
-    }
-
-
-def _steps(network: "Network") -> list[dict[str, Any]]:
-    """Every operator in its order; those that are layers by their number."""
-    number = {layer.output: layer.index for layer in network.layers}
-    return [
-        {
-            "layer": number.get(step.output),
-            "op": step.op,
-            "name": step.name,
-            "inputs": list(step.inputs),
-            "output": step.output,
-            "output_shape": list(network.shapes[step.output]),
-        }
-        for step in network.steps
-    ]
 
 
 def _row(step: dict[str, Any], layer: dict[str, Any] | None) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ def report(
 ) -> None:
     """Turn a report into one HTML page that needs no network and no script, into CSV, or into figures."""
     del debug
+    from onnxbound.cli.documents import FILES, Files
     from onnxbound.cli.output import STDOUT, emit, require_outputs, to_json
     from onnxbound.cli.plots import require_plots, write_plots
     from onnxbound.errors import UsageError
@@ -35,6 +36,7 @@ def report(
     from onnxbound.report.figures.of_report import figures
     from onnxbound.report.html.page import page
     from onnxbound.report.read import read_report
+    from onnxbound.report.report import plain
 
     if as_json and output == STDOUT:
         raise UsageError("usage", "--json and the page cannot both go to stdout: give -o a file.")
@@ -48,5 +50,5 @@ def report(
     if plots is not None:
         files += write_plots(figures(found), plots, force=force)
     if as_json:
-        document = {"schema": "onnxbound.files/1", "report": str(source), "files": list(map(str, files))}
-        emit(to_json(document), None, force=False)
+        written = Files(str(source), tuple(map(str, files)))
+        emit(to_json({"schema": FILES, **plain(written)}), None, force=False)

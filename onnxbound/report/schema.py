@@ -1,4 +1,4 @@
-"""The JSON Schema of `onnxbound.report/1`, derived from the dataclasses that make the report."""
+"""JSON Schemas, derived from the dataclasses that documents are made of."""
 
 import types
 from collections.abc import Mapping
@@ -6,15 +6,6 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from onnxbound.certificates.certificate import SCHEMA as CERTIFICATE
-from onnxbound.certificates.certificate import Document as Certificate
-from onnxbound.certificates.verify import SCHEMA as VERIFICATION
-from onnxbound.certificates.verify import Verification
-from onnxbound.report.compression import SCHEMA as COMPRESSION
-from onnxbound.report.compression import Compression
-from onnxbound.report.difference import SCHEMA as DIFFERENCE
-from onnxbound.report.difference import Difference
-from onnxbound.report.report import SCHEMA, ReportDocument
 from onnxbound.results import UpperBound
 
 FILES = Path(__file__).parent / "schemas"
@@ -23,53 +14,15 @@ FILES = Path(__file__).parent / "schemas"
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-def report_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12. Every key is required; unknown keys are allowed, since later versions add some."""
-    return schema_of(SCHEMA, ReportDocument)
-
-
 def schema_of(name: str, kind: type) -> dict[str, Any]:
-    """The schema of a document that is a dataclass and carries its name under `schema`."""
+    """JSON Schema 2020-12 of a document that is a dataclass and carries its name under `schema`.
+
+    Every key is required; unknown keys are allowed, since later versions add some.
+    """
     body = _of_dataclass(kind)
     body["properties"] = {**body["properties"], "schema": {"const": name}}
     body["required"] = list(dict.fromkeys(["schema", *body["required"]]))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name, **body}
-
-
-def compression_schema() -> dict[str, Any]:
-    """JSON Schema of `onnxbound.compression/1`, what `compress` says of what it did."""
-    return schema_of(COMPRESSION, Compression)
-
-
-def error_schema() -> dict[str, Any]:
-    """JSON Schema of `onnxbound.error/1`, what `--json` prints on stdout where a run fails."""
-    text = {"type": "string"}
-    problem = {
-        "type": "object",
-        "properties": {"where": text, "why": text, "do": text},
-        "required": ["where", "why", "do"],
-    }
-    properties = {
-        "schema": {"const": "onnxbound.error/1"},
-        "code": text,
-        "exit_code": {"type": "integer"},
-        "message": text,
-        "problems": {"type": "array", "items": problem},
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "onnxbound.error/1",
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-    }
-
-
-def schemas() -> dict[str, dict[str, Any]]:
-    """Every schema by the name that documents carry under `schema`."""
-    certified = (schema_of(CERTIFICATE, Certificate), schema_of(VERIFICATION, Verification))
-    others = (schema_of(DIFFERENCE, Difference), compression_schema(), *certified)
-    return {schema["title"]: schema for schema in (report_schema(), error_schema(), *others)}
 
 
 def file_of(name: str) -> Path:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SCHEMA = "onnxbound.topic/1"
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:

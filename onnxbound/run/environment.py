@@ -2,7 +2,11 @@
 
 import platform
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
+
+SCHEMA = "onnxbound.env/1"
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "scipy", "typer", "rich", "protobuf")
 
@@ -18,8 +22,35 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe() -> dict[str, object]:
-    """Python, platform, versions, what onnxruntime was built with and what works here, and warnings."""
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """`onnxbound.env/1`.
+
+    Attributes:
+        onnxbound: Its version.
+        python: Version.
+        platform: System and machine.
+        versions: Of every package that a number can depend on.
+        blas: NumPy's, with its version.
+        providers_built: Execution providers that onnxruntime was built with.
+        device: What `--device auto` takes here.
+        device_note: Why.
+        warnings: What is wrong with this installation, and what to do.
+    """
+
+    onnxbound: str
+    python: str
+    platform: str
+    versions: Mapping[str, str]
+    blas: str
+    providers_built: tuple[str, ...]
+    device: str
+    device_note: str
+    warnings: tuple[str, ...]
+
+
+def describe() -> Environment:
+    """What is installed, and what works here."""
     import numpy as np
     import onnxruntime
 
@@ -34,17 +65,17 @@ def describe() -> dict[str, object]:
             " onnxbound again"
         )
     device = resolve_device("auto")
-    return {
-        "onnxbound": metadata.version("onnxbound") if _installed() else "not installed",
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "versions": installed,
-        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
-        "providers_built": onnxruntime.get_available_providers(),
-        "device": device.name,
-        "device_note": device.note,
-        "warnings": warnings,
-    }
+    return Environment(
+        onnxbound=metadata.version("onnxbound") if _installed() else "not installed",
+        python=sys.version.split()[0],
+        platform=platform.platform(),
+        versions=installed,
+        blas=f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        providers_built=tuple(onnxruntime.get_available_providers()),
+        device=device.name,
+        device_note=device.note,
+        warnings=tuple(warnings),
+    )
 
 
 def _installed() -> bool:

@@ -15,8 +15,8 @@ import onnxbound as onnxbound_package
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.canonical import canonical_json, read_canonical
 from onnxbound.certificates.certificate import decimal_of
+from onnxbound.cli.schemas import every_schema
 from onnxbound.errors import DataError, OnnxboundError, VerificationError
-from onnxbound.experiments.schemas import every_schema
 from onnxbound.linear.linearisation import linearise
 from onnxbound.stability.margin import margins
 from tests.certificates.conftest import ROWS, Case

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ import jsonschema
 import numpy as np
 
 from onnxbound.cli.app import run
-from onnxbound.report.schema import error_schema
+from onnxbound.cli.schemas import every_schema
+
+
+@cache
+def _validator(schema: str) -> Any:
+    return jsonschema.Draft202012Validator(every_schema()[schema])
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,10 @@ class Outcome:
     stderr: str
 
     def json(self) -> dict[str, Any]:
-        """Its one JSON document."""
+        """Its one JSON document; if it names its schema, it follows it."""
         document: dict[str, Any] = json.loads(self.stdout)
+        if "schema" in document:
+            _validator(document["schema"]).validate(document)
         return document
 
 
@@ -41,7 +49,6 @@ def failing(*arguments: str | Path) -> dict[str, Any]:
     """The error object of a command that fails; the same is said in words on stderr."""
     outcome = onnxbound(*arguments, "--json")
     error = outcome.json()
-    jsonschema.validate(error, error_schema())
     assert error["exit_code"] == outcome.code != 0
     assert outcome.stderr.startswith(f"onnxbound: error: {error['message'].splitlines()[0]}")
     assert f"(onnxbound explain {error['code']})" in outcome.stderr

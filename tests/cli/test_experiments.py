@@ -4,10 +4,8 @@ import csv
 import io
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-from onnxbound.experiments.schemas import every_schema
 from tests.cli.command import failing, onnxbound, write_rows
 from tests.nets import random_mlp
 
@@ -30,7 +28,6 @@ def test_every_format(verb: str, arguments: dict[str, list[str]], tmp_path: Path
     words = arguments[verb]
     document = onnxbound(*words, "--json", "-q").json()
     assert document["schema"] == f"onnxbound.{SCHEMAS[verb]}/1"
-    jsonschema.validate(document, every_schema()[document["schema"]])
     table = onnxbound(*words)
     assert table.code == 0
     assert max(map(len, table.stdout.splitlines())) <= 100

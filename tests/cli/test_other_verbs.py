@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from onnxbound import __version__
-from onnxbound.report.schema import report_schema
+from onnxbound.cli.schemas import every_schema
 from onnxbound.report.topics import TOPICS
 from tests.cli.command import onnxbound
 from tests.oracle.models import fixtures
@@ -55,7 +55,7 @@ def test_explain(topic: str) -> None:
 def test_explain_lists_everything_and_prints_schemas() -> None:
     listed = onnxbound("explain").stdout
     assert all(topic in listed for topic in TOPICS)
-    assert onnxbound("explain", "onnxbound.report/1").json() == report_schema()
+    assert onnxbound("explain", "onnxbound.report/1").json() == every_schema()["onnxbound.report/1"]
     assert "errors" not in onnxbound("explain", "--json").json()["topics"]
 
 
