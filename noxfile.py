@@ -144,7 +144,7 @@ def regenerate(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Ratios within one run, written to benchmarks/results.md."""
-    session.install("-e", ".", *group("benchmarks"))
+    session.install("-e", ".[distributed]", *group("benchmarks"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

@@ -5,7 +5,6 @@ python -m benchmarks.memory --threads 2
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -31,22 +30,13 @@ def write_rows(file: Path, count: int) -> None:
 
 
 def peak_bytes(model: Path, data: Path, threads: int) -> int:
-    """Largest resident set of the command, as the kernel counted it for that process alone."""
+    """Largest resident set of the command, as its report has it."""
     command = [sys.executable, "-m", "onnxbound", "analyze", str(model), "--data", str(data), *OPTIONS]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(threads), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    output, errors = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    process.stderr.close()
-    if process.returncode:
-        raise RuntimeError(f"analyze ended with {process.returncode}: {(errors or output).decode()}")
-    json.loads(output)
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    done = subprocess.run(command, cwd=ROOT, env=environment(threads), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"analyze ended with {done.returncode}: {done.stderr or done.stdout}")
+    peak: int = json.loads(done.stdout)["tool"]["peak_rss_bytes"]
+    return peak
 
 
 def run(threads: int) -> Result:

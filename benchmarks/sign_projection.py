@@ -5,7 +5,6 @@ python -m benchmarks.sign_projection --repeats 3
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 
@@ -31,6 +30,7 @@ def plain_loop(entries: np.ndarray, count: int) -> np.ndarray:
 def measure(threads: int) -> dict[str, float]:
     """Rates in 10^9 multiply-adds per second, and the peak of memory, in this process."""
     from onnxbound.compressors.sign_projection import combine, project
+    from onnxbound.run.environment import peak_rss_bytes
 
     size = SHAPE[0] * SHAPE[1]
     entries = np.random.default_rng(0).integers(-(2**29), 2**29, size).astype(np.float64)
@@ -40,7 +40,8 @@ def measure(threads: int) -> dict[str, float]:
         "project": work / seconds(lambda: project(entries, PROJECTIONS, seed=0, layer=1, threads=threads)),
         "combine": work / seconds(lambda: combine(coefficients, size, seed=0, layer=1, threads=threads)),
     }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_rss_bytes()
+    assert peak is not None
     single = entries.astype(np.float32)
     taken["loop"] = size * LOOP_PROJECTIONS / seconds(lambda: plain_loop(single, LOOP_PROJECTIONS))
     a, b = np.ones((1024, 1024), np.float32), np.ones((1024, 1024), np.float32)

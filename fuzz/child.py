@@ -26,6 +26,7 @@ from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.errors import OnnxboundError
 from onnxbound.graph.load import load
 from onnxbound.run.device import CPU
+from onnxbound.run.environment import peak_rss_bytes
 from onnxbound.run.forward import ForwardPass
 
 ADDRESS_SPACE = 12 << 30
@@ -153,7 +154,6 @@ def main() -> None:
         started = process_time()
         kind, fault = tried(entry, content, number)
         seconds = process_time() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         line = {
             "number": number,
             "kind": entry.kind,
@@ -161,7 +161,7 @@ def main() -> None:
             "end": kind,
             "fault": fault,
             "seconds": seconds,
-            "peak_kib": peak,
+            "peak_kib": (peak_rss_bytes() or 0) // 1024,
         }
         print(json.dumps(line), flush=True)
 
