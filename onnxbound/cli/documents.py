@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from onnxbound.errors import Problem
 
 ERROR = "onnxbound.error/1"
-TOPICS = "onnxbound.topics/1"
+TOPIC_NAMES = "onnxbound.topics/1"
 FILES = "onnxbound.files/1"
 DECOMPRESSION = "onnxbound.decompression/1"
 

@@ -15,8 +15,7 @@ TopicArgument = Annotated[
 def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = False) -> None:
     """Explain a metric, bound, method or error code: definition, source, unit, assumptions; or print a JSON Schema."""
     del debug
-    from onnxbound.cli.documents import TOPICS as LIST
-    from onnxbound.cli.documents import Topics
+    from onnxbound.cli.documents import TOPIC_NAMES, Topics
     from onnxbound.cli.output import emit, to_json
     from onnxbound.cli.schemas import every_schema
     from onnxbound.errors import Problem, UsageError
@@ -29,7 +28,7 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
         kinds = ("metric", "bound", "certificate", "method", "error")
         names = {kind: tuple(t.name for t in TOPICS.values() if t.kind == kind) for kind in kinds}
         names["schema"] = tuple(schemas)
-        document = {"schema": LIST, **plain(Topics(names))}
+        document = {"schema": TOPIC_NAMES, **plain(Topics(names))}
         listed = "\n\n".join(f"{kind}s\n" + "\n".join(f"  {name}" for name in names[kind]) for kind in names)
         emit(to_json(document) if as_json else listed + "\n", None, force=False)
         return

@@ -25,7 +25,7 @@ _DOCUMENTS = {
     verify.SCHEMA: verify.Verification,
     documents.FILES: documents.Files,
     topic.SCHEMA: topic.Topic,
-    documents.TOPICS: documents.Topics,
+    documents.TOPIC_NAMES: documents.Topics,
     environment.SCHEMA: environment.Environment,
     documents.ERROR: documents.Failure,
 }

@@ -29,9 +29,9 @@ class Outcome:
     stderr: str
 
     def json(self) -> dict[str, Any]:
-        """Its one JSON document; if it names its schema, it follows it."""
+        """Its one JSON document, which follows the schema that it names, or is one."""
         document: dict[str, Any] = json.loads(self.stdout)
-        if "schema" in document:
+        if "$schema" not in document:
             _validator(document["schema"]).validate(document)
         return document
 
@@ -49,6 +49,7 @@ def failing(*arguments: str | Path) -> dict[str, Any]:
     """The error object of a command that fails; the same is said in words on stderr."""
     outcome = onnxbound(*arguments, "--json")
     error = outcome.json()
+    assert error["schema"] == "onnxbound.error/1"
     assert error["exit_code"] == outcome.code != 0
     assert outcome.stderr.startswith(f"onnxbound: error: {error['message'].splitlines()[0]}")
     assert f"(onnxbound explain {error['code']})" in outcome.stderr

@@ -35,6 +35,7 @@ def test_json_follows_its_schema_and_warnings_go_to_stderr(net: Path, data: Path
     found = onnxbound("analyze", net, "--data", data, "--json")
     assert found.code == 0
     document = found.json()
+    assert document["schema"] == "onnxbound.report/1"
     assert document["warnings"]
     assert all(warning in found.stderr for warning in document["warnings"])
     assert onnxbound("analyze", net, "--data", data, "--json", "-q").stderr == ""

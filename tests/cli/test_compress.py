@@ -36,7 +36,9 @@ def data(tmp_path: Path) -> Path:
 def compressed(net: Path, *words: str | Path) -> dict[str, Any]:
     found = onnxbound("compress", net, "-o", net.with_name("out.onnx"), *words, "--json", "--force")
     assert found.code == 0, found.stderr
-    return found.json()
+    document = found.json()
+    assert document["schema"] == "onnxbound.compression/1"
+    return document
 
 
 def test_table_and_file(net: Path, data: Path, tmp_path: Path) -> None:
@@ -167,6 +169,7 @@ def test_linear_classifiers(words: tuple[str, ...], tmp_path: Path) -> None:
         "300",
     )
     document = found.json()
+    assert document["schema"] == "onnxbound.compression/1"
     (layer,) = document["layers"]
     assert layer["method"] == words[0]
     assert layer["parameters_after"] < layer["parameters_before"]
@@ -292,6 +295,7 @@ def test_the_cifar_fixture_factorised(tmp_path: Path) -> None:
     words = ("--method", "svd", "--target-accuracy-drop", "0.5%", "--factorise", "--measured", "5", "--threads", "1")
     found = onnxbound("compress", model.path, "-o", out, *words, "--data", model.data, *model.flags, "--json")
     document = found.json()
+    assert document["schema"] == "onnxbound.compression/1"
     assert document["accuracy"]["before"] - document["accuracy"]["after"] <= 0.005
     assert document["file"]["bytes_after"] == out.stat().st_size < document["file"]["bytes_before"]
     assert document["work"]["multiply_adds"]["after"] < document["work"]["multiply_adds"]["before"]

@@ -44,6 +44,7 @@ def test_changes_are_named_and_measured(before: Path, tmp_path: Path) -> None:
     )
     found = onnxbound("diff", before, later, "--json", "--exit-code")
     document = found.json()
+    assert document["schema"] == "onnxbound.difference/1"
     changed = {change["name"]: change for change in document["changes"]}
     assert set(changed) == {"margin.gamma", "margin.min", "data.sha256"}
     assert changed["margin.gamma"]["relative"] == pytest.approx(0.5)

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_dynamic, quantize_static
+from packaging.version import Version
 
 from fixtures.quantised import FIXTURES, KINDS, Kind, as_written, floating, quantised, rows
 from fixtures.zoo.digits import HERE, digits
@@ -142,5 +144,6 @@ def test_quantised_attention(folder: Path, net: str, form: str) -> None:
     assert network.roundings > network.depth
     expected = np.concatenate([as_written(path, row[None]) for row in x])
     far = np.abs(ours(network, x) - expected).max(axis=1) > 1e-4 * np.abs(expected).max()
-    # Runtimes disagree on what lies about halfway between two integers: no row with onnxruntime 1.31, three with 1.28.
-    assert far.sum() == report.coverage.rows_rounded_otherwise <= 3
+    # What lies about halfway between two integers: onnxruntime 1.28 rounds three rows otherwise, 1.31 none.
+    most = 3 if Version(onnxruntime.__version__) < Version("1.29") else 2
+    assert far.sum() == report.coverage.rows_rounded_otherwise <= most
