@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxbound import Preprocessing, Settings, analyze, load, open_rows
+from onnxbound.analysis.document import Report
 from onnxbound.errors import UsageError
-from onnxbound.report.report import Report
 from tests.nets import mlp
 
 RANDOM = np.random.default_rng(11)

@@ -4,18 +4,16 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from onnxbound import __version__
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
 from onnxbound.cli.decompress import decompress
 from onnxbound.cli.diff import diff
-from onnxbound.cli.documents import ERROR, Failure
+from onnxbound.cli.documents import Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
@@ -23,6 +21,7 @@ from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
 from onnxbound.errors import InterruptionError, OnnxboundError, UsageError, visible
+from onnxbound.version import __version__
 
 app = typer.Typer(
     name="onnxbound",
@@ -111,5 +110,5 @@ def _fail(error: OnnxboundError, *, as_json: bool) -> int:
     if as_json:
         failure = Failure(error.code, error.exit_code, error.message, tuple(error.problems))
         with suppress(OSError):  # stdout may be what failed
-            print(json.dumps({"schema": ERROR, **asdict(failure)}), flush=True)  # noqa: T201
+            print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code

@@ -1,14 +1,14 @@
 """Where results go: stdout, or a file written whole."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxbound.cli.options import Format
+from onnxbound.documents.document import to_json_text
+from onnxbound.documents.files import require_writable, write_atomically
 from onnxbound.errors import OutputError, Problem, visible
-from onnxbound.run.files import require_writable, write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,17 +48,6 @@ def emit(text: str, output: Path | None, *, force: bool) -> None:
         raise OutputError("output-unwritable", f"The result cannot be printed: {why}.", [problem]) from error
 
 
-def to_json(document: dict[str, Any]) -> str:
-    r"""Strict JSON, indented, one document; what cannot be printed is escaped, so that it cannot steer a terminal.
-
-    >>> to_json({"é": "\x9b2J"})
-    '{\n  "é": "\\u009b2J"\n}\n'
-    """
-    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-    escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
-    return "".join(escaped) + "\n"
-
-
 def tell(messages: Iterable[str]) -> None:
     """Say something on stderr, beside the result."""
     for message in messages:
@@ -75,7 +64,7 @@ def rendered(document: dict[str, Any], wanted: Format, draw: "Callable[[Console]
         output: Where it will go.
     """
     if wanted is Format.JSON:
-        return to_json(document)
+        return to_json_text(document)
     if wanted is Format.CSV:
         from onnxbound.report.csv import to_csv
 

@@ -2,23 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
-from onnxbound import __version__
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
+from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.operator import Array
-from onnxbound.report.report import plain
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise
 from onnxbound.rng import normal_noise, select_rows
 from onnxbound.run.forward import require_finite
-from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress, silent
-
-SCHEMA = "onnxbound.noise/1"
+from onnxbound.version import __version__
 
 _AT_INPUTS = 1 << 32
 """Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
@@ -42,8 +40,8 @@ class NoiseCurve:
     arrivals: tuple[Arrival, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attenuation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Attenuation(Document):
     """`onnxbound.noise/1`.
 
     Attributes:
@@ -59,6 +57,8 @@ class Attenuation:
         curves: One per layer.
     """
 
+    SCHEMA: ClassVar[str] = "onnxbound.noise/1"
+
     version: str
     model: str
     sha256: str
@@ -69,10 +69,6 @@ class Attenuation:
     seed: int
     layer_names: tuple[str, ...]
     curves: tuple[NoiseCurve, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
 
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:

@@ -1,6 +1,6 @@
 """What `onnxbound explain` says of each bound."""
 
-from onnxbound.report.topic import ARORA, Topic
+from onnxbound.documents.topic import ARORA, Topic
 
 _PLOTTED = "None: constants, logarithms and depth are dropped. It compares nets; it says nothing about new rows."
 

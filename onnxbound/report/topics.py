@@ -1,15 +1,17 @@
 """What `onnxbound explain` says of each metric, bound and error code."""
 
+from onnxbound.documents.topic import Topic
 from onnxbound.errors import CODES
 from onnxbound.report.bound_topics import BOUNDS
 from onnxbound.report.certificate_topics import CERTIFICATES
 from onnxbound.report.compression_topics import BUILT_BOUNDS, METHODS
 from onnxbound.report.metric_topics import METRICS
-from onnxbound.report.topic import Topic
+from onnxbound.stability.catalogue import CATALOGUE
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
+        *dict.fromkeys(prop.topic for prop in CATALOGUE),
         *METRICS,
         *BOUNDS,
         *BUILT_BOUNDS,

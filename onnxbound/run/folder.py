@@ -18,8 +18,8 @@ from typing import IO, Any, Self
 
 import numpy as np
 
+from onnxbound.documents.files import require_writable, write_atomically
 from onnxbound.errors import Problem, RunError
-from onnxbound.run.files import require_writable, write_atomically
 from onnxbound.run.partitions import Arrays, Partition
 
 SCHEMA = "onnxbound.run/1"

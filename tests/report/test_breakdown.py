@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from onnxbound.analysis.plan import costs
+from onnxbound.analysis.settings import Settings
 from onnxbound.errors import UsageError
 from onnxbound.graph.load import load
-from onnxbound.plan import costs
 from onnxbound.report.tables import render
-from onnxbound.settings import Settings
 from tests.nets import random_mlp
 from tests.report.example import KINDS, example, report_of
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from onnxbound.analysis.gates import failures, parse_gate
 from onnxbound.errors import UsageError
-from onnxbound.report.gates import failures, parse_gate
 from tests.report.example import example
 
 

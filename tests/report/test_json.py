@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from onnxbound.cli.schemas import every_schema
-from onnxbound.report.schema import FILES, file_of
+from onnxbound.documents.schema import FILES, file_of
 from tests.report.example import KINDS, example
 
 VALIDATOR = jsonschema.Draft202012Validator(every_schema()["onnxbound.report/1"])

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from onnxbound.report.report import Report
+from onnxbound.analysis.document import Report
 from onnxbound.results import Statistic
 from tests.report.example import KINDS, ROWS, example
 
@@ -50,7 +50,8 @@ def test_samples_have_their_contracted_shapes(kind: str) -> None:
     shapes = {
         "index": (n,), "margin": (n,), "layer_cushion": (n, d), "contraction": (n, d), "between_contraction": (n, d),
         "interlayer_cushion": (n, d, d), "jacobian_norm": (n, d, d), "smoothness_inverse": (n, d, d), "beta": (n, d),
-        "form": (),
+        "noise_sensitivity": (n, d), "minimal_interlayer_cushion.clipped": (n, d),
+        "minimal_interlayer_cushion.unclipped": (n, d), "form": (),
     }  # fmt: skip
     assert {name: values.shape for name, values in report.samples.items()} == shapes
     assert all(values.dtype == np.float64 for name, values in report.samples.items() if name not in ("index", "form"))

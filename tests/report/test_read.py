@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from onnxbound.analysis.document import read_report
 from onnxbound.errors import DataError
-from onnxbound.report.read import read_report
 from tests.report.example import KINDS, example
 
 

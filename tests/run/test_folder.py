@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from onnxbound import Preprocessing, Settings, analyze, load, open_rows
+from onnxbound.analysis.document import Report
 from onnxbound.data.rows import Rows
 from onnxbound.errors import OutputError, RunError
 from onnxbound.graph.network import Network
-from onnxbound.report.report import Report
 from onnxbound.run.executor import Executor
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.partitions import Arrays, Partition, Work

@@ -2,27 +2,25 @@
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import ClassVar
 
-from onnxbound.analysis import prepare
+from onnxbound.analysis.analyze import prepare
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Batch, Rows
+from onnxbound.documents.document import Document
 from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import plan_exact_pairs
 from onnxbound.linear.programme import EXACT_CLASSES
-from onnxbound.report.report import plain
 from onnxbound.rng import select_rows
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
-from onnxbound.settings import Settings
 from onnxbound.stability.work import Work
-
-SCHEMA = "onnxbound.plan/1"
 
 _MANY_LAYERS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(Document):
     """An analysis before it is run.
 
     Attributes:
@@ -38,6 +36,8 @@ class Plan:
         notes: What many classes or layers cost, in words.
     """
 
+    SCHEMA: ClassVar[str] = "onnxbound.plan/1"
+
     rows: int
     measured_rows: int
     device: str
@@ -48,10 +48,6 @@ class Plan:
     estimated_seconds: float
     estimated_peak_bytes: int | None
     notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
 
     def in_words(self) -> str:
         """For people."""

@@ -12,9 +12,7 @@ _COMPRESSED = (
 )
 
 
-def certificate_bounds(
-    network: Network, delta: float, chance: float, test: tuple[int, int] | None
-) -> tuple[Bound, Bound]:
+def outlook(network: Network, delta: float, chance: float, test: tuple[int, int] | None) -> tuple[Bound, Bound]:
     """The bounds of `certify` that need no theorem about the net: hold-out, and that of a compressed net.
 
     Args:

@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from onnxbound.compression.document import Compression, Spread, Sweep
 from onnxbound.errors import visible
-from onnxbound.report.compression import Compression, Spread, Sweep
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.words import at_most, number
 

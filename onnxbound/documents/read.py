@@ -6,24 +6,28 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from onnxbound.documents.document import Document
 from onnxbound.errors import DataError, Problem
-from onnxbound.report.report import SCHEMA, ReportDocument
 from onnxbound.results import UpperBound
 
 _LARGEST = 1 << 28
 """Bytes of a document; a report of a hundred layers has about thirty million."""
 
 
+T = TypeVar("T", bound=Document)
+
+
 class _MismatchError(Exception):
     """A value is not of the kind that its place has."""
 
 
-def read_report(path: Path) -> ReportDocument:
-    """Read `onnxbound.report/1`; keys that a later version has added are left aside.
+def read_document(kind: type[T], path: Path) -> T:
+    """Read a document; keys that a later version has added are left aside.
 
     Args:
+        kind: Its class.
         path: A file, or - for stdin.
 
     Raises:
@@ -31,13 +35,13 @@ def read_report(path: Path) -> ReportDocument:
     """
     document = _load(path)
     found = document.get("schema") if isinstance(document, dict) else None
-    if found != SCHEMA:
-        raise _invalid(path, f"its schema is {found!r}, not {SCHEMA!r}" if found else "it has no key 'schema'")
+    if found != kind.SCHEMA:
+        raise _invalid(path, f"its schema is {found!r}, not {kind.SCHEMA!r}" if found else "it has no key 'schema'")
     try:
-        result = _of(ReportDocument, document, "")
+        result = _of(kind, document, "")
     except (_MismatchError, OverflowError) as error:
         raise _invalid(path, str(error)) from error
-    assert isinstance(result, ReportDocument)
+    assert isinstance(result, kind)
     return result
 
 
@@ -93,12 +97,30 @@ def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
     hints, found = get_type_hints(kind), {}
     for field in fields(kind):
         place = f"{where}.{field.name}" if where else field.name
+        if "keys" in field.metadata:
+            found[field.name] = _of_keys(hints[field.name], value, where, field.metadata["keys"])
+            continue
         if field.name not in value and field.default is not MISSING:
             continue  # an older version wrote it
         if field.name not in value:
             raise _MismatchError(f"{place} is missing")
         found[field.name] = _of(hints[field.name], value[field.name], place)
     return kind(**found)
+
+
+def _of_keys(kind: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """A mapping whose entries stand as keys of the object itself."""
+    found = {}
+    for key in keys:
+        entry, place = value, where
+        for name in key.split("."):
+            _require(isinstance(entry, dict), entry, place, "an object")
+            place = f"{place}.{name}"
+            if name not in entry:
+                raise _MismatchError(f"{place} is missing")
+            entry = entry[name]
+        found[key] = _of(get_args(kind)[1], entry, place)
+    return found
 
 
 def _of_scalar(kind: Any, value: Any, where: str) -> Any:

@@ -8,9 +8,9 @@ from typing import IO
 import numpy as np
 import pytest
 
+from onnxbound.documents.files import write_atomically
 from onnxbound.errors import OutputError
-from onnxbound.report.samples import write_samples
-from onnxbound.run.files import write_atomically
+from onnxbound.stability.samples import write_samples
 from tests.report.example import example
 
 

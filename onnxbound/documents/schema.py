@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from onnxbound.documents.document import nested
 from onnxbound.results import UpperBound
 
 FILES = Path(__file__).parent / "schemas"
@@ -32,8 +33,24 @@ def file_of(name: str) -> Path:
 
 def _of_dataclass(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
-    return {"type": "object", "properties": {name: _of(hints[name]) for name in names}, "required": names}
+    properties: dict[str, Any] = {}
+    for field in fields(kind):
+        if "keys" in field.metadata:
+            entry = _of(get_args(hints[field.name])[1])
+            properties |= _objects(nested(dict.fromkeys(field.metadata["keys"], entry)))
+        else:
+            properties[field.name] = _of(hints[field.name])
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _objects(entries: dict[str, Any]) -> dict[str, Any]:
+    """Describe nested keys; an entry that is no schema yet is an object of such."""
+    return {
+        name: entry
+        if {"anyOf", "type"} & entry.keys()
+        else {"type": "object", "properties": entry, "required": list(entry)}
+        for name, entry in entries.items()
+    }
 
 
 def _of(kind: Any) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
-from onnxbound.report.paths import flatten
-from onnxbound.report.report import ReportDocument, plain
-
-SCHEMA = "onnxbound.difference/1"
+from onnxbound.analysis.document import Report
+from onnxbound.documents.document import Document
+from onnxbound.documents.paths import flatten
 
 _LEFT_ASIDE = ("tool.seconds", "tool.peak_rss_bytes")
 """What two runs of the same thing differ in."""
@@ -31,8 +30,8 @@ class Change:
     relative: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(Document):
     """`onnxbound.difference/1`.
 
     Attributes:
@@ -44,6 +43,8 @@ class Difference:
         changes: What changed, in the order of the report.
     """
 
+    SCHEMA: ClassVar[str] = "onnxbound.difference/1"
+
     before: str
     after: str
     same_data: bool
@@ -51,12 +52,8 @@ class Difference:
     compared: int
     changes: tuple[Change, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
 
-
-def difference(before: ReportDocument, after: ReportDocument, tolerance: float) -> Difference:
+def difference(before: Report, after: Report, tolerance: float) -> Difference:
     """Compare two reports value by value; running times are left aside.
 
     Args:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from onnxbound.analysis.document import ClassReport, WorstRow, WorstRows
 from onnxbound.data.rows import Rows
-from onnxbound.report.report import ClassReport, WorstRow, WorstRows
 from onnxbound.results import Float64Array
 from onnxbound.run.table import Table
 

@@ -1,12 +1,13 @@
 """One explanation of `onnxbound explain`."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-SCHEMA = "onnxbound.topic/1"
+from onnxbound.documents.document import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+@dataclass(frozen=True, slots=True, repr=False)
+class Topic(Document):
     """One explanation.
 
     Attributes:
@@ -18,6 +19,8 @@ class Topic:
         unit: Its unit.
         assumptions: What it needs.
     """
+
+    SCHEMA: ClassVar[str] = "onnxbound.topic/1"
 
     name: str
     kind: str

@@ -6,9 +6,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from onnxbound import __version__
-from onnxbound.analysis import analyze
-from onnxbound.bounds.arora2018 import LayerCondition
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.document import Analysis
+from onnxbound.analysis.settings import Settings
+from onnxbound.compression.document import Compression, Sweep, SweepPoint
+from onnxbound.compression.sections import Outcome, compression_report
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.codes import decode, encode
 from onnxbound.compressors.compress import Method, compress_layers
@@ -19,18 +21,15 @@ from onnxbound.compressors.request import Request, compressible, origins_of
 from onnxbound.compressors.search import beyond, ladder, tightest
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
+from onnxbound.documents.files import require_writable, write_atomically
 from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.graph.network import Layer, Network
-from onnxbound.report.compression import Compression, Sweep, SweepPoint
-from onnxbound.report.compression_sections import Outcome, compression_report
-from onnxbound.report.report import Report
 from onnxbound.results import Float64Array
 from onnxbound.rng import SIGNS, select_rows
 from onnxbound.run.device import Device, resolve_device
-from onnxbound.run.files import require_writable, write_atomically
 from onnxbound.run.model_output import staged
-from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress, silent
+from onnxbound.version import __version__
 
 _SWEEP_ROWS = 1000
 _TOLERATED = 0.005
@@ -181,7 +180,7 @@ def _needs_rows(request: Request) -> bool:
     return request.sweep or request.target_drop is not None or by_margin
 
 
-def _analysed(network: Network, rows: Rows, request: Request, progress: Progress) -> Report:
+def _analysed(network: Network, rows: Rows, request: Request, progress: Progress) -> Analysis:
     """Cushions, q_i and the bounds of the original."""
     gamma = request.gamma
     if request.budget is not None and request.budget.knob == "gamma":
@@ -199,7 +198,7 @@ def _analysed(network: Network, rows: Rows, request: Request, progress: Progress
 
 
 def _budgets(
-    task: _Task, output: Path, baseline: Baseline, found: Report | None
+    task: _Task, output: Path, baseline: Baseline, found: Analysis | None
 ) -> tuple[Mapping[int, Budget], Method]:
     """What every layer may take, and the method with the failure probability that goes with it."""
     request, method = task.request, task.request.method
@@ -222,24 +221,15 @@ def _budgets(
     return budgets, method
 
 
-def _measured(found: Report) -> Measured:
-    """The conditions of [A] as the analysis found them."""
-    conditions = []
-    contraction = 1.0
-    for layer in found.layers:
-        cushion, minimal = layer.layer_cushion, layer.minimal_interlayer_cushion.clipped
-        conditions.append(
-            LayerCondition(
-                layer_cushion=None if cushion is None else cushion.min,
-                minimal_interlayer_cushion=None if minimal is None else minimal.min,
-                contraction=None if layer.contraction is None else layer.contraction.max,
-                beta=None if layer.beta is None else layer.beta.max,
-            )
-        )
-        if layer.between_contraction is not None:
-            contraction = max(contraction, layer.between_contraction.max)
+def _measured(found: Analysis) -> Measured:
+    """Gather what budgets of a margin are computed from."""
+    conditions = found.conditions
     return Measured(
-        conditions, contraction, found.margin.max_logit_norm, found.data.largest_input_norm, found.data.rows
+        conditions.layers,
+        max(1.0, conditions.between_contraction),
+        found.margin.max_logit_norm,
+        found.data.largest_input_norm,
+        found.data.rows,
     )
 
 

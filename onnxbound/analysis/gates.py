@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from onnxbound.analysis.document import Report
+from onnxbound.documents.paths import flatten
 from onnxbound.errors import Problem, UsageError
-from onnxbound.report.paths import flatten
-from onnxbound.report.report import Report
 
 _COMPARISONS = {
     "<": operator.lt,

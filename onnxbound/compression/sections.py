@@ -9,21 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from onnxbound.analysis.document import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.build_and_look import margin_and_outliers, own_errors, own_errors_binomial
 from onnxbound.bounds.description import bias_bits, other_bits, weight_bits
 from onnxbound.bounds.margin import choose_gamma, loss_at
-from onnxbound.compressors.compare import Comparison
-from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
-from onnxbound.compressors.evaluate import Baseline, Reopened, milliseconds_per_row, require_agreement
-from onnxbound.compressors.realised import LayerErrors, layer_errors
-from onnxbound.compressors.request import Request
-from onnxbound.compressors.svd import Factors
-from onnxbound.compressors.write import saves
-from onnxbound.data.rows import Rows
-from onnxbound.graph.network import Layer, Network
-from onnxbound.graph.rewrite import multiply_adds
-from onnxbound.report.compression import (
+from onnxbound.compression.document import (
     BeforeAfter,
     CompressedLayerReport,
     Compressibility,
@@ -37,7 +28,16 @@ from onnxbound.report.compression import (
     Spread,
     Work,
 )
-from onnxbound.report.report import Report
+from onnxbound.compressors.compare import Comparison
+from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
+from onnxbound.compressors.evaluate import Baseline, Reopened, milliseconds_per_row, require_agreement
+from onnxbound.compressors.realised import LayerErrors, layer_errors
+from onnxbound.compressors.request import Request
+from onnxbound.compressors.svd import Factors
+from onnxbound.compressors.write import saves
+from onnxbound.data.rows import Rows
+from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.rewrite import multiply_adds
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.logits import Logits

@@ -1,12 +1,10 @@
 """A network as onnxbound sees it: `onnxbound.inspect/1`, field for field."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
+from onnxbound.documents.document import Document
 from onnxbound.graph.network import Layer, Network, Step
-from onnxbound.report.report import plain
-
-SCHEMA = "onnxbound.inspect/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +116,16 @@ class InspectedCoverage:
     stripped_head: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+@dataclass(frozen=True, slots=True, repr=False)
+class Inspection(Document):
     """`onnxbound.inspect/1`."""
+
+    SCHEMA: ClassVar[str] = "onnxbound.inspect/1"
 
     model: InspectedModel
     steps: tuple[InspectedStep, ...]
     layers: tuple[InspectedLayer, ...]
     coverage: InspectedCoverage
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
 
 
 def inspection(network: Network) -> Inspection:

@@ -4,20 +4,27 @@ The names below are a contract with everyone who reads the JSON: later versions 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from math import isfinite
+from dataclasses import dataclass, field, fields
+from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from onnxbound.bounds.bound import Bound
+from onnxbound.bounds.conditions import Conditions
 from onnxbound.bounds.margin import GammaSource
 from onnxbound.bounds.norms import SpectralNorm
-from onnxbound.results import Statistic, UpperBound
-from onnxbound.stability.tables import Samples
+from onnxbound.documents.document import Document, nested, plain
+from onnxbound.documents.read import read_document
+from onnxbound.results import Statistic
+from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
+from onnxbound.stability.table import Samples
 
-SCHEMA = "onnxbound.report/1"
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Statistics = Mapping[str, Statistic | None]
+"""Name of a property to its distribution over the rows; None where it is undefined on all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +112,44 @@ class Margin:
     max_logit_norm: float
 
 
+class _WithStatistics:
+    """Statistics as attributes: `layer.layer_cushion.min`."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        statistics: Statistics = {} if name == "statistics" else self.statistics
+        if name in statistics:
+            return statistics[name]
+        found = nested({key: value for key, value in statistics.items() if key.startswith(f"{name}.")})
+        if not found:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return SimpleNamespace(**found[name])
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(key.split(".")[0] for key in self.statistics)})
+
+
 @dataclass(frozen=True, slots=True)
-class MinimalCushion:
-    """Minimal interlayer cushion, clipped at 1/sqrt(h) and not; the second is None for the last layer."""
+class LayerReport(_WithStatistics):
+    """One weighted layer.
 
-    clipped: Statistic | None
-    unclipped: Statistic | None
-
-
-@dataclass(frozen=True, slots=True)
-class LayerReport:
-    """One weighted layer; `effective_parameters` is q_i, `compression_percent` 100 q_i / parameters."""
+    Attributes:
+        index: i, 1-based.
+        name: The node's name, or its output's.
+        op: ONNX operator.
+        weight_shape: Shape of A^i.
+        parameters: Entries of A^i.
+        kernel: Kernel lengths; empty for a dense layer.
+        stride: Strides; empty for a dense layer.
+        output_shape: Shape of one row of x^i.
+        frobenius_norm: |A^i|_F.
+        spectral_norm: |A^i|_2, three ways.
+        stable_rank: |A|_F^2 / |A|_2^2 of the weight as a matrix; None for a zero weight.
+        statistics: Every property of layers, by name; also attributes of this object and keys of its JSON.
+        effective_parameters: q_i; None where it is undefined.
+        compression_percent: 100 q_i / parameters.
+    """
 
     index: int
     name: str
@@ -128,27 +162,27 @@ class LayerReport:
     frobenius_norm: float
     spectral_norm: SpectralNorm
     stable_rank: float | None
-    layer_cushion: Statistic | None
-    contraction: Statistic | None
-    between_contraction: Statistic | None
-    noise_sensitivity: Statistic | None
-    beta: Statistic | None
-    smoothness_inverse: Statistic | None
-    minimal_interlayer_cushion: MinimalCushion
+    statistics: Statistics = field(metadata={"keys": tuple(prop.name for prop in OF_LAYERS)})
     effective_parameters: float | None
     compression_percent: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class PairReport:
-    """One pair of layers with a path; `smoothness_holds` says whether every probe had rho >= 3d."""
+class PairReport(_WithStatistics):
+    """One pair of layers with a path between them.
+
+    Attributes:
+        source: Layer i.
+        target: Layer j.
+        method: Where |J|_F comes from.
+        statistics: Every property of pairs, by name; also attributes of this object and keys of its JSON.
+        smoothness_holds: Whether every probe had rho >= 3d.
+    """
 
     source: int
     target: int
     method: Literal["exact", "hutchinson"]
-    interlayer_cushion: Statistic | None
-    jacobian_norm: Statistic | None
-    smoothness_inverse: Statistic | None
+    statistics: Statistics = field(metadata={"keys": tuple(prop.name for prop in OF_PAIRS)})
     smoothness_holds: bool | None
 
 
@@ -214,9 +248,26 @@ class WorstRows:
     smallest_cushion: tuple[WorstRow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReportDocument:
-    """`onnxbound.report/1`: everything that the JSON holds."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Document):
+    """The result of `analyze` as JSON holds it, `onnxbound.report/1`.
+
+    Attributes:
+        tool: What computed the numbers.
+        model: The net.
+        data: The training set S.
+        settings: Every effective setting.
+        margin: Margins of S, and gamma.
+        layers: In topological file order.
+        pairs: Pairs of layers with a path.
+        bounds: Capacities and bounds.
+        coverage: How much of the file the numbers speak of.
+        warnings: What a reader has to know before the numbers.
+        per_class: The rows of each label.
+        worst: The rows of smallest margin and cushion.
+    """
+
+    SCHEMA: ClassVar[str] = "onnxbound.report/1"
 
     tool: Tool
     model: Model
@@ -232,36 +283,58 @@ class ReportDocument:
     worst: WorstRows = WorstRows()
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON values; what is not finite is null."""
-        names = [field.name for field in fields(ReportDocument)]
-        return {"schema": SCHEMA} | {name: plain(getattr(self, name)) for name in names}
+        names = [field.name for field in fields(Report)]
+        return {"schema": self.SCHEMA} | {name: plain(getattr(self, name)) for name in names}
+
+    def summary(self) -> str:
+        data = self.data
+        return (
+            f"of {self.model.path}: {self.model.depth} layers, {self.model.parameters:,} parameters, training error"
+            f" {data.train_error:.2%} on {data.rows:,} rows, {data.measured_rows:,} measured"
+        )
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.report.tables import render
+
+        render(self, console, verbose=verbose)
+
+    def to_html(self) -> str:
+        """Return one self-contained HTML page."""
+        from onnxbound.report.html.page import page
+
+        return page(self)
+
+    def to_dataframe(self, table: Literal["layers", "pairs", "bounds"] = "layers") -> Any:
+        """Return a part of the report as a pandas DataFrame; needs pandas.
+
+        Args:
+            table: Which part. Columns are the dotted names of the report, such as `layer_cushion.min`.
+        """
+        from onnxbound.report.dataframe import dataframe
+
+        return dataframe(self, table)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report(ReportDocument):
-    """Everything an analysis found; `samples` are the per-row arrays, which the JSON leaves out."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Analysis(Report):
+    """A report with the arrays that it was read off, which the JSON leaves out.
+
+    Attributes:
+        samples: Every property of every measured row, by its contracted name.
+        conditions: The extremes that [A]'s theorems use.
+    """
 
     samples: Samples
+    conditions: Conditions
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it: dataclasses as objects, tuples as arrays, numbers that are not finite as null.
+def read_report(path: str | PathLike[str]) -> Report:
+    """Read a report that `analyze --json` or `Report.save` wrote; keys that a later version has added are left aside.
 
-    >>> plain((1, float("inf"), UpperBound(2.0, "proved")))
-    [1, None, 2.0]
+    Args:
+        path: The file, or - for stdin.
+
+    Raises:
+        DataError: report-not-found or report-invalid.
     """
-    if isinstance(value, UpperBound):
-        return plain(value.value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value
+    return read_document(Report, Path(path))

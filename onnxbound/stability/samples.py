@@ -6,11 +6,11 @@ from typing import IO
 
 import numpy as np
 
-from onnxbound.report.report import Report
-from onnxbound.run.files import write_atomically
+from onnxbound.documents.files import write_atomically
+from onnxbound.stability.table import Samples
 
 
-def write_samples(report: Report, path: Path, *, force: bool) -> None:
+def write_samples(samples: Samples, path: Path, *, force: bool) -> None:
     """Write the per-row arrays of the measured rows, a block at a time.
 
     Raises:
@@ -19,10 +19,10 @@ def write_samples(report: Report, path: Path, *, force: bool) -> None:
 
     def write(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file, "w") as archive:
-            for name in report.samples:
+            for name in samples:
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                    np.lib.format.write_array_header_1_0(member, report.samples.header(name))
-                    for block in report.samples.blocks(name):
+                    np.lib.format.write_array_header_1_0(member, samples.header(name))
+                    for block in samples.blocks(name):
                         member.write(block.tobytes())
 
     write_atomically(path, write, force=force)

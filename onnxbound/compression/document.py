@@ -1,15 +1,13 @@
 """What a compression did: `onnxbound.compression/1`, field for field."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.margin import GammaSource
 from onnxbound.compressors.compressed import MethodName
-from onnxbound.report.report import plain
-
-SCHEMA = "onnxbound.compression/1"
+from onnxbound.documents.document import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +196,11 @@ class Sweep:
     breaks_below: SweepPoint | None
 
 
-@dataclass(frozen=True, slots=True)
-class Compression:
+@dataclass(frozen=True, slots=True, repr=False)
+class Compression(Document):
     """Everything that a compression did; what needs rows is null without them."""
+
+    SCHEMA: ClassVar[str] = "onnxbound.compression/1"
 
     method: MethodName
     settings: Mapping[str, Any]
@@ -221,7 +221,3 @@ class Compression:
     sweep: Sweep | None
     warnings: tuple[str, ...]
     seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values; what is not finite is null."""
-        return {"schema": SCHEMA} | {field.name: plain(getattr(self, field.name)) for field in fields(self)}

@@ -1,4 +1,4 @@
-"""`analyze`: a network and its training set to a report, the stages in order."""
+"""`analyze`: a network and its training set to an analysis, the stages in order."""
 
 from dataclasses import asdict, replace
 from time import perf_counter
@@ -7,21 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound import __version__
-from onnxbound.bounds.arora2018 import LayerCondition, RealisedSmoothness
+from onnxbound.analysis.breakdown import per_class, worst_rows
+from onnxbound.analysis.document import Analysis, Coverage, Data, Margin, Model, Tool
+from onnxbound.analysis.layers import layer_reports, pair_reports
+from onnxbound.analysis.notices import near_chance, notices
+from onnxbound.analysis.settings import Settings
+from onnxbound.bounds.arora2018 import RealisedSmoothness
+from onnxbound.bounds.conditions import conditions
+from onnxbound.bounds.every_bound import Premises, every_bound
 from onnxbound.bounds.margin import choose_gamma, loss_at
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.outliers import sub_sampling_zeta
+from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
-from onnxbound.report.breakdown import per_class, worst_rows
-from onnxbound.report.certificate_bounds import certificate_bounds
-from onnxbound.report.every_bound import every_bound
-from onnxbound.report.notices import near_chance, notices
-from onnxbound.report.report import Coverage, Data, Margin, Model, Report, Tool
-from onnxbound.report.sections import Findings
 from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
@@ -30,11 +31,13 @@ from onnxbound.run.folder import RunFolder
 from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.rows_apart import require_rows_apart
 from onnxbound.run.table import Table
-from onnxbound.settings import Settings
 from onnxbound.stability.batches import Batches, batches_within
 from onnxbound.stability.collect import Collector, Progress, silent
-from onnxbound.stability.tables import PropertyTable
+from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
+from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
+from onnxbound.stability.table import PropertyTable
 from onnxbound.stability.work import DISAGREEMENT, Arrangement, Work
+from onnxbound.version import __version__
 
 
 def analyze(
@@ -46,7 +49,7 @@ def analyze(
     run: RunFolder | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
-) -> Report:
+) -> Analysis:
     """Every noise-stability property and every bound.
 
     Args:
@@ -77,59 +80,61 @@ def analyze(
     if run is not None:
         run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows))
     collector = Collector(work, executor, run, progress)
-    table = collector.forward(rows)
+    forward = collector.forward(rows)
     test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
-    found = collector.measure(rows, index)
+    measured = collector.measure(rows, index)
     norms = []
     for layer in network.layers:
         norms.append(layer_norms(layer))
         progress("norms", layer.index, network.depth)
-    findings = Findings(
+    found = conditions(network, forward, measured, settings.zeta)
+    margin = _margin(forward, settings)
+    missed = sub_sampling_zeta(len(index), rows.count, found.outliers, _claimed(measured), settings.delta / 3)
+    premises = Premises(
         network=network,
         norms=tuple(norms),
-        table=table,
-        properties=found,
-        all_pairs=settings.pairs == "all",
-        zeta=settings.zeta,
+        conditions=found,
+        margins=forward.column("margin"),
+        input_norms=lambda layer: forward.column("input_norm", layer),
+        gamma=margin.gamma,
+        max_logit=margin.max_logit_norm,
+        exact=_exact(measured),
+        delta=settings.delta,
+        missed=missed,
         preprocessing_bits=rows.preprocessing.bits,
     )
-    conditions = findings.conditions()
-    margin = _margin(table, settings)
-    smoothness = _smoothness(findings, conditions, margin, settings, rows, index, work.arrangement.batches, progress)
-    layers = findings.layers(conditions)
-    missed = _sub_sampling_zeta(network, settings, rows.count, len(index), findings.outliers)
-    tool = _tool(device, work.engine.name, engine_note, executor, started)
-    report = Report(
-        tool=tool,
+    smoothness = _smoothness(premises, measured, settings, rows, work.arrangement.batches, progress)
+    bounds = every_bound(replace(premises, smoothness=smoothness))
+    analysis = Analysis(
+        tool=_tool(device, work.engine.name, engine_note, executor, started),
         model=_model(network),
-        data=_data(network, rows, fingerprint, table, test, len(index), missed),
+        data=_data(network, rows, fingerprint, forward, test, len(index), missed),
         settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
         margin=margin,
-        layers=layers,
-        pairs=findings.pairs(),
-        bounds=(
-            *every_bound(
-                findings, conditions, layers, margin, delta=settings.delta, missed=missed, smoothness=smoothness
-            ),
-            *certificate_bounds(network, settings.delta, 1 - 1 / network.classes, test),
-        ),
+        layers=layer_reports(network, norms, found, forward, measured),
+        pairs=pair_reports(measured),
+        bounds=(*bounds, *outlook(network, settings.delta, 1 - 1 / network.classes, test)),
         coverage=Coverage(
             nodes=network.node_count,
             weighted_layers=network.depth,
             normalised=network.notes,
             stripped_head=network.head,
-            rows_with_ties=int(found.column("ties").sum()),
-            rows_rounded_otherwise=_rounded_otherwise(network, rows, index, table, found, margin),
+            rows_with_ties=int(measured.column("ties").sum()),
+            rows_rounded_otherwise=_rounded_otherwise(rows, forward, measured, margin),
         ),
         warnings=(),
-        per_class=per_class(table, rows, network.classes, network.depth),
-        worst=worst_rows(table, rows, network.depth, settings.worst),
-        samples=found.samples(settings.form),
+        per_class=per_class(forward, rows, network.classes, network.depth),
+        worst=worst_rows(forward, rows, network.depth, settings.worst),
+        samples=measured.samples(),
+        conditions=found,
     )
-    tool = replace(tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes())
-    lost = near_chance(report.data.train_error, network.classes)
+    lost = near_chance(analysis.data.train_error, network.classes)
     cause = likely_cause(network, rows, work.forward) if lost else ""
-    return replace(report, tool=tool, warnings=notices(report, network, rows, work.arrangement.batches, cause))
+    return replace(
+        analysis,
+        tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
+        warnings=notices(analysis, network, rows, work.arrangement.batches, cause),
+    )
 
 
 def prepare(
@@ -163,29 +168,28 @@ def prepare(
 
 
 def _smoothness(
-    findings: Findings,
-    conditions: tuple[LayerCondition, ...],
-    margin: Margin,
+    premises: Premises,
+    measured: PropertyTable,
     settings: Settings,
     rows: Rows,
-    index: NDArray[np.int64],
     batches: Batches,
     progress: Progress,
 ) -> RealisedSmoothness | None:
-    """Smoothness under the noise of compression in place of gaussian noise, where that is asked for.
+    """Measure smoothness under the noise of compression in place of gaussian noise, where that is asked for.
 
     Returns:
         What Theorem 4.1 needs; None without it, or if the compression is not the theorem's own.
     """
     if settings.noise == "gaussian":
         return None
+    network, index = premises.network, measured.index
     compressed = noisy_network(
-        findings.network,
-        findings.norms,
-        conditions,
-        findings.largest_between_contraction(),
-        gamma=margin.gamma,
-        max_logit=margin.max_logit_norm,
+        network,
+        premises.norms,
+        premises.conditions.layers,
+        premises.conditions.between_contraction,
+        gamma=premises.gamma,
+        max_logit=premises.max_logit,
         delta=settings.delta,
         rows=rows.count,
         projections=settings.projections,
@@ -195,12 +199,12 @@ def _smoothness(
     if compressed is None:
         return None
     inverse = smoothness_under_compression(
-        findings.network,
+        network,
         compressed,
         (batch.inputs for batch in rows.batches(batches.sweep, index)),
         lambda done: progress("compression", done, len(index)),
     )
-    findings.properties.set_smoothness(inverse, DIFFERENCES)
+    measured.replace(SMOOTHNESS_INVERSE, inverse, DIFFERENCES)
     return None if settings.projections is not None else largest(inverse, compressed)
 
 
@@ -233,13 +237,11 @@ def _manifest(
     }
 
 
-def _rounded_otherwise(
-    network: Network, rows: Rows, index: NDArray[np.int64], table: Table, found: PropertyTable, margin: Margin
-) -> int:
-    """Measured rows whose margins the two evaluations of a net that rounds do not agree on."""
-    there = table.column("margin")[np.searchsorted(rows.index, index)]
-    differ = np.abs(found.column("margin") - there) > DISAGREEMENT * margin.max_logit_norm
-    return int(differ.sum()) if network.roundings else 0
+def _rounded_otherwise(rows: Rows, forward: Table, measured: PropertyTable, margin: Margin) -> int:
+    """Count measured rows whose margins the two evaluations of a net that rounds do not agree on."""
+    there = forward.column("margin")[np.searchsorted(rows.index, measured.index)]
+    differ = np.abs(measured.column("margin") - there) > DISAGREEMENT * margin.max_logit_norm
+    return int(differ.sum()) if measured.network.roundings else 0
 
 
 def _tool(device: Device, engine: str, engine_note: str, executor: Executor, started: float) -> Tool:
@@ -309,9 +311,14 @@ def _margin(table: Table, settings: Settings) -> Margin:
     )
 
 
-def _sub_sampling_zeta(network: Network, settings: Settings, rows: int, measured: int, outliers: int) -> float:
-    """For what is read off the measured rows: two numbers per pair (cushion, smoothness) and one per layer (beta)."""
-    d = network.depth
-    targets = range(1, d + 1) if settings.pairs == "all" else [d]
-    pairs = sum(network.has_path(i, j) for i in range(1, d) for j in targets)
-    return sub_sampling_zeta(measured, rows, outliers, 2 * pairs + d, settings.delta / 3)
+def _exact(measured: PropertyTable) -> bool:
+    """Return whether |J|_F of every pair was measured, and exactly."""
+    network, programme = measured.network, measured.programme
+    pairs = INTERLAYER_CUSHION.places(network, output_only=False)
+    return not programme.output_only and all(INTERLAYER_CUSHION.exact(network, programme, *pair) for pair in pairs)
+
+
+def _claimed(measured: PropertyTable) -> int:
+    """Count the extremes read off the measured rows: cushion and smoothness of each pair, beta of each layer."""
+    pairs = INTERLAYER_CUSHION.places(measured.network, output_only=measured.programme.output_only)
+    return 2 * len(list(pairs)) + measured.network.depth

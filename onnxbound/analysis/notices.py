@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from onnxbound.analysis.document import Report
 from onnxbound.data.rows import Rows
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.network import Network
 from onnxbound.linear.programme import EXACT_CLASSES
-from onnxbound.report.report import LayerReport, Report
 from onnxbound.run.opset import lowered
 from onnxbound.stability.batches import Batches
+from onnxbound.stability.catalogue import OF_LAYERS
 
 _NEAR_CHANCE = 0.9
 
@@ -106,42 +107,23 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
 
 
 def _nulls(report: Report, network: Network) -> Iterator[str]:
-    """Why a statistic of a layer is null, one line per reason."""
-    layers = list(zip(report.layers, network.layers, strict=True))
-    no_gate = [found.index for found, layer in layers if layer.gate is None]
-    if no_gate:
-        yield f"contraction is null at {_listed(no_gate)}: no element-wise gate follows"
-    feeds_none = [found.index for found, _ in layers if not any(found.index in other.between for _, other in layers)]
-    if feeds_none:
-        yield f"between_contraction is null at {_listed(feeds_none)}: no layer follows"
-    unbounded = [layer.index for _, layer in layers if layer.index not in feeds_none and not _bounded(layer, network)]
-    if unbounded:
-        yield f"between_contraction is null at {_listed(unbounded)}: what follows has no Lipschitz constant"
-    pathless = [found.index for found, layer in layers if not network.has_path(layer.index, network.depth)]
-    if pathless:
-        yield f"smoothness_inverse to the output is null at {_listed(pathless)}: no path leads to a later layer"
-    dead = [
-        found.index
-        for found, layer in layers
-        if _dead(found, has_gate=layer.gate is not None, last=found.index in {*feeds_none, *unbounded})
-    ]
+    """Say why a statistic of a layer is null, one line per reason."""
+    dead: set[int] = set()
+    for prop in OF_LAYERS:
+        missing = [
+            layer for layer, own in zip(network.layers, report.layers, strict=True) if not own.statistics[prop.name]
+        ]
+        reasons = {layer.index: prop.absent(network, layer) for layer in missing}
+        for reason in filter(None, dict.fromkeys(reasons.values())):
+            yield f"{prop.name} is null at {_listed([i for i, why in reasons.items() if why == reason])}: {reason}"
+        if prop.forward:
+            dead.update(i for i, why in reasons.items() if not why)
     if dead:
-        yield f"a property is undefined on every row at {_listed(dead)}: the layer, or the one before it, is dead"
-    without = [found.index for found, _ in layers if found.effective_parameters is None]
+        listed = _listed(sorted(dead))
+        yield f"a property is undefined on every row at {listed}: the layer, or the one before it, is dead"
+    without = [layer.index for layer in report.layers if layer.effective_parameters is None]
     if without and report.settings["pairs"] == "all" and network.classes <= EXACT_CLASSES:
         yield f"effective_parameters is null at {_listed(without)}: a cushion is 0 or undefined there"
-
-
-def _bounded(layer: Layer, network: Network) -> bool:
-    """Whether some layer reads this one through maps that all have a Lipschitz constant."""
-    readers = (other for other in network.layers if layer.index in other.between)
-    return any(np.isfinite(list(reader.between.values())).all() for reader in readers)
-
-
-def _dead(layer: LayerReport, *, has_gate: bool, last: bool) -> bool:
-    if layer.layer_cushion is None or layer.noise_sensitivity is None:
-        return True
-    return (has_gate and layer.contraction is None) or (not last and layer.between_contraction is None)
 
 
 def _listed(indices: list[int]) -> str:
