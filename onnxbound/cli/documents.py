@@ -20,12 +20,14 @@ class Failure:
         exit_code: Of the process.
         message: What happened, in one sentence.
         problems: Everything that is wrong, and what to do about it.
+        command: The same command with options under which the data would fit, as far as they can be guessed.
     """
 
     code: str
     exit_code: int
     message: str
     problems: tuple[Problem, ...]
+    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
