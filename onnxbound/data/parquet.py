@@ -104,15 +104,21 @@ class ArrowFile:
 
 
 def choose_columns(
-    file: ArrowFile, path: Path, names: tuple[str, str | None, str | None], rank: int, role: Any, *, labelled: bool
+    file: ArrowFile,
+    path: Path,
+    names: tuple[str, str | None, str | None],
+    row: tuple[int, ...],
+    role: Any,
+    *,
+    labelled: bool,
 ) -> tuple[list[str], str | None]:
     """The columns of the inputs and that of the labels.
 
     Args:
         file: Opened.
         path: It, for messages.
-        names: The model's input, and what --x-key and --y-key say.
-        rank: Axes of a row of the model's input that are longer than 1.
+        names: The model's input, and the keys that are asked for.
+        row: Shape of a row of the model's input.
         role: Which suffix to prefer.
         labelled: Whether labels are wanted.
 
@@ -127,7 +133,7 @@ def choose_columns(
         wide = {key: header for key, header in rest.items() if x_key is not None or len(header[0]) > 1}
         if x_key is None and len(wide) == 1:
             return list(wide), label
-        return [input_key(wide, path.name, input_name, rank, role, x_key)], label
+        return [input_key(wide, path.name, input_name, row, role, x_key)], label
     numbers = [key for key, (_, dtype) in rest.items() if dtype.kind in "fiu"]
     if not numbers or len(numbers) < len(rest):
         odd = ", ".join(key for key in rest if key not in numbers) or "none"
@@ -135,7 +141,7 @@ def choose_columns(
         raise DataError(
             "data-key",
             f"The inputs cannot be told apart in {path.name}.",
-            [Problem(path.name, why, "name the column: --x-key KEY")],
+            [Problem(path.name, why, "name the column: `x_key`")],
         )
     return numbers, label
 
