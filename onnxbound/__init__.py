@@ -8,8 +8,12 @@
 The names below are the Python interface; they are imported when they are first used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+# Read when onnxruntime is imported: nothing is queued under the home folder, and its maker's collector is not called.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from onnxbound.analysis.analyze import analyze

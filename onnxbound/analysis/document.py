@@ -58,7 +58,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model; `parameters` are all trained numbers of the file, `depth` is d."""
+    """The model; `parameters` are all trained numbers of the file, `depth` is d, `sha256` is `Network.sha256`."""
 
     path: str
     sha256: str

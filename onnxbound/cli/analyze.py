@@ -82,6 +82,8 @@ def analyze(
         report = measured(
             network, train, settings, test_rows=test_rows, run=folder, executor=executor, progress=progress
         )
+    if folder is not None and not result.quiet:
+        tell(folder.refused)
     if not result.quiet and (result.format is not Format.TABLE or result.output is not None):
         tell(report.warnings)
     _write(report, result, samples)

@@ -70,6 +70,7 @@ def load(
     model, _, held = hold_inputs(model, reading.fixed)
     model, _, widened = widen_floats(model)
     reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
+    sha256 = reader.fingerprint(model, sha256)
     notes, written = [inlined, held, widened], Written()
     node_count = len(model.graph.node)
 
