@@ -21,7 +21,7 @@ class Change:
     """One number, word or null under its dotted name; None where the other report has no such name, or null.
 
     Attributes:
-        name: As in `--fail-if` and CSV.
+        name: As in conditions and CSV.
         before: In the first report.
         after: In the second.
         relative: (after - before) / |before|; None where one is no number, or before is 0.

@@ -242,7 +242,7 @@ class WorstRow:
 
 @dataclass(frozen=True, slots=True)
 class WorstRows:
-    """As many as `--worst` asks for, the worst first."""
+    """As many as the settings ask for, the worst first."""
 
     smallest_margin: tuple[WorstRow, ...] = ()
     smallest_cushion: tuple[WorstRow, ...] = ()
@@ -329,7 +329,7 @@ class Analysis(Report):
 
 
 def read_report(path: str | PathLike[str]) -> Report:
-    """Read a report that `analyze --json` or `Report.save` wrote; keys that a later version has added are left aside.
+    """Read a report that `Report.save` or the command line wrote; keys that a later version has added are left aside.
 
     Args:
         path: The file, or - for stdin.

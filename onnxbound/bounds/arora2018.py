@@ -163,7 +163,7 @@ def theorem_4_1(
 def _is_smooth(depth: int, found: RealisedSmoothness | None) -> tuple[bool | None, str]:
     """Whether rho >= 3d, and in words why."""
     if found is None:
-        return None, "smoothness was measured under gaussian noise, or at another k, only; --noise compression decides"
+        return None, 'smoothness was measured under gaussian noise, or at another k: `noise="compression"` decides'
     if found.projected == 0:
         return True, "every layer is kept as it is, since its projections would take more bits: there is no noise"
     said = (
@@ -179,7 +179,7 @@ def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: b
     if any(isinstance(layer.operator, Dense) and layer.positions > 1 for layer in network.layers):
         return "it is proved for dense layers of one position, and for convolutions"
     if not exact:
-        return "interlayer cushions are estimates and enter no proof; --probes exact measures them"
+        return 'interlayer cushions are estimates and enter no proof; `probes="exact"` measures them'
     if any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in conditions):
         return "a cushion is 0 or undefined on some rows"
     return ""

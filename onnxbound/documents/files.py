@@ -17,7 +17,9 @@ def require_writable(path: Path, *, force: bool) -> None:
     """
     if path.exists() and not force:
         raise OutputError(
-            "output-exists", f"{path} exists.", [Problem(str(path), "it is not overwritten unasked", "--force does it")]
+            "output-exists",
+            f"{path} exists.",
+            [Problem(str(path), "it is not overwritten unasked", "`force=True` does it")],
         )
     if path.is_dir():
         raise unwritable(path, "it is a folder")

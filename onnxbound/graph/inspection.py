@@ -124,6 +124,7 @@ class Inspection(Document):
     """`onnxbound.inspect/1`."""
 
     SCHEMA: ClassVar[str] = "onnxbound.inspect/1"
+    WIDTH: ClassVar[int] = 120
 
     model: InspectedModel
     steps: tuple[InspectedStep, ...]

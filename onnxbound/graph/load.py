@@ -156,7 +156,7 @@ def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
     used = [value for value in graph.inputs if value.name in read]
     if len(used) != 1:
         listed = [
-            Problem(f"input {value.name!r}", f"shape {value.dims}", "--fix NAME=VALUE holds it") for value in used
+            Problem(f"input {value.name!r}", f"shape {value.dims}", "`fixed` holds it at a value") for value in used
         ]
         raise ModelError("model-inputs", f"The logits depend on {len(used)} inputs; rows go into one.", listed)
     (data_input,) = used

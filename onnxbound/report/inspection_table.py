@@ -14,11 +14,11 @@ def render_inspection(found: Inspection, console: Console) -> None:
     """Print the file, every step in its order, and what was done to the graph."""
     model, coverage = found.model, found.coverage
     shape = "x".join(map(str, [model.batch or "N", *model.input_shape]))
+    numbers = f"{model.parameters:,} parameters, {model.multiply_adds:,} multiply-adds per row"
     for line in (
         f"{model.path}: opset {model.opset}, {model.producer or 'unknown producer'}",
         f"input {model.input} {model.input_type} {shape}, output {model.output}: {model.classes} classes",
-        f"{model.topology} of {model.depth} weighted layers, {model.parameters:,} parameters,"
-        f" {model.multiply_adds:,} multiply-adds per row",
+        f"{model.topology} of {model.depth} weighted layers, {numbers}",
     ):
         console.print(Text(visible(line)))
     table = Table(box=None, padding=(0, 1), header_style="italic")

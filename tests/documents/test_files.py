@@ -37,7 +37,7 @@ def test_existing_file_is_kept_unless_forced(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         write_atomically(path, lambda file: file.write(b"new"), force=False)
     assert caught.value.code == "output-exists"
-    assert "--force" in caught.value.problems[0].do
+    assert "`force=True`" in caught.value.problems[0].do
     assert path.read_bytes() == b"old"
     write_atomically(path, lambda file: file.write(b"new"), force=True)
     assert path.read_bytes() == b"new"

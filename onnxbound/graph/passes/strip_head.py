@@ -47,14 +47,14 @@ def strip_head(graph: OnnxGraph, logits: str | None = None) -> PassResult:
     chosen = next(iter(labelled), next(iter(found)))
     parts = [f"stripped the head {' <- '.join(found[chosen])}"] if found[chosen] else []
     if len(found) > 1:
-        parts.append(f"of {len(found)} outputs, {chosen!r} is read as the logits (--logits reads another)")
+        parts.append(f"of {len(found)} outputs, {chosen!r} is read as the logits (`logits` reads another)")
     return PassResult(replace(graph, outputs=(chosen,)), bool(parts) or len(graph.outputs) > 1, "; ".join(parts))
 
 
 def _read_at(graph: OnnxGraph, head: "_Head", wanted: str) -> PassResult:
     if wanted not in head.producers:
         problems = [
-            Problem(f"output {name!r}", "an output of the model", "--logits takes it") for name in graph.outputs
+            Problem(f"output {name!r}", "an output of the model", "`logits` takes it") for name in graph.outputs
         ]
         raise ModelError("model-output", f"The model computes no tensor {wanted!r} to read as the logits.", problems)
     name, stripped = head.walk(wanted)
