@@ -19,7 +19,7 @@ from onnxbound.linear.engine import choose_engine
 from onnxbound.report.breakdown import per_class, worst_rows
 from onnxbound.report.certificate_bounds import certificate_bounds
 from onnxbound.report.every_bound import every_bound
-from onnxbound.report.notices import near_chance, notices
+from onnxbound.report.notices import notices
 from onnxbound.report.report import Coverage, Data, Margin, Model, Report, Tool
 from onnxbound.report.sections import Findings
 from onnxbound.rng import GENERATOR, select_rows
@@ -127,8 +127,7 @@ def analyze(
         samples=found.samples(settings.form),
     )
     tool = replace(tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes())
-    lost = near_chance(report.data.train_error, network.classes)
-    cause = likely_cause(network, rows, work.forward) if lost else ""
+    cause = likely_cause(network, rows, device, settings.threads, ~(table.column("margin") > 0))
     return replace(report, tool=tool, warnings=notices(report, network, rows, work.arrangement.batches, cause))
 
 

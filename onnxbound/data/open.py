@@ -93,7 +93,7 @@ def open_rows(
     if converted is None or every_label is None or findings.errors:
         raise findings.together()
     index = select_rows(seed, total, total if limit is None else limit, stream=1)
-    return Rows(path, total, index, every_label[index], inputs, converted, options)
+    return Rows(path, total, index, every_label[index], inputs, converted, options, labels_start)
 
 
 @dataclass

@@ -42,6 +42,7 @@ class Rows:
         array: Their inputs as the file has them.
         convert: Turns those into what the model takes.
         preprocessing: What was asked of it.
+        labels_start: The label of the first class in the file.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Rows:
     array: AnyArray
     convert: Convert
     preprocessing: Preprocessing
+    labels_start: int = 0
 
     @property
     def count(self) -> int:
