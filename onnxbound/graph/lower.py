@@ -80,7 +80,7 @@ class _Lowering:
         elif self._is_shape_arithmetic(node):
             self.lengths.update(node.outputs)
         elif not {node.op_type} & (PARSERS.keys() | SPELLINGS.keys()):
-            self.problems.append((node, unknown(node.op_type)))
+            self.problems.append((node, unknown(node)))
         self.unknown.update(node.outputs)
 
     def _is_shape_arithmetic(self, node: GraphNode) -> bool:
@@ -180,7 +180,7 @@ class _Lowering:
     def _parse(self, node: GraphNode) -> None:
         parser = PARSERS.get(node.op_type)
         if parser is None:
-            raise unknown(node.op_type)
+            raise unknown(node)
         if len(node.outputs) > 1 and node.op_type != "Split":
             raise Unsupported("it has more than one output")
         for number, output in enumerate(node.outputs):
