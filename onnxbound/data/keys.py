@@ -43,7 +43,7 @@ def input_key(headers: Headers, name: str, input_name: str, rank: int, role: Rol
 
 
 def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> str:
-    """The key of the labels: the only integer array among the usual names, those of its role first.
+    """The key of the labels: the only array of integers or text among the usual names, those of its role first.
 
     Raises:
         DataError: data-key.
@@ -52,7 +52,7 @@ def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> st
         return _present(headers, name, wanted, "--y-key")
 
     def matches(key: str) -> bool:
-        return headers[key][1].kind in "iub"
+        return headers[key][1].kind in "iubUS"
 
     tiers = [[f"{key}_{role}" for key in _LABELS], _LABELS]
     return _choose(headers, name, tiers, matches, "labels", "--y-key")

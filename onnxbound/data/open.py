@@ -29,7 +29,7 @@ def open_rows(
     y_key: str | None = None,
     role: Role = "train",
     labelled: bool = True,
-    labels_start: int = 0,
+    labels_start: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Rows:
@@ -44,7 +44,7 @@ def open_rows(
         y_key: Key of the labels there.
         role: Whether keys that end in _train or in _test come first.
         labelled: Whether the rows have labels; without them all are 0.
-        labels_start: The label of the first class.
+        labels_start: The label of the first class where labels count the classes; None if they are the model's own.
         limit: A uniform sample of this many rows.
         seed: Its seed.
 
@@ -64,7 +64,9 @@ def open_rows(
     if limit is not None and limit < 1:
         raise UsageError("usage", f"--limit takes a number of at least 1, not {limit}.")
     every_label = (
-        np.zeros(total, np.int64) if targets is None else read_labels(targets, total, network.classes, labels_start)
+        np.zeros(total, np.int64)
+        if targets is None
+        else read_labels(targets, total, network.class_labels, labels_start)
     )
     index = select_rows(seed, total, total if limit is None else limit, stream=1)
     return Rows(file, total, index, every_label[index], inputs, convert, options)

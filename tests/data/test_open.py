@@ -290,7 +290,7 @@ def test_rows_that_are_not_finite_are_named(tmp_path: Path, network: MakeNetwork
 @pytest.mark.parametrize(
     ("labels", "why"),
     [
-        (LABELS + 1, "if the labels start at 1: --labels-start 1"),
+        (LABELS + 1, "if the labels start at 1: `labels_start=1`"),
         (LABELS - 1, "row 0 has the label -1"),
         (LABELS * 10, "out of range"),
         (LABELS.astype(np.float32), "their element type is float32"),
