@@ -115,6 +115,21 @@ def test_weights_are_found(tmp_path: Path, change: Callable[[ModelProto], None])
     assert [layer.operator.effective_weight().shape for layer in network.layers] == [(3, 4), (2, 3)]
 
 
+@pytest.mark.parametrize(("domain", "version"), [("local", 7), ("", 13), ("ai.onnx", 18)])
+def test_functions_that_import_other_versions_are_read_by_the_models(tmp_path: Path, domain: str, version: int) -> None:
+    """As jax2onnx writes its own domain; onnxruntime reads them so, and the inliner leaves them out without a word."""
+    model = two_layers()
+    local_functions(model)
+    for function in model.functions:
+        kept = [entry for entry in function.opset_import if entry.domain != (domain if domain == "local" else "")]
+        del function.opset_import[:]
+        function.opset_import.extend([*kept, helper.make_opsetid(domain, version)])
+    network = require_same(save(model, tmp_path / "net.onnx"))
+    assert network.depth == 2
+    (note,) = [note for note in network.notes if note.startswith("inlined 2 local functions")]
+    assert f"Hidden imports {domain or 'ai.onnx'} {version} and is read by" in note
+
+
 def test_a_shared_weight_counts_once(tmp_path: Path) -> None:
     w = np.eye(4, dtype=np.float32)
     nodes = [
