@@ -40,6 +40,7 @@ from onnxbound.operators.weighted import Weighted
 _INPUT_TYPES = (np.float32, np.float64, np.uint8, np.int8, np.int16, np.int32, np.int64)
 
 
+@np.errstate(all="ignore")  # what a file's numbers overflow to is found by `require_finite_weights`
 def load(
     path: str | PathLike[str],
     *,
