@@ -35,6 +35,7 @@ from onnxbound.operators.weighted import Weighted
 _LISTED = 10
 
 
+@np.errstate(all="ignore")  # what a file's numbers overflow to is found by `require_finite_weights`
 def load(
     path: str | PathLike[str],
     *,

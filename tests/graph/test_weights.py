@@ -297,6 +297,27 @@ def test_weights_that_are_not_finite(tmp_path: Path, broken: float) -> None:
     assert "second" in caught.value.problems[0].where
 
 
+def test_weights_that_overflow_when_they_are_read_warn_of_nothing(tmp_path: Path) -> None:
+    """A quantised weight beyond float32, and the root of a negative variance."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["w1"]),
+        helper.make_node("Gemm", ["x", "w1"], ["z"], name="first"),
+        helper.make_node("BatchNormalization", ["z", "one", "one", "one", "variance"], ["y"]),
+        helper.make_node("Gemm", ["y", "w2"], ["logits"], name="second"),
+    ]
+    constants = {
+        "q": np.full((4, 3), 100, np.int8),
+        "scale": np.float32(3e38),
+        "one": np.ones(3, np.float32),
+        "variance": np.float32([-1, 1, 1]),
+        "w2": np.ones((3, 2), np.float32),
+    }
+    network = load(save(model_of(nodes, constants, ["N", 4]), tmp_path / "net.onnx"))
+    with pytest.raises(ModelError) as caught:
+        network.require_finite_weights()
+    assert caught.value.code == "model-weights-not-finite"
+
+
 def test_the_file_format_of_2018(tmp_path: Path) -> None:
     model = two_layers()
     listed_as_inputs(model)
