@@ -1,13 +1,13 @@
 """The command line: verbs, and how every failure reaches the user."""
 
 import json
-import os
 import sys
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from onnxbound.cli import output
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
@@ -72,12 +72,11 @@ def run(arguments: list[str]) -> int:
         interrupted.
     """
     as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
+    output.printed = False
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
         return 0
     except OnnxboundError as error:
         _reraise_if_debugging(arguments)
@@ -107,8 +106,8 @@ def _fail(error: OnnxboundError, *, as_json: bool) -> int:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
-    if as_json:
+    if as_json and not output.printed:
         failure = Failure(error.code, error.exit_code, error.message, tuple(error.problems))
-        with suppress(OSError):  # stdout may be what failed
+        with suppress(OSError, OnnxboundError):  # stdout may be what failed
             print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code

@@ -155,7 +155,7 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, content: bytes) -> None:
 
 
 def test_files_half_written_are_removed_by_the_next_run_and_no_others(case: tuple[Network, Rows], run: Path) -> None:
-    left = [run / name for name in (".run.json.abc", "measure/.00000007.npz.abc")]
+    left = [run / name for name in (".onnxbound-abc", "measure/.onnxbound-abc")]
     others = [run / name for name in (".gitignore", "measure/notes", "measure/.hidden")]
     for file in (*left, *others):
         file.write_text("")
