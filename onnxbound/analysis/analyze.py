@@ -21,6 +21,7 @@ from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
+from onnxbound.documents.document import view
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
 from onnxbound.rng import GENERATOR, select_rows
@@ -260,16 +261,7 @@ def _tool(device: Device, engine: str, engine_note: str, executor: Executor, sta
 
 
 def _model(network: Network) -> Model:
-    return Model(
-        path=str(network.path),
-        sha256=network.sha256,
-        opset=network.opset,
-        producer=network.producer,
-        parameters=network.parameters,
-        depth=network.depth,
-        topology=network.topology,
-        piecewise_linear=not network.smooth_operators,
-    )
+    return view(Model, network, path=str(network.path), piecewise_linear=not network.smooth_operators)
 
 
 def _data(

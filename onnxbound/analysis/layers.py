@@ -7,6 +7,7 @@ from onnxbound.analysis.document import LayerReport, PairReport
 from onnxbound.bounds.arora2018 import effective_parameters
 from onnxbound.bounds.conditions import Conditions
 from onnxbound.bounds.norms import LayerNorms
+from onnxbound.documents.document import view
 from onnxbound.graph.network import Network
 from onnxbound.results import Measured, Statistic, summarise
 from onnxbound.run.table import Table
@@ -39,15 +40,11 @@ def layer_reports(
     for layer, own, condition in zip(network.layers, norms, conditions.layers, strict=True):
         effective = effective_parameters(layer, condition)
         reports.append(
-            LayerReport(
-                index=layer.index,
-                name=layer.name,
+            view(
+                LayerReport,
+                layer,
                 op=layer.step.op,
                 weight_shape=layer.operator.weight.shape,
-                parameters=layer.parameters,
-                kernel=layer.kernel,
-                stride=layer.stride,
-                output_shape=layer.output_shape,
                 frobenius_norm=own.frobenius,
                 spectral_norm=own.spectral,
                 stable_rank=own.stable_rank,

@@ -17,6 +17,7 @@ class Failure(Document):
         exit_code: Of the process.
         message: What happened, in one sentence.
         problems: Everything that is wrong, and what to do about it.
+        command: The same command with options under which the data would fit, as far as they can be guessed.
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.error/1"
@@ -25,6 +26,7 @@ class Failure(Document):
     exit_code: int
     message: str
     problems: tuple[Problem, ...]
+    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile
-from onnxbound.errors import DataError, Problem
+from onnxbound.data.array_in_memory import AnyArray
+from onnxbound.errors import DataError, Problem, argument
 
 _CHUNK_ROWS = 4096
-_Refuse = Callable[[str, str], DataError]
+_Refuse = Callable[..., DataError]
 
 
-def read_labels(array: ArrayFile, rows: int, classes: int, start: int = 0) -> NDArray[np.int64]:
+def read_labels(array: AnyArray, rows: int, classes: int, start: int = 0) -> NDArray[np.int64]:
     """All labels of a file.
 
     Args:
@@ -29,16 +29,15 @@ def read_labels(array: ArrayFile, rows: int, classes: int, start: int = 0) -> ND
     """
     shape = array.shape
 
-    def refuse(why: str, do: str) -> DataError:
+    def refuse(why: str, do: str, **suggestion: object) -> DataError:
         message = f"The labels in {array.name} are not one class between 0 and {classes - 1} per row."
-        return DataError("data-labels", message, [Problem(array.name, why, do)])
+        return DataError("data-labels", message, [Problem(array.name, why, do)], suggestion)
 
     if len(shape) not in (1, 2):
         raise refuse(f"they have the shape {shape}", f"save them with the shape ({rows},)")
     if shape[0] != rows:
-        raise refuse(
-            f"there are {shape[0]} labels for {rows} rows", "give the labels of these rows (--y-key, --labels)"
-        )
+        why = f"there are {shape[0]} labels for {rows} rows"
+        raise refuse(why, "give the labels of these rows (`y_key`, `labels`)")
     if len(shape) == 2 and shape[1] > 1:
         return _from_one_hot(array, rows, classes, refuse)
     if array.dtype.kind not in "iub":
@@ -48,19 +47,15 @@ def read_labels(array: ArrayFile, rows: int, classes: int, start: int = 0) -> ND
     if len(wrong):
         row = wrong[0]
         why = f"row {row} has the label {labels[row] + start}, and {len(wrong)} rows in all are out of range"
-        raise refuse(why, _advice(labels + start, classes))
+        first, last = int(labels.min()) + start, int(labels.max()) + start
+        if first != start and last - first < classes:
+            do = f"if the labels start at {first}: {argument('labels_start', first)}"
+            raise refuse(why, do, labels_start=first)
+        raise refuse(why, f"the labels run from {first} to {last}: check that the data are of this model")
     return labels
 
 
-def _advice(labels: NDArray[np.int64], classes: int) -> str:
-    """What to do about labels that are out of range."""
-    first, last = int(labels.min()), int(labels.max())
-    if first != 0 and last - first < classes:
-        return f"if the labels start at {first}: --labels-start {first}"
-    return f"the labels run from {first} to {last}: check that the data are of this model"
-
-
-def _from_one_hot(array: ArrayFile, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
+def _from_one_hot(array: AnyArray, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
     """The place of the single 1 of each row."""
     if array.shape[1] > classes:
         raise refuse(f"they have {array.shape[1]} columns", "check that the data are of this model")

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from math import isfinite
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from onnxbound.results import UpperBound
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+T = TypeVar("T")
 
 
 class Document:
@@ -95,6 +97,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         return None
     return value
+
+
+def view(kind: type[T], source: Any, **given: Any) -> T:
+    """Make a dataclass from the attributes of an object that bear its fields' names.
+
+    Args:
+        kind: The dataclass.
+        source: Any object.
+        given: Fields that are not attributes of the object, or differ from them.
+    """
+    names = [field.name for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
+    return kind(**{name: getattr(source, name) for name in names}, **given)
 
 
 def nested(entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from onnxbound.documents.document import Document
+from onnxbound.documents.document import Document, view
 from onnxbound.graph.network import Layer, Network, Step
 
 
@@ -145,52 +145,28 @@ def inspection(network: Network) -> Inspection:
 
 
 def _model(network: Network) -> InspectedModel:
-    return InspectedModel(
+    return view(
+        InspectedModel,
+        network,
         path=str(network.path),
-        sha256=network.sha256,
-        opset=network.opset,
-        ir_version=network.ir_version,
-        producer=network.producer,
-        input=network.input,
         input_type=str(network.input_type),
-        input_shape=network.input_shape,
-        batch=network.batch,
-        output=network.output,
-        classes=network.classes,
-        parameters=network.parameters,
-        depth=network.depth,
-        topology=network.topology,
         multiply_adds=sum(layer.multiply_adds for layer in network.layers),
-        smooth_operators=network.smooth_operators,
     )
 
 
 def _step(step: Step, network: Network, layer: int | None) -> InspectedStep:
-    return InspectedStep(
-        layer=layer,
-        op=step.op,
-        name=step.name,
-        inputs=step.inputs,
-        output=step.output,
-        output_shape=network.shapes[step.output],
-    )
+    return view(InspectedStep, step, layer=layer, output_shape=network.shapes[step.output])
 
 
 def _layer(layer: Layer) -> InspectedLayer:
-    return InspectedLayer(
-        index=layer.index,
-        name=layer.name,
+    return view(
+        InspectedLayer,
+        layer,
         op=layer.step.op,
         where=layer.step.where,
         weight=layer.weight_name,
         weight_shape=layer.operator.weight.shape,
-        parameters=layer.parameters,
-        multiply_adds=layer.multiply_adds,
         folded=layer.step.folded,
-        kernel=layer.kernel,
-        stride=layer.stride,
-        input_shape=layer.input_shape,
-        output_shape=layer.output_shape,
         fed_by=tuple(sorted(layer.between)),
         gate=None if layer.gate is None else layer.gate[1],
     )

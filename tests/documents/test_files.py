@@ -113,7 +113,7 @@ def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_samples_file(tmp_path: Path) -> None:
     report = example("residual")
-    write_samples(report, tmp_path / "samples.npz", force=False)
+    write_samples(report.samples, tmp_path / "samples.npz", force=False)
     with np.load(tmp_path / "samples.npz", allow_pickle=False) as arrays:
         assert set(arrays) == set(report.samples)
         for name, values in report.samples.items():
