@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from onnxbound.cli.options import Format
 from onnxbound.documents.document import to_json_text
 from onnxbound.documents.files import require_writable, write_atomically
-from onnxbound.errors import OutputError, Problem, visible
+from onnxbound.errors import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 STDOUT = Path("-")
 _FILE_WIDTH = 100
+
+printed = False
+"""Whether a result stands on stdout, or the part of it that there was room for: no error document follows it there."""
 
 
 def require_outputs(paths: list[Path | None], *, force: bool) -> None:
@@ -35,17 +38,12 @@ def emit(text: str, output: Path | None, *, force: bool) -> None:
         OutputError: output-exists or output-unwritable.
     """
     if output is not None and output != STDOUT:
-        write_atomically(output, lambda file: file.write(text.encode()), force=force)
+        write_atomically(output, lambda file: file.write(text.encode(errors="replace")), force=force)
         return
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        why = error.strerror or str(error)
-        problem = Problem("stdout", why, "write to a file with -o, or free space")
-        raise OutputError("output-unwritable", f"The result cannot be printed: {why}.", [problem]) from error
+    global printed
+    printed = True
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def tell(messages: Iterable[str]) -> None:
