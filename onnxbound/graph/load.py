@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.class_labels import Label
 from onnxbound.graph.complete import Written

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnxbound.stability.properties import properties, weight_norms
 
 from onnxbound.data.rows import Batch
 from onnxbound.graph.load import load
@@ -17,7 +18,6 @@ from onnxbound.linear.programme import Programme
 from onnxbound.results import Estimate, Float64Array, Measured
 from onnxbound.rng import normal_noise
 from onnxbound.stability.margin import margins
-from onnxbound.stability.properties import properties, weight_norms
 from onnxbound.stability.weight_noise import (
     errors_under_weight_noise,
     noisy_logits,
