@@ -18,12 +18,8 @@ from onnxbound.linear.programme import Programme
 from onnxbound.results import Estimate, Float64Array, Measured
 from onnxbound.rng import normal_noise
 from onnxbound.stability.margin import margins
-from onnxbound.stability.weight_noise import (
-    errors_under_weight_noise,
-    noisy_logits,
-    sensitivities,
-    weight_noise_sensitivity,
-)
+from onnxbound.stability.weight_noise import sensitivities, weight_noise_sensitivity
+from onnxbound.stability.weight_noise_errors import errors_under_weight_noise, noisy_logits
 from tests.linear.test_measure import NETS, net, node
 from tests.nets import mlp, random_mlp, write_model
 from tests.oracle.models import fixtures
