@@ -178,7 +178,7 @@ CODES: dict[str, str] = {
     "run-exists": "The folder of --run holds a run already; --resume goes on with it.",
     "run-locked": "Another process works on the run in this folder.",
     "run-changed": "The run in this folder is of another model, data set, setting or version than what is asked for.",
-    "run-damaged": "The folder's run.json cannot be read; the run cannot go on.",
+    "run-damaged": "The folder's run.json cannot be read or was changed, or something else lies in a file's place.",
     "compress-layer": "There is no weighted layer of the name that was given.",
     "compress-method": "The method is for nets of another kind: linear classifiers, or convolutions.",
     "compress-nothing": "No chosen layer has a weight that could be replaced in the file.",

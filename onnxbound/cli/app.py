@@ -1,21 +1,20 @@
 """The command line: verbs, and how every failure reaches the user."""
 
 import json
-import os
 import sys
 from contextlib import suppress
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from typing import Annotated
 
 import typer
 
-from onnxbound import __version__
+from onnxbound.cli import output
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
 from onnxbound.cli.decompress import decompress
 from onnxbound.cli.diff import diff
-from onnxbound.cli.documents import ERROR, Failure
+from onnxbound.cli.documents import Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
@@ -24,6 +23,7 @@ from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
 from onnxbound.errors import DataError, InterruptionError, OnnxboundError, Problem, UsageError, visible
+from onnxbound.version import __version__
 
 app = typer.Typer(
     name="onnxbound",
@@ -74,12 +74,11 @@ def run(arguments: list[str]) -> int:
         interrupted.
     """
     as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
+    output.printed = False
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
         return 0
     except OnnxboundError as error:
         _reraise_if_debugging(arguments)
@@ -115,8 +114,8 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
         lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
-    if as_json:
+    if as_json and not output.printed:
         failure = Failure(error.code, error.exit_code, message, problems, command)
-        with suppress(OSError):  # stdout may be what failed
-            print(json.dumps({"schema": ERROR, **asdict(failure)}), flush=True)  # noqa: T201
+        with suppress(OSError, OnnxboundError):  # stdout may be what failed
+            print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code

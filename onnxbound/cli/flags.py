@@ -8,7 +8,7 @@ from onnxbound.errors import shown
 
 _SAME = (
     "data", "labels", "labels_start", "x_key", "y_key", "layout", "scale", "mean", "std", "limit", "seed", "logits",
-    "external_root", "conventions",
+    "external_root", "conventions", "run", "resume", "cluster", "force",
 )  # fmt: skip
 FLAGS = {**{name: f"--{name.replace('_', '-')}" for name in _SAME}, "fixed": "--fix"}
 """Parameter to option."""
@@ -19,8 +19,8 @@ _NAMED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
 def in_flags(text: str) -> str:
     """A message of the library as the command line says it.
 
-    >>> in_flags("say `scale=1/255` or give `labels`; `mean=(0.5, 0.25)`")
-    'say --scale 1/255 or give --labels; --mean 0.5,0.25'
+    >>> in_flags("say `scale=1/255` or give `labels`; `mean=(0.5, 0.25)`, `force=True`")
+    'say --scale 1/255 or give --labels; --mean 0.5,0.25, --force'
     """
 
     def flag(match: re.Match[str]) -> str:
@@ -29,7 +29,7 @@ def in_flags(text: str) -> str:
             return match[0]
         if value == "None":
             return f"no {FLAGS[name]}"
-        return FLAGS[name] if value is None else f"{FLAGS[name]} {_as_word(value)}"
+        return FLAGS[name] if value in (None, "True") else f"{FLAGS[name]} {_as_word(value)}"
 
     return _NAMED.sub(flag, text)
 

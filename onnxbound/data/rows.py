@@ -42,7 +42,7 @@ class Rows:
         array: Their inputs as the file has them.
         convert: Turns those into what the model takes.
         preprocessing: What was asked of it.
-        labels_start: The label of the first class in the file.
+        labels_start: The label of the first class, where that was said.
     """
 
     path: str
@@ -52,7 +52,7 @@ class Rows:
     array: AnyArray
     convert: Convert
     preprocessing: Preprocessing
-    labels_start: int = 0
+    labels_start: int | None = None
 
     @property
     def count(self) -> int:

@@ -116,7 +116,7 @@ class Network:
 
     Attributes:
         path: The file.
-        sha256: Its hash.
+        sha256: Its hash, and that of every file that it keeps weights in.
         model: The message with local functions inlined, what passes wrote anew appended, and external data outside:
             what runtimes are given.
         opset: Version of the default operator set.
@@ -129,13 +129,14 @@ class Network:
         one_row: Whether the batch is 1 only because several rows cannot be seen to stay apart.
         output: Name of the logits.
         classes: K.
+        class_labels: How the file calls each class, (K,); 0 to K - 1 where it does not.
         steps: Operators in topological order.
         shapes: Tensor name to the shape of one row.
         head: What was stripped behind the logits, in words; None if nothing.
         notes: What each pass did, in words.
         node_count: Nodes in the file's main graph, functions inlined.
         reading: What the caller said about how to read it.
-        external: The initializers that the file keeps in other files, by name, mapped.
+        external: The initializers that the file keeps in other files, by name.
     """
 
     path: Path
@@ -151,6 +152,7 @@ class Network:
     one_row: bool
     output: str
     classes: int
+    class_labels: tuple[int | str, ...]
     steps: tuple[Step, ...]
     shapes: Mapping[str, Shape]
     head: str | None

@@ -140,15 +140,19 @@ class _Trials:
         predicted, labels, wrong = self.predicted(guess, places, seen), self.rows.labels[places], self.wrong[places]
         if predicted is None:
             return
-        low, high = int(self.rows.labels.min()), int(self.rows.labels.max())
-        for start in (0, 1, -1):
-            if start and not (start <= low and high - start < self.network.classes):
-                continue
+        for start in self.starts():
             right = predicted == labels - start
             won, kept = right[wrong], right[~wrong]
             gain = self.error * _share(won) - (1 - self.error) * (1 - _share(kept))
             spread = hypot(self.error * _standard_error(won), (1 - self.error) * _standard_error(kept))
             yield _Outcome(guess, start, gain, gain - _ERRORS * spread, len(places))
+
+    def starts(self) -> list[int]:
+        """By how much later the labels may start: none may leave the classes, and none if they are called by names."""
+        low, high = int(self.rows.labels.min()), int(self.rows.labels.max())
+        classes = self.network.classes
+        counted = self.rows.labels_start is not None or list(self.network.class_labels) == list(range(classes))
+        return [0, *(start for start in (1, -1) if counted and start <= low and high - start < classes)]
 
     def predicted(self, guess: Guess, places: NDArray[np.int64], seen: set[bytes]) -> NDArray[np.int64] | None:
         """The class of each row, -1 where the net overflows; None if the guess does not fit or was tried before."""
@@ -168,7 +172,7 @@ class _Trials:
         """An outcome in words."""
         parameters = dict(best.guess.parameters(self.rows.preprocessing))
         if best.start:
-            parameters["labels_start"] = self.rows.labels_start + best.start
+            parameters["labels_start"] = (self.rows.labels_start or 0) + best.start
         words = [argument(name, value) for name, value in parameters.items()] + [best.guess.words] * bool(
             best.guess.words
         )

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import IN_MEMORY, open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.errors import DataError, UsageError
 from onnxbound.graph.load import load
-from onnxbound.settings import Settings
 from tests.data.conftest import MakeNetwork
 from tests.nets import random_mlp
 
