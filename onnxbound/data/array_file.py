@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 import tokenize
 import warnings
@@ -175,7 +176,23 @@ def invalid(name: str, why: str, do: str = "write it again with numpy.savez") ->
     return DataError("data-invalid", f"{name} cannot be read.", [Problem(name, why, do)])
 
 
+def require_regular(path: Path) -> None:
+    """Refuse what is there and is no regular file: whoever opened a FIFO would wait.
+
+    Raises:
+        DataError: data-not-found.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):  # whoever opens it says why it cannot be
+        return
+    if not regular:
+        problem = Problem(str(path), "it is a folder, a FIFO or a device", "give a file")
+        raise DataError("data-not-found", f"{path} is not a file.", [problem])
+
+
 def _open(path: Path) -> IO[bytes]:
+    require_regular(path)
     try:
         file = path.open("rb")
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, invalid
+from onnxbound.data.array_file import ArrayFile, invalid, require_regular
 from onnxbound.data.image import decoded
 from onnxbound.data.keys import Headers, input_key, label_key
 from onnxbound.data.spool import extra, reading, spool
@@ -24,6 +24,7 @@ class ArrowFile:
         Raises:
             DataError: data-extra or data-invalid.
         """
+        require_regular(path)
         self._path = path
         self._arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
         parquet = extra("pyarrow.parquet", "parquet", "Parquet and Arrow files")
