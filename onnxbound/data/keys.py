@@ -49,14 +49,14 @@ def input_key(
 
 
 def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> str:
-    """The key of the labels: the only integer array among the usual names, those of its role first.
+    """The key of the labels: the only array of integers or text among the usual names, those of its role first.
 
     Raises:
         DataError: data-key; it suggests the only array of one integer per row.
     """
 
     def matches(key: str) -> bool:
-        return headers[key][1].kind in "iub"
+        return headers[key][1].kind in "iubUS"
 
     def likely(key: str) -> bool:
         shape, _ = headers[key]
