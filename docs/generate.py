@@ -9,7 +9,7 @@ import typer
 
 from onnxbound.cli.app import app
 from onnxbound.cli.schemas import every_schema
-from onnxbound.report.schema import file_of
+from onnxbound.documents.schema import file_of
 from onnxbound.report.topics import TOPICS
 
 HERE = Path(__file__).parent

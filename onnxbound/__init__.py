@@ -8,23 +8,28 @@
 The names below are the Python interface; they are imported when they are first used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+# Read when onnxruntime is imported: nothing is queued under the home folder, and its maker's collector is not called.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 if TYPE_CHECKING:
-    from onnxbound.analysis import analyze
+    from onnxbound.analysis.analyze import analyze
+    from onnxbound.analysis.document import Report
+    from onnxbound.analysis.settings import Settings
     from onnxbound.certificates.certify import certify
     from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify
-    from onnxbound.compression import compress
+    from onnxbound.compression.compress import compress
     from onnxbound.data.open import open_rows
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.errors import OnnxboundError
     from onnxbound.graph.load import load
-    from onnxbound.report.report import Report
-    from onnxbound.settings import Settings
 
-__version__ = "0.1.0"
+from onnxbound.version import __version__
+
 __all__ = [
     "Evidence",
     "OnnxboundError",
@@ -44,11 +49,11 @@ _HOMES = {
     "Evidence": "onnxbound.certificates.evidence",
     "OnnxboundError": "onnxbound.errors",
     "Preprocessing": "onnxbound.data.preprocessing",
-    "Report": "onnxbound.report.report",
-    "Settings": "onnxbound.settings",
-    "analyze": "onnxbound.analysis",
+    "Report": "onnxbound.analysis.document",
+    "Settings": "onnxbound.analysis.settings",
+    "analyze": "onnxbound.analysis.analyze",
     "certify": "onnxbound.certificates.certify",
-    "compress": "onnxbound.compression",
+    "compress": "onnxbound.compression.compress",
     "load": "onnxbound.graph.load",
     "open_rows": "onnxbound.data.open",
     "verify": "onnxbound.certificates.verify",

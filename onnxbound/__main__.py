@@ -6,6 +6,9 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
+        from onnxbound.cli.streams import open_streams
+
+        open_streams()
         from onnxbound.cli.app import run
 
         sys.exit(run(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """Errors a user can meet: each has a code, an exit code, and says what, where, why and what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -20,6 +20,25 @@ def visible(text: str) -> str:
     'a�[31mb'
     """
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+_FRACTIONS: Mapping[object, str] = {1 / 255: "1/255", -1 / 255: "-1/255"}
+
+
+def shown(value: object) -> str:
+    """A value of a parameter, as Python reads it.
+
+    >>> shown(1 / 255), shown((0.5,)), shown("nhwc")
+    ('1/255', '0.5', '"nhwc"')
+    """
+    if isinstance(value, tuple) and len(value) == 1:
+        (value,) = value
+    return f'"{value}"' if isinstance(value, str) else _FRACTIONS.get(value, repr(value))
+
+
+def argument(name: str, value: object) -> str:
+    """A parameter with its value, as a message names it."""
+    return f"`{name}={shown(value)}`"
 
 
 class OnnxboundError(Exception):
@@ -57,9 +76,27 @@ class ModelError(OnnxboundError):
 
 
 class DataError(OnnxboundError):
-    """The training set cannot be read, or does not fit the model."""
+    """The training set cannot be read, or does not fit the model.
+
+    Args:
+        code: One of the keys of `CODES`.
+        message: What happened, in one sentence.
+        problems: Every place that is wrong.
+        suggestion: Parameters of `open_rows` and `Preprocessing` with which everything would fit, as far as that can be
+            guessed; empty where it cannot.
+    """
 
     exit_code = 4
+
+    def __init__(
+        self, code: str, message: str, problems: Sequence[Problem] = (), suggestion: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(code, message, problems)
+        self.suggestion = dict(suggestion or {})
+
+    def __reduce__(self) -> tuple[type[OnnxboundError], tuple[object, ...]]:
+        """With the suggestion."""
+        return type(self), (self.code, self.message, self.problems, self.suggestion)
 
 
 class VerificationError(OnnxboundError):
@@ -141,7 +178,7 @@ CODES: dict[str, str] = {
     "run-exists": "The folder of --run holds a run already; --resume goes on with it.",
     "run-locked": "Another process works on the run in this folder.",
     "run-changed": "The run in this folder is of another model, data set, setting or version than what is asked for.",
-    "run-damaged": "The folder's run.json cannot be read; the run cannot go on.",
+    "run-damaged": "The folder's run.json cannot be read or was changed, or something else lies in a file's place.",
     "compress-layer": "There is no weighted layer of the name that was given.",
     "compress-method": "The method is for nets of another kind: linear classifiers, or convolutions.",
     "compress-nothing": "No chosen layer has a weight that could be replaced in the file.",

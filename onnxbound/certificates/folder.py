@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from onnxbound.certificates.canonical import read_canonical
+from onnxbound.documents.files import require_writable, write_atomically
 from onnxbound.errors import OutputError, Problem, VerificationError
-from onnxbound.run.files import require_writable, write_atomically
 
 CERTIFICATE = "certificate.json"
 CODE = "code.bin"

@@ -12,7 +12,7 @@ from onnxbound.cli.options import Format, set_threads
 from onnxbound.cli.output import tell
 
 if TYPE_CHECKING:
-    from onnxbound.report.report import Report
+    from onnxbound.analysis.document import Analysis
     from onnxbound.run.cluster import Cluster
 
 Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]
@@ -43,14 +43,15 @@ def analyze(
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     set_threads(measure.threads)
-    from onnxbound.analysis import analyze as measured
-    from onnxbound.cli.output import emit, to_json
+    from onnxbound.analysis.analyze import analyze as measured
+    from onnxbound.analysis.gates import failures, parse_gate
+    from onnxbound.analysis.plan import costs, plan
+    from onnxbound.cli.output import emit
     from onnxbound.cli.plots import write_plots
     from onnxbound.cli.progress import Progress
     from onnxbound.data.array_file import open_npy
+    from onnxbound.documents.document import to_json_text
     from onnxbound.errors import UsageError
-    from onnxbound.plan import costs, plan
-    from onnxbound.report.gates import failures, parse_gate
     from onnxbound.run.device import resolve_device
     from onnxbound.run.folder import RunFolder
     from onnxbound.run.reference import require_reference
@@ -69,7 +70,7 @@ def analyze(
             tell([agreement])
     if dry_run:
         planned = plan(network, train, settings)
-        text = to_json(planned.to_json()) if result.format is Format.JSON else planned.in_words()
+        text = to_json_text(planned.to_json()) if result.format is Format.JSON else planned.in_words()
         emit(text, result.output, force=result.force)
         return
     if not result.quiet:
@@ -81,6 +82,8 @@ def analyze(
         report = measured(
             network, train, settings, test_rows=test_rows, run=folder, executor=executor, progress=progress
         )
+    if folder is not None and not result.quiet:
+        tell(folder.refused)
     if not result.quiet and (result.format is not Format.TABLE or result.output is not None):
         tell(report.warnings)
     _write(report, result, samples)
@@ -100,19 +103,19 @@ def _cluster(address: str) -> "Cluster":
     return Cluster(address)
 
 
-def _write(report: "Report", result: ResultOptions, samples: Path | None) -> None:
+def _write(report: "Analysis", result: ResultOptions, samples: Path | None) -> None:
     """Write everything that can be written: what took hours to compute is not lost because one disk is full."""
     from onnxbound.cli.output import emit, rendered
     from onnxbound.errors import OutputError
-    from onnxbound.report.samples import write_samples
     from onnxbound.report.tables import render
+    from onnxbound.stability.samples import write_samples
 
     text = rendered(
         report.to_json(), result.format, lambda console: render(report, console, verbose=result.verbose), result.output
     )
     try:
         if samples is not None:
-            write_samples(report, samples, force=result.force)
+            write_samples(report.samples, samples, force=result.force)
     except OutputError:
         emit(text, result.output, force=result.force)
         raise

@@ -1,28 +1,29 @@
 """The command line: verbs, and how every failure reaches the user."""
 
 import json
-import os
 import sys
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import astuple
 from typing import Annotated
 
 import typer
 
-from onnxbound import __version__
+from onnxbound.cli import output
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
 from onnxbound.cli.decompress import decompress
 from onnxbound.cli.diff import diff
-from onnxbound.cli.documents import ERROR, Failure
+from onnxbound.cli.documents import Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
+from onnxbound.cli.flags import in_flags, with_flags
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
-from onnxbound.errors import InterruptionError, OnnxboundError, UsageError, visible
+from onnxbound.errors import DataError, InterruptionError, OnnxboundError, Problem, UsageError, visible
+from onnxbound.version import __version__
 
 app = typer.Typer(
     name="onnxbound",
@@ -73,26 +74,25 @@ def run(arguments: list[str]) -> int:
         interrupted.
     """
     as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
+    output.printed = False
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
         return 0
     except OnnxboundError as error:
         _reraise_if_debugging(arguments)
-        return _fail(error, as_json=as_json)
+        return _fail(error, arguments, as_json=as_json)
     except KeyboardInterrupt:
-        return _fail(InterruptionError(), as_json=as_json)
+        return _fail(InterruptionError(), arguments, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - whatever happened, the user gets a message and a code
         _reraise_if_debugging(arguments)
         if hasattr(error, "format_message"):  # a usage error of the option parser
-            return _fail(UsageError("usage", error.format_message()), as_json=as_json)
+            return _fail(UsageError("usage", error.format_message()), arguments, as_json=as_json)
         message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
-        return _fail(OnnxboundError("internal", message), as_json=as_json)
+        return _fail(OnnxboundError("internal", message), arguments, as_json=as_json)
     if code == InterruptionError.exit_code:  # the option parser has caught the interrupt
-        return _fail(InterruptionError(), as_json=as_json)
+        return _fail(InterruptionError(), arguments, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
@@ -101,15 +101,21 @@ def _reraise_if_debugging(arguments: list[str]) -> None:
         raise
 
 
-def _fail(error: OnnxboundError, *, as_json: bool) -> int:
+def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
     """Say what went wrong: on stderr for people, and as an object on stdout for --json."""
-    lines = [f"onnxbound: error: {error.message}"]
-    for problem in error.problems:
+    problems = tuple(Problem(*map(in_flags, astuple(problem))) for problem in error.problems)
+    message = in_flags(error.message)
+    lines = [f"onnxbound: error: {message}"]
+    for problem in problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
+    suggestion = error.suggestion if isinstance(error, DataError) else {}
+    command = with_flags(arguments, suggestion) if suggestion else None
+    if command is not None:
+        lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
-    if as_json:
-        failure = Failure(error.code, error.exit_code, error.message, tuple(error.problems))
-        with suppress(OSError):  # stdout may be what failed
-            print(json.dumps({"schema": ERROR, **asdict(failure)}), flush=True)  # noqa: T201
+    if as_json and not output.printed:
+        failure = Failure(error.code, error.exit_code, message, problems, command)
+        with suppress(OSError, OnnxboundError):  # stdout may be what failed
+            print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code

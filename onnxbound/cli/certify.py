@@ -60,8 +60,9 @@ def certify(
     from onnxbound.certificates.certify import certify as make
     from onnxbound.certificates.holdout import certify_holdout
     from onnxbound.certificates.options import Options
-    from onnxbound.cli.output import emit, to_json
+    from onnxbound.cli.output import emit
     from onnxbound.cli.values import decimal_of, places_of
+    from onnxbound.documents.document import to_json_text
     from onnxbound.errors import UsageError
     from onnxbound.graph.load import load
     from onnxbound.run.device import resolve_device
@@ -97,7 +98,7 @@ def certify(
         print("onnxbound: interrupted; the best so far was written", file=sys.stderr)  # noqa: T201
     document = dict(certified.document) | {"files": dict(certified.files)}
     if chosen_format(output_format, as_json=as_json) is Format.JSON:
-        emit(to_json(document), None, force=False)
+        emit(to_json_text(document), None, force=False)
     else:
         emit(_in_words(certified, model, output), None, force=False)
 

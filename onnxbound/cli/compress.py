@@ -11,8 +11,8 @@ from onnxbound.cli.groups import OptionalRowOptions, grouped
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
+    from onnxbound.compression.document import Compression
     from onnxbound.compressors.budget import Budget
-    from onnxbound.report.compression import Compression
 
 METHODS = ("matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
 
@@ -85,7 +85,7 @@ def compress(
     from onnxbound.cli.output import require_outputs
     from onnxbound.cli.progress import Progress
     from onnxbound.cli.values import bytes_of, one_of, share_of
-    from onnxbound.compression import compress as run
+    from onnxbound.compression.compress import compress as run
     from onnxbound.compressors.compress import Method
     from onnxbound.compressors.request import Request
     from onnxbound.errors import UsageError
@@ -156,13 +156,14 @@ def _budget(knobs: "dict[str, float | int | None]", *, searched: bool) -> "Budge
 
 
 def _print(report: "Compression", result_format: Format, *, quiet: bool) -> None:
-    from onnxbound.cli.output import emit, to_json
+    from onnxbound.cli.output import emit
+    from onnxbound.documents.document import to_json_text
 
     if result_format is not Format.TABLE and not quiet:
         for warning in report.warnings:
             print(f"onnxbound: {warning}", file=sys.stderr)  # noqa: T201
     if result_format is Format.JSON:
-        text = to_json(report.to_json())
+        text = to_json_text(report.to_json())
     elif result_format is Format.CSV:
         from onnxbound.report.csv import to_csv
 
@@ -172,7 +173,7 @@ def _print(report: "Compression", result_format: Format, *, quiet: bool) -> None
 
         from rich.console import Console
 
-        from onnxbound.report.compression_table import render_compression
+        from onnxbound.compression.table import render_compression
 
         out = io.StringIO()
         terminal = sys.stdout.isatty()

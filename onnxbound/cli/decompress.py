@@ -26,14 +26,14 @@ def decompress(
     """Make an ONNX file again from its codes, bit for bit."""
     del debug
     set_threads(threads)
-    from onnxbound.cli.documents import DECOMPRESSION, Decompression
-    from onnxbound.cli.output import emit, require_outputs, to_json
-    from onnxbound.compression import decompress as restore
+    from onnxbound.cli.documents import Decompression
+    from onnxbound.cli.output import emit, require_outputs
+    from onnxbound.compression.compress import decompress as restore
+    from onnxbound.documents.document import to_json_text
     from onnxbound.graph.load import load
-    from onnxbound.report.report import plain
 
     require_outputs([output], force=force)
     size = restore(codes, output, None if init is None else load(init), threads=threads, force=force)
     done = Decompression(str(codes), str(output), codes_bytes=codes.stat().st_size, bytes=size)
     said = f"{output}: {size:,} bytes from {done.codes_bytes:,} bytes of codes\n"
-    emit(to_json({"schema": DECOMPRESSION, **plain(done)}) if as_json else said, None, force=False)
+    emit(to_json_text(done.to_json()) if as_json else said, None, force=False)

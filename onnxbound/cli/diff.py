@@ -11,7 +11,7 @@ from onnxbound.cli.options import Format, chosen_format
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxbound.report.difference import Difference
+    from onnxbound.analysis.difference import Difference
 
 Before = Annotated[Path, typer.Argument(metavar="A.json", help="A report of `analyze --json`.", show_default=False)]
 After = Annotated[Path, typer.Argument(metavar="B.json", help="Another.", show_default=False)]
@@ -34,10 +34,10 @@ def diff(
 ) -> None:
     """Say what changed between two reports: every number by its name, running times left aside."""
     del debug
+    from onnxbound.analysis.difference import difference
+    from onnxbound.analysis.document import read_report
     from onnxbound.cli.output import emit, rendered, require_outputs
     from onnxbound.errors import UsageError
-    from onnxbound.report.difference import difference
-    from onnxbound.report.read import read_report
 
     if not tolerance >= 0:
         raise UsageError("usage", f"--tolerance takes a number of at least 0, not {tolerance}.")

@@ -6,15 +6,16 @@ from onnxbound.cli.options import Debug, Json
 def env(*, as_json: Json = False, debug: Debug = False) -> None:
     """Print versions, providers and device: a block to paste into an issue."""
     del debug
-    from onnxbound.cli.output import emit, to_json
-    from onnxbound.report.report import plain
-    from onnxbound.run.environment import SCHEMA, describe
+    from onnxbound.cli.output import emit
+    from onnxbound.documents.document import to_json_text
+    from onnxbound.run.environment import describe
 
-    found = plain(describe())
+    found = describe().to_json()
     if as_json:
-        emit(to_json({"schema": SCHEMA, **found}), None, force=False)
+        emit(to_json_text(found), None, force=False)
         return
     lines = []
+    del found["schema"]
     for name, value in found.items():
         if isinstance(value, dict):
             lines += [f"{name}:", *(f"  {key} {entry}" for key, entry in value.items())]

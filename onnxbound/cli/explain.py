@@ -15,12 +15,11 @@ TopicArgument = Annotated[
 def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = False) -> None:
     """Explain a metric, bound, method or error code: definition, source, unit, assumptions; or print a JSON Schema."""
     del debug
-    from onnxbound.cli.documents import TOPIC_NAMES, Topics
-    from onnxbound.cli.output import emit, to_json
+    from onnxbound.cli.documents import Topics
+    from onnxbound.cli.output import emit
     from onnxbound.cli.schemas import every_schema
+    from onnxbound.documents.document import to_json_text
     from onnxbound.errors import Problem, UsageError
-    from onnxbound.report.report import plain
-    from onnxbound.report.topic import SCHEMA
     from onnxbound.report.topics import TOPICS, closest
 
     schemas = every_schema()
@@ -28,12 +27,12 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
         kinds = ("metric", "bound", "certificate", "method", "error")
         names = {kind: tuple(t.name for t in TOPICS.values() if t.kind == kind) for kind in kinds}
         names["schema"] = tuple(schemas)
-        document = {"schema": TOPIC_NAMES, **plain(Topics(names))}
+        document = Topics(names).to_json()
         listed = "\n\n".join(f"{kind}s\n" + "\n".join(f"  {name}" for name in names[kind]) for kind in names)
-        emit(to_json(document) if as_json else listed + "\n", None, force=False)
+        emit(to_json_text(document) if as_json else listed + "\n", None, force=False)
         return
     if topic in schemas:
-        emit(to_json(schemas[topic]), None, force=False)
+        emit(to_json_text(schemas[topic]), None, force=False)
         return
     if topic not in TOPICS:
         near = ", ".join(closest(topic)) or "'onnxbound explain' lists them all"
@@ -41,7 +40,7 @@ def explain(topic: TopicArgument = "", *, as_json: Json = False, debug: Debug = 
         raise UsageError("explain-unknown", f"There is no topic {topic!r}.", [problem])
     found = TOPICS[topic]
     if as_json:
-        emit(to_json({"schema": SCHEMA, **plain(found)}), None, force=False)
+        emit(to_json_text(found.to_json()), None, force=False)
         return
     lines = [f"{found.name} ({found.kind})", "", *textwrap.wrap(found.text, 88)]
     for label in ("formula", "source", "unit", "assumptions"):

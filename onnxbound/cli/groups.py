@@ -10,10 +10,10 @@ from onnxbound.cli import options
 from onnxbound.cli.options import Format, chosen_format
 
 if TYPE_CHECKING:
+    from onnxbound.analysis.settings import Settings
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
-    from onnxbound.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +117,8 @@ class MeasureOptions:
 
     def settings(self, seed: int, worst: int = 0) -> "Settings":
         """As `analyze` takes them."""
+        from onnxbound.analysis.settings import Settings
         from onnxbound.cli.values import bytes_of, count_or, noise_of, one_of
-        from onnxbound.settings import Settings
 
         return Settings(
             form=one_of("--form", self.form, ("affine", "linear")),

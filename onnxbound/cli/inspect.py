@@ -29,14 +29,15 @@ def inspect(
 ) -> None:
     """Show the graph as onnxbound sees it: layers, shapes, parameters, what was folded, and what is not supported."""
     del debug
-    from onnxbound.cli.output import emit, require_outputs, to_json
-    from onnxbound.report.inspection import inspection
+    from onnxbound.cli.output import emit, require_outputs
+    from onnxbound.documents.document import to_json_text
+    from onnxbound.graph.inspection import inspection
 
     require_outputs([output], force=force)
     document = inspection(reading.network(model)).to_json()
     wanted = chosen_format(output_format, as_json=as_json)
     if wanted is Format.JSON:
-        text = to_json(document)
+        text = to_json_text(document)
     elif wanted is Format.CSV:
         from onnxbound.report.csv import to_csv
 

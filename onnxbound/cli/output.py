@@ -1,20 +1,23 @@
 """Where results go: stdout, or a file written whole."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxbound.cli.options import Format
-from onnxbound.errors import OutputError, Problem, visible
-from onnxbound.run.files import require_writable, write_atomically
+from onnxbound.documents.document import to_json_text
+from onnxbound.documents.files import require_writable, write_atomically
+from onnxbound.errors import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 STDOUT = Path("-")
 _FILE_WIDTH = 100
+
+printed = False
+"""Whether a result stands on stdout, or the part of it that there was room for: no error document follows it there."""
 
 
 def require_outputs(paths: list[Path | None], *, force: bool) -> None:
@@ -35,28 +38,12 @@ def emit(text: str, output: Path | None, *, force: bool) -> None:
         OutputError: output-exists or output-unwritable.
     """
     if output is not None and output != STDOUT:
-        write_atomically(output, lambda file: file.write(text.encode()), force=force)
+        write_atomically(output, lambda file: file.write(text.encode(errors="replace")), force=force)
         return
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        why = error.strerror or str(error)
-        problem = Problem("stdout", why, "write to a file with -o, or free space")
-        raise OutputError("output-unwritable", f"The result cannot be printed: {why}.", [problem]) from error
-
-
-def to_json(document: dict[str, Any]) -> str:
-    r"""Strict JSON, indented, one document; what cannot be printed is escaped, so that it cannot steer a terminal.
-
-    >>> to_json({"é": "\x9b2J"})
-    '{\n  "é": "\\u009b2J"\n}\n'
-    """
-    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-    escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
-    return "".join(escaped) + "\n"
+    global printed
+    printed = True
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def tell(messages: Iterable[str]) -> None:
@@ -75,7 +62,7 @@ def rendered(document: dict[str, Any], wanted: Format, draw: "Callable[[Console]
         output: Where it will go.
     """
     if wanted is Format.JSON:
-        return to_json(document)
+        return to_json_text(document)
     if wanted is Format.CSV:
         from onnxbound.report.csv import to_csv
 

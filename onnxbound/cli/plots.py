@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxbound.documents.files import write_atomically
 from onnxbound.errors import OutputError, Problem
-from onnxbound.run.files import write_atomically
 
 if TYPE_CHECKING:
     from onnxbound.report.figures.figure import Figure

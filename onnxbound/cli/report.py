@@ -28,15 +28,15 @@ def report(
 ) -> None:
     """Turn a report into one HTML page that needs no network and no script, into CSV, or into figures."""
     del debug
-    from onnxbound.cli.documents import FILES, Files
-    from onnxbound.cli.output import STDOUT, emit, require_outputs, to_json
+    from onnxbound.analysis.document import read_report
+    from onnxbound.cli.documents import Files
+    from onnxbound.cli.output import STDOUT, emit, require_outputs
     from onnxbound.cli.plots import require_plots, write_plots
+    from onnxbound.documents.document import to_json_text
     from onnxbound.errors import UsageError
     from onnxbound.report.csv import to_csv
     from onnxbound.report.figures.of_report import figures
     from onnxbound.report.html.page import page
-    from onnxbound.report.read import read_report
-    from onnxbound.report.report import plain
 
     if as_json and output == STDOUT:
         raise UsageError("usage", "--json and the page cannot both go to stdout: give -o a file.")
@@ -51,4 +51,4 @@ def report(
         files += write_plots(figures(found), plots, force=force)
     if as_json:
         written = Files(str(source), tuple(map(str, files)))
-        emit(to_json({"schema": FILES, **plain(written)}), None, force=False)
+        emit(to_json_text(written.to_json()), None, force=False)

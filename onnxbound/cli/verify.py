@@ -40,8 +40,9 @@ def verify(
     set_threads(threads)
     from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify as check
-    from onnxbound.cli.output import emit, to_json
+    from onnxbound.cli.output import emit
     from onnxbound.cli.values import places_of
+    from onnxbound.documents.document import to_json_text
     from onnxbound.graph.load import load
     from onnxbound.run.device import resolve_device
 
@@ -55,7 +56,7 @@ def verify(
     )
     verified = check(folder, evidence, resolve_device(device), threads)
     if chosen_format(output_format, as_json=as_json) is Format.JSON:
-        emit(to_json(verified.to_json()), None, force=False)
+        emit(to_json_text(verified.to_json()), None, force=False)
         return
     counted = (
         f"  {verified.bits:,} bits, {verified.errors:,} errors on {verified.rows:,} rows counted here,"

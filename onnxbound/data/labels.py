@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile
-from onnxbound.errors import DataError, Problem
+from onnxbound.data.array_in_memory import AnyArray
+from onnxbound.errors import DataError, Problem, argument
 
 _CHUNK_ROWS = 4096
 _LISTED = 10
-_Refuse = Callable[[str, str], DataError]
+_Refuse = Callable[..., DataError]
 
 
 def read_labels(
-    array: ArrayFile, rows: int, class_labels: Sequence[int | str], start: int | None = None
+    array: AnyArray, rows: int, class_labels: Sequence[int | str], start: int | None = None
 ) -> NDArray[np.int64]:
     """All labels of a file.
 
@@ -35,11 +35,10 @@ def read_labels(
     first = start or 0
     counted = start is not None or list(class_labels) == list(range(classes))
 
-    def refuse(why: str, do: str) -> DataError:
+    def refuse(why: str, do: str, **suggestion: object) -> DataError:
         one = f"one class between {first} and {first + classes - 1}" if counted else "one of the model's classes"
-        return DataError(
-            "data-labels", f"The labels in {array.name} are not {one} per row.", [Problem(array.name, why, do)]
-        )
+        message = f"The labels in {array.name} are not {one} per row."
+        return DataError("data-labels", message, [Problem(array.name, why, do)], suggestion)
 
     if len(shape) not in (1, 2):
         raise refuse(f"they have the shape {shape}", f"save them with the shape ({rows},)")
@@ -55,7 +54,10 @@ def read_labels(
     wrong = np.flatnonzero(labels < 0)
     if len(wrong):
         why = f"row {wrong[0]} has the label {found[inverse[wrong[0]]]}, and {len(wrong)} rows in all are out of range"
-        raise refuse(why, _counting(found, classes) if counted else _naming(class_labels))
+        if not counted:
+            raise refuse(why, _naming(class_labels))
+        do, suggestion = _counting(found, classes)
+        raise refuse(why, do, **suggestion)
     return labels
 
 
@@ -84,14 +86,14 @@ def _named(found: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[np
     return by_name if numbered else _counted(found, len(class_labels))
 
 
-def _counting(found: NDArray[Any], classes: int) -> str:
-    """What to do about labels that are out of range."""
+def _counting(found: NDArray[Any], classes: int) -> tuple[str, dict[str, object]]:
+    """What to do about labels that are out of range, in words and as parameters."""
     if found.dtype.kind not in "iub":
-        return "the model does not name its classes: save their numbers"
+        return "the model does not name its classes: save their numbers", {}
     first, last = int(found[0]), int(found[-1])
     if first != 0 and last - first < classes:
-        return f"if the labels start at {first}: `labels_start={first}`"
-    return f"the labels run from {first} to {last}: check that the data are of this model"
+        return f"if the labels start at {first}: {argument('labels_start', first)}", {"labels_start": first}
+    return f"the labels run from {first} to {last}: check that the data are of this model", {}
 
 
 def _naming(class_labels: Sequence[int | str]) -> str:
@@ -99,7 +101,7 @@ def _naming(class_labels: Sequence[int | str]) -> str:
     return f"the model calls its classes {listed}; where labels count them from N: `labels_start=N`"
 
 
-def _from_one_hot(array: ArrayFile, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
+def _from_one_hot(array: AnyArray, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
     """The place of the single 1 of each row."""
     if array.shape[1] > classes:
         raise refuse(f"they have {array.shape[1]} columns", "check that the data are of this model")

@@ -3,13 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile
+from onnxbound.data.array_in_memory import AnyArray
 from onnxbound.data.preprocessing import Convert, Preprocessing
 from onnxbound.errors import DataError, Problem
 
@@ -36,7 +35,7 @@ class Rows:
     """The rows of a data set that were chosen, in the order of the file.
 
     Attributes:
-        path: The data file.
+        path: The data file, or "arrays in memory".
         total: Rows in the file.
         index: The chosen ones, 0-based, ascending, (m,).
         labels: Their labels, (m,).
@@ -45,11 +44,11 @@ class Rows:
         preprocessing: What was asked of it.
     """
 
-    path: Path
+    path: str
     total: int
     index: NDArray[np.int64]
     labels: NDArray[np.int64]
-    array: ArrayFile
+    array: AnyArray
     convert: Convert
     preprocessing: Preprocessing
 

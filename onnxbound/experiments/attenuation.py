@@ -2,23 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
-from onnxbound import __version__
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
+from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
+from onnxbound.linear.forward import all_values, changed_values
 from onnxbound.operators.operator import Array
-from onnxbound.report.report import plain
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise
 from onnxbound.rng import normal_noise, select_rows
 from onnxbound.run.forward import require_finite
-from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress, silent
-
-SCHEMA = "onnxbound.noise/1"
+from onnxbound.version import __version__
 
 _AT_INPUTS = 1 << 32
 """Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
@@ -42,8 +41,8 @@ class NoiseCurve:
     arrivals: tuple[Arrival, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attenuation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Attenuation(Document):
     """`onnxbound.noise/1`.
 
     Attributes:
@@ -59,6 +58,8 @@ class Attenuation:
         curves: One per layer.
     """
 
+    SCHEMA: ClassVar[str] = "onnxbound.noise/1"
+
     version: str
     model: str
     sha256: str
@@ -69,10 +70,6 @@ class Attenuation:
     seed: int
     layer_names: tuple[str, ...]
     curves: tuple[NoiseCurve, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
 
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:
@@ -102,7 +99,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
     for batch in rows.batches(_batch_rows(network, settings.probes), index):
         stop = done + len(batch.index)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = _forward(work, batch.inputs)
+            values = all_values(work, batch.inputs.astype(np.float32, copy=False))
         require_finite(batch.index, {layer.place: values[layer.output] for layer in work.layers})
         for layer in work.layers:
             noise = _noise(layer, values[layer.input], batch.index, settings)
@@ -147,14 +144,6 @@ def _batch_rows(network: Network, probes: int) -> int:
     return max(1, min(64, _BATCH_BYTES // max(per_row, 1)))
 
 
-def _forward(network: Network, inputs: Array) -> dict[str, Array]:
-    """Every tensor of the net at some rows, (n, *shape)."""
-    values = {network.input: inputs.astype(np.float32, copy=False)}
-    for step in network.steps:
-        values[step.output] = step.operator.act(*(values[name] for name in step.inputs))
-    return values
-
-
 def _noise(layer: Layer, entering: Array, index: Array, settings: Settings) -> Array:
     """eta = radius |a^i| g / |g| of every probe, (probes, n, *input_shape)."""
     assert settings.probes != "exact"
@@ -174,13 +163,7 @@ def _errors(
     """(target, relative error (probes, n)) of the layer and of every later one that a path leads to."""
     probes = len(noise)
     entering = (values[layer.input][None] + noise).reshape(-1, *layer.input_shape)
-    changed = {layer.output: layer.operator.act(entering)}
-    for step in network.steps:
-        if step.output not in changed and not changed.keys().isdisjoint(step.inputs):
-            inputs = (
-                changed[name] if name in changed else np.concatenate([values[name]] * probes) for name in step.inputs
-            )
-            changed[step.output] = step.operator.act(*inputs)
+    changed = changed_values(network, values, layer.output, layer.operator.act(entering))
     for target in network.layers[layer.index - 1 :]:
         name = network.target(target.index)
         if name in changed:

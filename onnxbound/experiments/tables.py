@@ -10,7 +10,7 @@ from onnxbound.errors import visible
 from onnxbound.experiments.attenuation import Attenuation
 from onnxbound.experiments.comparison import Comparison, LayerComparison
 from onnxbound.experiments.nets import Net
-from onnxbound.experiments.ranking import TRACK, Ranking
+from onnxbound.experiments.ranking import Ranking, Track
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.terminal import bar, sparkline
 from onnxbound.report.words import number, shortened
@@ -71,7 +71,7 @@ def print_ranking(found: Ranking, console: Console) -> None:
     console.print(Text("\nGaps", style="bold"))
     console.print(table)
     _print_capacities(found, console)
-    tracked = found.schema == TRACK
+    tracked = isinstance(found, Track)
     what = "checkpoints depend on one another: no interval" if tracked else "95 % intervals, for independent nets"
     console.print(Text(f"\nRank correlation with the gap ({what})", style="bold"))
     table = plain_table("capacity", "tau-b, from -1 to 1", "tau-b", "from", "to", "nets", left=2)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.class_labels import Label
 from onnxbound.graph.complete import Written
@@ -35,6 +37,7 @@ from onnxbound.operators.weighted import Weighted
 _LISTED = 10
 
 
+@np.errstate(all="ignore")  # what a file's numbers overflow to is found by `require_finite_weights`
 def load(
     path: str | PathLike[str],
     *,
@@ -65,6 +68,7 @@ def load(
     model, _, held = hold_inputs(model, reading.fixed)
     model, _, widened = widen_floats(model)
     reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
+    sha256 = reader.fingerprint(model, sha256)
     notes, written = [inlined, held, widened], Written()
     node_count = len(model.graph.node)
 

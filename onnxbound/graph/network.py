@@ -116,7 +116,7 @@ class Network:
 
     Attributes:
         path: The file.
-        sha256: Its hash.
+        sha256: Its hash, and that of every file that it keeps weights in.
         model: The message with local functions inlined, what passes wrote anew appended, and external data outside:
             what runtimes are given.
         opset: Version of the default operator set.
@@ -136,7 +136,7 @@ class Network:
         notes: What each pass did, in words.
         node_count: Nodes in the file's main graph, functions inlined.
         reading: What the caller said about how to read it.
-        external: The initializers that the file keeps in other files, by name, mapped.
+        external: The initializers that the file keeps in other files, by name.
     """
 
     path: Path

@@ -1,6 +1,6 @@
 """What `onnxbound explain` says of certificates."""
 
-from onnxbound.report.topic import Topic
+from onnxbound.documents.topic import Topic
 
 _TAIL = "Langford 2005, Tutorial on practical prediction theory for classification; Kraft's inequality"
 _DRAWN = (

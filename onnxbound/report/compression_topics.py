@@ -1,6 +1,6 @@
 """What `onnxbound explain` says of methods of compression, and of the bounds for what they make."""
 
-from onnxbound.report.topic import ARORA, Topic
+from onnxbound.documents.topic import ARORA, Topic
 
 _DRAWN = "the rows were drawn independently; architecture and seed were chosen without them"
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from onnxbound.report.report import LayerReport, ReportDocument
+from onnxbound.analysis.document import LayerReport, Report
 from onnxbound.report.words import at_most, number, percentage
 
 
-def sentences(report: ReportDocument) -> tuple[str, ...]:
+def sentences(report: Report) -> tuple[str, ...]:
     """Errors, bounds, compression, noise: one sentence or two each."""
     return (*_errors(report), *_bounds(report), *_compression(report), *_noise(report))
 
 
-def _errors(report: ReportDocument) -> Iterator[str]:
+def _errors(report: Report) -> Iterator[str]:
     data = report.data
     seen = f"The net errs on {data.train_error:.2%} of the {data.rows:,} rows that it was trained on"
     if data.test_error is None:
@@ -21,7 +21,7 @@ def _errors(report: ReportDocument) -> Iterator[str]:
     yield f"{seen} and on {data.test_error:.2%} of the test rows: the true gap is {100 * gap:.1f} percentage points."
 
 
-def _bounds(report: ReportDocument) -> Iterator[str]:
+def _bounds(report: Report) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
     proved = [b for b in report.bounds if b.kind != "as_plotted" and b.met and b.value is not None]
     useful = [bound for bound in proved if not bound.vacuous]
@@ -40,7 +40,7 @@ def _bounds(report: ReportDocument) -> Iterator[str]:
         )
 
 
-def _compression(report: ReportDocument) -> Iterator[str]:
+def _compression(report: Report) -> Iterator[str]:
     known = [(layer.compression_percent, layer) for layer in report.layers if layer.compression_percent is not None]
     if not known:
         return
@@ -59,7 +59,7 @@ def _compression(report: ReportDocument) -> Iterator[str]:
         )
 
 
-def _noise(report: ReportDocument) -> Iterator[str]:
+def _noise(report: Report) -> Iterator[str]:
     cushions = [(layer.layer_cushion.min, layer.index) for layer in report.layers if layer.layer_cushion is not None]
     if len(cushions) > 1:
         (low, worst), (high, best) = min(cushions), max(cushions)

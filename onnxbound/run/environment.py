@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 
-SCHEMA = "onnxbound.env/1"
+from onnxbound.documents.document import Document
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "scipy", "typer", "rich", "protobuf")
 
@@ -24,8 +25,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+@dataclass(frozen=True, slots=True, repr=False)
+class Environment(Document):
     """`onnxbound.env/1`.
 
     Attributes:
@@ -39,6 +40,8 @@ class Environment:
         device_note: Why.
         warnings: What is wrong with this installation, and what to do.
     """
+
+    SCHEMA: ClassVar[str] = "onnxbound.env/1"
 
     onnxbound: str
     python: str

@@ -28,6 +28,9 @@ _LARGE = 1 << 29
 
 _NONE: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
+# On Windows events go to the system, whatever ORT_DISABLE_TELEMETRY says.
+onnxruntime.disable_telemetry_events()
+
 
 def open_session(
     model: ModelProto,

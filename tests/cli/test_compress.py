@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from onnxbound.cli.schemas import every_schema
-from onnxbound.compression import compress
+from onnxbound.compression.compress import compress
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compress import Method
 from onnxbound.compressors.request import Request

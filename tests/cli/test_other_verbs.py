@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from onnxbound import __version__
 from onnxbound.cli.schemas import every_schema
 from onnxbound.report.topics import TOPICS
+from onnxbound.version import __version__
 from tests.cli.command import onnxbound
 from tests.oracle.models import fixtures
 

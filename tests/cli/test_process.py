@@ -95,19 +95,6 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
             np.testing.assert_array_equal(resumed[name], whole[name])
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_full_disk_behind_stdout(tmp_path: Path) -> None:
-    model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")
-    with Path("/dev/full").open("w") as full:
-        arguments = [*COMMAND, "analyze", str(model), "--data", str(data), "--json"]
-        found = subprocess.run(
-            arguments, check=False, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True
-        )
-    assert found.returncode == 6
-    assert "No space left on device" in found.stderr
-    assert "Traceback" not in found.stderr
-
-
 @pytest.mark.skipif(os.name == "nt", reason="POSIX shells only")
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.errors import UsageError
 from onnxbound.experiments.attenuation import Attenuation, attenuate
 from onnxbound.graph.load import load
-from onnxbound.settings import Settings
 from tests.linear.test_measure import net
 from tests.nets import mlp
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.errors import ModelError
 from onnxbound.graph.load import load
-from onnxbound.settings import Settings
 from tests.graph.test_head import BINARY, X, linear, logits_of, runtime, same_to_the_runtime, tail
 
 Nodes = list[NodeProto]

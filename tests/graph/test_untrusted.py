@@ -251,7 +251,7 @@ def test_a_model_cache_is_read_through_its_links_once_it_is_allowed(tmp_path: Pa
     (snapshot / "net.data").symlink_to(blobs / "a1")
     with pytest.raises(ModelError, match="outside its own folder") as caught:
         load(path)
-    assert "--external-root DIR" in caught.value.problems[0].do
+    assert "`external_root`" in caught.value.problems[0].do
     with pytest.raises(ModelError, match="outside its own folder"):
         load(path, external_root=tmp_path / "elsewhere")
     np.testing.assert_allclose(logits(load(path, external_root=blobs)), np.ones((2, 4)) @ W, rtol=1e-6)
