@@ -1,5 +1,6 @@
 """The command line: verbs, and how every failure reaches the user."""
 
+import errno
 import json
 import sys
 from contextlib import suppress
@@ -22,8 +23,10 @@ from onnxbound.cli.flags import in_flags, with_flags
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
-from onnxbound.errors import DataError, InterruptionError, OnnxboundError, Problem, UsageError, visible
+from onnxbound.errors import DataError, InterruptionError, OnnxboundError, OutputError, Problem, UsageError, visible
 from onnxbound.version import __version__
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="onnxbound",
@@ -89,6 +92,15 @@ def run(arguments: list[str]) -> int:
         _reraise_if_debugging(arguments)
         if hasattr(error, "format_message"):  # a usage error of the option parser
             return _fail(UsageError("usage", error.format_message()), arguments, as_json=as_json)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            import tempfile
+
+            problem = Problem(tempfile.gettempdir(), str(error), "free space there, or set TMPDIR to another folder")
+            return _fail(
+                OutputError("output-unwritable", f"There is no room: {error.strerror}.", [problem]),
+                arguments,
+                as_json=as_json,
+            )
         message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
         return _fail(OnnxboundError("internal", message), arguments, as_json=as_json)
     if code == InterruptionError.exit_code:  # the option parser has caught the interrupt

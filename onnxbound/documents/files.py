@@ -1,8 +1,8 @@
 """Output files: written whole or not at all, and never over an existing one unasked."""
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -44,24 +44,16 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, force:
         OutputError: output-exists or output-unwritable; nothing is left behind.
     """
     require_writable(path, force=force)
-    temporary: Path | None = None
+    # The name is known before the file is there, so that no signal comes between the two.
+    temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=TEMPORARY, delete=False) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             write(file)
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise unwritable(path, error.strerror or str(error)) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+        temporary.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, why: str) -> OutputError:

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from onnxbound.cli.streams import STAND_IN
@@ -69,6 +70,21 @@ def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, unbuffered: str) -> 
     assert (tmp_path / "out").stat().st_size == 16384
     assert found.returncode == 6
     assert b"File too large" in found.stderr
+
+
+def test_a_temporary_folder_that_fills_up(net: Path, tmp_path: Path) -> None:
+    import resource
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
+
+    np.save(tmp_path / "x.npy", np.asfortranarray(np.zeros((5000, 6), np.float32)))
+    np.save(tmp_path / "y.npy", np.zeros(5000, np.int64))
+    words = ["analyze", net, "--data", tmp_path / "x.npy", "--labels", tmp_path / "y.npy", "--json"]
+    found = run(*map(str, words), preexec_fn=limit)
+    assert found.returncode == 6
+    error = json.loads(found.stdout)
+    assert (error["code"], "TMPDIR" in error["problems"][0]["do"]) == ("output-unwritable", True)
 
 
 def test_a_slow_reader_whose_pipe_does_not_wait() -> None:
