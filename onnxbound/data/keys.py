@@ -59,8 +59,8 @@ def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> st
         return headers[key][1].kind in "iubUS"
 
     def likely(key: str) -> bool:
-        shape, _ = headers[key]
-        return matches(key) and len(shape) > 0 and prod(shape[1:]) == 1
+        shape, dtype = headers[key]
+        return dtype.kind in "iub" and len(shape) > 0 and prod(shape[1:]) == 1
 
     tiers = [[f"{key}_{role}" for key in _LABELS], _LABELS]
     found = wanted if wanted is not None else _only(headers, tiers, matches)
