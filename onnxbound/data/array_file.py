@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import tokenize
+import warnings
 import weakref
 import zipfile
 import zlib
@@ -194,7 +195,9 @@ def _read_header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, n
     try:
         version = npy.read_magic(stream)
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that Python 2 wrote the header
+            shape, fortran, dtype = read(stream)
     except _NO_HEADER as error:
         raise invalid(name, f"it has no valid npy header ({error})") from error
     if dtype.hasobject:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxbound.data.array_file import ArrayFile, invalid
 from onnxbound.data.image import decoded
 from onnxbound.data.keys import Headers, input_key, label_key
-from onnxbound.data.spool import AGAIN, DAMAGED, extra, spool
+from onnxbound.data.spool import extra, reading, spool
 from onnxbound.errors import DataError, Problem
 
 
@@ -26,15 +26,13 @@ class ArrowFile:
         """
         self._path = path
         self._arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
-        try:
-            self._batches, self.schema, self.rows = self._opened()
-        except (*DAMAGED, self._arrow.ArrowException) as error:
-            raise invalid(path.name, f"it cannot be opened: {error}", AGAIN) from error
+        parquet = extra("pyarrow.parquet", "parquet", "Parquet and Arrow files")
+        with reading(path.name, "it cannot be opened"):
+            self._batches, self.schema, self.rows = self._opened(parquet)
 
-    def _opened(self) -> tuple[Any, Any, int]:
+    def _opened(self, parquet: Any) -> tuple[Any, Any, int]:
         """A function from columns to an iterator of record batches, the schema, and the number of rows."""
         if self._path.suffix == ".parquet":
-            parquet = extra("pyarrow.parquet", "parquet", "Parquet and Arrow files")
             file = parquet.ParquetFile(self._path, memory_map=True)
             return lambda names: file.iter_batches(256, columns=names), file.schema_arrow, file.metadata.num_rows
         reader = self._arrow.ipc.open_file(self._arrow.memory_map(str(self._path)))
@@ -72,13 +70,16 @@ class ArrowFile:
         return spool(name, (self.rows, *first.shape[1:]), first.dtype, all_pieces())
 
     def _pieces(self, name: str, keys: Sequence[str]) -> Iterator[NDArray[Any]]:
-        try:
-            for batch in self._batches(list(keys)):
-                if batch.num_rows:
-                    columns = [self._array(name, batch.column(position)) for position in range(len(keys))]
-                    yield columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
-        except (*DAMAGED, self._arrow.ArrowException) as error:
-            raise invalid(name, f"it cannot be read: {error}", AGAIN) from error
+        batches = self._batches(list(keys))
+        while True:
+            with reading(name, "it cannot be read"):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                columns = [self._array(name, batch.column(position)) for position in range(len(keys))]
+                piece = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+            if len(piece):
+                yield piece
 
     def _array(self, name: str, column: Any) -> NDArray[Any]:
         """A column of a batch as `(b, *row)`."""
