@@ -152,8 +152,9 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """100,000 mutated models and data sets, in child processes; arguments go to `python -m fuzz`."""
+    """Property tests on examples drawn anew, then 100,000 mutated files; arguments go to `python -m fuzz`."""
     session.install("-e", ".", *group("test"))
+    session.run("pytest", "-m", "hypothesis", "--hypothesis-profile=random", "tests")
     session.run("python", "-m", "fuzz", *session.posargs)
 
 

@@ -20,6 +20,7 @@ _STAGES = {
     "forward": "forward pass",
     "test": "test set",
     "measure": "Jacobians and smoothness",
+    "weights": "noise in the weights",
     "norms": "norms of the weights",
     "compression": "noise of compression",
     "compare": "compressed net on all rows",

@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.analysis import described
 from onnxbound.analysis.breakdown import per_class, worst_rows
-from onnxbound.analysis.document import Analysis, Coverage, Data, Margin, Model, Tool
+from onnxbound.analysis.document import Analysis
 from onnxbound.analysis.layers import layer_reports, pair_reports
-from onnxbound.analysis.notices import near_chance, notices
+from onnxbound.analysis.notices import notices
+from onnxbound.analysis.sections import Coverage, WeightNoise
 from onnxbound.analysis.settings import Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
 from onnxbound.bounds.conditions import conditions
 from onnxbound.bounds.every_bound import Premises, every_bound
-from onnxbound.bounds.margin import choose_gamma, loss_at
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
-from onnxbound.documents.document import view
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import choose_engine
 from onnxbound.rng import GENERATOR, select_rows
@@ -31,13 +31,14 @@ from onnxbound.run.executor import Executor, Here
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.rows_apart import require_rows_apart
-from onnxbound.run.table import Table
 from onnxbound.stability.batches import Batches, batches_within
 from onnxbound.stability.collect import Collector, Progress, silent
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
 from onnxbound.stability.table import PropertyTable
-from onnxbound.stability.work import DISAGREEMENT, Arrangement, Work
+from onnxbound.stability.weight_noise import WEIGHT_NOISE_SENSITIVITY, rows_of_noise, sensitivities
+from onnxbound.stability.weight_noise_errors import NoisyErrors, errors_under_weight_noise
+from onnxbound.stability.work import Arrangement, Work
 from onnxbound.version import __version__
 
 
@@ -83,12 +84,13 @@ def analyze(
     forward = collector.forward(rows)
     test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
     measured = collector.measure(rows, index)
+    noisy = _weight_noise(measured, rows, settings, work.arrangement.batches, progress)
     norms = []
     for layer in network.layers:
         norms.append(layer_norms(layer))
         progress("norms", layer.index, network.depth)
     found = conditions(network, forward, measured, settings.zeta)
-    margin = _margin(forward, settings)
+    margin = described.margin(forward, settings)
     missed = sub_sampling_zeta(len(index), rows.count, found.outliers, _claimed(measured), settings.delta / 3)
     premises = Premises(
         network=network,
@@ -106,12 +108,12 @@ def analyze(
     smoothness = _smoothness(premises, measured, settings, rows, work.arrangement.batches, progress)
     bounds = every_bound(replace(premises, smoothness=smoothness))
     analysis = Analysis(
-        tool=_tool(device, work.engine.name, engine_note, executor, started),
-        model=_model(network),
-        data=_data(network, rows, fingerprint, forward, test, len(index), missed),
+        tool=described.tool(device, work.engine.name, engine_note, executor, started),
+        model=described.model(network),
+        data=described.data(network, rows, fingerprint, forward, test, len(index), missed),
         settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
         margin=margin,
-        layers=layer_reports(network, norms, found, forward, measured),
+        layers=layer_reports(norms, found, forward, measured, noisy),
         pairs=pair_reports(measured),
         bounds=(*bounds, *outlook(network, settings.delta, 1 - 1 / network.classes, test)),
         coverage=Coverage(
@@ -120,16 +122,16 @@ def analyze(
             normalised=network.notes,
             stripped_head=network.head,
             rows_with_ties=int(measured.column("ties").sum()),
-            rows_rounded_otherwise=_rounded_otherwise(rows, forward, measured, margin),
+            rows_rounded_otherwise=described.rounded_otherwise(rows, forward, measured, margin),
         ),
         warnings=(),
         per_class=per_class(forward, rows, network.classes, network.depth),
         worst=worst_rows(forward, rows, network.depth, settings.worst),
+        weight_noise=WeightNoise(noisy.radius, noisy.noisy.shape[1], noisy.rows, noisy.clean),
         samples=measured.samples(),
         conditions=found,
     )
-    lost = near_chance(analysis.data.train_error, network.classes)
-    cause = likely_cause(network, rows, work.forward) if lost else ""
+    cause = likely_cause(network, rows, device, settings.threads, ~(forward.column("margin") > 0))
     return replace(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
@@ -208,6 +210,22 @@ def _smoothness(
     return None if settings.projections is not None else largest(inverse, compressed)
 
 
+def _weight_noise(
+    measured: PropertyTable, rows: Rows, settings: Settings, batches: Batches, progress: Progress
+) -> NoisyErrors:
+    """Measure what noise in one layer's weights does to logits, into the table, and to decisions."""
+    network, index = measured.network, measured.index
+    few, some = (index[select_rows(settings.seed, len(index), k, stream=3)] for k in rows_of_noise(len(index)))
+    seed, threads, size = settings.seed, settings.threads, batches.sweep
+    progress("weights", 0, len(few) + len(some))
+    found = sensitivities(network, rows.batches(size, few), seed=seed, threads=threads)
+    measured.attach(WEIGHT_NOISE_SENSITIVITY, found.index, found.values, found.of)
+    progress("weights", len(few), len(few) + len(some))
+    noisy = errors_under_weight_noise(network, rows.batches(size, some), seed=seed, threads=threads)
+    progress("weights", len(few) + len(some), len(few) + len(some))
+    return noisy
+
+
 def _manifest(
     network: Network,
     work: Work,
@@ -235,71 +253,6 @@ def _manifest(
         "batches": asdict(work.arrangement.batches),
         "generator": GENERATOR,
     }
-
-
-def _rounded_otherwise(rows: Rows, forward: Table, measured: PropertyTable, margin: Margin) -> int:
-    """Count measured rows whose margins the two evaluations of a net that rounds do not agree on."""
-    there = forward.column("margin")[np.searchsorted(rows.index, measured.index)]
-    differ = np.abs(measured.column("margin") - there) > DISAGREEMENT * margin.max_logit_norm
-    return int(differ.sum()) if measured.network.roundings else 0
-
-
-def _tool(device: Device, engine: str, engine_note: str, executor: Executor, started: float) -> Tool:
-    return Tool(
-        version=__version__,
-        versions=versions(),
-        device=device.name,
-        device_note=device.note,
-        providers=tuple(name for name, _ in device.providers),
-        engine=engine,
-        engine_note=engine_note,
-        executor=executor.name,
-        seconds=perf_counter() - started,
-        peak_rss_bytes=peak_rss_bytes(),
-    )
-
-
-def _model(network: Network) -> Model:
-    return view(Model, network, path=str(network.path), piecewise_linear=not network.smooth_operators)
-
-
-def _data(
-    network: Network,
-    rows: Rows,
-    fingerprint: str,
-    table: Table,
-    test: tuple[int, int] | None,
-    measured: int,
-    missed: float,
-) -> Data:
-    return Data(
-        path=str(rows.path),
-        sha256=fingerprint,
-        rows=rows.count,
-        measured_rows=measured,
-        classes=network.classes,
-        train_error=float(np.mean(~(table.column("margin") > 0))),
-        test_error=None if test is None else test[0] / test[1],
-        largest_input_norm=float(table.column("input_norm", 1).max()),
-        sub_sampling_zeta=missed,
-    )
-
-
-def _margin(table: Table, settings: Settings) -> Margin:
-    found = table.column("margin")
-    gamma, source = choose_gamma(found, settings.gamma, settings.gamma_quantile)
-    defined = found[np.isfinite(found)]
-    low, q05, median, high = np.quantile(defined, [0, 0.05, 0.5, 1]).tolist() if defined.size else [None] * 4
-    return Margin(
-        gamma=gamma,
-        gamma_source=source,
-        min=low,
-        q05=q05,
-        median=median,
-        max=high,
-        loss_at_gamma=None if gamma is None else loss_at(found, gamma),
-        max_logit_norm=float(table.column("logit_norm").max()),
-    )
 
 
 def _exact(measured: PropertyTable) -> bool:

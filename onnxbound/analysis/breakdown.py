@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from onnxbound.analysis.document import ClassReport, WorstRow, WorstRows
+from onnxbound.analysis.sections import ClassReport, WorstRow, WorstRows
 from onnxbound.data.rows import Rows
 from onnxbound.results import Float64Array
 from onnxbound.run.table import Table

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from onnxbound.analysis.document import LayerReport, PairReport
+from onnxbound.analysis.sections import LayerReport, PairReport
 from onnxbound.bounds.arora2018 import effective_parameters
 from onnxbound.bounds.conditions import Conditions
 from onnxbound.bounds.norms import LayerNorms
 from onnxbound.documents.document import view
-from onnxbound.graph.network import Network
 from onnxbound.results import Measured, Statistic, summarise
 from onnxbound.run.table import Table
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
@@ -16,20 +15,22 @@ from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.property import Property
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
 from onnxbound.stability.table import PropertyTable
+from onnxbound.stability.weight_noise_errors import NoisyErrors
 
 
 def layer_reports(
-    network: Network, norms: Sequence[LayerNorms], conditions: Conditions, forward: Table, measured: PropertyTable
+    norms: Sequence[LayerNorms], conditions: Conditions, forward: Table, measured: PropertyTable, noisy: NoisyErrors
 ) -> tuple[LayerReport, ...]:
     """Summarise every layer.
 
     Args:
-        network: The net.
-        norms: Of its layers.
+        norms: Of the layers.
         conditions: Extremes over the rows.
         forward: Forward properties of all m rows.
         measured: Every property of the n measured rows.
+        noisy: Errors under noise in one layer's weights.
     """
+    network = measured.network
 
     def statistic(prop: Property, index: int) -> Statistic | None:
         if prop.forward:
@@ -51,6 +52,7 @@ def layer_reports(
                 statistics={prop.name: statistic(prop, layer.index) for prop in OF_LAYERS},
                 effective_parameters=effective,
                 compression_percent=None if effective is None else 100 * effective / layer.parameters,
+                error_under_weight_noise=float(noisy.noisy[layer.index - 1].mean()),
             )
         )
     return tuple(reports)

@@ -8,6 +8,7 @@ from onnxbound.analysis.document import Report
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.programme import EXACT_CLASSES
+from onnxbound.run.likely_cause import Cause
 from onnxbound.run.opset import lowered
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import OF_LAYERS
@@ -15,12 +16,9 @@ from onnxbound.stability.catalogue import OF_LAYERS
 _NEAR_CHANCE = 0.9
 
 
-def near_chance(error: float, classes: int) -> bool:
-    """Whether a net errs about as often as guessing does."""
-    return error > _NEAR_CHANCE * (1 - 1 / classes)
-
-
-def notices(report: Report, network: Network, rows: Rows, batches: Batches, cause: str = "") -> tuple[str, ...]:
+def notices(
+    report: Report, network: Network, rows: Rows, batches: Batches, cause: Cause | None = None
+) -> tuple[str, ...]:
     """All warnings of a report, the gravest first.
 
     Args:
@@ -28,7 +26,7 @@ def notices(report: Report, network: Network, rows: Rows, batches: Batches, caus
         network: The net.
         rows: Its training set.
         batches: How many rows went at a time.
-        cause: What is probably wrong, where the net is no better than guessing.
+        cause: What is probably wrong with the rows.
     """
     return (
         *_about_the_data(report, rows, batches, cause),
@@ -37,12 +35,13 @@ def notices(report: Report, network: Network, rows: Rows, batches: Batches, caus
     )
 
 
-def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: str) -> Iterator[str]:
+def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause | None) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
-    if near_chance(data.train_error, data.classes):
+    lost = f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: "
+    if cause or data.train_error > _NEAR_CHANCE * chance:
         yield (
-            f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: the"
-            f" preprocessing, the layout or the labels are probably not those of training{cause and '; '}{cause}"
+            f"{'' if cause else lost}the preprocessing, the layout or the labels are probably not those of training"
+            f"{'' if cause is None else f': {cause}'}"
         )
     if report.margin.gamma is None:
         yield "no row has a positive margin, so gamma and every bound that needs it are null"

@@ -1,13 +1,14 @@
 """The command line: verbs, and how every failure reaches the user."""
 
+import errno
 import json
-import os
 import sys
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from onnxbound.cli import output
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
@@ -21,8 +22,10 @@ from onnxbound.cli.flags import changed, in_flags, with_flags
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
-from onnxbound.errors import DataError, InterruptionError, OnnxboundError, UsageError, visible
+from onnxbound.errors import DataError, InterruptionError, OnnxboundError, OutputError, Problem, UsageError, visible
 from onnxbound.version import __version__
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="onnxbound",
@@ -63,12 +66,11 @@ def run(arguments: list[str]) -> int:
     """
     arguments = arguments or ["--help"]
     as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
+    output.printed = False
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
         return 0
     except OnnxboundError as error:
         _reraise_if_debugging(arguments)
@@ -79,6 +81,15 @@ def run(arguments: list[str]) -> int:
         _reraise_if_debugging(arguments)
         if hasattr(error, "format_message"):  # a usage error of the option parser
             return _fail(UsageError("usage", error.format_message()), arguments, as_json=as_json)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            import tempfile
+
+            problem = Problem(tempfile.gettempdir(), str(error), "free space there, or set TMPDIR to another folder")
+            return _fail(
+                OutputError("output-unwritable", f"There is no room: {error.strerror}.", [problem]),
+                arguments,
+                as_json=as_json,
+            )
         message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
         return _fail(OnnxboundError("internal", message), arguments, as_json=as_json)
     if code == InterruptionError.exit_code:  # the option parser has caught the interrupt
@@ -103,8 +114,8 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
         lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
-    if as_json:
+    if as_json and not output.printed:
         failure = Failure(error.code, error.exit_code, message, problems, command)
-        with suppress(OSError):  # stdout may be what failed
+        with suppress(OSError, OnnxboundError):  # stdout may be what failed
             print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code

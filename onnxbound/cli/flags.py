@@ -36,8 +36,8 @@ _NAMED = re.compile(r"`([A-Za-z_.]+)(?:=([^`]*))?`")
 def in_flags(text: str) -> str:
     """A message of the library as the command line says it.
 
-    >>> in_flags("say `scale=1/255` or give `labels`; `mean=(0.5, 0.25)`")
-    'say --scale 1/255 or give --labels; --mean 0.5,0.25'
+    >>> in_flags("say `scale=1/255` or give `labels`; `mean=(0.5, 0.25)`, `force=True`")
+    'say --scale 1/255 or give --labels; --mean 0.5,0.25, --force'
     """
 
     def flag(match: re.Match[str]) -> str:

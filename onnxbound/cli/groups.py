@@ -43,7 +43,7 @@ class LabelOptions:
 
     data: options.OptionalData = None
     labels: options.Labels = None
-    labels_start: options.LabelsStart = 0
+    labels_start: options.LabelsStart = None
     x_key: options.XKey = None
     y_key: options.YKey = None
 

@@ -42,7 +42,10 @@ OptionalData = Annotated[Path | None, _DATA]
 Labels = Annotated[
     Path | None, typer.Option("--labels", metavar="FILE", help="Its labels, .npy; over those in the .npz.")
 ]
-LabelsStart = Annotated[int, typer.Option("--labels-start", metavar="N", help="The label of the first class.")]
+LabelsStart = Annotated[
+    int | None,
+    typer.Option("--labels-start", metavar="N", help="The label of the first class; else labels are the model's own."),
+]
 Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="A test set, for the true gap.")]
 XKey = Annotated[str | None, typer.Option("--x-key", metavar="KEY", help="Which array or column holds the inputs.")]
 YKey = Annotated[str | None, typer.Option("--y-key", metavar="KEY", help="Which array or column holds the labels.")]

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from onnxbound.cli.flags import changed, in_flags
 from onnxbound.cli.options import Format
-from onnxbound.documents.document import to_json_text
 from onnxbound.documents.files import write_atomically
-from onnxbound.errors import OutputError, Problem, visible
+from onnxbound.errors import visible
 
 if TYPE_CHECKING:
     from onnxbound.documents.document import Document
+
+printed = False
+"""Whether a result stands on stdout, or the part of it that there was room for: no error document follows it there."""
 
 _PROSE = frozenset({"warnings", "notes", "normalised", "stripped_head", "met_reason", "assumptions", "reason", "text"})
 """Fields of documents in which the library speaks; names from files stand in others."""
@@ -27,6 +29,8 @@ def text_of(document: "Document", wanted: Format, *, to_file: bool, verbose: boo
         to_file: Whether it goes to a file, which takes no colours.
         verbose: Whether to show long tables.
     """
+    from onnxbound.documents.document import to_json_text
+
     document = changed(document, in_flags, _PROSE)
     if wanted is Format.HTML:
         return in_flags(document.to_html())  # type: ignore[attr-defined]
@@ -62,17 +66,12 @@ def deliver(text: str, output: Path | None, *, force: bool) -> None:
         OutputError: output-exists or output-unwritable.
     """
     if output is not None:
-        write_atomically(output, lambda file: file.write(text.encode()), force=force)
+        write_atomically(output, lambda file: file.write(text.encode(errors="replace")), force=force)
         return
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        why = error.strerror or str(error)
-        problem = Problem("stdout", why, "write to a file with -o, or free space")
-        raise OutputError("output-unwritable", f"The result cannot be printed: {why}.", [problem]) from error
+    global printed
+    printed = True
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def tell(messages: Iterable[str]) -> None:

@@ -49,18 +49,18 @@ def input_key(
 
 
 def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> str:
-    """The key of the labels: the only integer array among the usual names, those of its role first.
+    """The key of the labels: the only array of integers or text among the usual names, those of its role first.
 
     Raises:
         DataError: data-key; it suggests the only array of one integer per row.
     """
 
     def matches(key: str) -> bool:
-        return headers[key][1].kind in "iub"
+        return headers[key][1].kind in "iubUS"
 
     def likely(key: str) -> bool:
-        shape, _ = headers[key]
-        return matches(key) and len(shape) > 0 and prod(shape[1:]) == 1
+        shape, dtype = headers[key]
+        return dtype.kind in "iub" and len(shape) > 0 and prod(shape[1:]) == 1
 
     tiers = [[f"{key}_{role}" for key in _LABELS], _LABELS]
     found = wanted if wanted is not None else _only(headers, tiers, matches)

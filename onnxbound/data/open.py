@@ -40,7 +40,7 @@ def open_rows(
     y_key: str | None = None,
     role: Role = "train",
     labelled: bool = True,
-    labels_start: int = 0,
+    labels_start: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Rows:
@@ -59,7 +59,7 @@ def open_rows(
         y_key: Key of the labels there.
         role: Whether keys that end in _train or in _test come first.
         labelled: Whether the rows have labels; without them all are 0.
-        labels_start: The label of the first class.
+        labels_start: The label of the first class where labels count the classes; None if they are the model's own.
         limit: A uniform sample of this many rows.
         seed: Its seed.
 
@@ -83,17 +83,17 @@ def open_rows(
         row, dtype, preprocessing = inputs.shape[1:], inputs.dtype, Preprocessing(**how)
         return converter(row, dtype, inputs.name, network.input_shape, network.input_type, preprocessing)
 
-    def read(labels_start: int) -> NDArray[np.int64]:
+    def read(labels_start: int | None) -> NDArray[np.int64]:
         if targets is None:
             return np.zeros(total, np.int64)
-        return read_labels(targets, total, network.classes, labels_start)
+        return read_labels(targets, total, network.class_labels, labels_start)
 
     converted = findings.step(convert, **asdict(options))
     every_label = findings.step(read, labels_start=labels_start)
     if converted is None or every_label is None or findings.errors:
         raise findings.together()
     index = select_rows(seed, total, total if limit is None else limit, stream=1)
-    return Rows(path, total, index, every_label[index], inputs, converted, options)
+    return Rows(path, total, index, every_label[index], inputs, converted, options, labels_start)
 
 
 @dataclass

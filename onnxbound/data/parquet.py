@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, invalid
+from onnxbound.data.array_file import ArrayFile, invalid, require_regular
 from onnxbound.data.image import decoded
 from onnxbound.data.keys import Headers, input_key, label_key
 from onnxbound.data.spool import extra, reading, spool
@@ -24,6 +24,7 @@ class ArrowFile:
         Raises:
             DataError: data-extra or data-invalid.
         """
+        require_regular(path)
         self._path = path
         self._arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
         parquet = extra("pyarrow.parquet", "parquet", "Parquet and Arrow files")
@@ -32,10 +33,11 @@ class ArrowFile:
 
     def _opened(self, parquet: Any) -> tuple[Any, Any, int]:
         """A function from columns to an iterator of record batches, the schema, and the number of rows."""
+        # Read, not mapped: whoever cut a mapped file short would end this process.
         if self._path.suffix == ".parquet":
-            file = parquet.ParquetFile(self._path, memory_map=True)
+            file = parquet.ParquetFile(self._path)
             return lambda names: file.iter_batches(256, columns=names), file.schema_arrow, file.metadata.num_rows
-        reader = self._arrow.ipc.open_file(self._arrow.memory_map(str(self._path)))
+        reader = self._arrow.ipc.open_file(self._arrow.OSFile(str(self._path)))
         count = sum(reader.get_batch(k).num_rows for k in range(reader.num_record_batches))
 
         def batches(names: Sequence[str]) -> Iterator[Any]:

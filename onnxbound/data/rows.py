@@ -42,6 +42,7 @@ class Rows:
         array: Their inputs as the file has them.
         convert: Turns those into what the model takes.
         preprocessing: What was asked of it.
+        labels_start: The label of the first class, where that was said.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Rows:
     array: AnyArray
     convert: Convert
     preprocessing: Preprocessing
+    labels_start: int | None = None
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.array.shape[1:]))

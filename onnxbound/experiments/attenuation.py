@@ -11,6 +11,7 @@ from onnxbound.data.rows import Rows
 from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
+from onnxbound.linear.forward import all_values, changed_values
 from onnxbound.operators.operator import Array
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise
 from onnxbound.rng import normal_noise, select_rows
@@ -108,7 +109,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
     for batch in rows.batches(_batch_rows(network, settings.probes), index):
         stop = done + len(batch.index)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = _forward(work, batch.inputs)
+            values = all_values(work, batch.inputs.astype(np.float32, copy=False))
         require_finite(batch.index, {layer.place: values[layer.output] for layer in work.layers})
         for layer in work.layers:
             noise = _noise(layer, values[layer.input], batch.index, settings)
@@ -153,14 +154,6 @@ def _batch_rows(network: Network, probes: int) -> int:
     return max(1, min(64, _BATCH_BYTES // max(per_row, 1)))
 
 
-def _forward(network: Network, inputs: Array) -> dict[str, Array]:
-    """Every tensor of the net at some rows, (n, *shape)."""
-    values = {network.input: inputs.astype(np.float32, copy=False)}
-    for step in network.steps:
-        values[step.output] = step.operator.act(*(values[name] for name in step.inputs))
-    return values
-
-
 def _noise(layer: Layer, entering: Array, index: Array, settings: Settings) -> Array:
     """eta = radius |a^i| g / |g| of every probe, (probes, n, *input_shape)."""
     assert settings.probes != "exact"
@@ -180,13 +173,7 @@ def _errors(
     """(target, relative error (probes, n)) of the layer and of every later one that a path leads to."""
     probes = len(noise)
     entering = (values[layer.input][None] + noise).reshape(-1, *layer.input_shape)
-    changed = {layer.output: layer.operator.act(entering)}
-    for step in network.steps:
-        if step.output not in changed and not changed.keys().isdisjoint(step.inputs):
-            inputs = (
-                changed[name] if name in changed else np.concatenate([values[name]] * probes) for name in step.inputs
-            )
-            changed[step.output] = step.operator.act(*inputs)
+    changed = changed_values(network, values, layer.output, layer.operator.act(entering))
     for target in network.layers[layer.index - 1 :]:
         name = network.target(target.index)
         if name in changed:

@@ -129,6 +129,7 @@ class Network:
         one_row: Whether the batch is 1 only because several rows cannot be seen to stay apart.
         output: Name of the logits.
         classes: K.
+        class_labels: How the file calls each class, (K,); 0 to K - 1 where it does not.
         steps: Operators in topological order.
         shapes: Tensor name to the shape of one row.
         head: What was stripped behind the logits, in words; None if nothing.
@@ -151,6 +152,7 @@ class Network:
     one_row: bool
     output: str
     classes: int
+    class_labels: tuple[int | str, ...]
     steps: tuple[Step, ...]
     shapes: Mapping[str, Shape]
     head: str | None

@@ -14,7 +14,7 @@ from onnxbound.graph.network import Network
 from onnxbound.linear import emit
 from onnxbound.linear.measure import measure
 from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
-from onnxbound.linear.parts import measure_in_parts, part_rows
+from onnxbound.linear.parts import in_parts, part_rows
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -60,11 +60,12 @@ class NumpyEngine(Engine):
     def measure(self, index: Array, rows: Array) -> Measurement:
         """Interpret the programme; what overflows is infinite or NaN, for the caller to find."""
         rows = rows.astype(np.float32, copy=False)
-        return measure_in_parts(self._measure, self._part_rows, self._threads, index, rows)
 
-    def _measure(self, index: Array, rows: Array) -> Measurement:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return measure(self._network, self._programme, index, rows, self._at_once)
+        def run(part: slice) -> Measurement:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return measure(self._network, self._programme, index[part], rows[part], self._at_once)
+
+        return Measurement.merge(in_parts(run, len(index), self._part_rows, self._threads))
 
 
 class OnnxruntimeEngine(Engine):

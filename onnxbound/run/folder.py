@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 
 import numpy as np
 
-from onnxbound.documents.files import require_writable, unwritable, write_atomically
+from onnxbound.documents.files import TEMPORARY, require_writable, unwritable, write_atomically
 from onnxbound.errors import Problem, RunError
 from onnxbound.run.partitions import Arrays, Partition
 from onnxbound.version import __version__
@@ -62,7 +62,7 @@ class RunFolder:
         try:
             self.stored = self._read_manifest(resume=resume)
             # Files that were being written when the process was killed; nobody else writes here under the lock.
-            for half_written in (*path.glob(".run.json.*"), *path.glob("*/.*.npz.*")):
+            for half_written in (*path.glob(f"{TEMPORARY}*"), *path.glob(f"*/{TEMPORARY}*")):
                 with suppress(OSError):
                     half_written.unlink()
         except BaseException:
@@ -165,7 +165,7 @@ def _hash_of(document: Mapping[str, Any]) -> str:
 
 def _is_there(path: Path, *, folder: bool = False) -> bool:
     """Whether there is such a file or folder; a FIFO, say, would keep whoever opens it waiting."""
-    if os.path.lexists(path) and not (path.is_dir() if folder else path.is_file()):
+    if os.path.lexists(path) and (not path.is_dir() if folder else path.is_symlink() or not path.is_file()):
         raise _damaged(path, f"it is not a {'folder' if folder else 'file'}")
     return path.exists()
 

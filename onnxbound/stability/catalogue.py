@@ -5,11 +5,12 @@ from onnxbound.stability.interlayer_cushion import CLIPPED, INTERLAYER_CUSHION, 
 from onnxbound.stability.layer_cushion import LAYER_CUSHION
 from onnxbound.stability.noise_sensitivity import NOISE_SENSITIVITY
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
+from onnxbound.stability.weight_noise import WEIGHT_NOISE_SENSITIVITY
 from onnxbound.stability.well_distributed import BETA
 
 CATALOGUE = (
     LAYER_CUSHION, CONTRACTION, BETWEEN_CONTRACTION, NOISE_SENSITIVITY, BETA, INTERLAYER_CUSHION, JACOBIAN_NORM,
-    SMOOTHNESS_INVERSE, CLIPPED, UNCLIPPED,
+    SMOOTHNESS_INVERSE, CLIPPED, UNCLIPPED, WEIGHT_NOISE_SENSITIVITY,
 )  # fmt: skip
 
 FORWARD = tuple(prop for prop in CATALOGUE if prop.forward)

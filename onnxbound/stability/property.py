@@ -78,7 +78,8 @@ class Property:
         title: Name for people.
         topic: Its explanation.
         extreme: The number that a theorem reads off the rows, and tables show.
-        values: Computes the property of n rows at a place, (n,), NaN where it is undefined.
+        values: Computes the property of n rows at a place, (n,), NaN where it is undefined; None if a stage of its own
+            measures it.
         per: Whether it belongs to a layer or to a pair of layers.
         forward: Whether one forward pass gives it, so that all rows have it.
         error: Computes the standard error of each value from the place and the values; None if values are exact.
@@ -93,7 +94,7 @@ class Property:
     title: str
     topic: Topic
     extreme: Literal["min", "median", "max"]
-    values: Callable[[Place], Float64Array]
+    values: Callable[[Place], Float64Array] | None
     per: Literal["layer", "pair"] = "layer"
     forward: bool = False
     error: Callable[[Place, Float64Array], Float64Array] | None = None
@@ -141,6 +142,8 @@ def evaluate(
     """
     result: dict[Column, Float64Array] = {}
     for prop in properties:
+        if prop.values is None:
+            continue
         for i, *j in prop.places(network, output_only=programme is not None and programme.output_only):
             target = network.layers[j[0] - 1] if j else None
             place = Place(network, weights, norms, network.layers[i - 1], target, programme)

@@ -1,6 +1,6 @@
 """Every property per row, kept on disk: some of all rows, all of the measured rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class PropertyTable:
         self.programme = programme
         self.index = index
         self._replaced: dict[str, int] = {}
+        self._attached: dict[str, Callable[[int], Measured | Estimate]] = {}
         self._columns: list[Column] = []
         for prop in CATALOGUE:
             places = list(prop.places(network, output_only=programme.output_only))
@@ -48,7 +49,9 @@ class PropertyTable:
         self, start: int, margin: Float64Array, ties: NDArray[np.bool_], values: Mapping[Column, Float64Array]
     ) -> None:
         """Store some rows from a place on: margins, ties, and every property as `evaluate` gives it."""
-        self._table.write(start, np.stack([margin, ties, *(values[column] for column in self._columns)], axis=1))
+        nothing = np.full(len(margin), np.nan)
+        columns = (values.get(column, nothing) for column in self._columns)
+        self._table.write(start, np.stack([margin, ties, *columns], axis=1))
 
     def column(self, *name: str | int, start: int = 0, stop: int | None = None) -> Float64Array:
         """Return margin, ties (0 or 1), or a property of a layer or pair, (n,); NaN where there is no such pair."""
@@ -63,12 +66,31 @@ class PropertyTable:
             self._table.overwrite(prop.name, *place, values=chosen)
         self._replaced[prop.name] = probes
 
+    def attach(
+        self, prop: Property, index: NDArray[np.int64], values: Float64Array, of: Callable[[int], Measured | Estimate]
+    ) -> None:
+        """Add a property of layers that was measured apart, at some of the rows.
+
+        Args:
+            prop: The property.
+            index: Rows in the data file, (k,).
+            values: (k, d).
+            of: Layer i to its values with their kind.
+        """
+        column = np.full(len(self.index), np.nan)
+        for layer in self.network.layers:
+            column[np.searchsorted(self.index, index)] = values[:, layer.index - 1]
+            self._table.overwrite(prop.name, layer.index, values=column)
+        self._attached[prop.name] = of
+
     def probes(self, prop: Property) -> int:
         """Return how many probes stand behind what is not exact."""
         return self._replaced.get(prop.name, self.programme.probes)
 
     def values(self, prop: Property, *place: int) -> Measured | Estimate:
         """Return a property of a layer or pair, as an estimate where it is not exact."""
+        if prop.name in self._attached:
+            return self._attached[prop.name](*place)
         values = self.column(prop.name, *place)
         if prop.exact(self.network, self.programme, *place):
             return Measured(values)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnxbound.settings import Settings
 
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import IN_MEMORY, open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.errors import DataError, UsageError

@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 import pytest
 
-from onnxbound.documents.files import write_atomically
+from onnxbound.documents.files import require_writable, write_atomically
 from onnxbound.errors import OutputError
 from onnxbound.stability.samples import write_samples
 from tests.report.example import example
@@ -68,6 +68,38 @@ def test_places_that_cannot_be_written(tmp_path: Path, place: str) -> None:
         write_atomically(tmp_path / place, lambda file: file.write(b""), force=True)
     assert caught.value.code == "output-unwritable"
     assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "d/" * 2500 + "n", "a\0b"])
+def test_names_that_the_file_system_does_not_take(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError) as caught:
+        require_writable(tmp_path / name, force=True)
+    assert caught.value.code == "output-unwritable"
+
+
+def test_the_longest_name_that_the_file_system_takes(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("n" * 255), lambda file: file.write(b"text"), force=False)
+    assert (tmp_path / ("n" * 255)).read_bytes() == b"text"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["device", "FIFO", "link", "link to nothing", "link to a device"])
+def test_only_regular_files_are_replaced(tmp_path: Path, kind: str) -> None:
+    path, target = tmp_path / "out", tmp_path / "target"
+    target.write_bytes(b"old")
+    if kind == "device":
+        path = Path("/dev/null")
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to({"link": target, "link to nothing": "nothing", "link to a device": "/dev/null"}[kind])
+    before = path.lstat()
+    for force in (False, True):
+        with pytest.raises(OutputError, match="not a regular file") as caught:
+            write_atomically(path, lambda file: file.write(b"new"), force=force)
+        assert caught.value.code == "output-unwritable"
+    assert (path.lstat().st_mode, path.lstat().st_ino) == (before.st_mode, before.st_ino)
+    assert target.read_bytes() == b"old"
 
 
 def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

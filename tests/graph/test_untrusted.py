@@ -152,7 +152,7 @@ POOL = [
         (sparse_outside, "model-invalid", "outside the shape (4, 3)"),
         (two_weights, "model-graph-invalid", "initializer 'w'"),
         (two_inputs, "model-graph-invalid", "input 'x'"),
-        (two_opsets, "model-graph-invalid", "operator set ''"),
+        (two_opsets, "model-graph-invalid", "both versions 11 and 17 are imported"),
         (custom_operator, "model-custom-operator", "evil.so"),
         (custom_operator_in_a_branch, "model-custom-operator", "evil.so"),
         (huge_tensor_in_a_branch, "model-invalid", "1,099,511,627,776"),

@@ -115,6 +115,21 @@ def test_weights_are_found(tmp_path: Path, change: Callable[[ModelProto], None])
     assert [layer.operator.effective_weight().shape for layer in network.layers] == [(3, 4), (2, 3)]
 
 
+@pytest.mark.parametrize(("domain", "version"), [("local", 7), ("", 13), ("ai.onnx", 18)])
+def test_functions_that_import_other_versions_are_read_by_the_models(tmp_path: Path, domain: str, version: int) -> None:
+    """As jax2onnx writes its own domain; onnxruntime reads them so, and the inliner leaves them out without a word."""
+    model = two_layers()
+    local_functions(model)
+    for function in model.functions:
+        kept = [entry for entry in function.opset_import if entry.domain != (domain if domain == "local" else "")]
+        del function.opset_import[:]
+        function.opset_import.extend([*kept, helper.make_opsetid(domain, version)])
+    network = require_same(save(model, tmp_path / "net.onnx"))
+    assert network.depth == 2
+    (note,) = [note for note in network.notes if note.startswith("inlined 2 local functions")]
+    assert f"Hidden imports {domain or 'ai.onnx'} {version} and is read by" in note
+
+
 def test_a_shared_weight_counts_once(tmp_path: Path) -> None:
     w = np.eye(4, dtype=np.float32)
     nodes = [
@@ -280,6 +295,27 @@ def test_weights_that_are_not_finite(tmp_path: Path, broken: float) -> None:
     assert caught.value.code == "model-weights-not-finite"
     assert [problem.why for problem in caught.value.problems] == ["1 weights are NaN or infinite"]
     assert "second" in caught.value.problems[0].where
+
+
+def test_weights_that_overflow_when_they_are_read_warn_of_nothing(tmp_path: Path) -> None:
+    """A quantised weight beyond float32, and the root of a negative variance."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["w1"]),
+        helper.make_node("Gemm", ["x", "w1"], ["z"], name="first"),
+        helper.make_node("BatchNormalization", ["z", "one", "one", "one", "variance"], ["y"]),
+        helper.make_node("Gemm", ["y", "w2"], ["logits"], name="second"),
+    ]
+    constants = {
+        "q": np.full((4, 3), 100, np.int8),
+        "scale": np.float32(3e38),
+        "one": np.ones(3, np.float32),
+        "variance": np.float32([-1, 1, 1]),
+        "w2": np.ones((3, 2), np.float32),
+    }
+    network = load(save(model_of(nodes, constants, ["N", 4]), tmp_path / "net.onnx"))
+    with pytest.raises(ModelError) as caught:
+        network.require_finite_weights()
+    assert caught.value.code == "model-weights-not-finite"
 
 
 def test_the_file_format_of_2018(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from onnxbound.analysis.document import LayerReport, Report, WorstRow
+from onnxbound.analysis.document import Report
+from onnxbound.analysis.sections import LayerReport, WorstRow
 from onnxbound.bounds.bound import Bound
 from onnxbound.errors import visible
 from onnxbound.report.figures.figure import Figure
