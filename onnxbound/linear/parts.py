@@ -52,6 +52,7 @@ def measure_in_parts(
         try:
             return Measurement.merge(list(pool.map(part, range(0, len(index), size))))
         except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
             _interrupt(running.copy())
             raise
 
