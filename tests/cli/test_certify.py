@@ -154,7 +154,7 @@ def test_an_interrupt_keeps_the_best_so_far(case, tmp_path: Path) -> None:  # no
         assert process.stderr is not None
         assert process.stderr.readline().startswith("onnxbound: round 1 of 10")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "interrupted; the best so far was written" in err
     assert "Verify it" in out
