@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify
     from onnxbound.compression.compress import compress
+    from onnxbound.data.conventions import Conventions, read_conventions
     from onnxbound.data.open import open_rows
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.errors import OnnxboundError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 from onnxbound.version import __version__
 
 __all__ = [
+    "Conventions",
     "Evidence",
     "OnnxboundError",
     "Preprocessing",
@@ -42,10 +44,12 @@ __all__ = [
     "compress",
     "load",
     "open_rows",
+    "read_conventions",
     "verify",
 ]
 
 _HOMES = {
+    "Conventions": "onnxbound.data.conventions",
     "Evidence": "onnxbound.certificates.evidence",
     "OnnxboundError": "onnxbound.errors",
     "Preprocessing": "onnxbound.data.preprocessing",
@@ -56,6 +60,7 @@ _HOMES = {
     "compress": "onnxbound.compression.compress",
     "load": "onnxbound.graph.load",
     "open_rows": "onnxbound.data.open",
+    "read_conventions": "onnxbound.data.conventions",
     "verify": "onnxbound.certificates.verify",
 }
 
