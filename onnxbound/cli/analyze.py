@@ -21,6 +21,9 @@ Worst = Annotated[int, typer.Option(metavar="N", help="List the N rows of smalle
 Reference = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The framework's own outputs on the first rows, .npy, to compare.")
 ]
+SaveConventions = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write how the model and its rows are read, for --conventions.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long it would take.")]
 
 
@@ -40,6 +43,7 @@ def analyze(
     fail_if: FailIf = None,
     reference: Reference = None,
     dry_run: DryRun = False,
+    save_conventions: SaveConventions = None,
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     set_threads(measure.threads)
@@ -60,10 +64,12 @@ def analyze(
     settings = measure.settings(rows.seed, worst)
     if resume and run is None:
         raise UsageError("usage", "--resume goes with --run DIR, the run to go on with.")
-    result.require_writable(samples)
+    result.require_writable(samples, save_conventions)
     network = rows.network(model)
     train = rows.rows(network)
     test_rows = None if test is None else rows.test_rows(network, test)
+    if save_conventions is not None:
+        rows.said().write(save_conventions, force=result.force)
     if reference is not None:
         agreement = require_reference(network, train, open_npy(reference), resolve_device(settings.device))
         if not result.quiet:

@@ -3,9 +3,10 @@
 import errno
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import astuple
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +20,7 @@ from onnxbound.cli.documents import Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
-from onnxbound.cli.flags import in_flags, with_flags
+from onnxbound.cli.flags import FLAGS, in_flags, with_flags
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
@@ -120,8 +121,7 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
     lines = [f"onnxbound: error: {message}"]
     for problem in problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
-    suggestion = error.suggestion if isinstance(error, DataError) else {}
-    command = with_flags(arguments, suggestion) if suggestion else None
+    command = _better(arguments, error.suggestion) if isinstance(error, DataError) else None
     if command is not None:
         lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
@@ -131,3 +131,11 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
         with suppress(OSError, OnnxboundError):  # stdout may be what failed
             print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code
+
+
+def _better(arguments: list[str], suggestion: Mapping[str, object]) -> str | None:
+    """The command with options under which the data would fit, if its verb has these."""
+    root: Any = typer.main.get_command(app)
+    options = {option for parameter in root.commands[arguments[0]].params for option in parameter.opts}
+    fits = suggestion and {FLAGS[name] for name in suggestion} <= options
+    return with_flags(arguments, suggestion) if fits else None

@@ -1,6 +1,7 @@
 """`onnxbound noise`, `compare`, `track` and `rank`: the experiments of the paper on other nets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +19,15 @@ if TYPE_CHECKING:
     from onnxbound.experiments.nets import Subject
     from onnxbound.report.figures.figure import Figure
 
-Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
+Models = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MODEL...", help="ONNX files; MODEL:FILE gives one conventions of its own.", show_default=False
+    ),
+]
 Checkpoints = Annotated[
-    list[Path], typer.Argument(metavar="CHECKPOINT...", help="ONNX files, in order.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="CHECKPOINT...", help="ONNX files, in order; MODEL:FILE as in compare.", show_default=False),
 ]
 LabelsFor = Annotated[
     list[str] | None,
@@ -73,7 +80,7 @@ def compare(
     result.require_writable()
     subjects = _subjects(models, rows, None, labels_for)
     with Progress(quiet=result.quiet) as progress:
-        found = run(subjects, short_names(models), settings, progress)
+        found = run(subjects, short_names([subject.network.path for subject in subjects]), settings, progress)
     draw, figures = lambda console: print_comparison(found, console), lambda: comparison_figures(found)
     _finish(found.to_json(), result, draw, figures, found.warnings)
 
@@ -127,21 +134,37 @@ def _rank(
     result.require_writable()
     subjects = _subjects(models, rows, test, labels_for)
     with Progress(quiet=result.quiet) as progress:
-        found = run(subjects, short_names(models), settings, checkpoints=checkpoints, progress=progress)
+        found = run(
+            subjects,
+            short_names([subject.network.path for subject in subjects]),
+            settings,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
     draw, figures = lambda console: print_ranking(found, console), lambda: ranking_figures(found)
     _finish(found.to_json(), result, draw, figures, found.warnings)
 
 
 def _subjects(models: list[Path], rows: RowOptions, test: Path | None, labels_for: list[str] | None) -> "list[Subject]":
     """Every net with its rows, opened before anything is computed."""
+    from onnxbound.cli.values import split_conventions
+    from onnxbound.errors import DataError
     from onnxbound.experiments.nets import Subject
 
     labels = _labels_by_number(labels_for or [], len(models))
     subjects = []
     for number, model in enumerate(models, start=1):
-        network = rows.network(model)
-        test_rows = None if test is None else rows.test_rows(network, test)
-        subjects.append(Subject(network, rows.rows(network, labels.get(number)), test_rows))
+        path, conventions = split_conventions(model)
+        own = replace(rows, conventions=conventions or rows.conventions)
+        network = own.network(path)
+        try:
+            train = own.rows(network, labels.get(number))
+        except DataError as error:
+            if number > 1:  # the rows of the nets before fit, and would not with other options
+                error.suggestion = {}
+            raise
+        test_rows = None if test is None else own.test_rows(network, test)
+        subjects.append(Subject(network, train, test_rows))
     return subjects
 
 

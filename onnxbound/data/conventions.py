@@ -49,7 +49,7 @@ class Conventions:
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        how = self.of_rows()["preprocessing"]
+        how = self.preprocessing
         for name in ("scale", "mean", "std"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, getattr(how, name))
@@ -68,12 +68,16 @@ class Conventions:
         """Arguments of `load`."""
         return {"logits": self.logits, "fixed": {name: np.asarray(value) for name, value in self.fixed.items()}}
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to a row."""
+        numbers = {name: value for name in ("mean", "std") if (value := getattr(self, name)) is not None}
+        return Preprocessing(scale=self.scale, layout=self.layout, **numbers)
+
     def of_rows(self) -> dict[str, Any]:
         """Arguments of `open_rows`."""
-        numbers = {name: value for name in ("mean", "std") if (value := getattr(self, name)) is not None}
-        how = Preprocessing(scale=self.scale, layout=self.layout, **numbers)
         keys = {name: getattr(self, name) for name in ("labels_start", "x_key", "y_key")}
-        return {"preprocessing": how, **keys}
+        return {"preprocessing": self.preprocessing, **keys}
 
     def to_toml(self) -> str:
         """The file, in which each number is read back as it is."""
