@@ -75,8 +75,7 @@ def analyze(
     device = resolve_device(settings.device)
     require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
-    count = rows.count if settings.measured is None else settings.measured
-    index = rows.index[select_rows(settings.seed, rows.count, count)]
+    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
     work, engine_note = prepare(network, rows, settings, device, index, run)
     fingerprint = rows.fingerprint()
     if run is not None:

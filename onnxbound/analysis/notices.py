@@ -66,7 +66,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if estimated:
         yield (
             f"|J|_F of {len(estimated)} of {len(report.pairs)} pairs is estimated from {settings['probes']} probes per"
-            " row: a minimum over rows then lies too low; --probes exact measures them"
+            ' row: a minimum over rows then lies too low; `probes="exact"` measures them'
         )
     if data.measured_rows < data.rows:
         yield (
@@ -76,7 +76,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if network.classes > EXACT_CLASSES:
         yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"
     if settings["pairs"] == "output":
-        yield "the minimal interlayer cushion, q_i and arora are null: they need --pairs all"
+        yield 'the minimal interlayer cushion, q_i and arora are null: they need `pairs="all"`'
     _, as_older = lowered(network.model)
     if as_older:
         yield f"the model is {as_older}"
@@ -99,7 +99,8 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         yield (
             f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured,"
             " [A]'s theorems do not apply; of the bounds, parameters and theorem-2.2 are given, and the certificates:"
-            " holdout (--test, or certify --holdout) and, where the table says so, compressed (certify --data)"
+            " holdout (`test_rows`, or certify with `holdout`) and, where the table says so, compressed (certify with"
+            " `rows`)"
         )
     elif network.topology == "graph":
         yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"

@@ -47,7 +47,7 @@ def certify(
     effort: Effort = 5,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    output_format: options.FormatOption = Format.TABLE,
+    output_format: options.FormatOption = None,
     as_json: options.Json = False,
     force: options.Force = False,
     quiet: options.Quiet = False,

@@ -1,6 +1,7 @@
 """Values of options that are more than one word or number."""
 
 import re
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -13,45 +14,30 @@ from onnxbound.data.preprocessing import parse_numbers
 from onnxbound.errors import UsageError
 
 
-def one_of(flag: str, value: str, allowed: tuple[str, ...]) -> Any:
-    """The word, if it is one of those allowed."""
-    if value not in allowed:
-        raise UsageError("usage", f"{flag} takes {' or '.join(allowed)}, not {value!r}.")
-    return value
+def count_or_word(value: str) -> int | str:
+    """A whole number as such.
 
-
-def count_or(flag: str, value: str, word: str) -> int:
-    """A number, where the word was looked for before."""
-    if not value.isdecimal():
-        raise UsageError("usage", f"{flag} takes a number or {word}, not {value!r}.")
-    return int(value)
+    >>> count_or_word("100"), count_or_word("all")
+    (100, 'all')
+    """
+    return int(value) if value.isdecimal() else value
 
 
 def noise_of(noise: str) -> dict[str, Any]:
     """What gaussian:R, compression or compression:K says, as the settings have it.
 
-    >>> noise_of("compression:50")
-    {'noise': 'compression', 'projections': 50}
+    >>> noise_of("compression:50"), noise_of("gaussian:0.1")
+    ({'noise': 'compression', 'projections': 50}, {'noise': 'gaussian', 'noise_radius': 0.1})
     """
-    kind, _, count = noise.partition(":")
-    if kind != "compression":
-        return {"noise_radius": gaussian_radius(noise)}
-    if noise == kind:
-        return {"noise": kind}
-    if not count.isdecimal():
-        raise UsageError("usage", f"--noise takes compression or compression:K with a number K, not {noise!r}.")
-    return {"noise": kind, "projections": int(count)}
-
-
-def gaussian_radius(noise: str) -> float:
-    """R of gaussian:R."""
-    kind, _, radius = noise.partition(":")
-    try:
+    kind, colon, number = noise.partition(":")
+    with suppress(ValueError):
         if kind == "gaussian":
-            return float(radius)
-    except ValueError:
-        pass
-    raise UsageError("usage", f"--noise takes gaussian:R with a number R > 0, or compression, not {noise!r}.")
+            return {"noise": kind, "noise_radius": float(number)}
+        if kind == "compression":
+            return {"noise": kind, "projections": int(number) if colon else None}
+    raise UsageError(
+        "usage", f"--noise takes gaussian:R with a number R > 0, compression or compression:K, not {noise!r}."
+    )
 
 
 def numbers_of(**given: str | None) -> dict[str, tuple[float, ...] | None]:

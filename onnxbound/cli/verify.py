@@ -31,7 +31,7 @@ def verify(
     prior_rows: PriorRows = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    output_format: options.FormatOption = Format.TABLE,
+    output_format: options.FormatOption = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnxbound.data.array_in_memory import AnyArray
 from onnxbound.data.preprocessing import Convert, Preprocessing
-from onnxbound.errors import DataError, Problem
+from onnxbound.errors import DataError, Problem, visible
 
 _HASH_ROWS = 1024
 
@@ -53,6 +53,10 @@ class Rows:
     convert: Convert
     preprocessing: Preprocessing
     labels_start: int | None = None
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.array.shape[1:]))
+        return f"<Rows of {visible(self.path)}: {self.count:,} of {self.total:,} rows, {shape} {self.array.dtype}>"
 
     @property
     def count(self) -> int:

@@ -24,7 +24,7 @@ CERTIFICATES = (
     Topic(
         "original_unlabelled",
         "certificate",
-        "What certify --unlabelled proves of the original network, which itself has far too many bits: it decides like"
+        "What certify with `unlabelled` proves of the original network, which itself has far too many bits: it decides like"
         " the decoded one on all but few fresh rows, and those need no labels.",
         "L(f) <= L(g) + P[f != g], each at delta / 2; the second by the one-sided interval of Clopper and Pearson",
         f"{_TAIL}; Clopper & Pearson 1934",
@@ -35,7 +35,7 @@ CERTIFICATES = (
         "holdout",
         "certificate",
         "What labelled rows that the network has not seen say of it: the baseline that every other bound is to be compared"
-        " with. It needs labels that training did not use. analyze --test gives it too, without a file for others.",
+        " with. It needs labels that training did not use. analyze with `test_rows` gives it too, without a file for others.",
         "sup { p : P[Bin(m, p) <= k] >= delta }",
         "Clopper & Pearson 1934",
         "share of new rows",
@@ -44,7 +44,7 @@ CERTIFICATES = (
     Topic(
         "prior",
         "certificate",
-        "What certify --prior proves: the code holds only the difference from a network that has seen declared rows, or"
+        "What certify with `prior` proves: the code holds only the difference from a network that has seen declared rows, or"
         " none, such as the initialisation; errors are counted on the other rows.",
         "as for compressed, with m the rows that the prior has not seen",
         "Ambroladze, Parrado-Hernandez, Shawe-Taylor 2007, Tighter PAC-Bayes bounds",
@@ -65,7 +65,7 @@ CERTIFICATES = (
         "metric",
         "Length of the code of a certified network: 8 times the size of code.bin in bytes. Weights, biases, folded"
         " BatchNorm, steps, every choice of the coder, and mean and std of the preprocessing at 32 bits each are in it;"
-        " the architecture only with --charge-skeleton.",
+        " the architecture only with `charge_skeleton`.",
         "8 x bytes of code.bin",
         "theory of description length: Blumer, Ehrenfeucht, Haussler, Warmuth 1987, Occam's razor",
         "bits",

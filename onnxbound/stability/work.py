@@ -89,8 +89,8 @@ class Work:
         folder = self.network.path.parent.resolve()
         names = external_files(self.network.model)
         if not all((folder / name).resolve().is_relative_to(folder) for name in names):
-            problem = Problem("--external-root", "workers get the model's own folder only", "put the weights beside it")
-            raise UsageError("usage", "--cluster does not go with weights outside the model's folder.", [problem])
+            problem = Problem("`external_root`", "workers get the model's own folder only", "put the weights beside it")
+            raise UsageError("usage", "`cluster` does not go with weights outside the model's folder.", [problem])
         files = {name: (folder / name).read_bytes() for name in names}
         files[self.network.path.name] = self.network.path.read_bytes()
         return Recipe(self.network.path.name, self.network.sha256, self.network.reading, self.arrangement, files)

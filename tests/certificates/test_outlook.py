@@ -37,7 +37,7 @@ def test_a_smooth_net_gets_every_bound_that_applies_and_the_rest_are_refused_by_
     }  # fmt: skip
     assert bounds["compressed"].met is None
     assert "onnxbound certify MODEL --data S" in bounds["compressed"].met_reason
-    assert any("holdout" in warning and "certify --data" in warning for warning in report.warnings)
+    assert any("holdout" in warning and "certify with `rows`" in warning for warning in report.warnings)
 
 
 def test_the_hold_out_bound_is_the_interval_of_clopper_and_pearson(tmp_path: Path) -> None:
