@@ -173,6 +173,7 @@ CODES: dict[str, str] = {
     "model-overflow": "A row makes values that are too large for float32, so no property of the net is defined there.",
     "model-reference": "The model does not compute the outputs that `reference` holds: the exporter may be at fault.",
     "model-mismatch": "onnxbound's evaluation of the net disagrees with onnxruntime's: no number could be trusted.",
+    "conventions-invalid": "The file of a model's conventions cannot be read, or a key or a value in it is wrong.",
     "data-not-found": "A data file does not exist, is a folder, or may not be read.",
     "data-invalid": "The data file is empty, truncated, of another format, or contains pickled objects.",
     "data-extra": "The file is of a format that an optional package reads; the message names the extra to install.",

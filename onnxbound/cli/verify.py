@@ -46,6 +46,7 @@ def verify(
     from onnxbound.graph.load import load
     from onnxbound.run.device import resolve_device
 
+    rows = rows.under(original.said())
     evidence = Evidence(
         data=_opener(rows.data, **rows.of_training()),
         model=None if model is None else original.network(model),

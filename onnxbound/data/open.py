@@ -66,10 +66,12 @@ def open_rows(
     Raises:
         DataError: Something does not fit; every mismatch is listed, and `suggestion` holds the parameters that would
             make all of it fit.
-        UsageError: `limit` is below 1, or a tuple is no pair.
+        UsageError: `limit` is below 1, `labels_start` is beyond all labels, or a tuple is no pair.
     """
     if limit is not None and limit < 1:
         raise UsageError("usage", f"`limit` must be at least 1, not {limit}.")
+    if labels_start is not None and not -(2**31) <= labels_start < 2**31:
+        raise UsageError("usage", f"`labels_start` must be an integer of 32 bits, not {labels_start}.")
     options = preprocessing or Preprocessing()
     path = fspath(data) if isinstance(data, str | PathLike) else IN_MEMORY
     findings = _Findings()
