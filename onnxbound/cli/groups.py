@@ -10,6 +10,7 @@ from onnxbound.cli import options
 from onnxbound.cli.options import Format, chosen_format
 
 if TYPE_CHECKING:
+    from onnxbound.data.open import Reader
     from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
@@ -59,35 +60,42 @@ class LabelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptionalRowOptions(ModelOptions, LabelOptions):
-    """Which rows, and what is done to them before the net sees them; and how the net's file is to be read."""
+class WholeFileOptions(ModelOptions, LabelOptions):
+    """Where rows are, what is done to them before the net sees them, and how the net's file is to be read."""
 
     layout: options.LayoutOption = None
     scale: options.Scale = None
     mean: options.Mean = None
     std: options.Std = None
+
+    def preprocessing(self) -> "Preprocessing":
+        """What the options say about the data."""
+        from onnxbound.cli.values import preprocessing_of
+
+        return preprocessing_of(self.layout, self.scale, self.mean, self.std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalRowOptions(WholeFileOptions):
+    """The same, and which of the rows."""
+
     limit: options.Limit = None
     seed: options.Seed = 0
 
-    def rows(self, network: "Network", labels: Path | None = None) -> "Rows":
+    def rows(self, network: "Reader", labels: Path | None = None) -> "Rows":
         """The training set, which has to be given, with its own labels or others."""
         from onnxbound.data.open import open_rows
 
         assert self.data is not None
         found = {**self.of_training(labels), "limit": self.limit, "seed": self.seed}
-        return open_rows(self.data, network, self._preprocessing(), **found)
+        return open_rows(self.data, network, self.preprocessing(), **found)
 
-    def test_rows(self, network: "Network", path: Path, *, labelled: bool = True) -> "Rows":
+    def test_rows(self, network: "Reader", path: Path, *, labelled: bool = True) -> "Rows":
         """All of a test set, or of other rows than those of training, read in the same way."""
         from onnxbound.data.open import open_rows
 
         found = {**self.of_others(path), "labelled": labelled, "seed": self.seed}
-        return open_rows(path, network, self._preprocessing(), **found)
-
-    def _preprocessing(self) -> "Preprocessing":
-        from onnxbound.cli.values import preprocessing_of
-
-        return preprocessing_of(self.layout, self.scale, self.mean, self.std)
+        return open_rows(path, network, self.preprocessing(), **found)
 
 
 @dataclass(frozen=True, kw_only=True)

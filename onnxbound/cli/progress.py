@@ -21,6 +21,8 @@ _STAGES = {
     "compression": "noise of compression",
     "compare": "compressed net on all rows",
     "sweep": "other budgets",
+    "evaluate": "deciding every row",
+    "search": "rounds of the search",
 }
 
 

@@ -19,12 +19,13 @@ def input_key(headers: Headers, name: str, input_name: str, rank: int, role: Rol
     """The key of the inputs.
 
     That of the graph's input, else the only array among the usual names with the suffix of its role, else the only one
-    without; where several are there, those of matching rank.
+    without; where several are there, those of matching rank. Where no name is given the file's own names decide alone,
+    and several are refused: what a net calls its input, and of which rank it is, must not choose what it is tested on.
 
     Args:
         headers: What the file holds.
         name: The file, for messages.
-        input_name: Name of the model's input.
+        input_name: Name of the model's input; empty where names and ranks of the model are to play no part.
         rank: Axes of a row of the model's input that are longer than 1.
         role: Which suffix to prefer.
         wanted: What --x-key says.
@@ -36,9 +37,10 @@ def input_key(headers: Headers, name: str, input_name: str, rank: int, role: Rol
         return _present(headers, name, wanted, "--x-key")
 
     def matches(key: str) -> bool:
-        return sum(n != 1 for n in headers[key][0][1:]) == rank
+        return not input_name or sum(n != 1 for n in headers[key][0][1:]) == rank
 
     tiers = [[f"{input_name}_{role}"], [input_name], [f"{key}_{role}" for key in _INPUTS], _INPUTS, [f"x_{role}"]]
+    tiers = tiers if input_name else tiers[2:4]
     return _choose(headers, name, tiers, matches, "inputs", "--x-key")
 
 

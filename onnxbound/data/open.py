@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,13 +16,32 @@ from onnxbound.data.parquet import ArrowFile, choose_columns
 from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import DataError, Problem, UsageError
-from onnxbound.graph.network import Network
 from onnxbound.rng import select_rows
+
+
+class Reader(Protocol):
+    """What rows are opened for: a network, or something that reads rows like one."""
+
+    @property
+    def input(self) -> str:
+        """Name of the input; empty where the arrays of a file are told apart by the file's own names alone."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+
+    @property
+    def input_type(self) -> np.dtype[Any]:
+        """Its element type."""
+
+    @property
+    def classes(self) -> int:
+        """K."""
 
 
 def open_rows(
     path: str | PathLike[str],
-    network: Network,
+    network: Reader,
     preprocessing: Preprocessing | None = None,
     *,
     labels: str | PathLike[str] | None = None,
@@ -52,6 +72,8 @@ def open_rows(
         DataError: Something does not fit; the message says what was expected, what was found, and the flag that helps.
     """
     file = Path(path)
+    if x_key is not None and x_key == y_key:
+        raise UsageError("usage", f"`x_key` and `y_key` are both {x_key!r}: the labels cannot be the inputs.")
     wanted = _Wanted(network, x_key, y_key, role, labelled)
     inputs, targets = _arrays(file, None if labels is None else Path(labels), wanted)
     if not inputs.shape:
@@ -74,7 +96,7 @@ def open_rows(
 class _Wanted:
     """Which arrays of a file are meant."""
 
-    network: Network
+    network: Reader
     x_key: str | None
     y_key: str | None
     role: Role
