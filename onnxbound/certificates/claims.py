@@ -6,7 +6,7 @@ from typing import Any
 
 from onnxbound.certificates.certificate import SCHEMA, decimal_of
 from onnxbound.certificates.folder import CERTIFICATE, malformed
-from onnxbound.certificates.statement import OBJECTS, Disagreements, Object
+from onnxbound.certificates.statement import OBJECTS, Object
 from onnxbound.errors import Problem, VerificationError
 
 
@@ -28,19 +28,21 @@ class Claims:
             raise mismatch("delta", repr(claimed), f"{delta}, which the verifier wants (`delta`)")
         self.delta = delta
 
-    def checked_errors(self, found: int, rows: int) -> int:
-        """The errors that are claimed, if that many are enough."""
+    @property
+    def disagreements(self) -> int:
+        """The disagreements that are claimed."""
+        entry = self.document.get("disagreements")
+        return self._count(entry if isinstance(entry, dict) else {}, "count")
+
+    def require_errors(self, found: int, rows: int) -> None:
+        """Refuse a claim of fewer errors than were found."""
         if not found <= self.errors <= rows:
             raise mismatch("errors", f"{self.errors}", f"{found} on this runtime")
-        return self.errors
 
-    def checked_disagreements(self, found: int, rows: int, *, known: bool) -> Disagreements:
-        """The disagreements that are claimed, if that many are enough."""
-        entry = self.document.get("disagreements")
-        count = self._count(entry if isinstance(entry, dict) else {}, "count")
-        if not found <= count <= rows:
-            raise mismatch("disagreements", f"{count}", f"{found} on this runtime")
-        return Disagreements(rows, count, known)
+    def require_disagreements(self, found: int, rows: int) -> None:
+        """Refuse a claim of fewer disagreements than were found."""
+        if not found <= self.disagreements <= rows:
+            raise mismatch("disagreements", f"{self.disagreements}", f"{found} on this runtime")
 
     def _count(self, entries: Mapping[str, Any], name: str) -> int:
         value = entries.get(name)

@@ -24,7 +24,7 @@ from onnxbound.certificates.certificate import (
 )
 from onnxbound.certificates.claims import Claims, mismatch, require_same
 from onnxbound.certificates.decisions import BATCH_ROWS, Evaluation, Progress, disagreements, errors
-from onnxbound.certificates.decoded import Decoded, decoded
+from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.evidence import ByFile, Evidence, given
 from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, malformed, read_document, read_file, require_only
 from onnxbound.certificates.statement import Disagreements, Object, Statement
@@ -158,68 +158,76 @@ class _Check:
         if code.difference != (claims.object == "prior"):
             raise Malformed("a difference from a prior and a network of its own are different objects")
         net = decoded(code, self._prior(code))
-        if net.to_bytes() != written:
-            raise mismatch(DECODED, "another network", "the one that the code describes")
         integers = {} if code.difference else quantised(net.model, code)
-        for name in INTEGER_FILES:
-            if (files / name).exists() and integers.get(name) != read_file(files, name):
+        for name, content in {DECODED: net.to_bytes(), **integers}.items():
+            if (files / name).exists() and content != read_file(files, name):
                 raise mismatch(name, "another network", "the one that the code describes")
+        require_only(files, (CERTIFICATE, CODE, DECODED), tuple(integers))
         rows = given(evidence.data, "data")(net, code.preprocessing)
-        sources, seen, original = [], 0, None
+        seen, sources = 0, list[Source]()
         if claims.object == "prior":
-            prior = given(evidence.prior, "prior")
             seen = given(evidence.prior_rows, "prior_rows")
-            sources.append(Source("prior", model_hash(prior)))
+            sources.append(Source("prior", model_hash(given(evidence.prior, "prior"))))
         first, counted = given_rows.without_first(rows, seen)
-        values = self._distinct(counted, "data")
-        used = [_used("data", counted, values)]
+        used = [self._used("data", counted)]
         if seen:
-            given_rows.require_disjoint(
-                values,
-                given_rows.distinct(first),
-                ("the rows that count", "those of the prior"),
-                repeated=self.repeated,
-            )
+            self._require_disjoint(counted, first, ("The rows that count", "those of the prior"))
         sources.append(Source("data", counted.fingerprint(), counted.count, rows.total))
-        found = errors(self.evaluate(net, counted), counted.labels)
-        apart: Disagreements | None = None
+        model, said, claimed = None, None, None
+        fresh, again = counted, counted
         if claims.object == "original_unlabelled":
-            apart, fresh, original = self._through_unlabelled(net, code, values)
-            used.append(fresh)
-            sources.append(Source("unlabelled", fresh.sha256, fresh.rows, fresh.rows))
-        statement = _statement(claims, counted, found, 8 * len(data), net.classes, apart)
-        model = evidence.model if original is not None else None
+            model, opener = given(evidence.model, "model"), given(evidence.unlabelled, "unlabelled")
+            preprocessing = evidence.preprocessing or Preprocessing()
+            said = preprocessing_in_words(preprocessing)
+            fresh, again = opener(net, code.preprocessing), opener(ByFile.of(model), preprocessing)
+            used.append(self._used("unlabelled", fresh))
+            self._require_disjoint(fresh, counted, ("The unlabelled rows", "the labelled ones"))
+            sources.append(Source("unlabelled", used[-1].sha256, fresh.count, fresh.total))
+            claimed = Disagreements(fresh.count, claims.disagreements, self.known)
         certificate = Certificate(
-            statement=statement,
+            statement=_statement(claims, counted, 8 * len(data), net.classes, claimed),
             code=CodeFile.of(data, code, written),
             sources=tuple(sources),
-            preprocessing=preprocessing_said(code, original),
+            preprocessing=preprocessing_said(code, said),
             reading=reading_of(evidence.labels_start, model),
             model=None if model is None else {"sha256": model_hash(model)},
         )
-        return self._compared(certificate, found, used, architecture_bits(code.architecture))
+        self._compare(certificate)
+        found = errors(self.evaluate(net, counted), counted.labels)
+        claims.require_errors(found, counted.count)
+        if model is not None:
+            apart = disagreements(self.evaluate(model, again), self.evaluate(net, fresh))
+            claims.require_disagreements(apart, fresh.count)
+        return self._verification(certificate, found, used, architecture_bits(code.architecture))
 
     def holdout(self) -> Verification:
         claims, evidence = self.claims, self.evidence
         original = given(evidence.model, "model")
         preprocessing = evidence.preprocessing or Preprocessing()
         rows = given(evidence.holdout, "holdout")(ByFile.of(original), preprocessing)
-        used = [_used("holdout", rows, self._distinct(rows, "holdout"))]
-        found = errors(self.evaluate(original, rows), rows.labels)
+        used = [self._used("holdout", rows)]
         certificate = Certificate(
-            statement=_statement(claims, rows, found, 0, original.classes, None),
+            statement=_statement(claims, rows, 0, original.classes, None),
             code=None,
             sources=(Source("holdout", rows.fingerprint(), rows.count, rows.total),),
             preprocessing=preprocessing_said(None, preprocessing_in_words(preprocessing)),
             reading=reading_of(evidence.labels_start, original),
             model={"sha256": model_hash(original)},
         )
-        return self._compared(certificate, found, used)
+        self._compare(certificate)
+        found = errors(self.evaluate(original, rows), rows.labels)
+        claims.require_errors(found, rows.count)
+        return self._verification(certificate, found, used, 0)
 
-    def _distinct(self, rows: Rows, role: str) -> set[bytes]:
-        found = given_rows.distinct(rows)
-        given_rows.require_distinct(rows, found, role, repeated=self.repeated)
-        return found
+    def _used(self, role: str, rows: Rows) -> Used:
+        values = given_rows.distinct(rows)
+        given_rows.require_distinct(rows, values, role, repeated=self.repeated)
+        array = rows.array
+        return Used(role, array.name, tuple(array.shape), rows.fingerprint(), rows.count, len(values))
+
+    def _require_disjoint(self, one: Rows, other: Rows, roles: tuple[str, str]) -> None:
+        values = given_rows.distinct(one), given_rows.distinct(other)
+        given_rows.require_disjoint(*values, roles, repeated=self.repeated)
 
     def _prior(self, code: NetworkCode) -> dict[str, NDArray[np.float32]] | None:
         """The tensors of the prior, which has to have the code's architecture."""
@@ -232,27 +240,16 @@ class _Check:
             raise mismatch("prior", "a network that has seen fewer rows", "the very network that is certified")
         return dict(described.tensors)
 
-    def _through_unlabelled(self, net: Decoded, code: NetworkCode, seen: set[bytes]) -> tuple[Disagreements, Used, str]:
-        original = given(self.evidence.model, "model")
-        opener, preprocessing = (
-            given(self.evidence.unlabelled, "unlabelled"),
-            self.evidence.preprocessing or Preprocessing(),
-        )
-        fresh = opener(net, code.preprocessing)
-        values = self._distinct(fresh, "unlabelled")
-        given_rows.require_disjoint(values, seen, ("The unlabelled rows", "the labelled ones"), repeated=self.repeated)
-        one = self.evaluate(original, opener(ByFile.of(original), preprocessing))
-        found = disagreements(one, self.evaluate(net, fresh))
-        claimed = self.claims.checked_disagreements(found, fresh.count, known=self.known)
-        return claimed, _used("unlabelled", fresh, values), preprocessing_in_words(preprocessing)
-
-    def _compared(self, certificate: Certificate, found: int, used: list[Used], architecture: int = 0) -> Verification:
+    def _compare(self, certificate: Certificate) -> None:
         """Every entry of the document against the one that was found out again, in their order."""
         document, expected = self.claims.document, certificate.document()
         for name in (*expected, *document):
             if name not in expected or name not in document:
                 raise mismatch(name, "an entry more or less", "exactly the entries of a certificate")
             require_same(name, document[name], expected[name])
+
+    def _verification(self, certificate: Certificate, found: int, used: list[Used], architecture: int) -> Verification:
+        expected = certificate.document()
         names = ("statement", "object", "rows", "bits", "delta", "bound", "vacuous", "chance", "preprocessing")
         return Verification(
             verified=True,
@@ -266,21 +263,16 @@ class _Check:
         )
 
 
-def _statement(
-    claims: Claims, rows: Rows, found: int, bits: int, classes: int, apart: Disagreements | None
-) -> Statement:
+def _statement(claims: Claims, rows: Rows, bits: int, classes: int, apart: Disagreements | None) -> Statement:
+    if not claims.errors <= rows.count:
+        raise mismatch("errors", f"{claims.errors}", f"{rows.count} rows")
     return Statement(
         object=claims.object,
         rows=rows.count,
-        errors=claims.checked_errors(found, rows.count),
+        errors=claims.errors,
         bits=bits,
         delta=claims.delta,
         classes=classes,
         commonest=int(np.bincount(rows.labels).max()),
         disagreements=apart,
     )
-
-
-def _used(role: str, rows: Rows, values: set[bytes]) -> Used:
-    array = rows.array
-    return Used(role, array.name, tuple(array.shape), rows.fingerprint(), rows.count, len(values))

@@ -199,7 +199,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
     shapes = [_code_input_shape(g, None if given is None else given.input_shape)]
     nodes: list[Node] = []
     unread = {0}
-    work = 0
+    work = numbers = 0
     while True:
         last = len(nodes)
         node = None if given is None or last == len(given.nodes) else given.nodes[last]
@@ -220,7 +220,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
             work += operator.weight.size * operator.positions(before[0])
         elif isinstance(operator, MaxPool | AveragePool):
             work += prod(operator.windows.kernel) * prod(shapes[-1])
-        numbers = sum(values.size for node in nodes for _, values in tensors_of(node.operator))
+        numbers += sum(values.size for _, values in tensors_of(operator))
         if prod(shapes[-1]) > LARGEST_ROW or work > _LARGEST_WORK or len(nodes) > _LARGEST_NODES:
             raise Malformed("a row of the network would take too much memory or time")
         if numbers > LARGEST_COUNT:
@@ -274,7 +274,9 @@ def _code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: in
     for place in range(count):
         order = sorted(range(last + 1), key=lambda k: (k in unread and k not in found, k), reverse=True)
         rank = None if given is None else order.index(given[place])
-        if place == 0:
+        if last == 0:
+            away = 0
+        elif place == 0:
             first = g.flag(None if rank is None else rank == 0, 27, 5)
             away = 0 if first else 1 + g.natural(None if rank is None else rank - 1)
         else:

@@ -42,6 +42,8 @@ class Grammar:
         rest = sum(weights)
         for place, weight in enumerate(weights):
             if weight == rest:
+                if given not in (None, place):
+                    raise Malformed("the network has something that the grammar has no place for")
                 return place
             if weight and self.coder.fixed(None if given is None else int(place == given), (weight << 16) // rest):
                 return place

@@ -167,7 +167,10 @@ def _pad(g: Grammar, given: Pad | None, shapes: tuple[Shape, ...]) -> Pad:
 def _smooth(g: Grammar, given: Smooth | None, _: tuple[Shape, ...]) -> Smooth:
     names = [name for name, _ in _FORMS]
     name, count = _FORMS[g.choice(None if given is None else names.index(given.form), (2,) * 8 + (1,) * 8)]
-    return smooth(name, *(g.number(None if given is None else given.numbers[k]) for k in range(count)))
+    numbers = [g.number(None if given is None else given.numbers[k]) for k in range(count)]
+    if name == "Elu" and numbers[2] <= 0:
+        raise Malformed("the width of an Elu is not positive")
+    return smooth(name, *numbers)
 
 
 def _softmax(g: Grammar, given: Softmax | None, shapes: tuple[Shape, ...]) -> Softmax:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnxbound.certificates.preprocessing import joined, split
 
 import onnxbound as onnxbound_package
-from onnxbound.certificates.preprocessing import joined, split
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import NetworkCode, encode
 from onnxbound.codec.parts import Levels
