@@ -22,6 +22,9 @@ from onnxbound.run.session import Runner, with_outputs
 BATCH_ROWS = 500
 _OTHER_BATCH_ROWS = 377
 _CHUNK_ROWS = 4 * BATCH_ROWS
+_ALONE = 8
+"""Rows of each chunk that a network of others is also given one by one."""
+
 SLACK = 2.0**-14
 """Share of a row's largest |logit| by which its winner has to lead: runtimes differ by far less."""
 
@@ -100,6 +103,9 @@ class Evaluation:
             other = outcome(batch.inputs[::-1], _OTHER_BATCH_ROWS)[::-1]
             first, second = decided(one), decided(other)
             _require_close(one, other, first, rounds=rounds)
+            if isinstance(model, Network) and model.batch is None:
+                alone = slice(0, _ALONE)
+                _require_close(one[alone], outcome(batch.inputs[alone], 1), first[alone], rounds=rounds)
             found.append(np.where(first == second, first, UNCLEAR))
             self.progress("evaluate", min(start + _CHUNK_ROWS, rows.count), rows.count)
         return np.concatenate(found)

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import onnxbound
+from onnxbound.certificates.canonical import canonical_json, read_canonical
+from onnxbound.certificates.certificate import decimal_of
 from onnxbound.certificates.evidence import Evidence, Opener
+from onnxbound.certificates.statement import Disagreements, Statement
 from onnxbound.certificates.verify import Verification, verify
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
@@ -103,3 +106,23 @@ def _perturbed(path: Path) -> None:
         moved = values + 0.1 * random.normal(size=values.shape).astype(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(moved, tensor.name))
     onnx.save(model, path)
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """A consistent rewrite of a document: what follows from other numbers is made to follow, the checksum too."""
+    path = folder / "certificate.json"
+    document = read_canonical(path.read_bytes()) | changes
+    apart = document["disagreements"]
+    commonest = round((1 - document["chance"]) * document["rows"])
+    statement = Statement(
+        object=document["object"],
+        rows=document["rows"],
+        errors=document["errors"],
+        bits=document["bits"],
+        delta=decimal_of(document["delta"]),
+        classes=document["classes"],
+        commonest=commonest,
+        disagreements=None if apart is None else Disagreements(**apart),
+    )
+    follows = {"bound": float(statement.bound), "vacuous": statement.vacuous, "statement": statement.sentence()}
+    path.write_bytes(canonical_json(document | follows))
