@@ -143,7 +143,7 @@ def _declared(network: Network) -> Iterator[str]:
     elif network.head is not None:
         producers = {name: node for node in network.model.graph.node for name in node.output}
         for output in network.model.graph.output:
-            if output.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE):
+            if output.type.tensor_type.elem_type in (TensorProto.UNDEFINED, TensorProto.FLOAT, TensorProto.DOUBLE):
                 waiting, seen = [output.name], set[str]()
                 while waiting and network.output not in seen:
                     name = waiting.pop()

@@ -36,7 +36,7 @@ def code_conv(g: Grammar, given: Conv | None, shapes: tuple[Shape, ...]) -> Conv
     """Groups, units, windows, and whether there is a bias."""
     channels = shapes[0][0]
     divisors = tuple(dict.fromkeys((1, channels)))
-    groups = g.usual(None if given is None else given.groups, divisors, (60, 3, 1)[-len(divisors) - 1 :])
+    groups = g.usual(None if given is None else given.groups, divisors, (60, 3, 1) if len(divisors) == 2 else (60, 4))
     units = g.count(None if given is None else given.channels)
     if groups < 1 or channels % groups or units % groups:
         raise Malformed("the groups of a Conv do not divide its channels")
