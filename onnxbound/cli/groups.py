@@ -12,6 +12,8 @@ from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
     from onnxbound.analysis.settings import Settings
+    from onnxbound.data.open import Reader
+    from onnxbound.data.preprocessing import Preprocessing
     from onnxbound.data.rows import Rows
     from onnxbound.documents.document import Document
     from onnxbound.graph.network import Network
@@ -60,31 +62,41 @@ class LabelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptionalRowOptions(ModelOptions, LabelOptions):
-    """Which rows, and what is done to them before the net sees them; and how the net's file is to be read."""
+class WholeFileOptions(ModelOptions, LabelOptions):
+    """Where rows are, what is done to them before the net sees them, and how the net's file is to be read."""
 
     layout: options.LayoutOption = None
     scale: options.Scale = None
     mean: options.Mean = None
     std: options.Std = None
+
+    def preprocessing(self) -> "Preprocessing":
+        """What the options say about the data."""
+        from onnxbound.cli.values import preprocessing_of
+
+        return preprocessing_of(self.layout, self.scale, self.mean, self.std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalRowOptions(WholeFileOptions):
+    """The same, and which of the rows."""
+
     limit: options.Limit = None
     seed: options.Seed = 0
 
-    def rows(self, network: "Network", labels: Path | None = None) -> "Rows":
+    def rows(self, network: "Reader", labels: Path | None = None) -> "Rows":
         """The training set, which has to be given, with its own labels or others."""
         assert self.data is not None
         return self._open(self.data, network, **self.of_training(labels), limit=self.limit)
 
-    def test_rows(self, network: "Network", path: Path, *, labelled: bool = True) -> "Rows":
+    def test_rows(self, network: "Reader", path: Path, *, labelled: bool = True) -> "Rows":
         """All of a test set, or of other rows than those of training, read in the same way."""
         return self._open(path, network, **self.of_others(path), labelled=labelled)
 
-    def _open(self, path: Path, network: "Network", **how: Any) -> "Rows":
-        from onnxbound.cli.values import preprocessing_of
+    def _open(self, path: Path, network: "Reader", **how: Any) -> "Rows":
         from onnxbound.data.open import open_rows
 
-        preprocessing = preprocessing_of(self.layout, self.scale, self.mean, self.std)
-        return open_rows(path, network, preprocessing, seed=self.seed, **how)
+        return open_rows(path, network, self.preprocessing(), seed=self.seed, **how)
 
 
 @dataclass(frozen=True, kw_only=True)
