@@ -11,6 +11,8 @@ nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser"]
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # scripts and tests import onnxruntime before onnxbound, which sets it too
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 ANALYZE_EXAMPLE = (
     "analyze", "fixtures/cifar10_cnn.onnx", "--data", "fixtures/data/cifar10.npz", "--layout", "nhwc",
@@ -150,8 +152,9 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """100,000 mutated models and data sets, in child processes; arguments go to `python -m fuzz`."""
+    """Property tests on examples drawn anew, then 100,000 mutated files; arguments go to `python -m fuzz`."""
     session.install("-e", ".", *group("test"))
+    session.run("pytest", "-m", "hypothesis", "--hypothesis-profile=random", "tests")
     session.run("python", "-m", "fuzz", *session.posargs)
 
 

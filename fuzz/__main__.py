@@ -56,7 +56,7 @@ class Tally:
 def run_child(seed: int, first: int, stop: int, models: float, tally: Tally) -> int:
     """Read inputs until the child is done or dies; the number of the next input."""
     with tempfile.TemporaryDirectory(prefix="onnxbound-fuzz-") as folder, tempfile.TemporaryFile() as errors:
-        words = [sys.executable, "-X", "faulthandler", "-m", "fuzz.child"]
+        words = [sys.executable, "-W", "error", "-X", "faulthandler", "-m", "fuzz.child"]
         words += [str(seed), str(first), str(stop), folder, str(models)]
         child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors)
         assert child.stdout is not None

@@ -1,11 +1,10 @@
 """Mutated files end in a result or in an error with a code; `nox -s fuzz` tries many more of them."""
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.child import mutate_bytes_of_data, tried
@@ -16,43 +15,28 @@ from onnxbound.graph.load import load
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("fuzz")
+def every(tmp_path_factory: pytest.TempPathFactory) -> list[Seed]:
+    return seeds(tmp_path_factory.mktemp("fuzz"))
 
 
-@cache
-def every(folder: Path) -> list[Seed]:
-    return seeds(folder)
-
-
-def pool(folder: Path, *, models: bool) -> list[Seed]:
-    return [seed for seed in every(folder) if (seed.kind == "model") == models]
-
-
-chance = st.integers(0, 2**63)
-few = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@few
-@given(number=chance)
-def test_models(folder: Path, number: int) -> None:
+@pytest.mark.parametrize("number", range(150))
+def test_models(every: list[Seed], tmp_path: Path, number: int) -> None:
     random = np.random.default_rng(number)
-    models = pool(folder, models=True)
+    models = [seed for seed in every if seed.kind == "model"]
     entry = models[int(random.integers(len(models)))]
-    (folder / "net.onnx").write_bytes(mutate_model(entry.content, random))
+    (tmp_path / "net.onnx").write_bytes(mutate_model(entry.content, random))
     code = "ok"
     try:
-        assert load(folder / "net.onnx").depth >= 1
+        assert load(tmp_path / "net.onnx").depth >= 1
     except OnnxboundError as error:
         code = error.code
     assert code == "ok" or (code in CODES and code != "internal")
 
 
-@few
-@given(number=chance)
-def test_data(folder: Path, number: int) -> None:
+@pytest.mark.parametrize("number", range(150, 300))
+def test_data(every: list[Seed], number: int) -> None:
     random = np.random.default_rng(number)
-    others = pool(folder, models=False)
+    others = [seed for seed in every if seed.kind != "model"]
     entry = others[int(random.integers(len(others)))]
     end, fault = tried(entry, mutate_bytes_of_data(entry, random), number=1)
     assert not fault, fault
@@ -60,7 +44,6 @@ def test_data(folder: Path, number: int) -> None:
 
 
 @given(content=st.binary(max_size=300))
-@settings(max_examples=100, deadline=None)
 def test_bytes_of_no_format(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("bytes") / "net.onnx"
     path.write_bytes(content)

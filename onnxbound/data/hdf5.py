@@ -1,6 +1,7 @@
 """Data sets in HDF5 files."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, Header, invalid, require_moderate_ratio
-from onnxbound.data.spool import AGAIN, DAMAGED, extra, spool
+from onnxbound.data.array_file import ArrayFile, Header, invalid, require_moderate_ratio, require_regular
+from onnxbound.data.spool import extra, reading, spool
 
 _CHUNK_BYTES = 1 << 22
+_BUILT_IN = frozenset({1, 2, 3, 4, 5, 6, 32000})
+"""deflate, shuffle, fletcher32, szip, n-bit and scale-offset, and LZF, which h5py brings."""
 
 
 class Hdf5File:
@@ -23,13 +26,12 @@ class Hdf5File:
         Raises:
             DataError: data-extra or data-invalid.
         """
+        require_regular(path)
         self._path = path
         self._h5py = extra("h5py", "hdf5", "HDF5 files")
-        try:
+        with _without_plugins(self._h5py), reading(path.name, "it is not an HDF5 file, or truncated"):
             self._file = self._h5py.File(path, "r")
             self._sets = dict(self._found(self._file, ""))
-        except DAMAGED as error:
-            raise invalid(path.name, f"it is not an HDF5 file, or truncated: {error}", AGAIN) from error
 
     def headers(self) -> Mapping[str, Header]:
         """Shape and element type of every data set."""
@@ -42,17 +44,19 @@ class Hdf5File:
             DataError: data-invalid.
         """
         found, name = self._sets[key], f"{self._path.name}:{key}"
-        try:
-            elsewhere, packed = found.is_virtual or found.external, found.id.get_storage_size()
-        except DAMAGED as error:
-            raise invalid(name, f"it is damaged: {error}", AGAIN) from error
-        if elsewhere:
-            raise invalid(name, "its values lie in other files", "copy them into this one")
-        size = prod(found.shape) * found.dtype.itemsize
-        require_moderate_ratio(name, packed, size, "write it without compression")
-        if not found.shape:
-            return spool(name, (), found.dtype, [np.asarray(found[()])])
-        return spool(name, tuple(found.shape), found.dtype, self._pieces(name, found))
+        with _without_plugins(self._h5py):
+            with reading(name, "it is damaged"):
+                elsewhere, packed = found.is_virtual or found.external, found.id.get_storage_size()
+                properties = found.id.get_create_plist()
+                filters = {properties.get_filter(place)[0] for place in range(properties.get_nfilters())}
+            if elsewhere:
+                raise invalid(name, "its values lie in other files", "copy them into this one")
+            if foreign := sorted(filters - _BUILT_IN):
+                why = f"it is packed by filters that HDF5 does not bring itself: {foreign}"
+                raise invalid(name, why, "write it with gzip, or without compression")
+            size = prod(found.shape) * found.dtype.itemsize
+            require_moderate_ratio(name, packed, size, "write it without compression")
+            return spool(name, tuple(found.shape), found.dtype, self._pieces(name, found))
 
     def _found(self, group: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
         """Data sets of numbers below a group, by hard links only."""
@@ -72,8 +76,21 @@ class Hdf5File:
         rows = max(1, _CHUNK_BYTES // row)
         if found.chunks:
             rows = max(found.chunks[0], rows // found.chunks[0] * found.chunks[0])
-        for start in range(0, found.shape[0], rows):
-            try:
-                yield found[start : start + rows]
-            except DAMAGED as error:
-                raise invalid(name, f"it cannot be unpacked: {error}", AGAIN) from error
+        starts = range(0, found.shape[0], rows) if found.shape else range(1)
+        for start in starts if prod(found.shape) else ():
+            with reading(name, "it cannot be unpacked"):
+                piece = np.asarray(found[start : start + rows] if found.shape else found[()])
+            yield piece
+
+
+@contextmanager
+def _without_plugins(h5py: Any) -> Iterator[None]:
+    """Meanwhile libhdf5 has no folder from which to load the filter that a file names, wherever in it that is."""
+    folders = [h5py.h5pl.get(place) for place in range(h5py.h5pl.size())]
+    for _ in folders:
+        h5py.h5pl.remove(0)
+    try:
+        yield
+    finally:
+        for folder in folders:
+            h5py.h5pl.append(folder)

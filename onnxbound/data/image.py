@@ -7,9 +7,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, invalid
-from onnxbound.data.spool import extra, spool
+from onnxbound.data.array_file import ArrayFile, invalid, require_regular
+from onnxbound.data.spool import extra, reading, spool
 from onnxbound.errors import DataError, Problem
+
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What bytes may be, whatever the file's name; others go to decoders that start programs, as Ghostscript for EPS."""
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _LARGEST_SIDE = 4096
@@ -31,18 +34,24 @@ def decoded(name: str, files: Iterable[IO[bytes]]) -> NDArray[np.uint8]:
 
 def _image(name: str, file: IO[bytes] | Path) -> NDArray[np.uint8]:
     pil = extra("PIL.Image", "images", "images")
-    try:
-        with pil.open(file) as image:
+    pil.init()  # what its modules warn of when they are imported is not of the file
+    with reading(name, "an image cannot be decoded", "check the file"):
+        if isinstance(file, Path):
+            require_regular(file)
+        try:
+            opened = pil.open(file, formats=_FORMATS)
+        except pil.UnidentifiedImageError as error:
+            why = f"an image's bytes are of none of the formats {', '.join(_FORMATS)}"
+            raise invalid(name, why, "save it as one of them") from error
+        with opened as image:
             if max(image.size) > _LARGEST_SIDE:
-                raise invalid(
-                    name, f"an image of {image.size[0]} x {image.size[1]} pixels", "resize it as for training"
-                )
+                why = f"an image of {image.size[0]} x {image.size[1]} pixels"
+                raise invalid(name, why, "resize it as for training")
             mode = _MODES.get(image.mode)
             if mode is None:
                 raise invalid(name, f"an image of mode {image.mode}", "save it in 8 bits per channel")
+            image.info.pop("transparency", None)  # of a palette; it is left out as the channel A of RGBA is
             return np.asarray(image.convert(mode))
-    except (OSError, SyntaxError, ValueError, EOFError, pil.DecompressionBombError) as error:
-        raise invalid(name, f"an image cannot be decoded: {error}", "check the file") from error
 
 
 def open_image_folder(path: Path, role: str, *, labelled: bool) -> tuple[ArrayFile, ArrayFile | None]:

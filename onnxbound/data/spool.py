@@ -1,7 +1,9 @@
 """Rows that have to be decoded are decoded once, into a temporary file in which every row has its place."""
 
 import tempfile
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from math import prod
 from typing import IO, Any
@@ -9,12 +11,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, require_room
+from onnxbound.data.array_file import ArrayFile, invalid, require_room
 from onnxbound.errors import DataError, Problem
 
 AGAIN = "write it again"
-DAMAGED = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
-"""What libraries say of files that are none, beside exceptions of their own."""
 
 
 def spool(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Iterable[NDArray[Any]]) -> ArrayFile:
@@ -35,6 +35,32 @@ def spool(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Itera
     return ArrayFile(name, file, 0, shape, dtype)
 
 
+@contextmanager
+def reading(name: str, why: str, do: str = AGAIN) -> Iterator[None]:
+    """Whatever a library raises or warns of while it reads a file is an error of the file.
+
+    A generator never yields inside: whoever takes its pieces would have these filters of warnings.
+
+    Args:
+        name: The file, and what is read of it.
+        why: What goes wrong if something does.
+        do: What to do then.
+
+    Raises:
+        DataError: data-invalid.
+    """
+    try:
+        with warnings.catch_warnings():
+            for kind in (UserWarning, RuntimeWarning):
+                warnings.simplefilter("error", kind)
+            warnings.simplefilter("error", append=True)  # a deprecation stays what it is: it is not of the file
+            yield
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise whatever their libraries do, struct.error for one
+        raise invalid(name, f"{why}: {error}", do) from error
+
+
 def extra(module: str, name: str, what: str) -> Any:
     """A package of an extra.
 
@@ -49,8 +75,9 @@ def extra(module: str, name: str, what: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise DataError(
-            "data-extra",
-            f"Reading {what} needs the extra {name!r}.",
-            [Problem(what, f"the package {module.partition('.')[0]} is not there", f"pip install 'onnxbound[{name}]'")],
-        ) from error
+        why, do = (
+            f"the package {module.partition('.')[0]} is not there",
+            f"pip install '.[{name}]' in the clone of onnxbound",
+        )
+        problems = [Problem(what, why, do)]
+        raise DataError("data-extra", f"Reading {what} needs the extra {name!r}.", problems) from error

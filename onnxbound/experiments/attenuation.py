@@ -2,24 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from onnxbound import __version__
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
+from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.forward import all_values, changed_values
 from onnxbound.operators.operator import Array
-from onnxbound.report.report import plain
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise
 from onnxbound.rng import normal_noise, select_rows
 from onnxbound.run.forward import require_finite
-from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress, silent
+from onnxbound.version import __version__
 
-SCHEMA = "onnxbound.noise/1"
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _AT_INPUTS = 1 << 32
 """Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
@@ -43,8 +44,8 @@ class NoiseCurve:
     arrivals: tuple[Arrival, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attenuation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Attenuation(Document):
     """`onnxbound.noise/1`.
 
     Attributes:
@@ -60,6 +61,8 @@ class Attenuation:
         curves: One per layer.
     """
 
+    SCHEMA: ClassVar[str] = "onnxbound.noise/1"
+
     version: str
     model: str
     sha256: str
@@ -71,9 +74,13 @@ class Attenuation:
     layer_names: tuple[str, ...]
     curves: tuple[NoiseCurve, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
+    def summary(self) -> str:
+        return f"of noise in {self.model}: {len(self.curves)} layers at {self.measured_rows:,} rows of {self.data}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.experiments.tables import render_noise
+
+        render_noise(self, console)
 
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:
@@ -90,12 +97,11 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         UsageError: The probes are not a number, or the noise is not gaussian.
     """
     if settings.probes == "exact":
-        raise UsageError("usage", "noise is drawn: --probes takes a number here.")
+        raise UsageError("usage", "Noise is drawn: `probes` must be a number here.")
     if settings.noise != "gaussian":
-        raise UsageError("usage", "noise is drawn: --noise takes gaussian:R here.")
+        raise UsageError("usage", 'Noise is drawn: it must be `noise="gaussian"` here.')
     network.require_finite_weights()
-    count = rows.count if settings.measured is None else settings.measured
-    index = rows.index[select_rows(settings.seed, rows.count, count)]
+    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
     work, depth = network.cast(np.float32), network.depth
     mean = np.full((len(index), depth, depth), np.nan)
     error = np.full_like(mean, np.nan)

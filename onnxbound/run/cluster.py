@@ -1,10 +1,10 @@
-"""`--cluster`: partitions on a Dask cluster, by the same function as in this process."""
+"""`cluster`: partitions on a Dask cluster, by the same function as in this process."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from onnxbound.errors import DeviceError, Problem, UsageError
+from onnxbound.errors import DeviceError, OnnxboundError, Problem, UsageError
 from onnxbound.run.executor import Executor
 from onnxbound.run.partitions import Arrays, Partition, Recipe, Work
 
@@ -31,13 +31,13 @@ class Cluster(Executor):
         try:
             from distributed import Client, LocalCluster
         except ImportError as error:
-            problem = Problem("--cluster", "dask.distributed is missing", "install the extra onnxbound[distributed]")
+            problem = Problem("`cluster`", "dask.distributed is missing", "install the extra onnxbound[distributed]")
             raise DeviceError("cluster-unavailable", "The cluster cannot be used.", [problem]) from error
         kind, _, count = address.partition(":")
         self._local: Any = None
         if kind == "local":
             if not count.isdecimal() or int(count) < 1:
-                raise UsageError("usage", f"--cluster takes local:N or the address of a scheduler, not {address!r}.")
+                raise UsageError("usage", f"`cluster` must be local:N or the address of a scheduler, not {address!r}.")
             self._local = LocalCluster(n_workers=int(count), threads_per_worker=1, dashboard_address="127.0.0.1:0")
         try:
             self._client = Client(self._local or address, timeout="10s")
@@ -100,6 +100,10 @@ class Cluster(Executor):
                 yield partition, result
         except (OSError, CancelledError, KilledWorker) as error:
             raise _unavailable(self._address, f"{type(error).__name__}: {error}") from error
+        except Exception as error:  # a client that has given up raises whatever it stumbles over
+            if isinstance(error, OnnxboundError) or self._client.status == "running":
+                raise
+            raise _unavailable(self._address, "the connection is closed") from error
 
 
 def _run(recipe: Recipe, stage: str, inputs: Arrays) -> Arrays:
@@ -116,6 +120,6 @@ _BUILT: dict[str, Work] = {}
 
 def _unavailable(address: str, why: str) -> DeviceError:
     problem = Problem(
-        f"--cluster {address}", why, "check that the scheduler runs and has workers; --run keeps what is done"
+        f"`cluster={address}`", why, "check that the scheduler runs and has workers; `run` keeps what is done"
     )
     return DeviceError("cluster-unavailable", "The cluster does not answer.", [problem])

@@ -26,7 +26,7 @@ Noise of finite length also flips gates. The count of errors contains that, the 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import prod, sqrt
 
@@ -34,40 +34,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.data.rows import Batch
+from onnxbound.documents.topic import Topic
 from onnxbound.graph.network import Layer, Network
-from onnxbound.linear.forward import all_values, changed_values
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.norms import squared_norms
 from onnxbound.linear.parts import in_parts, part_rows
 from onnxbound.operators.operator import Array
-from onnxbound.operators.weighted import Weighted
 from onnxbound.results import Estimate, Float64Array, Measured
 from onnxbound.rng import normal_noise
-from onnxbound.stability.margin import margins
+from onnxbound.stability.property import Property
 from onnxbound.stability.ratio import ratio
 
-SENSITIVITY_ROWS = 100
+_SENSITIVITY_ROWS = 100
 """Enough rows for a median; a row takes as long as 2 min(K, 10) forward passes or so."""
 
-ERROR_ROWS = 250
+_ERROR_ROWS = 250
 """Enough rows to see a share of 1 % change; a row takes as long as d * draws / 2 forward passes or so."""
 
-DRAWS = 4
-"""Noise per layer: where it does harm, draws differ by more than samples of rows do."""
-
-RADIUS = 0.2
-"""Relative length of the noise under which errors are counted."""
+_LEAST_ROWS = 20
 
 DIRECTIONS = 10
 """Cotangents per row."""
 
-_AT_LOGITS, _AT_WEIGHTS = 2 << 32, 3 << 32
+_AT_LOGITS = 2 << 32
 """Stand in the counter of the noise where layers stand, and keep it independent of that of smoothness."""
 
 _BATCH_BYTES = 1 << 28
 _BLOCK_ENTRIES = 1 << 22
 
-_quietly = np.errstate(over="ignore", invalid="ignore")
+quietly = np.errstate(over="ignore", invalid="ignore")
 """A logit that overflows is an error and no accident."""
 
 
@@ -91,6 +86,29 @@ def weight_noise_sensitivity(
     result = ratio(weight_norm * gradient_norm, sqrt(entries) * logit_norm)
     result[logit_norm == 0] = np.nan
     return result
+
+
+WEIGHT_NOISE_SENSITIVITY = Property(
+    name="weight_noise_sensitivity",
+    title="weight-noise sensitivity",
+    extreme="median",
+    heading="w. noise",
+    plotted=True,
+    values=None,
+    topic=Topic(
+        "weight_noise_sensitivity",
+        "metric",
+        "The relative change of the logits per relative change of one layer's weights by noise, for little noise. It"
+        " compares layers of different width, which cushions do not: the layer with the largest value needs its weights"
+        " most precisely.",
+        "|A^i|_F |df/dA^i|_F / (sqrt(N) |f(x)|), N the entries of A^i; for dense layers without a map behind the last"
+        " one 1 / (mu_i mu_{i,d} sqrt(h_in h_out)) in the affine form; the median over rows",
+        "our own; [A] Definitions 4 and 5 for dense layers",
+        "none",
+        "exact by masks for up to 10 logits, otherwise from random directions of the logits; at a tenth of the measured"
+        " rows, at most 100",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +151,13 @@ def sensitivities(
     work, size = network.cast(np.float32), part_rows(network)
     norms = [sqrt(layer.operator.frobenius_squared()) for layer in network.layers]
     parts = []
-    for batch in _cut(network, batches, DIRECTIONS):
+    for batch in cut_to_memory(network, batches, DIRECTIONS):
         parts += in_parts(partial(_at_rows, work, norms, batch, seed), len(batch.index), size, threads)
     index, values, errors = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Sensitivities(index, values, errors, None if network.classes <= DIRECTIONS else DIRECTIONS, seed)
 
 
-@_quietly
+@quietly
 def _at_rows(
     network: Network, norms: list[float], batch: Batch, seed: int, part: slice
 ) -> tuple[NDArray[np.int64], Float64Array, Float64Array]:
@@ -185,111 +203,18 @@ def _gradient_squared(layer: Layer, x: Array, c: Array) -> Float64Array:
     return np.concatenate([layer.operator.weight_cotangent_squared(x[b], c[:, b]) for b in blocks], axis=1)
 
 
-@dataclass(frozen=True, slots=True)
-class NoisyErrors:
-    """Share of rows that are misclassified when the weights of one layer alone are noisy.
+def rows_of_noise(measured: int) -> tuple[int, int]:
+    """Return how many of the measured rows the sensitivity and the errors are found at, so that both cost a small part.
 
-    Attributes:
-        rows: How many were tried.
-        radius: |dA|_F / |A^i|_F.
-        seed: Of the noise.
-        clean: Share without noise.
-        noisy: Share under each draw, (d, draws).
+    >>> rows_of_noise(1000), rows_of_noise(100), rows_of_noise(5)
+    ((100, 250), (20, 25), (5, 5))
     """
-
-    rows: int
-    radius: float
-    seed: int
-    clean: float
-    noisy: Float64Array
+    wanted = (min(_SENSITIVITY_ROWS, measured // 10), min(_ERROR_ROWS, measured // 4))
+    sensitivity, errors = (min(measured, max(_LEAST_ROWS, rows)) for rows in wanted)
+    return sensitivity, errors
 
 
-def errors_under_weight_noise(
-    network: Network,
-    batches: Iterable[Batch],
-    *,
-    seed: int,
-    draws: int = DRAWS,
-    radius: float = RADIUS,
-    threads: int | None = None,
-) -> NoisyErrors:
-    """Count the rows with no positive margin when the weights of one layer are moved by a given relative length.
-
-    Args:
-        network: Any network.
-        batches: Rows.
-        seed: Of the noise.
-        draws: Noise per layer; all rows see the same.
-        radius: |dA|_F / |A^i|_F, exactly.
-        threads: Threads; None for all cores.
-    """
-    work, rows = network.cast(np.float32), 0
-    wrong = np.zeros(1 + network.depth * draws, np.int64)
-    for batch in _cut(network, batches, 1):
-        logits = noisy_logits(work, batch.inputs, seed=seed, draws=draws, radius=radius, threads=threads)
-        wrong += [_wrong(found, batch.labels) for found in logits]
-        rows += len(batch.index)
-    return NoisyErrors(rows, radius, seed, float(wrong[0] / rows), wrong[1:].reshape(-1, draws) / rows)
-
-
-def noisy_logits(
-    network: Network, rows: Array, *, seed: int, draws: int, radius: float, threads: int | None
-) -> Iterator[Float64Array]:
-    """Logits `(n, K)`, first without noise, then of each layer in turn with every draw of noise in its weights.
-
-    Args:
-        network: Cast to float32.
-        rows: `(n, *input_shape)`.
-        seed: Of the noise.
-        draws: Noise per layer; all rows see the same.
-        radius: |dA|_F / |A^i|_F, exactly.
-        threads: Threads; None for all cores.
-    """
-    size = part_rows(network)
-    clean = in_parts(partial(_clean, network, rows), len(rows), size, threads)
-    yield np.concatenate([values[network.output] for values in clean]).astype(np.float64)
-    for layer in network.layers:
-        for draw in range(draws):
-            operator = _noisy(layer, seed, draw, radius)
-            logits = in_parts(partial(_again, network, layer, operator, clean, size), len(rows), size, threads)
-            yield np.concatenate(logits).astype(np.float64)
-
-
-@_quietly
-def _wrong(logits: Float64Array, labels: NDArray[np.int64]) -> int:
-    return int(np.sum(~(margins(logits, labels) > 0)))
-
-
-@_quietly
-def _clean(network: Network, rows: Array, part: slice) -> dict[str, Array]:
-    return all_values(network, rows[part].astype(np.float32, copy=False))
-
-
-@_quietly
-def _again(
-    network: Network, layer: Layer, operator: Weighted, clean: list[dict[str, Array]], size: int, part: slice
-) -> Array:
-    """Logits of some rows with another operator in place of a layer's."""
-    values = clean[part.start // size]
-    return changed_values(network, values, layer.output, operator.act(values[layer.input]))[network.output]
-
-
-def _noisy(layer: Layer, seed: int, draw: int, radius: float) -> Weighted:
-    """The layer with A^i + dA."""
-    matrix = layer.operator.matrix
-    units, entries = matrix.shape
-    step = max(1, _BLOCK_ENTRIES // entries)
-    result = np.empty((units, entries), np.float32)
-    for start in range(0, units, step):
-        band = np.arange(start, min(start + step, units))
-        result[band] = normal_noise(seed, _AT_WEIGHTS + layer.index, band, draw, entries)
-    length = sqrt(layer.operator.frobenius_squared() / squared_norms(result, 1).sum())
-    result *= np.float32(radius * length)
-    result += matrix
-    return replace(layer.operator, weight=result.reshape(layer.operator.weight.shape))
-
-
-def _cut(network: Network, batches: Iterable[Batch], streams: int) -> Iterator[Batch]:
+def cut_to_memory(network: Network, batches: Iterable[Batch], streams: int) -> Iterator[Batch]:
     """The batches, cut smaller where their activations and that many streams behind them would not fit in memory."""
     size = max(1, _BATCH_BYTES // (4 * (streams + 1) * sum(map(prod, network.shapes.values()))))
     for batch in batches:

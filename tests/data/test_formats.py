@@ -115,7 +115,7 @@ def test_a_missing_package_is_named(
     with pytest.raises(DataError, match=f"needs the extra '{extra}'") as caught:
         open_rows(tmp_path / file, network(5, 6, 3), PIXELS)
     assert caught.value.code == "data-extra"
-    assert caught.value.problems[0].do == f"pip install 'onnxbound[{extra}]'"
+    assert caught.value.problems[0].do == f"pip install '.[{extra}]' in the clone of onnxbound"
 
 
 def _no_hdf5(path: Path) -> Path:
@@ -184,7 +184,7 @@ def _vast(path: Path) -> Path:
         (_hdf5_elsewhere, "its values lie in other files"),
         (_ragged, "differ in length"),
         (_missing_values, "rows without a value"),
-        (_no_image, "an image cannot be decoded"),
+        (_no_image, "are of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"),
         (_two_sizes, "the first one (5, 6, 3)"),
         (_vast, "5000 x 10 pixels"),
     ],
