@@ -35,17 +35,21 @@ from onnxbound.errors import OnnxboundError
 from onnxbound.graph.load import load
 from onnxbound.run.device import CPU
 from onnxbound.run.session import Runner
-from tests.nets import random_mlp
+from tests.nets import mlp
 
 _FRESH = 200_000
 _NOISE = 0.02
 
 
-def drawn(random: np.random.Generator, count: int, teacher: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the known distribution and their labels, some of them wrong."""
-    x = random.normal(size=(count, teacher.shape[1])).astype(np.float32)
-    y = (x @ teacher.T).argmax(axis=1)
-    return x, np.where(random.random(count) < _NOISE, (y + 1) % len(teacher), y)
+Teacher = list[tuple[np.ndarray, np.ndarray]]
+
+
+def drawn(random: np.random.Generator, count: int, teacher: Teacher) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the known distribution and their labels by a net of two layers, some of them wrong."""
+    (first, shift), (second, last) = teacher
+    x = random.normal(size=(count, first.shape[1])).astype(np.float32)
+    y = (np.maximum(x @ first.T + shift, 0) @ second.T + last).argmax(axis=1)
+    return x, np.where(random.random(count) < _NOISE, (y + 1) % len(second), y)
 
 
 def forged(folder: Path, data: Path, random: np.random.Generator) -> str:
@@ -107,8 +111,8 @@ def main() -> int:
     end = time.monotonic() + given.seconds
     with tempfile.TemporaryDirectory() as root:
         here = Path(root)
-        model = random_mlp(here / "net.onnx", (8, 6, 4), seed=given.seed)
-        teacher = random.normal(size=(4, 8))
+        teacher = [(random.normal(size=(n, m)), random.normal(size=n)) for n, m in ((6, 8), (4, 6))]
+        model = mlp(here / "net.onnx", teacher)
         x, y = drawn(random, 8000, teacher)
         np.savez(here / "rows.npz", x=x, y=y)
         network = load(model)
