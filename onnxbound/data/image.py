@@ -1,5 +1,6 @@
 """Encoded images as arrays."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -32,7 +33,8 @@ def decoded(name: str, files: Iterable[IO[bytes]]) -> NDArray[np.uint8]:
 def _image(name: str, file: IO[bytes] | Path) -> NDArray[np.uint8]:
     pil = extra("PIL.Image", "images", "images")
     try:
-        with pil.open(file) as image:
+        # Pillow warns of damaged metadata, which say nothing about the pixels.
+        with warnings.catch_warnings(action="ignore"), pil.open(file) as image:
             if max(image.size) > _LARGEST_SIDE:
                 raise invalid(
                     name, f"an image of {image.size[0]} x {image.size[1]} pixels", "resize it as for training"

@@ -23,7 +23,7 @@ from onnxbound.codec.words_said import architecture_in_words
 from onnxbound.errors import OnnxboundError
 from onnxbound.run.device import CPU
 from tests.certificates.conftest import Case, rewrite
-from tests.certificates.test_forgeries import data_of
+from tests.certificates.forging import data_of
 from tests.codec.test_network_code import logits, on_lattice, rounded, rows_for
 
 ROOT = Path(__file__).parents[2]
