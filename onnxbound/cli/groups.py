@@ -13,6 +13,7 @@ from onnxbound.cli.options import Format, chosen_format, set_threads
 if TYPE_CHECKING:
     from onnxbound.analysis.settings import Settings
     from onnxbound.data.conventions import Conventions
+    from onnxbound.data.open import Reader
     from onnxbound.data.rows import Rows
     from onnxbound.documents.document import Document
     from onnxbound.graph.network import Network
@@ -74,15 +75,13 @@ class LabelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptionalRowOptions(ModelOptions, LabelOptions):
-    """Which rows, and what is done to them before the net sees them; and how the net's file is to be read."""
+class WholeFileOptions(ModelOptions, LabelOptions):
+    """Where rows are, what is done to them before the net sees them, and how the net's file is to be read."""
 
     layout: options.LayoutOption = None
     scale: options.Scale = None
     mean: options.Mean = None
     std: options.Std = None
-    limit: options.Limit = None
-    seed: options.Seed = 0
 
     def said(self) -> "Conventions":
         from onnxbound.cli.values import numbers_of
@@ -91,7 +90,15 @@ class OptionalRowOptions(ModelOptions, LabelOptions):
         keys = {"labels_start": self.labels_start, "x_key": self.x_key, "y_key": self.y_key}
         return super().said().but(layout=self.layout, **numbers, **keys)
 
-    def rows(self, network: "Network", labels: Path | None = None) -> "Rows":
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalRowOptions(WholeFileOptions):
+    """The same, and which of the rows."""
+
+    limit: options.Limit = None
+    seed: options.Seed = 0
+
+    def rows(self, network: "Network", labels: Path | None = None, reader: "Reader | None" = None) -> "Rows":
         """The training set, which has to be given, with its own labels or others."""
         from onnxbound.errors import DataError
         from onnxbound.run.trial import tried
@@ -100,14 +107,14 @@ class OptionalRowOptions(ModelOptions, LabelOptions):
         data, training = self.data, self.under(self.said()).of_training(labels)
 
         def opened(suggested: Mapping[str, Any]) -> "Rows":
-            return self._open(data, network, suggested, **training, limit=self.limit)
+            return self._open(data, reader or network, suggested, **training, limit=self.limit)
 
         try:
             return opened({})
         except DataError as error:
             raise tried(error, network, opened) from error
 
-    def test_rows(self, network: "Network", path: Path, *, labelled: bool = True) -> "Rows":
+    def test_rows(self, network: "Reader", path: Path, *, labelled: bool = True) -> "Rows":
         """All of a test set, or of other rows than those of training, read in the same way."""
         from onnxbound.errors import DataError
 
@@ -118,7 +125,7 @@ class OptionalRowOptions(ModelOptions, LabelOptions):
                 error.suggestion = {}
             raise
 
-    def _open(self, path: Path, network: "Network", suggested: Mapping[str, Any], **more: Any) -> "Rows":
+    def _open(self, path: Path, network: "Reader", suggested: Mapping[str, Any], **more: Any) -> "Rows":
         from onnxbound.data.open import open_rows
 
         keys = {name: value for name, value in suggested.items() if name in more}
