@@ -11,6 +11,8 @@ nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser"]
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # scripts and tests import onnxruntime before onnxbound, which sets it too
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 ANALYZE_EXAMPLE = (
     "analyze", "fixtures/cifar10_cnn.onnx", "--data", "fixtures/data/cifar10.npz", "--layout", "nhwc",

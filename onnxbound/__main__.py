@@ -1,15 +1,24 @@
 """`python -m onnxbound` and the console script."""
 
+import signal
 import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code; who ends the process or closes the terminal interrupts it."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
     try:
+        from onnxbound.cli.streams import open_streams
+
+        open_streams()
         from onnxbound.cli.app import run
 
         sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:  # before there was anything to stop
+        print("onnxbound: error: Interrupted; nothing was written.", file=sys.stderr or sys.stdout)
         sys.exit(130)
 
 

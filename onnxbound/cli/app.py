@@ -1,33 +1,36 @@
 """The command line: verbs, and how every failure reaches the user."""
 
+import errno
 import json
-import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from onnxbound import __version__
+from onnxbound.cli import output
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
 from onnxbound.cli.decompress import decompress
 from onnxbound.cli.diff import diff
-from onnxbound.cli.documents import ERROR, Failure
+from onnxbound.cli.documents import Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
+from onnxbound.cli.flags import FLAGS, changed, in_flags, with_flags
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
-from onnxbound.errors import InterruptionError, OnnxboundError, UsageError, visible
+from onnxbound.errors import DataError, InterruptionError, OnnxboundError, OutputError, Problem, UsageError, visible
+from onnxbound.version import __version__
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="onnxbound",
     help="How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,20 +52,10 @@ def _main(
     pass
 
 
-app.command()(inspect)
-app.command()(analyze)
-app.command()(certify)
-app.command()(verify)
-app.command()(noise)
-app.command()(compare)
-app.command()(track)
-app.command()(rank)
-app.command()(report)
-app.command()(diff)
-app.command()(compress)
-app.command()(decompress)
-app.command()(explain)
-app.command()(env)
+for _verb in (
+    inspect, analyze, certify, verify, noise, compare, track, rank, report, diff, compress, decompress, explain, env,
+):  # fmt: skip
+    app.command()(_verb)
 
 
 def run(arguments: list[str]) -> int:
@@ -72,27 +65,36 @@ def run(arguments: list[str]) -> int:
         The exit code: 0 done, 1 a gate is not met, 2 usage, 3 model, 4 data, 5 device, 6 output, 70 internal, 130
         interrupted.
     """
+    arguments = arguments or ["--help"]
     as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
+    output.printed = False
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
         return 0
     except OnnxboundError as error:
         _reraise_if_debugging(arguments)
-        return _fail(error, as_json=as_json)
+        return _fail(error, arguments, as_json=as_json)
     except KeyboardInterrupt:
-        return _fail(InterruptionError(), as_json=as_json)
+        return _fail(InterruptionError(), arguments, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - whatever happened, the user gets a message and a code
         _reraise_if_debugging(arguments)
         if hasattr(error, "format_message"):  # a usage error of the option parser
-            return _fail(UsageError("usage", error.format_message()), as_json=as_json)
+            return _fail(UsageError("usage", error.format_message()), arguments, as_json=as_json)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            import tempfile
+
+            problem = Problem(tempfile.gettempdir(), str(error), "free space there, or set TMPDIR to another folder")
+            return _fail(
+                OutputError("output-unwritable", f"There is no room: {error.strerror}.", [problem]),
+                arguments,
+                as_json=as_json,
+            )
         message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
-        return _fail(OnnxboundError("internal", message), as_json=as_json)
+        return _fail(OnnxboundError("internal", message), arguments, as_json=as_json)
     if code == InterruptionError.exit_code:  # the option parser has caught the interrupt
-        return _fail(InterruptionError(), as_json=as_json)
+        return _fail(InterruptionError(), arguments, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
@@ -101,15 +103,27 @@ def _reraise_if_debugging(arguments: list[str]) -> None:
         raise
 
 
-def _fail(error: OnnxboundError, *, as_json: bool) -> int:
+def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
     """Say what went wrong: on stderr for people, and as an object on stdout for --json."""
-    lines = [f"onnxbound: error: {error.message}"]
-    for problem in error.problems:
+    command = _better(arguments, error.suggestion) if isinstance(error, DataError) else None
+    message, problems = changed((error.message, error.problems), in_flags)
+    lines = [f"onnxbound: error: {message}"]
+    for problem in problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
+    if command is not None:
+        lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
-    if as_json:
-        failure = Failure(error.code, error.exit_code, error.message, tuple(error.problems))
-        with suppress(OSError):  # stdout may be what failed
-            print(json.dumps({"schema": ERROR, **asdict(failure)}), flush=True)  # noqa: T201
+    if as_json and not output.printed:
+        failure = Failure(error.code, error.exit_code, message, problems, command)
+        with suppress(OSError, OnnxboundError):  # stdout may be what failed
+            print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code
+
+
+def _better(arguments: list[str], suggestion: Mapping[str, object]) -> str | None:
+    """The command with options under which the data would fit, if its verb has these."""
+    root: Any = typer.main.get_command(app)
+    options = {option for parameter in root.commands[arguments[0]].params for option in parameter.opts}
+    fits = suggestion and {FLAGS[name] for name in suggestion} <= options
+    return with_flags(arguments, suggestion) if fits else None

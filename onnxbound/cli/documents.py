@@ -1,60 +1,38 @@
-"""What commands say with `--json` where nothing below them has a word for it."""
+"""Documents of the command line itself: errors, and lists of files."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
+from onnxbound.documents.document import Document
 from onnxbound.errors import Problem
 
-ERROR = "onnxbound.error/1"
-TOPIC_NAMES = "onnxbound.topics/1"
-FILES = "onnxbound.files/1"
-DECOMPRESSION = "onnxbound.decompression/1"
 
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """`onnxbound.error/1`: what stands on stdout where a run fails.
+@dataclass(frozen=True, slots=True, repr=False)
+class Failure(Document):
+    """An error, on stdout where `--json` was asked for.
 
     Attributes:
-        code: What `explain` explains.
+        code: A name that `explain` explains.
         exit_code: Of the process.
         message: What happened, in one sentence.
         problems: Everything that is wrong, and what to do about it.
+        command: The same command with options under which the data would fit, as far as they can be guessed.
     """
+
+    SCHEMA: ClassVar[str] = "onnxbound.error/1"
 
     code: str
     exit_code: int
     message: str
     problems: tuple[Problem, ...]
+    command: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Topics:
-    """`onnxbound.topics/1`: what `explain` can explain, by kind; the schemas are one."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Files(Document):
+    """Files that `report` wrote, and the report they were written from."""
 
-    topics: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """`onnxbound.files/1`: what `report` wrote, and from which report."""
+    SCHEMA: ClassVar[str] = "onnxbound.files/1"
 
     report: str
     files: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Decompression:
-    """`onnxbound.decompression/1`.
-
-    Attributes:
-        codes: The file of codes.
-        path: The model that was made of it.
-        codes_bytes: Size of the first.
-        bytes: Size of the second.
-    """
-
-    codes: str
-    path: str
-    codes_bytes: int
-    bytes: int

@@ -2,35 +2,30 @@
 
 from typing import Any
 
-from onnxbound import plan
+from onnxbound.analysis.difference import Difference
+from onnxbound.analysis.document import Report
+from onnxbound.analysis.plan import Plan
 from onnxbound.certificates import certificate, verify
-from onnxbound.cli import documents
-from onnxbound.experiments import attenuation, comparison, ranking
-from onnxbound.report import compression, difference, inspection, report, topic
-from onnxbound.report.schema import schema_of
-from onnxbound.run import environment
+from onnxbound.cli.documents import Failure, Files
+from onnxbound.compression.decompression import Decompression
+from onnxbound.compression.document import Compression
+from onnxbound.documents.document import Document
+from onnxbound.documents.schema import schema_of
+from onnxbound.documents.topic import Topic, Topics
+from onnxbound.experiments.attenuation import Attenuation
+from onnxbound.experiments.comparison import Comparison
+from onnxbound.experiments.ranking import Ranking, Track
+from onnxbound.graph.inspection import Inspection
+from onnxbound.run.environment import Environment
 
-_DOCUMENTS = {
-    report.SCHEMA: report.ReportDocument,
-    plan.SCHEMA: plan.Plan,
-    inspection.SCHEMA: inspection.Inspection,
-    attenuation.SCHEMA: attenuation.Attenuation,
-    comparison.SCHEMA: comparison.Comparison,
-    ranking.TRACK: ranking.Ranking,
-    ranking.RANKING: ranking.Ranking,
-    difference.SCHEMA: difference.Difference,
-    compression.SCHEMA: compression.Compression,
-    documents.DECOMPRESSION: documents.Decompression,
-    certificate.SCHEMA: certificate.Document,
-    verify.SCHEMA: verify.Verification,
-    documents.FILES: documents.Files,
-    topic.SCHEMA: topic.Topic,
-    documents.TOPIC_NAMES: documents.Topics,
-    environment.SCHEMA: environment.Environment,
-    documents.ERROR: documents.Failure,
-}
+_DOCUMENTS: tuple[type[Document], ...] = (
+    Report, Plan, Inspection, Attenuation, Comparison, Track, Ranking, Difference, Compression, Decompression, Files,
+    Topic, Topics, Environment, Failure,
+)  # fmt: skip
+_CERTIFICATES = {certificate.SCHEMA: certificate.Document, verify.SCHEMA: verify.Verification}
 
 
 def every_schema() -> dict[str, dict[str, Any]]:
-    """Every schema by the name that documents carry under `schema`."""
-    return {name: schema_of(name, kind) for name, kind in _DOCUMENTS.items()}
+    """Return every schema by the name that documents carry under `schema`."""
+    kinds = {kind.SCHEMA: kind for kind in _DOCUMENTS} | _CERTIFICATES
+    return {name: schema_of(name, kind) for name, kind in kinds.items()}

@@ -63,7 +63,8 @@ def reopen(original: Network, path: Path) -> Reopened:
             raise ModelError(
                 "compress-method", "The compressed model cannot be run for comparison.", [problem]
             ) from error
-        external = WeightReader(path.parent).external(message)
+        reader = WeightReader(path.parent)
+        sha256, external = reader.fingerprint(message, sha256), reader.external(message)
         instead = replace(original, path=path, sha256=sha256, model=message, external=external)
         return Reopened(instead, error.message)
 

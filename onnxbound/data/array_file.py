@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 import tokenize
 import warnings
@@ -32,7 +33,7 @@ _NO_HEADER = (
 
 _MOST_MEMBERS = 10_000
 _MODERATE_BYTES, _LARGEST_RATIO = 1 << 28, 200
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 22
 _LOCAL_HEADER_BYTES = 30
 
 
@@ -175,7 +176,23 @@ def invalid(name: str, why: str, do: str = "write it again with numpy.savez") ->
     return DataError("data-invalid", f"{name} cannot be read.", [Problem(name, why, do)])
 
 
+def require_regular(path: Path) -> None:
+    """Refuse what is there and is no regular file: whoever opened a FIFO would wait.
+
+    Raises:
+        DataError: data-not-found.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):  # whoever opens it says why it cannot be
+        return
+    if not regular:
+        problem = Problem(str(path), "it is a folder, a FIFO or a device", "give a file")
+        raise DataError("data-not-found", f"{path} is not a file.", [problem])
+
+
 def _open(path: Path) -> IO[bytes]:
+    require_regular(path)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -224,12 +241,19 @@ def _with_header(name: str, file: IO[bytes], end: int) -> ArrayFile:
 
 def _in_c_order(array: ArrayFile) -> ArrayFile:
     """A copy in a temporary file whose rows are contiguous."""
-    source = np.memmap(array.file, array.dtype, "r", array.offset, array.shape, order="F")
-    require_room(array.name, source.nbytes)
+    (count, *row), item = array.shape, array.dtype.itemsize
+    require_room(array.name, array.end - array.offset)
     file: IO[bytes] = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - the array closes it
-    rows = max(1, _CHUNK_BYTES // max(1, array.row_bytes))
-    for start in range(0, array.shape[0], rows):
-        file.write(np.ascontiguousarray(source[start : start + rows]).tobytes())
+    step = max(1, _CHUNK_BYTES // max(1, array.row_bytes))
+    for start in range(0, count, step):
+        # Entry by entry of a row, the first index fastest: that is how the values of all rows follow one another.
+        rows = min(step, count - start)
+        entries = np.empty((prod(row), rows), array.dtype)
+        for place, values in enumerate(entries.view(np.uint8)):
+            array.file.seek(array.offset + (place * count + start) * item)
+            if array.file.readinto(values) != values.size:  # type: ignore[attr-defined]
+                raise invalid(array.name, "the file is truncated")
+        file.write(np.ascontiguousarray(entries.reshape(*reversed(row), rows).T).tobytes())
     file.flush()
     return ArrayFile(array.name, file, 0, array.shape, array.dtype)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, Header, invalid, require_moderate_ratio
+from onnxbound.data.array_file import ArrayFile, Header, invalid, require_moderate_ratio, require_regular
 from onnxbound.data.spool import extra, reading, spool
 
 _CHUNK_BYTES = 1 << 22
@@ -26,6 +26,7 @@ class Hdf5File:
         Raises:
             DataError: data-extra or data-invalid.
         """
+        require_regular(path)
         self._path = path
         self._h5py = extra("h5py", "hdf5", "HDF5 files")
         with _without_plugins(self._h5py), reading(path.name, "it is not an HDF5 file, or truncated"):

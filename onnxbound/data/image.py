@@ -7,7 +7,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, invalid
+from onnxbound.data.array_file import ArrayFile, invalid, require_regular
 from onnxbound.data.spool import extra, reading, spool
 from onnxbound.errors import DataError, Problem
 
@@ -36,6 +36,8 @@ def _image(name: str, file: IO[bytes] | Path) -> NDArray[np.uint8]:
     pil = extra("PIL.Image", "images", "images")
     pil.init()  # what its modules warn of when they are imported is not of the file
     with reading(name, "an image cannot be decoded", "check the file"):
+        if isinstance(file, Path):
+            require_regular(file)
         try:
             opened = pil.open(file, formats=_FORMATS)
         except pil.UnidentifiedImageError as error:

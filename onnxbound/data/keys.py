@@ -1,11 +1,12 @@
 """Which arrays of a file are the inputs and the labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
-from onnxbound.errors import DataError, Problem
+from onnxbound.errors import DataError, Problem, argument
 
 Role = Literal["train", "test"]
 Headers = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
@@ -15,75 +16,81 @@ _INPUTS = ("x", "X", "images", "data", "inputs", "image")
 _LABELS = ("y", "Y", "labels", "label", "targets")
 
 
-def input_key(headers: Headers, name: str, input_name: str, rank: int, role: Role, wanted: str | None) -> str:
+def input_key(
+    headers: Headers, name: str, input_name: str, row: tuple[int, ...], role: Role, wanted: str | None
+) -> str:
     """The key of the inputs.
 
     That of the graph's input, else the only array among the usual names with the suffix of its role, else the only one
-    without; where several are there, those of matching rank.
+    without; where several are there, those of matching rank. Where no name is given the file's own names decide alone,
+    and several are refused: what a net calls its input, and of which rank it is, must not choose what it is tested on.
 
     Args:
         headers: What the file holds.
         name: The file, for messages.
-        input_name: Name of the model's input.
-        rank: Axes of a row of the model's input that are longer than 1.
+        input_name: Name of the model's input; empty where names and ranks of the model are to play no part.
+        row: Shape of a row of that input; the rank is the number of axes longer than 1.
         role: Which suffix to prefer.
-        wanted: What --x-key says.
+        wanted: What the caller says.
 
     Raises:
-        DataError: data-key.
+        DataError: data-key; it suggests the only array whose rows have as many entries.
     """
-    if wanted is not None:
-        return _present(headers, name, wanted, "--x-key")
 
     def matches(key: str) -> bool:
-        return sum(n != 1 for n in headers[key][0][1:]) == rank
+        return not input_name or sum(n != 1 for n in headers[key][0][1:]) == sum(n != 1 for n in row)
+
+    def likely(key: str) -> bool:
+        shape, dtype = headers[key]
+        return dtype.kind in "fiub" and len(shape) > 1 and prod(shape[1:]) == prod(row)
 
     tiers = [[f"{input_name}_{role}"], [input_name], [f"{key}_{role}" for key in _INPUTS], _INPUTS, [f"x_{role}"]]
-    return _choose(headers, name, tiers, matches, "inputs", "--x-key")
+    tiers = tiers if input_name else tiers[2:4]
+    found = wanted if wanted is not None else _only(headers, tiers, matches)
+    return _present(headers, name, found, "inputs", "x_key", filter(likely, headers), role)
 
 
 def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> str:
-    """The key of the labels: the only integer array among the usual names, those of its role first.
+    """The key of the labels: the only array of integers or text among the usual names, those of its role first.
 
     Raises:
-        DataError: data-key.
+        DataError: data-key; it suggests the only array of one integer per row.
     """
-    if wanted is not None:
-        return _present(headers, name, wanted, "--y-key")
 
     def matches(key: str) -> bool:
-        return headers[key][1].kind in "iub"
+        return headers[key][1].kind in "iubUS"
+
+    def likely(key: str) -> bool:
+        shape, dtype = headers[key]
+        return dtype.kind in "iub" and len(shape) > 0 and prod(shape[1:]) == 1
 
     tiers = [[f"{key}_{role}" for key in _LABELS], _LABELS]
-    return _choose(headers, name, tiers, matches, "labels", "--y-key")
+    found = wanted if wanted is not None else _only(headers, tiers, matches)
+    return _present(headers, name, found, "labels", "y_key", filter(likely, headers), role)
 
 
-def _present(headers: Headers, name: str, key: str, flag: str) -> str:
-    if key not in headers:
-        raise DataError(
-            "data-key",
-            f"{name} has no array {key!r}.",
-            [Problem(f"{flag} {key}", f"it has {_listed(headers)}", "name one of these")],
-        )
-    return key
-
-
-def _choose(headers: Headers, name: str, tiers: Sequence[Sequence[str]], matches: Any, what: str, flag: str) -> str:
+def _only(headers: Headers, tiers: Sequence[Sequence[str]], matches: Callable[[str], bool]) -> str | None:
+    """The one key of the first tier that has any; where it has several, the one that matches."""
     for tier in tiers:
         there = [key for key in tier if key in headers]
-        fitting = [key for key in there if matches(key)] if len(there) > 1 else there
-        if len(fitting) == 1:
-            return fitting[0]
         if there:
-            break
-    raise DataError(
-        "data-key",
-        f"The {what} cannot be told apart in {name}.",
-        [Problem(name, f"it has {_listed(headers)}", f"say which array holds the {what}: {flag} KEY")],
-    )
+            fitting = [key for key in there if matches(key)] if len(there) > 1 else there
+            return fitting[0] if len(fitting) == 1 else None
+    return None
 
 
-def _listed(headers: Headers) -> str:
-    if not headers:
-        return "no arrays"
-    return ", ".join(f"{key} {dtype} {shape}" for key, (shape, dtype) in sorted(headers.items()))
+def _present(
+    headers: Headers, name: str, key: str | None, what: str, parameter: str, likely: Iterable[str], role: Role
+) -> str:
+    if key is not None and key in headers:
+        return key
+    candidates = list(likely)
+    best = [other for other in candidates if role in other.lower()] or candidates
+    suggestion = {parameter: best[0]} if len(best) == 1 else {}
+    listed = ", ".join(f"{other} {dtype} {shape}" for other, (shape, dtype) in sorted(headers.items())) or "no arrays"
+    if key is None:
+        message, where = f"The {what} cannot be told apart in {name}.", name
+    else:
+        message, where = f"{name} has no array {key!r}.", argument(parameter, key)
+    do = f"say which array holds the {what}: {argument(parameter, best[0]) if suggestion else f'`{parameter}`'}"
+    raise DataError("data-key", message, [Problem(where, f"it has {listed}", do)], suggestion)

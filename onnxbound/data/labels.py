@@ -1,25 +1,29 @@
 """Labels: one class per row, counted from 0, however the file writes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile
-from onnxbound.errors import DataError, Problem
+from onnxbound.data.array_in_memory import AnyArray
+from onnxbound.errors import DataError, Problem, argument
 
 _CHUNK_ROWS = 4096
-_Refuse = Callable[[str, str], DataError]
+_LISTED = 10
+_Refuse = Callable[..., DataError]
 
 
-def read_labels(array: ArrayFile, rows: int, classes: int, start: int = 0) -> NDArray[np.int64]:
+def read_labels(
+    array: AnyArray, rows: int, class_labels: Sequence[int | str], start: int | None = None
+) -> NDArray[np.int64]:
     """All labels of a file.
 
     Args:
-        array: `(n,)` or `(n, 1)`, integers or booleans; or one-hot, `(n, K)` or narrower, of any type.
+        array: `(n,)` or `(n, 1)`, integers, booleans or text; or one-hot, `(n, K)` or narrower, of any type.
         rows: n, the number of input rows.
-        classes: K.
-        start: The label of the first class.
+        class_labels: How the model calls its classes, (K,).
+        start: The label of the first class where labels count the classes; None if they are what the model calls them.
 
     Returns:
         (n,), int64, 0 to K - 1.
@@ -27,40 +31,77 @@ def read_labels(array: ArrayFile, rows: int, classes: int, start: int = 0) -> ND
     Raises:
         DataError: data-labels.
     """
-    shape = array.shape
+    shape, classes = array.shape, len(class_labels)
+    first = start or 0
+    counted = start is not None or list(class_labels) == list(range(classes))
 
-    def refuse(why: str, do: str) -> DataError:
-        message = f"The labels in {array.name} are not one class between 0 and {classes - 1} per row."
-        return DataError("data-labels", message, [Problem(array.name, why, do)])
+    def refuse(why: str, do: str, **suggestion: object) -> DataError:
+        one = f"one class between {first} and {first + classes - 1}" if counted else "one of the model's classes"
+        message = f"The labels in {array.name} are not {one} per row."
+        return DataError("data-labels", message, [Problem(array.name, why, do)], suggestion)
 
     if len(shape) not in (1, 2):
         raise refuse(f"they have the shape {shape}", f"save them with the shape ({rows},)")
     if shape[0] != rows:
-        raise refuse(
-            f"there are {shape[0]} labels for {rows} rows", "give the labels of these rows (--y-key, --labels)"
-        )
+        raise refuse(f"there are {shape[0]} labels for {rows} rows", "give the labels of these rows: `y_key`, `labels`")
     if len(shape) == 2 and shape[1] > 1:
         return _from_one_hot(array, rows, classes, refuse)
-    if array.dtype.kind not in "iub":
+    if array.dtype.kind not in ("iubUS" if start is None else "iub"):
         raise refuse(f"their element type is {array.dtype}", "save them as int64")
-    labels = array.take(np.arange(rows)).reshape(-1).astype(np.int64) - start
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    found, inverse = np.unique(array.take(np.arange(rows)).reshape(-1), return_inverse=True)
+    places = _named(found, class_labels) if start is None else _counted(found, classes, start)
+    labels = places[inverse]
+    wrong = np.flatnonzero(labels < 0)
     if len(wrong):
-        row = wrong[0]
-        why = f"row {row} has the label {labels[row] + start}, and {len(wrong)} rows in all are out of range"
-        raise refuse(why, _advice(labels + start, classes))
+        why = f"row {wrong[0]} has the label {found[inverse[wrong[0]]]}, and {len(wrong)} rows in all are out of range"
+        if not counted:
+            raise refuse(why, _naming(class_labels))
+        do, suggestion = _counting(found, classes, first)
+        raise refuse(why, do, **suggestion)
     return labels
 
 
-def _advice(labels: NDArray[np.int64], classes: int) -> str:
-    """What to do about labels that are out of range."""
-    first, last = int(labels.min()), int(labels.max())
-    if first != 0 and last - first < classes:
-        return f"if the labels start at {first}: --labels-start {first}"
-    return f"the labels run from {first} to {last}: check that the data are of this model"
+def _counted(found: NDArray[Any], classes: int, start: int = 0) -> NDArray[np.int64]:
+    """The place of each label among the classes, -1 for none."""
+    places = found.astype(np.int64) - start
+    return np.where((places >= 0) & (places < classes), places, -1)
 
 
-def _from_one_hot(array: ArrayFile, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
+def _named(found: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[np.int64]:
+    """The same by the names of the classes.
+
+    Of two classes -1 and 1 stand for the first and the second, and numbers count classes that have none for names.
+    """
+    if found.dtype.kind in "US":
+        text = np.char.decode(found, errors="replace") if found.dtype.kind == "S" else found
+    else:
+        text = found.astype(np.int64).astype(str)
+    places = {str(label): place for place, label in enumerate(class_labels)}
+    by_name = np.array([places.get(label, -1) for label in text.tolist()])
+    numbered = any(name.removeprefix("-").isdecimal() for name in places)
+    if found.dtype.kind in "US" or by_name.min() >= 0 or (numbered and list(class_labels) != [0, 1]):
+        return by_name
+    if len(class_labels) == 2 and found.min() == -1 and set(text) <= {"-1", "1"}:
+        return np.asarray(found > 0, np.int64)
+    return by_name if numbered else _counted(found, len(class_labels))
+
+
+def _counting(found: NDArray[Any], classes: int, start: int) -> tuple[str, dict[str, object]]:
+    """What to do about labels that are out of range, in words and as parameters."""
+    if found.dtype.kind not in "iub":
+        return "the model does not name its classes: save their numbers", {}
+    first, last = int(found[0]), int(found[-1])
+    if first != start and last - first < classes:
+        return f"if the labels start at {first}: {argument('labels_start', first)}", {"labels_start": first}
+    return f"the labels run from {first} to {last}: check that the data are of this model", {}
+
+
+def _naming(class_labels: Sequence[int | str]) -> str:
+    listed = ", ".join(map(str, class_labels[:_LISTED])) + (", ..." if len(class_labels) > _LISTED else "")
+    return f"the model calls its classes {listed}; where labels count them from N: `labels_start=N`"
+
+
+def _from_one_hot(array: AnyArray, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
     """The place of the single 1 of each row."""
     if array.shape[1] > classes:
         raise refuse(f"they have {array.shape[1]} columns", "check that the data are of this model")

@@ -1,129 +1,247 @@
-"""`open_rows`: from files and options to rows that fit a model."""
+"""`open_rows`: from files or arrays, and options, to rows that fit a model."""
 
-from dataclasses import dataclass, replace
-from os import PathLike
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from os import PathLike, fspath
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from onnxbound.data.array_file import ArrayFile, member_headers, open_member, open_npy, open_npz
+from onnxbound.data.array_file import member_headers, open_member, open_npy, open_npz
+from onnxbound.data.array_in_memory import AnyArray, in_memory
 from onnxbound.data.hdf5 import Hdf5File
 from onnxbound.data.image import open_image_folder
 from onnxbound.data.keys import Headers, Role, input_key, label_key
 from onnxbound.data.labels import read_labels
 from onnxbound.data.parquet import ArrowFile, choose_columns
-from onnxbound.data.preprocessing import Preprocessing, converter
+from onnxbound.data.preprocessing import Convert, Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import DataError, Problem, UsageError
-from onnxbound.graph.network import Network
 from onnxbound.rng import select_rows
+
+T = TypeVar("T")
+Data = str | PathLike[str] | tuple[ArrayLike, ArrayLike | None] | Mapping[str, ArrayLike] | ArrayLike
+"""A path; or inputs and labels, arrays by their keys, or inputs alone, whatever `np.asarray` takes."""
+
+IN_MEMORY = "arrays in memory"
+"""The path of rows that come from no file."""
+
+
+class Reader(Protocol):
+    """What rows are opened for: a network, or something that reads rows like one."""
+
+    @property
+    def input(self) -> str:
+        """Name of the input; empty where the arrays of a file are told apart by the file's own names alone."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+
+    @property
+    def input_type(self) -> np.dtype[Any]:
+        """Its element type."""
+
+    @property
+    def class_labels(self) -> tuple[int | str, ...]:
+        """How the model calls its classes, (K,)."""
 
 
 def open_rows(
-    path: str | PathLike[str],
-    network: Network,
+    data: Data,
+    network: Reader,
     preprocessing: Preprocessing | None = None,
     *,
-    labels: str | PathLike[str] | None = None,
+    labels: str | PathLike[str] | ArrayLike | None = None,
     x_key: str | None = None,
     y_key: str | None = None,
     role: Role = "train",
     labelled: bool = True,
-    labels_start: int = 0,
+    labels_start: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Rows:
     """The rows of a data set, matched to a model.
 
+    Arrays are used where they are, so they must not change while the rows are in use.
+
     Args:
-        path: An npz file, an npy file of inputs, or by extras an HDF5, Parquet or Arrow file or a folder of images.
+        data: An npz file, an npy file of inputs, or by extras an HDF5, Parquet or Arrow file or a folder of images; or
+            arrays: a pair `(x, y)`, `(x, None)` where there are no labels, `x` alone, or a mapping in which they are
+            found by their keys as in a file.
         network: The model they are for.
         preprocessing: Scale, mean, std and layout; none by default.
-        labels: An npy file of labels; it takes precedence over labels in the npz.
-        x_key: Key of the inputs in a file of several arrays.
+        labels: An npy file or an array of labels; it takes precedence over labels in `data`.
+        x_key: Key of the inputs among several arrays.
         y_key: Key of the labels there.
         role: Whether keys that end in _train or in _test come first.
         labelled: Whether the rows have labels; without them all are 0.
-        labels_start: The label of the first class.
+        labels_start: The label of the first class where labels count the classes; None if they are the model's own.
         limit: A uniform sample of this many rows.
         seed: Its seed.
 
     Raises:
-        DataError: Something does not fit; the message says what was expected, what was found, and the flag that helps.
+        DataError: Something does not fit; every mismatch is listed, and `suggestion` holds the parameters that would
+            make all of it fit.
+        UsageError: `limit` is below 1, `labels_start` is beyond all labels, or a tuple is no pair.
     """
-    file = Path(path)
-    wanted = _Wanted(network, x_key, y_key, role, labelled)
-    inputs, targets = _arrays(file, None if labels is None else Path(labels), wanted)
-    if not inputs.shape:
-        raise _shape_error(inputs)
-    options = preprocessing or Preprocessing()
-    convert = converter(inputs.shape[1:], inputs.dtype, inputs.name, network.input_shape, network.input_type, options)
-    total = inputs.shape[0]
-    if total == 0:
-        raise DataError("data-empty", f"{inputs.name} has no rows.", [Problem(inputs.name, "0 rows", "give more")])
+    if x_key is not None and x_key == y_key:
+        raise UsageError("usage", f"`x_key` and `y_key` are both {x_key!r}: the labels cannot be the inputs.")
     if limit is not None and limit < 1:
-        raise UsageError("usage", f"--limit takes a number of at least 1, not {limit}.")
-    every_label = (
-        np.zeros(total, np.int64) if targets is None else read_labels(targets, total, network.classes, labels_start)
-    )
+        raise UsageError("usage", f"`limit` must be at least 1, not {limit}.")
+    if labels_start is not None and not -(2**31) <= labels_start < 2**31:
+        raise UsageError("usage", f"`labels_start` must be an integer of 32 bits, not {labels_start}.")
+    options = preprocessing or Preprocessing()
+    path = fspath(data) if isinstance(data, str | PathLike) else IN_MEMORY
+    findings = _Findings()
+    wanted = _Wanted(network, x_key, y_key, role, labelled and labels is None, findings)
+    inputs, targets = findings.need(lambda: _opened(data, wanted))
+    if labelled and labels is not None:
+        targets = findings.need(lambda: _labels(labels))
+    total = findings.need(lambda: _require_rows(inputs))
+
+    def convert(**how: Any) -> Convert:
+        row, dtype, preprocessing = inputs.shape[1:], inputs.dtype, Preprocessing(**how)
+        return converter(row, dtype, inputs.name, network.input_shape, network.input_type, preprocessing)
+
+    def read(labels_start: int | None) -> NDArray[np.int64]:
+        if targets is None:
+            return np.zeros(total, np.int64)
+        return read_labels(targets, total, network.class_labels, labels_start)
+
+    converted = findings.step(convert, **asdict(options))
+    every_label = findings.step(read, labels_start=labels_start)
+    if converted is None or every_label is None or findings.errors:
+        raise findings.together()
     index = select_rows(seed, total, total if limit is None else limit, stream=1)
-    return Rows(file, total, index, every_label[index], inputs, convert, options)
+    return Rows(path, total, index, every_label[index], inputs, converted, options, labels_start)
+
+
+@dataclass
+class _Findings:
+    """What does not fit: the opening goes on as if what would help had been said, so that all of it is found."""
+
+    errors: list[DataError] = field(default_factory=list)
+    suggestion: dict[str, object] = field(default_factory=dict)
+    fits: bool = True
+
+    def step(self, run: Callable[..., T], **asked: Any) -> T | None:
+        """What a step makes of what was asked, or of what its errors suggest; None if they suggest nothing new."""
+        while True:
+            try:
+                return run(**asked)
+            except DataError as error:
+                self.errors.append(error)
+                if error.suggestion.items() <= asked.items():
+                    self.fits = False
+                    return None
+                asked |= error.suggestion
+                self.suggestion |= error.suggestion
+
+    def need(self, run: Callable[..., T], **asked: Any) -> T:
+        """The same of a step without which nothing more can be found out.
+
+        Raises:
+            DataError: Everything that was found.
+        """
+        found = self.step(run, **asked)
+        if found is None:
+            raise self.together()
+        return found
+
+    def together(self) -> DataError:
+        """What was found as one error, the first."""
+        first = self.errors[0]
+        first.problems = tuple(dict.fromkeys(problem for error in self.errors for problem in error.problems))
+        first.suggestion = self.suggestion if self.fits else {}
+        return first
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Which arrays of a file are meant."""
+    """Which arrays are meant."""
 
-    network: Network
+    network: Reader
     x_key: str | None
     y_key: str | None
     role: Role
     labelled: bool
+    findings: _Findings
 
-    @property
-    def rank(self) -> int:
-        return sum(n != 1 for n in self.network.input_shape)
+    def among(self, headers: Headers, name: str, opened: Callable[[str], AnyArray]) -> tuple[AnyArray, AnyArray | None]:
+        """The two arrays of several, found by their keys."""
+        network, role, need = self.network, self.role, self.findings.need
 
-    def inputs(self, headers: Headers, name: str) -> str:
-        return input_key(headers, name, self.network.input, self.rank, self.role, self.x_key)
+        def inputs(x_key: str | None) -> str:
+            return input_key(headers, name, network.input, network.input_shape, role, x_key)
 
-    def labels(self, headers: Headers, name: str) -> str:
-        return label_key(headers, name, self.role, self.y_key)
+        def labels(y_key: str | None) -> str:
+            return label_key(headers, name, role, y_key)
 
-
-def _arrays(path: Path, labels: Path | None, wanted: _Wanted) -> tuple[ArrayFile, ArrayFile | None]:
-    """The arrays of inputs and labels, still in their files."""
-    inputs, own = _opened(path, replace(wanted, labelled=wanted.labelled and labels is None))
-    return inputs, open_npy(labels) if wanted.labelled and labels is not None else own
+        x = need(inputs, x_key=self.x_key)
+        y = need(labels, y_key=self.y_key) if self.labelled else None
+        return opened(x), None if y is None else opened(y)
 
 
-def _opened(path: Path, wanted: _Wanted) -> tuple[ArrayFile, ArrayFile | None]:
+def _opened(data: Data, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None]:
+    """The arrays of inputs and labels."""
+    if isinstance(data, Mapping):
+        arrays = {key: in_memory(f'`data["{key}"]`', values) for key, values in data.items()}
+        return wanted.among(
+            {key: (found.shape, found.dtype) for key, found in arrays.items()}, "`data`", arrays.__getitem__
+        )
+    if isinstance(data, tuple):
+        if len(data) != 2:
+            raise UsageError("usage", f"`data` takes a pair (x, y), not a tuple of {len(data)}.")
+        x, y = data
+        return in_memory("`data[0]`", x), in_memory("`data[1]`", y) if wanted.labelled and y is not None else None
+    if isinstance(data, str | PathLike):
+        return _opened_file(Path(data), wanted)
+    return _alone(in_memory("`data`", data), wanted)
+
+
+def _opened_file(path: Path, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None]:
     """By the name of the file; what none of the names says is taken for npz."""
     if path.is_dir():
         return open_image_folder(path, wanted.role, labelled=wanted.labelled)
     if path.suffix == ".npy":
-        if wanted.labelled:
-            why = "an npy file holds one array, and the labels are needed too"
-            raise DataError("data-key", f"{path} has no labels.", [Problem(str(path), why, "give --labels FILE.npy")])
-        return open_npy(path), None
+        return _alone(open_npy(path), wanted)
     if path.suffix in (".h5", ".hdf5", ".hdf"):
         file = Hdf5File(path)
-        headers = file.headers()
-        inputs = file.open(wanted.inputs(headers, path.name))
-        return inputs, file.open(wanted.labels(headers, path.name)) if wanted.labelled else None
+        return wanted.among(file.headers(), path.name, file.open)
     if path.suffix in (".parquet", ".arrow", ".feather"):
-        table, names = ArrowFile(path), (wanted.network.input, wanted.x_key, wanted.y_key)
-        columns, label = choose_columns(table, path, names, wanted.rank, wanted.role, labelled=wanted.labelled)
-        return table.inputs(columns), None if label is None else table.labels(label)
+        return _columns(ArrowFile(path), path, wanted)
     members = open_npz(path)
-    headers = member_headers(path, members)
-    found = open_member(path, members[wanted.inputs(headers, path.name)])
-    return found, open_member(path, members[wanted.labels(headers, path.name)]) if wanted.labelled else None
+    return wanted.among(member_headers(path, members), path.name, lambda key: open_member(path, members[key]))
 
 
-def _shape_error(inputs: ArrayFile) -> DataError:
-    return DataError(
-        "data-shape",
-        f"{inputs.name} is a single number.",
-        [Problem(inputs.name, "it has no axis of rows", "name the array of inputs: --x-key KEY")],
-    )
+def _alone(inputs: AnyArray, wanted: _Wanted) -> tuple[AnyArray, None]:
+    if wanted.labelled:
+        problem = Problem(inputs.name, "it is one array, and the labels are needed too", "give `labels`")
+        raise DataError("data-key", f"{inputs.name} has no labels.", [problem])
+    return inputs, None
+
+
+def _columns(table: ArrowFile, path: Path, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None]:
+    def choose(x_key: str | None, y_key: str | None) -> tuple[list[str], str | None]:
+        names = (wanted.network.input, x_key, y_key)
+        return choose_columns(table, path, names, wanted.network.input_shape, wanted.role, labelled=wanted.labelled)
+
+    columns, label = wanted.findings.need(choose, x_key=wanted.x_key, y_key=wanted.y_key)
+    return table.inputs(columns), None if label is None else table.labels(label)
+
+
+def _labels(labels: str | PathLike[str] | ArrayLike) -> AnyArray:
+    return open_npy(Path(labels)) if isinstance(labels, str | PathLike) else in_memory("`labels`", labels)
+
+
+def _require_rows(inputs: AnyArray) -> int:
+    """The number of rows."""
+    if not inputs.shape:
+        problem = Problem(inputs.name, "it has no axis of rows", "name the array of inputs: `x_key`")
+        raise DataError("data-shape", f"{inputs.name} is a single number.", [problem])
+    if inputs.shape[0] == 0:
+        raise DataError("data-empty", f"{inputs.name} has no rows.", [Problem(inputs.name, "0 rows", "give more")])
+    return inputs.shape[0]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile, invalid
+from onnxbound.data.array_file import ArrayFile, invalid, require_regular
 from onnxbound.data.image import decoded
 from onnxbound.data.keys import Headers, input_key, label_key
 from onnxbound.data.spool import extra, reading, spool
@@ -24,6 +24,7 @@ class ArrowFile:
         Raises:
             DataError: data-extra or data-invalid.
         """
+        require_regular(path)
         self._path = path
         self._arrow = extra("pyarrow", "parquet", "Parquet and Arrow files")
         parquet = extra("pyarrow.parquet", "parquet", "Parquet and Arrow files")
@@ -32,10 +33,11 @@ class ArrowFile:
 
     def _opened(self, parquet: Any) -> tuple[Any, Any, int]:
         """A function from columns to an iterator of record batches, the schema, and the number of rows."""
+        # Read, not mapped: whoever cut a mapped file short would end this process.
         if self._path.suffix == ".parquet":
-            file = parquet.ParquetFile(self._path, memory_map=True)
+            file = parquet.ParquetFile(self._path)
             return lambda names: file.iter_batches(256, columns=names), file.schema_arrow, file.metadata.num_rows
-        reader = self._arrow.ipc.open_file(self._arrow.memory_map(str(self._path)))
+        reader = self._arrow.ipc.open_file(self._arrow.OSFile(str(self._path)))
         count = sum(reader.get_batch(k).num_rows for k in range(reader.num_record_batches))
 
         def batches(names: Sequence[str]) -> Iterator[Any]:
@@ -104,15 +106,21 @@ class ArrowFile:
 
 
 def choose_columns(
-    file: ArrowFile, path: Path, names: tuple[str, str | None, str | None], rank: int, role: Any, *, labelled: bool
+    file: ArrowFile,
+    path: Path,
+    names: tuple[str, str | None, str | None],
+    row: tuple[int, ...],
+    role: Any,
+    *,
+    labelled: bool,
 ) -> tuple[list[str], str | None]:
     """The columns of the inputs and that of the labels.
 
     Args:
         file: Opened.
         path: It, for messages.
-        names: The model's input, and what --x-key and --y-key say.
-        rank: Axes of a row of the model's input that are longer than 1.
+        names: The model's input, and the keys that are asked for.
+        row: Shape of a row of the model's input.
         role: Which suffix to prefer.
         labelled: Whether labels are wanted.
 
@@ -127,7 +135,7 @@ def choose_columns(
         wide = {key: header for key, header in rest.items() if x_key is not None or len(header[0]) > 1}
         if x_key is None and len(wide) == 1:
             return list(wide), label
-        return [input_key(wide, path.name, input_name, rank, role, x_key)], label
+        return [input_key(wide, path.name, input_name, row, role, x_key)], label
     numbers = [key for key, (_, dtype) in rest.items() if dtype.kind in "fiu"]
     if not numbers or len(numbers) < len(rest):
         odd = ", ".join(key for key in rest if key not in numbers) or "none"
@@ -135,7 +143,7 @@ def choose_columns(
         raise DataError(
             "data-key",
             f"The inputs cannot be told apart in {path.name}.",
-            [Problem(path.name, why, "name the column: --x-key KEY")],
+            [Problem(path.name, why, "name the column: `x_key`")],
         )
     return numbers, label
 

@@ -1,14 +1,14 @@
 """From a row as the file has it to a row as the model wants it: `(x * scale - mean) / std`, and the layout."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Any, Literal
+from math import isfinite, prod
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.errors import DataError, Problem, UsageError
+from onnxbound.errors import DataError, Problem, UsageError, argument
 
 Layout = Literal["nchw", "nhwc", "flat"]
 Shape = tuple[int, ...]
@@ -16,34 +16,58 @@ Convert = Callable[[NDArray[Any]], NDArray[Any]]
 """Rows `(b, *row)` of the file to contiguous rows `(b, *input_shape)` of the model's element type."""
 
 
-@dataclass(frozen=True, slots=True)
+Numbers = float | Sequence[float] | NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Preprocessing:
     """What the user says about the data.
 
     Attributes:
         scale: Factor that x is multiplied by first; None says nothing, and then integers do not fit a float input.
-        mean: Subtracted then, one number or one per channel.
-        std: Divided by last, one number or one per channel.
+        mean: Subtracted then, one number or one per channel: a number, numbers or an array, kept as a tuple.
+        std: Divided by last, one number or one per channel, likewise.
         layout: How the file is laid out where it differs from the model; "flat" allows any reshape.
     """
 
-    scale: float | None = None
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    layout: Layout | None = None
+    scale: float | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layout: Layout | None
 
-    def __post_init__(self) -> None:
-        numbers = (*self.mean, *self.std, 1.0 if self.scale is None else self.scale)
-        if not self.mean or not self.std or not np.isfinite(numbers).all():
-            raise UsageError("usage", "--scale, --mean and --std take finite numbers.")
-        if 0 in self.std or self.scale == 0:
-            raise UsageError("usage", "--scale and --std must not be 0.")
+    def __init__(
+        self, scale: float | None = None, mean: Numbers = 0.0, std: Numbers = 1.0, layout: Layout | None = None
+    ) -> None:
+        if layout not in (None, *get_args(Layout)):
+            raise UsageError("usage", f'`layout` must be "nchw", "nhwc" or "flat", not {layout!r}.')
+        factor = () if scale is None else _numbers("scale", scale)
+        if len(factor) > 1 or 0 in factor:
+            raise UsageError("usage", f"`scale` must be one number other than 0, not {scale!r}.")
+        spread = _numbers("std", std)
+        if 0 in spread:
+            raise UsageError("usage", f"`std` must not contain 0, as {std!r} does.")
+        object.__setattr__(self, "scale", factor[0] if factor else None)
+        object.__setattr__(self, "mean", _numbers("mean", mean))
+        object.__setattr__(self, "std", spread)
+        object.__setattr__(self, "layout", layout)
 
     @property
     def bits(self) -> int:
         """32 bits per number that may have been computed from the data; a scale of 1 or 1/255 is free."""
         numbers = (*(value for value in self.mean if value != 0), *(value for value in self.std if value != 1))
         return 32 * (len(numbers) + (self.scale not in (None, 1.0, 1 / 255)))
+
+
+def _numbers(parameter: str, given: object) -> tuple[float, ...]:
+    """A number, numbers or an array as a tuple."""
+    try:
+        array = np.asarray(given)
+    except (RuntimeError, TypeError, ValueError):  # ragged, or a tensor that NumPy does not take
+        array = np.array(None)
+    numbers = tuple(map(float, array.reshape(-1))) if array.dtype.kind in "fiu" else ()
+    if not numbers or not all(map(isfinite, numbers)):
+        raise UsageError("usage", f"`{parameter}` takes finite numbers, not {given!r}.")
+    return numbers
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:
@@ -82,13 +106,13 @@ def converter(
         options: Preprocessing.
 
     Raises:
-        DataError: data-shape or data-type, with the flag that would make it fit.
+        DataError: data-shape or data-type, with the parameter that would make it fit.
     """
     arrange = _arrangement(found, name, expected, options.layout)
     identity = options.scale in (None, 1.0) and options.mean == (0.0,) and options.std == (1.0,)
     _require_type(dtype, name, wanted, options, identity=identity)
-    mean = _per_channel(options.mean, "--mean", found, name, options.layout)
-    std = _per_channel(options.std, "--std", found, name, options.layout)
+    mean = _per_channel(options.mean, "mean", found, name, options.layout)
+    std = _per_channel(options.std, "std", found, name, options.layout)
     scale = 1.0 if options.scale is None else options.scale
 
     def convert(rows: NDArray[Any]) -> NDArray[Any]:
@@ -109,10 +133,12 @@ def _arrangement(found: Shape, name: str, expected: Shape, layout: Layout | None
         return lambda rows: np.moveaxis(rows, 1, -1).reshape(len(rows), *expected)
     if layout != "flat" and _fits(found, expected):
         return lambda rows: rows.reshape(len(rows), *expected)
+    do, better = _advice(found, expected)
     raise DataError(
         "data-shape",
         f"The rows of {name} have the shape {found}, the model's input has {expected}.",
-        [Problem(name, f"expected rows {expected}, found {found}", _advice(found, expected))],
+        [Problem(name, f"expected rows {expected}, found {found}", do)],
+        better,
     )
 
 
@@ -121,38 +147,41 @@ def _fits(found: Shape, expected: Shape) -> bool:
     return tuple(n for n in found if n != 1) == tuple(n for n in expected if n != 1)
 
 
-def _advice(found: Shape, expected: Shape) -> str:
+def _advice(found: Shape, expected: Shape) -> tuple[str, dict[str, object]]:
+    """What to do about a shape, in words and as parameters."""
+    last, first = argument("layout", "nhwc"), argument("layout", "nchw")
     if _fits((*found[-1:], *found[:-1]), expected):
-        return "the file has its channels last: --layout nhwc"
+        return f"the file has its channels last: {last}", {"layout": "nhwc"}
     if _fits((*found[1:], *found[:1]), expected):
-        return "the file has its channels first: --layout nchw"
-    if _fits(found, expected):
-        return "leave --layout out"
+        return f"the file has its channels first: {first}", {"layout": "nchw"}
     if prod(found) == prod(expected):
-        return "the sizes agree; if the entries stand in the model's order: --layout flat"
-    return "the sizes differ: this is not the data of this model, or another array is meant (--x-key)"
+        flat = argument("layout", "flat")
+        return f"the sizes agree; if the entries stand in the model's order: {flat}", {"layout": "flat"}
+    return "the sizes differ: this is not the data of this model, or another array is meant (`x_key`)", {}
 
 
 def _require_type(
     dtype: np.dtype[Any], name: str, wanted: np.dtype[Any], options: Preprocessing, *, identity: bool
 ) -> None:
-    def refuse(why: str, do: str) -> DataError:
+    def refuse(why: str, do: str, **suggestion: object) -> DataError:
         message = f"{name} has the element type {dtype}, the model's input has {wanted}."
-        return DataError("data-type", message, [Problem(name, why, do)])
+        return DataError("data-type", message, [Problem(name, why, do)], suggestion)
 
     if dtype.kind not in "fiub":
         raise refuse(f"{dtype} is not a real number", "save it as uint8 or float32")
     if wanted.kind == "f":
         if dtype.kind != "f" and options.scale is None:
-            raise refuse("integers need a scale", "say how pixels were scaled in training: --scale 1/255, or --scale 1")
+            do = "say how pixels were scaled in training: `scale=1/255`, or `scale=1`"
+            raise refuse("integers need a scale", do, scale=1.0 if dtype.kind == "b" else 1 / 255)
     elif not identity:
-        raise refuse("the model takes integers, which cannot be scaled", "leave --scale, --mean and --std out")
+        do = "leave `scale`, `mean` and `std` out"
+        raise refuse("the model takes integers, which cannot be scaled", do, scale=None, mean=(0.0,), std=(1.0,))
     elif not np.can_cast(dtype, wanted, "safe"):
         raise refuse(f"{dtype} does not fit into {wanted}", f"save the rows as {wanted}")
 
 
 def _per_channel(
-    values: tuple[float, ...], flag: str, found: Shape, name: str, layout: Layout | None
+    values: tuple[float, ...], parameter: str, found: Shape, name: str, layout: Layout | None
 ) -> NDArray[np.float64]:
     """The numbers, ready to be broadcast against rows of the file."""
     array = np.array(values)
@@ -163,9 +192,10 @@ def _per_channel(
         axes = axes[1:] if layout == "nhwc" else axes[:1]
     if len(axes) != 1:
         why = "fit both the first and the last axis" if axes else "fit neither the first nor the last axis"
+        do = 'give one number, or one per channel, and say `layout="nhwc"` or `layout="nchw"` if it is unclear'
         raise DataError(
             "data-shape",
-            f"{flag} has {len(values)} numbers, which {why} of the rows {found} of {name}.",
-            [Problem(flag, why, "give one number, or one per channel, and say --layout nhwc or nchw if it is unclear")],
+            f"`{parameter}` has {len(values)} numbers, which {why} of the rows {found} of {name}.",
+            [Problem(f"`{parameter}`", why, do)],
         )
     return array.reshape(-1, *(1,) * (len(found) - 1 - axes[0]))

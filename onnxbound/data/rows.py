@@ -3,15 +3,14 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_file import ArrayFile
+from onnxbound.data.array_in_memory import AnyArray
 from onnxbound.data.preprocessing import Convert, Preprocessing
-from onnxbound.errors import DataError, Problem
+from onnxbound.errors import DataError, Problem, visible
 
 _HASH_ROWS = 1024
 
@@ -36,22 +35,28 @@ class Rows:
     """The rows of a data set that were chosen, in the order of the file.
 
     Attributes:
-        path: The data file.
+        path: The data file, or "arrays in memory".
         total: Rows in the file.
         index: The chosen ones, 0-based, ascending, (m,).
         labels: Their labels, (m,).
         array: Their inputs as the file has them.
         convert: Turns those into what the model takes.
         preprocessing: What was asked of it.
+        labels_start: The label of the first class, where that was said.
     """
 
-    path: Path
+    path: str
     total: int
     index: NDArray[np.int64]
     labels: NDArray[np.int64]
-    array: ArrayFile
+    array: AnyArray
     convert: Convert
     preprocessing: Preprocessing
+    labels_start: int | None = None
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.array.shape[1:]))
+        return f"<Rows of {visible(self.path)}: {self.count:,} of {self.total:,} rows, {shape} {self.array.dtype}>"
 
     @property
     def count(self) -> int:

@@ -2,23 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from onnxbound import __version__
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
+from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
+from onnxbound.linear.forward import all_values, changed_values
 from onnxbound.operators.operator import Array
-from onnxbound.report.report import plain
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise
 from onnxbound.rng import normal_noise, select_rows
 from onnxbound.run.forward import require_finite
-from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress, silent
+from onnxbound.version import __version__
 
-SCHEMA = "onnxbound.noise/1"
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _AT_INPUTS = 1 << 32
 """Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
@@ -42,8 +44,8 @@ class NoiseCurve:
     arrivals: tuple[Arrival, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attenuation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Attenuation(Document):
     """`onnxbound.noise/1`.
 
     Attributes:
@@ -59,6 +61,8 @@ class Attenuation:
         curves: One per layer.
     """
 
+    SCHEMA: ClassVar[str] = "onnxbound.noise/1"
+
     version: str
     model: str
     sha256: str
@@ -70,9 +74,13 @@ class Attenuation:
     layer_names: tuple[str, ...]
     curves: tuple[NoiseCurve, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
+    def summary(self) -> str:
+        return f"of noise in {self.model}: {len(self.curves)} layers at {self.measured_rows:,} rows of {self.data}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.experiments.tables import render_noise
+
+        render_noise(self, console)
 
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:
@@ -89,12 +97,11 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         UsageError: The probes are not a number, or the noise is not gaussian.
     """
     if settings.probes == "exact":
-        raise UsageError("usage", "noise is drawn: --probes takes a number here.")
+        raise UsageError("usage", "Noise is drawn: `probes` must be a number here.")
     if settings.noise != "gaussian":
-        raise UsageError("usage", "noise is drawn: --noise takes gaussian:R here.")
+        raise UsageError("usage", 'Noise is drawn: it must be `noise="gaussian"` here.')
     network.require_finite_weights()
-    count = rows.count if settings.measured is None else settings.measured
-    index = rows.index[select_rows(settings.seed, rows.count, count)]
+    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
     work, depth = network.cast(np.float32), network.depth
     mean = np.full((len(index), depth, depth), np.nan)
     error = np.full_like(mean, np.nan)
@@ -102,7 +109,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
     for batch in rows.batches(_batch_rows(network, settings.probes), index):
         stop = done + len(batch.index)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = _forward(work, batch.inputs)
+            values = all_values(work, batch.inputs.astype(np.float32, copy=False))
         require_finite(batch.index, {layer.place: values[layer.output] for layer in work.layers})
         for layer in work.layers:
             noise = _noise(layer, values[layer.input], batch.index, settings)
@@ -147,14 +154,6 @@ def _batch_rows(network: Network, probes: int) -> int:
     return max(1, min(64, _BATCH_BYTES // max(per_row, 1)))
 
 
-def _forward(network: Network, inputs: Array) -> dict[str, Array]:
-    """Every tensor of the net at some rows, (n, *shape)."""
-    values = {network.input: inputs.astype(np.float32, copy=False)}
-    for step in network.steps:
-        values[step.output] = step.operator.act(*(values[name] for name in step.inputs))
-    return values
-
-
 def _noise(layer: Layer, entering: Array, index: Array, settings: Settings) -> Array:
     """eta = radius |a^i| g / |g| of every probe, (probes, n, *input_shape)."""
     assert settings.probes != "exact"
@@ -174,13 +173,7 @@ def _errors(
     """(target, relative error (probes, n)) of the layer and of every later one that a path leads to."""
     probes = len(noise)
     entering = (values[layer.input][None] + noise).reshape(-1, *layer.input_shape)
-    changed = {layer.output: layer.operator.act(entering)}
-    for step in network.steps:
-        if step.output not in changed and not changed.keys().isdisjoint(step.inputs):
-            inputs = (
-                changed[name] if name in changed else np.concatenate([values[name]] * probes) for name in step.inputs
-            )
-            changed[step.output] = step.operator.act(*inputs)
+    changed = changed_values(network, values, layer.output, layer.operator.act(entering))
     for target in network.layers[layer.index - 1 :]:
         name = network.target(target.index)
         if name in changed:

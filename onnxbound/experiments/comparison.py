@@ -1,22 +1,25 @@
 """Distributions of the properties side by side, [A] Fig. 2, 3 and A.1 to A.7."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound import __version__
+from onnxbound.analysis.settings import Settings
+from onnxbound.documents.document import Document
 from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import Paired, paired
-from onnxbound.report.report import plain
 from onnxbound.results import Float64Array, Histogram
-from onnxbound.settings import Settings
+from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.stability.collect import Progress, silent
+from onnxbound.stability.property import Property
+from onnxbound.version import __version__
 
-SCHEMA = "onnxbound.comparison/1"
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _BINS = 24
 _WIDE = 20.0
@@ -44,8 +47,8 @@ class LayerComparison:
     statements: tuple[Paired, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Document):
     """`onnxbound.comparison/1`.
 
     Attributes:
@@ -59,6 +62,8 @@ class Comparison:
         warnings: With the names of the nets they are about.
     """
 
+    SCHEMA: ClassVar[str] = "onnxbound.comparison/1"
+
     version: str
     data: str
     measured_rows: int
@@ -68,25 +73,19 @@ class Comparison:
     properties: tuple[LayerComparison, ...]
     warnings: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"schema": SCHEMA, **plain(self)}
+    def summary(self) -> str:
+        return f"of {', '.join(net.name for net in self.nets)} at {self.measured_rows:,} rows of {self.data}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.experiments.tables import render_comparison
+
+        render_comparison(self, console)
 
 
-def _minimal(samples: Samples, layer: int) -> Float64Array:
-    cushions = samples["interlayer_cushion"][:, layer - 1, :]
-    smallest = np.where(np.isnan(cushions), np.inf, cushions).min(axis=1)
-    return np.asarray(np.where(np.isinf(smallest), np.nan, smallest))
-
-
-PROPERTIES: dict[str, Callable[[Samples, int], Float64Array]] = {
-    "layer_cushion": lambda samples, layer: samples["layer_cushion"][:, layer - 1],
-    "minimal_interlayer_cushion": _minimal,
-    "contraction": lambda samples, layer: samples["contraction"][:, layer - 1],
-    "smoothness_inverse": lambda samples, layer: samples["smoothness_inverse"][:, layer - 1, -1],
-    "beta": lambda samples, layer: samples["beta"][:, layer - 1],
-}
-"""The properties that are compared, and where their values stand: unclipped, and to the output."""
+def _values(samples: Samples, prop: Property, layer: int) -> Float64Array:
+    """Return a property at a layer, to the output where it belongs to pairs, (n,)."""
+    values: Float64Array = samples[prop.name][:, layer - 1]
+    return values if prop.per == "layer" else values[:, -1]
 
 
 def compare(
@@ -106,10 +105,11 @@ def compare(
         found.append({key: report.samples[key] for key in report.samples})
         warnings[name] = report.warnings
     depth = max(net.depth for net in nets)
-    places = [("margin", 0), *((name, layer) for name in PROPERTIES for layer in range(1, depth + 1))]
+    places: list[tuple[Property | None, int]] = [(None, 0)]
+    places += [(prop, layer) for prop in PLOTTED for layer in range(1, depth + 1)]
     pairs = len(nets) * (len(nets) - 1) // 2
     alpha = _ALPHA / (len(places) * max(pairs, 1))
-    layers = (_layer(name, layer, nets, found, alpha) for name, layer in places)
+    layers = (_layer(prop, layer, nets, found, alpha) for prop, layer in places)
     return Comparison(
         version=__version__,
         data=str(subjects[0].rows.path),
@@ -122,9 +122,11 @@ def compare(
     )
 
 
-def _layer(name: str, layer: int, nets: Sequence[Net], found: Sequence[Samples], alpha: float) -> LayerComparison:
+def _layer(
+    prop: Property | None, layer: int, nets: Sequence[Net], found: Sequence[Samples], alpha: float
+) -> LayerComparison:
     values = [
-        _defined(samples["margin"] if layer == 0 else PROPERTIES[name](samples, layer)) if layer <= net.depth else None
+        _defined(samples["margin"] if prop is None else _values(samples, prop, layer)) if layer <= net.depth else None
         for net, samples in zip(nets, found, strict=True)
     ]
     edges = _edges([value for value in values if value is not None])
@@ -134,7 +136,7 @@ def _layer(name: str, layer: int, nets: Sequence[Net], found: Sequence[Samples],
         if first is not None and second is not None
     )
     return LayerComparison(
-        property=name,
+        property="margin" if prop is None else prop.topic.name,
         layer=layer,
         medians=tuple(None if value is None else float(np.nanmedian(value)) for value in values),
         histograms=tuple(None if value is None else _histogram(value, edges) for value in values),

@@ -2,13 +2,15 @@
 
 from onnxbound.experiments.attenuation import Attenuation
 from onnxbound.experiments.comparison import Comparison
-from onnxbound.experiments.ranking import TRACK, Ranking, Standing
+from onnxbound.experiments.ranking import Ranking, Standing, Track
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.intervals import Interval, intervals
 from onnxbound.report.figures.lines import Curve, lines, steps
-from onnxbound.report.figures.of_report import PROPERTIES
 from onnxbound.report.figures.ridges import Ridge, ridges
 from onnxbound.report.words import number, shortened
+from onnxbound.stability.catalogue import PLOTTED
+
+_TITLES = {prop.topic.name: prop.title for prop in PLOTTED}
 
 
 def noise_figures(found: Attenuation) -> tuple[Figure, ...]:
@@ -37,7 +39,7 @@ def comparison_figures(found: Comparison) -> tuple[Figure, ...]:
     for name in dict.fromkeys(layer.property for layer in found.properties):
         rows = [layer for layer in found.properties if layer.property == name]
         ridge = tuple(Ridge(f"layer {row.layer}" if row.layer else "net", row.histograms) for row in rows)
-        quantity = PROPERTIES[name][0] if name in PROPERTIES else name
+        quantity = _TITLES.get(name, name)
         caption = f"Distribution over {found.measured_rows:,} rows of: {quantity}."
         figures.append(ridges(f"compare_{name}", caption, quantity, ridge, names))
     return tuple(figures)
@@ -45,7 +47,7 @@ def comparison_figures(found: Comparison) -> tuple[Figure, ...]:
 
 def ranking_figures(found: Ranking) -> tuple[Figure, ...]:
     """[A] Fig. 4 right for checkpoints; rank correlations of every capacity for different nets."""
-    return _track_figures(found) if found.schema == TRACK else (_correlations(found), *_scatter(found))
+    return _track_figures(found) if isinstance(found, Track) else (_correlations(found), *_scatter(found))
 
 
 def _correlations(found: Ranking) -> Figure:
@@ -107,19 +109,19 @@ def _track_figures(found: Ranking) -> tuple[Figure, ...]:
             nets=nets,
         ),
     ]
-    for name in ("layer_cushion", "minimal_interlayer_cushion", "contraction", "smoothness_inverse"):
-        depth = max(len(getattr(standing, name)) for standing in found.standings)
+    for prop in PLOTTED:
+        name = prop.topic.name
+        depth = max(len(standing.medians[name]) for standing in found.standings)
         curves = tuple(
             Curve(
                 f"layer {layer + 1}",
                 tuple(
-                    (float(k), getattr(s, name)[layer] if layer < len(getattr(s, name)) else None)
+                    (float(k), s.medians[name][layer] if layer < len(s.medians[name]) else None)
                     for k, s in enumerate(found.standings, start=1)
                 ),
             )
             for layer in range(depth)
         )
-        quantity = PROPERTIES[name][0]
-        caption = f"Median over the rows of: {quantity}, along the checkpoints."
-        figures.append(lines(f"track_{name}", caption, axis, quantity, curves, nets=nets))
+        caption = f"Median over the rows of: {prop.title}, along the checkpoints."
+        figures.append(lines(f"track_{name}", caption, axis, prop.title, curves, nets=nets))
     return tuple(figures)

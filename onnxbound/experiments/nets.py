@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.document import Analysis, Report
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
-from onnxbound.report.report import Report
-from onnxbound.settings import Settings
 from onnxbound.stability.collect import Progress
 
 
@@ -50,7 +50,7 @@ class Net:
     log10_capacities: dict[str, float | None]
 
 
-def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Report]:
+def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Analysis]:
     """The analysis of each net."""
     for number, subject in enumerate(subjects):
         progress("nets", number, len(subjects))

@@ -1,21 +1,23 @@
 """Capacities against the measured gaps of several nets of one task, or along the checkpoints of one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
-from onnxbound import __version__
+from onnxbound.analysis.document import Report
+from onnxbound.analysis.settings import Settings
+from onnxbound.documents.document import Document
 from onnxbound.experiments.kendall import RankCorrelation, kendall
 from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import clopper_pearson
-from onnxbound.report.report import Report, plain
-from onnxbound.settings import Settings
+from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.stability.collect import Progress, silent
+from onnxbound.version import __version__
 
-RANKING = "onnxbound.ranking/1"
-TRACK = "onnxbound.track/1"
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _ALPHA = 0.05
 
@@ -31,10 +33,8 @@ class Standing:
         gap: test_error - train_error.
         gap_low: Of a 95 % interval, from the test rows alone.
         gap_high: Its other end.
-        layer_cushion: Median per layer over the rows, (d,).
-        minimal_interlayer_cushion: Median of the unclipped one.
-        contraction: Median.
-        smoothness_inverse: Median, to the output.
+        medians: Every property that is plotted, by its topic: the median over the rows, one per layer. They are keys of
+            the object itself in JSON.
     """
 
     net: Net
@@ -43,10 +43,7 @@ class Standing:
     gap: float
     gap_low: float
     gap_high: float
-    layer_cushion: tuple[float | None, ...]
-    minimal_interlayer_cushion: tuple[float | None, ...]
-    contraction: tuple[float | None, ...]
-    smoothness_inverse: tuple[float | None, ...]
+    medians: Mapping[str, tuple[float | None, ...]] = field(metadata={"keys": tuple(p.topic.name for p in PLOTTED)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +55,11 @@ class Ranked:
     rescaled: tuple[float | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """`onnxbound.ranking/1`, and `onnxbound.track/1` where the nets are checkpoints in their order.
+@dataclass(frozen=True, slots=True, repr=False)
+class Ranking(Document):
+    """Capacities held against the gaps of several nets, `onnxbound.ranking/1`.
 
     Attributes:
-        schema: Which of the two.
         version: Of onnxbound.
         data: The training set.
         test: The test set.
@@ -75,7 +71,8 @@ class Ranking:
         warnings: With the names of the nets they are about.
     """
 
-    schema: str
+    SCHEMA: ClassVar[str] = "onnxbound.ranking/1"
+
     version: str
     data: str
     test: str
@@ -85,10 +82,20 @@ class Ranking:
     capacities: tuple[Ranked, ...]
     warnings: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        document: dict[str, Any] = plain(self)
-        return document
+    def summary(self) -> str:
+        return f"of {', '.join(standing.net.name for standing in self.standings)} on {self.data}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.experiments.tables import render_ranking
+
+        render_ranking(self, console)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Track(Ranking):
+    """The same along the checkpoints of one net, `onnxbound.track/1`."""
+
+    SCHEMA: ClassVar[str] = "onnxbound.track/1"
 
 
 def rank(
@@ -116,8 +123,7 @@ def rank(
     gaps = [standing.gap for standing in standings]
     test = subjects[0].test_rows
     assert test is not None
-    return Ranking(
-        schema=TRACK if checkpoints else RANKING,
+    return (Track if checkpoints else Ranking)(
         version=__version__,
         data=str(subjects[0].rows.path),
         test=str(test.path),
@@ -153,12 +159,10 @@ def _standing(report: Report, subject: Subject, name: str) -> Standing:
         gap=gap(error, test.count, report.data.train_error, report.data.rows),
         gap_low=low - report.data.train_error,
         gap_high=high - report.data.train_error,
-        layer_cushion=tuple(s.median if (s := layer.layer_cushion) else None for layer in report.layers),
-        minimal_interlayer_cushion=tuple(
-            s.median if (s := layer.minimal_interlayer_cushion.unclipped) else None for layer in report.layers
-        ),
-        contraction=tuple(s.median if (s := layer.contraction) else None for layer in report.layers),
-        smoothness_inverse=tuple(s.median if (s := layer.smoothness_inverse) else None for layer in report.layers),
+        medians={
+            prop.topic.name: tuple(s.median if (s := layer.statistics[prop.name]) else None for layer in report.layers)
+            for prop in PLOTTED
+        },
     )
 
 

@@ -1,21 +1,20 @@
 """`load`: the passes in their order."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from math import prod
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.class_labels import Label
 from onnxbound.graph.complete import Written
-from onnxbound.graph.lower import ANY_BATCH, Lowered, lower
+from onnxbound.graph.logits import end_at_logits
+from onnxbound.graph.lower import ANY_BATCH, lower
 from onnxbound.graph.model_file import WeightReader, lift_constants, read_model
 from onnxbound.graph.network import Network, Step
-from onnxbound.graph.onnx_graph import GraphInput, OnnxGraph, PassResult, build_graph
+from onnxbound.graph.onnx_graph import OnnxGraph, PassResult, build_graph
 from onnxbound.graph.passes.drop_no_ops import drop_no_ops
-from onnxbound.graph.passes.drop_unused import drop_unused
 from onnxbound.graph.passes.expand_ml import expand_ml
 from onnxbound.graph.passes.fold_affine import fold_affine
 from onnxbound.graph.passes.fold_constants import fold_constants
@@ -24,20 +23,18 @@ from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.graph.passes.pair_roundings import pair_roundings
 from onnxbound.graph.passes.shape_logits import shape_logits
-from onnxbound.graph.passes.share_weights import share_weights
 from onnxbound.graph.passes.spell_activation import spell_activation
 from onnxbound.graph.passes.spell_linear import spell_linear
 from onnxbound.graph.passes.spell_quantised import spell_quantised
 from onnxbound.graph.passes.spell_relu import spell_relu
-from onnxbound.graph.passes.strip_head import strip_head
 from onnxbound.graph.passes.widen_floats import widen_floats
 from onnxbound.graph.reading import Reading
-from onnxbound.graph.screen import require_moderate_batch, screen
+from onnxbound.graph.screen import screen
 from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array
 from onnxbound.operators.weighted import Weighted
 
-_INPUT_TYPES = (np.float32, np.float64, np.uint8, np.int8, np.int16, np.int32, np.int64)
+_LISTED = 10
 
 
 @np.errstate(all="ignore")  # what a file's numbers overflow to is found by `require_finite_weights`
@@ -71,6 +68,7 @@ def load(
     model, _, held = hold_inputs(model, reading.fixed)
     model, _, widened = widen_floats(model)
     reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
+    sha256 = reader.fingerprint(model, sha256)
     notes, written = [inlined, held, widened], Written()
     node_count = len(model.graph.node)
 
@@ -80,30 +78,26 @@ def load(
         return result.graph
 
     graph = follow(fold_constants(build_graph(model, reader), reader))
-    graph = follow(expand_ml(graph))
+    whole = graph = follow(expand_ml(graph))
     graph = follow(spell_quantised(graph))
     graph = follow(pair_roundings(graph))
     graph = follow(spell_relu(graph))
     graph = follow(drop_no_ops(graph))
     graph = follow(spell_linear(graph))
     graph = follow(spell_activation(graph))
-    headed = strip_head(graph, reading.logits)
-    graph = follow(headed)
-    graph = follow(drop_unused(graph))
-    graph = follow(share_weights(graph))
-    data_input, batch = _data_input(graph)
-    fixed_batch = batch
-    lowered, batch = _lowered(graph, data_input, batch)
-    require_moderate_batch(batch or 1, max(lowered.shapes.values(), key=prod))
+    ending, labels = end_at_logits(graph, whole, model, reading.logits)
+    for result in ending.results:
+        graph = follow(result)
+    lowered, batch = ending.lowered, ending.batch
     shaped = shape_logits(graph, lowered.shapes[graph.outputs[0]])
     if shaped.changed:
         graph = follow(shaped)
-        lowered = lower(graph, data_input, batch or ANY_BATCH)
+        lowered = lower(graph, ending.data_input, batch or ANY_BATCH)
     written.note(lowered.written)
     (output,), shapes = graph.outputs, lowered.shapes
     steps, _, padded = fold_pad(lowered.steps, output)
     steps, _, folded = fold_affine(steps, shapes, output)
-    assert data_input.type is not None
+    assert ending.data_input.type is not None
     network = Network(
         path=file,
         sha256=sha256,
@@ -111,16 +105,17 @@ def load(
         opset=graph.opset,
         ir_version=model.ir_version,
         producer=f"{model.producer_name} {model.producer_version}".strip(),
-        input=data_input.name,
-        input_type=data_input.type,
-        input_shape=shapes[data_input.name],
+        input=ending.data_input.name,
+        input_type=ending.data_input.type,
+        input_shape=shapes[ending.data_input.name],
         batch=batch,
-        one_row=batch != fixed_batch,
+        one_row=batch != ending.fixed_batch,
         output=output,
         classes=_classes(output, shapes[output]),
+        class_labels=labels,
         steps=steps,
         shapes=shapes,
-        head="; ".join(filter(None, (headed.reason, shaped.reason))) or None,
+        head="; ".join(filter(None, (ending.results[0].reason, shaped.reason, _called(labels)))) or None,
         notes=tuple(note for note in [*notes, padded, folded] if note),
         node_count=node_count,
         reading=reading,
@@ -131,50 +126,18 @@ def load(
     return network
 
 
-def _lowered(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> tuple[Lowered, int | None]:
-    """The graph's steps; where they do not keep the rows of a batch apart, those of a batch of one row."""
-    try:
-        return lower(graph, data_input, batch or ANY_BATCH), batch
-    except ModelError as several:
-        if batch is not None:
-            raise
-        try:
-            return lower(graph, data_input, 1), 1
-        except ModelError:
-            raise several from None
-
-
 def _named(steps: tuple[Step, ...], output: str) -> list[str]:
     """Tensors that are asked of onnxruntime: around every layer and every gate, and the logits."""
     around = (step for step in steps if isinstance(step.operator, Weighted) or is_activation(step.operator))
     return [*(name for step in around for name in (*step.inputs, step.output)), output]
 
 
-def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
-    """The one input that the logits depend on, and its fixed batch length if it has one."""
-    read = {name for node in graph.nodes for name in node.inputs}
-    used = [value for value in graph.inputs if value.name in read]
-    if len(used) != 1:
-        listed = [
-            Problem(f"input {value.name!r}", f"shape {value.dims}", "--fix NAME=VALUE holds it") for value in used
-        ]
-        raise ModelError("model-inputs", f"The logits depend on {len(used)} inputs; rows go into one.", listed)
-    (data_input,) = used
-    where = f"input {data_input.name!r}"
-    if data_input.type is None or data_input.type.type not in _INPUT_TYPES:
-        raise ModelError(
-            "model-unsupported-type",
-            f"The input has the element type {data_input.type}.",
-            [Problem(where, f"element type {data_input.type}", "convert the model to float32")],
-        )
-    dims = data_input.dims
-    if dims is None or len(dims) < 2 or any(n is None for n in dims[1:]):
-        raise ModelError(
-            "model-inputs",
-            "The shape of a row of the input is not known.",
-            [Problem(where, f"shape {dims}", "export with fixed lengths; only the batch may be symbolic")],
-        )
-    return replace(data_input, dims=(None, *dims[1:])), dims[0]
+def _called(labels: tuple[Label, ...]) -> str:
+    """Names of classes that are not just counted."""
+    if labels == tuple(range(len(labels))):
+        return ""
+    listed = ", ".join(map(str, labels[:_LISTED])) + (", ..." if len(labels) > _LISTED else "")
+    return f"the classes are labelled {listed}"
 
 
 def _classes(logits: str, shape: tuple[int, ...]) -> int:

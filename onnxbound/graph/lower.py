@@ -80,7 +80,7 @@ class _Lowering:
         elif self._is_shape_arithmetic(node):
             self.lengths.update(node.outputs)
         elif not {node.op_type} & (PARSERS.keys() | SPELLINGS.keys()):
-            self.problems.append((node, unknown(node.op_type)))
+            self.problems.append((node, unknown(node, self.constants)))
         self.unknown.update(node.outputs)
 
     def _is_shape_arithmetic(self, node: GraphNode) -> bool:
@@ -141,6 +141,8 @@ class _Lowering:
             self.origins |= origin_of(node, self.constants, self.origins)
         elif node.op_type in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape_of(node)
+        elif any(node.proto.output[1:]) and node.op_type != "Split":
+            raise Unsupported("another output of it than the first is read")
         elif not self._rewrite(node):
             self._parse(node)
 
@@ -180,9 +182,7 @@ class _Lowering:
     def _parse(self, node: GraphNode) -> None:
         parser = PARSERS.get(node.op_type)
         if parser is None:
-            raise unknown(node.op_type)
-        if len(node.outputs) > 1 and node.op_type != "Split":
-            raise Unsupported("it has more than one output")
+            raise unknown(node, self.constants)
         for number, output in enumerate(node.outputs):
             self._step(node, parser(self._view(node, number)), output)
 

@@ -17,6 +17,9 @@ from onnxbound.operators.operator import Array
 OLDEST_OPSET = 7
 """Before it, element-wise operators broadcast by other rules."""
 
+_COPIED = 1 << 25
+"""Bytes up to which a file of weights is read, and not mapped."""
+
 
 def read_model(path: Path) -> tuple[ModelProto, str]:
     """Parse the file and return the message and the file's SHA-256; external data stays where it is.
@@ -68,11 +71,15 @@ def _check_opset(model: ModelProto, path: Path) -> None:
         )
 
 
-def external_files(model: ModelProto) -> tuple[str, ...]:
-    """Locations of the files in which a model keeps weights, relative to its folder."""
-    kept = (tensor for tensor in model.graph.initializer if tensor.data_location == TensorProto.EXTERNAL)
-    entries = (entry for tensor in kept for entry in tensor.external_data)
-    return tuple(dict.fromkeys(entry.value for entry in entries if entry.key == "location"))
+def external_files(model: ModelProto) -> dict[str, str]:
+    """Locations of the files in which a model keeps weights, relative to its folder, each with a name of a weight."""
+    sparse = (tensor for pair in model.graph.sparse_initializer for tensor in (pair.values, pair.indices))
+    kept = [t for t in (*model.graph.initializer, *sparse) if t.data_location == TensorProto.EXTERNAL]
+    return {_location(tensor): tensor.name for tensor in reversed(kept)}
+
+
+def _location(tensor: TensorProto) -> str:
+    return str({entry.key: entry.value for entry in tensor.external_data}.get("location", ""))
 
 
 def lift_constants(model: ModelProto) -> None:
@@ -93,17 +100,19 @@ def lift_constants(model: ModelProto) -> None:
 class WeightReader:
     """Turns tensors of one model into arrays.
 
-    External data is memory-mapped, and lies in the model's folder or below one further root; symbolic links are
-    followed before that is decided.
+    External data lies in the model's folder or below one further root; symbolic links are followed before that is
+    decided. A small file is read once, and a large one memory-mapped: what others do to the small one later does not
+    matter. Whoever cuts a mapped file short ends this process by SIGBUS, which Python cannot turn into an error, and
+    whoever writes into it changes the weights; those who may write there are trusted.
     """
 
     def __init__(self, folder: Path, external_root: Path | None = None) -> None:
         self._folder = folder
-        self._mapped: dict[bytes, Array] = {}
+        self._files: dict[Path, Array] = {}
         self._roots = [root.resolve() for root in (folder, external_root) if root is not None]
 
     def array(self, tensor: TensorProto) -> Array:
-        """The tensor's values; a read-only memory map where they lie in another file.
+        """The tensor's values, read-only where they lie in another file.
 
         Raises:
             ModelError: model-external-data or model-invalid.
@@ -131,48 +140,41 @@ class WeightReader:
         return result
 
     def external(self, model: ModelProto) -> Mapping[str, Array]:
-        """The initializers that the model keeps in other files, by name, mapped."""
+        """The initializers that the model keeps in other files, by name."""
         kept = (tensor for tensor in model.graph.initializer if tensor.data_location == TensorProto.EXTERNAL)
         return {tensor.name: self._external(tensor) for tensor in kept}
 
+    def fingerprint(self, model: ModelProto, sha256: str) -> str:
+        """SHA-256 of a model with every file that it keeps weights in.
+
+        Args:
+            model: The message.
+            sha256: Hash of its own file, which is the result where there are no others; otherwise that of a text with a
+                line for the hash of this file and of each other, these in the order of their locations.
+
+        Raises:
+            ModelError: model-external-data.
+        """
+        hashes = [sha256]
+        for location, name in sorted(external_files(model).items()):
+            path = self._path(location, f"initializer {name!r}")
+            content = self._content(path, location, f"initializer {name!r}")
+            if isinstance(content, np.memmap):
+                with path.open("rb") as file:
+                    hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+            else:
+                hashes.append(hashlib.sha256(content.data).hexdigest())
+        lines = "".join(f"{digest}\n" for digest in hashes)
+        return sha256 if len(hashes) == 1 else hashlib.sha256(lines.encode()).hexdigest()
+
     def _external(self, tensor: TensorProto) -> Array:
-        """Mapped once, whatever its name: pages of two maps of a file count twice."""
-        unnamed = TensorProto()
-        unnamed.CopyFrom(tensor)
-        unnamed.ClearField("name")
-        key = unnamed.SerializeToString(deterministic=True)
-        if key not in self._mapped:
-            self._mapped[key] = self._map(tensor)
-        return self._mapped[key]
-
-    def _map(self, tensor: TensorProto) -> Array:
         entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        where = f"initializer {tensor.name!r}"
-
-        def refuse(message: str, why: str, do: str) -> ModelError:
-            return ModelError("model-external-data", message, [Problem(where, why, do)])
-
-        try:
-            path = (self._folder / location).resolve()
-            inside = any(path.is_relative_to(root) for root in self._roots)
-            there = inside and path.is_file()
-        except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a name with a null, one too long
-            raise refuse(
-                f"The model keeps weights in {location!r}, which cannot be opened.", str(error), _BESIDE
-            ) from error
-        if not location or not inside:
-            raise refuse(
-                f"The model keeps weights in {location!r}, outside its own folder.",
-                f"{location!r} is {path}, which lies in none of {', '.join(map(str, self._roots))}",
-                f"{_BESIDE}, or allow one further folder: --external-root DIR",
-            )
-        if not there:
-            message = f"The model keeps weights in {location!r}, which is missing."
-            raise refuse(message, f"{path} is not a file", "copy the weights together with the model")
+        location, where = _location(tensor), f"initializer {tensor.name!r}"
+        path = self._path(location, where)
         if is_of_packed_type(tensor):
-            raise refuse(
+            raise _refusal(
                 f"The weights in {location!r} are of a type whose entries share bytes.",
+                where,
                 f"element type {TensorProto.DataType.Name(tensor.data_type)}",
                 "keep these weights inside the model file",
             )
@@ -182,14 +184,53 @@ class WeightReader:
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
         except ValueError as error:
-            raise refuse(f"The place of the weights in {location!r} is no number.", str(error), _AGAIN) from error
-        if dtype.hasobject or offset < 0 or length < size or path.stat().st_size < offset + size:
-            why = f"{path.stat().st_size:,} bytes, {offset + size:,} needed"
-            raise refuse(f"The weights file {location!r} is too short.", why, "copy the file again")
-        if size == 0:
-            return np.empty(shape, dtype)
-        return np.memmap(path, dtype, "r", offset, shape)
+            message = f"The place of the weights in {location!r} is no number."
+            raise _refusal(message, where, str(error), "export the model again") from error
+        content = self._content(path, location, where)
+        if dtype.hasobject or offset < 0 or length < size or content.size < offset + size:
+            why = f"{content.size:,} bytes, {offset + size:,} needed"
+            raise _refusal(f"The weights file {location!r} is too short.", where, why, "copy the file again")
+        return content[offset : offset + size].view(dtype).reshape(shape)
+
+    def _path(self, location: str, where: str) -> Path:
+        """The file of that location, where it may be opened."""
+        try:
+            path = (self._folder / location).resolve()
+            inside = any(path.is_relative_to(root) for root in self._roots)
+            there = inside and path.is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a name with a null, one too long
+            raise _unopened(location, where, error) from error
+        if not location or not inside:
+            raise _refusal(
+                f"The model keeps weights in {location!r}, outside its own folder.",
+                where,
+                f"{location!r} is {path}, which lies in none of {', '.join(map(str, self._roots))}",
+                f"{_BESIDE}, or allow one further folder with `external_root`",
+            )
+        if not there:
+            message = f"The model keeps weights in {location!r}, which is missing."
+            raise _refusal(message, where, f"{path} is not a file", "copy the weights together with the model")
+        return path
+
+    def _content(self, path: Path, location: str, where: str) -> Array:
+        """The file's bytes; mapped once, since pages of two maps of a file count twice."""
+        if path not in self._files:
+            try:
+                large = path.stat().st_size > _COPIED
+                content: Array = np.memmap(path, np.uint8, "r") if large else np.fromfile(path, np.uint8)
+            except OSError as error:
+                raise _unopened(location, where, error) from error
+            content.flags.writeable = False
+            self._files[path] = content
+        return self._files[path]
 
 
 _BESIDE = "put the weights beside the model"
-_AGAIN = "export the model again"
+
+
+def _refusal(message: str, where: str, why: str, do: str) -> ModelError:
+    return ModelError("model-external-data", message, [Problem(where, why, do)])
+
+
+def _unopened(location: str, where: str, error: Exception) -> ModelError:
+    return _refusal(f"The model keeps weights in {location!r}, which cannot be opened.", where, str(error), _BESIDE)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from onnx import ModelProto
 
-from onnxbound.errors import ModelError, Problem
+from onnxbound.errors import ModelError, Problem, visible
 from onnxbound.graph.reading import Reading
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.gate import is_activation
@@ -116,7 +116,7 @@ class Network:
 
     Attributes:
         path: The file.
-        sha256: Its hash.
+        sha256: Its hash, and that of every file that it keeps weights in.
         model: The message with local functions inlined, what passes wrote anew appended, and external data outside:
             what runtimes are given.
         opset: Version of the default operator set.
@@ -129,13 +129,14 @@ class Network:
         one_row: Whether the batch is 1 only because several rows cannot be seen to stay apart.
         output: Name of the logits.
         classes: K.
+        class_labels: How the file calls each class, (K,); 0 to K - 1 where it does not.
         steps: Operators in topological order.
         shapes: Tensor name to the shape of one row.
         head: What was stripped behind the logits, in words; None if nothing.
         notes: What each pass did, in words.
         node_count: Nodes in the file's main graph, functions inlined.
         reading: What the caller said about how to read it.
-        external: The initializers that the file keeps in other files, by name, mapped.
+        external: The initializers that the file keeps in other files, by name.
     """
 
     path: Path
@@ -151,6 +152,7 @@ class Network:
     one_row: bool
     output: str
     classes: int
+    class_labels: tuple[int | str, ...]
     steps: tuple[Step, ...]
     shapes: Mapping[str, Shape]
     head: str | None
@@ -158,6 +160,15 @@ class Network:
     node_count: int
     reading: Reading
     external: Mapping[str, Array]
+
+    def __repr__(self) -> str:
+        size = f"{self.depth} layers, {self.parameters:,} parameters, {self.classes} classes"
+        return f"<Network {visible(str(self.path))}: {self.topology} of {size}, rows {self.input_shape}>"
+
+    def _repr_html_(self) -> str:
+        from onnxbound.graph.inspection import inspection
+
+        return inspection(self)._repr_html_()
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

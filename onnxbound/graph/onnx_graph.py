@@ -58,15 +58,17 @@ class GraphNode:
         result: dict[str, Any] = {}
         for attribute in self.proto.attribute:
             value = onnx.helper.get_attribute_value(attribute)
-            if isinstance(value, bytes):
-                value = value.decode(errors="replace")
-            result[attribute.name] = tuple(value) if isinstance(value, list) else value
+            result[attribute.name] = tuple(map(_decoded, value)) if isinstance(value, list) else _decoded(value)
         return result
 
     def rewritten(self, op_type: str, inputs: tuple[str, ...], **attributes: Any) -> Self:
         """The same place and outputs, another operator."""
         proto = onnx.helper.make_node(op_type, inputs, self.proto.output, name=self.proto.name, **attributes)
         return replace(self, proto=proto)
+
+
+def _decoded(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 @dataclass(frozen=True, slots=True)

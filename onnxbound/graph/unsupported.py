@@ -1,7 +1,10 @@
 """Operators that are refused by name, with the reason and the shortest way on."""
 
+from collections.abc import Mapping
+
+from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.graph.passes.spell_quantised import SPELLED
-from onnxbound.operators.operator import Unsupported
+from onnxbound.operators.operator import Array, Unsupported
 from onnxbound.operators.quantise import AS_QDQ, FLOAT
 
 _DYNAMIC = "it takes its scale from the values of the whole batch, so that a row alone has no logits"
@@ -48,8 +51,17 @@ REFUSED: dict[str, tuple[str, str]] = {
 """ONNX operator to why it is refused, and what to do."""
 
 
-def unknown(op_type: str) -> Unsupported:
-    """The verdict on an operator that has no parser."""
+def unknown(node: GraphNode, constants: Mapping[str, Array]) -> Unsupported:
+    """The verdict on a node whose operator has no parser."""
+    op_type = node.op_type
+    if op_type == "Dropout":
+        known = node.inputs[2] in constants
+        why = "it is in training mode" if known else f"{node.inputs[2]!r} says whether it is in training mode"
+        do = "export the model for inference, in PyTorch after model.eval()" if known else "`fixed` holds an input"
+        return Unsupported(why, do)
+    if op_type in ("ArgMax", "TopK"):
+        why = "it decides for a class, and what follows it is not read as the name of one"
+        return Unsupported(why, f'`logits="{node.inputs[0]}"` reads what it decides by')
     if op_type.startswith(("com.microsoft", "com.ms")) and op_type not in REFUSED:
         return Unsupported(
             "it is an operator of onnxruntime's own, which offline optimisation writes",

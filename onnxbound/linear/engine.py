@@ -14,7 +14,7 @@ from onnxbound.graph.network import Network
 from onnxbound.linear import emit
 from onnxbound.linear.measure import measure
 from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
-from onnxbound.linear.parts import measure_in_parts, part_rows
+from onnxbound.linear.parts import in_parts, part_rows
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -60,11 +60,12 @@ class NumpyEngine(Engine):
     def measure(self, index: Array, rows: Array) -> Measurement:
         """Interpret the programme; what overflows is infinite or NaN, for the caller to find."""
         rows = rows.astype(np.float32, copy=False)
-        return measure_in_parts(self._measure, self._part_rows, self._threads, index, rows)
 
-    def _measure(self, index: Array, rows: Array) -> Measurement:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return measure(self._network, self._programme, index, rows, self._at_once)
+        def run(part: slice) -> Measurement:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return measure(self._network, self._programme, index[part], rows[part], self._at_once)
+
+        return Measurement.merge(in_parts(run, len(index), self._part_rows, self._threads))
 
 
 class OnnxruntimeEngine(Engine):
@@ -182,8 +183,8 @@ def choose_engine(
     """
     if programme.exact_pairs:
         if wanted == "onnxruntime":
-            problem = Problem("--engine", "exact Jacobians of all pairs are computed by NumPy", "--engine numpy")
-            raise UsageError("usage", "--engine onnxruntime does not go with --probes exact.", [problem])
+            problem = Problem("`engine`", "exact Jacobians of all pairs are computed by NumPy", '`engine="numpy"`')
+            raise UsageError("usage", '`engine="onnxruntime"` does not go with `probes="exact"`.', [problem])
         note = "auto chose numpy, which computes exact Jacobians of all pairs" if wanted == "auto" else ""
         return NumpyEngine(network, programme, threads, probes_at_once), note
     if wanted == "onnxruntime":

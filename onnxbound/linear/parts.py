@@ -5,12 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from threading import get_ident
+from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from onnxbound.graph.network import Network
-from onnxbound.linear.programme import Measurement
-from onnxbound.operators.operator import Array
+
+Result = TypeVar("Result")
 
 _LEAST_ROWS = 16
 """Fewer rows at a time take longer per row."""
@@ -25,32 +26,32 @@ def part_rows(network: Network) -> int:
     return max(_LEAST_ROWS, _LEAST_ENTRIES // entries)
 
 
-def measure_in_parts(
-    run: Callable[[Array, Array], Measurement], size: int, threads: int | None, index: Array, rows: Array
-) -> Measurement:
-    """Measure every part, several at a time, with one BLAS thread each; a batch of one part has all of BLAS.
+def in_parts(run: Callable[[slice], Result], rows: int, size: int, threads: int | None) -> list[Result]:
+    """Run every part of a batch, several at a time, with one BLAS thread each; a batch of one part has all of BLAS.
 
     Args:
-        run: Measures some rows, given their places in the data file.
+        run: What is done with the rows of a slice.
+        rows: Rows of the batch.
         size: Rows of a part.
-        threads: How many at a time; None for all cores.
-        index: Places of the rows in the data file, (n,).
-        rows: Inputs, (n, *input_shape).
+        threads: How many parts at a time; None for all cores.
+
+    Returns:
+        Of each part, in the order of the rows.
     """
-    if len(index) <= size:
-        return run(index, rows)
+    if rows <= size:
+        return [run(slice(0, rows))]
     running: set[int] = set()
 
-    def part(start: int) -> Measurement:
+    def part(start: int) -> Result:
         running.add(get_ident())
         try:
-            return run(index[start : start + size], rows[start : start + size])
+            return run(slice(start, min(start + size, rows)))
         finally:
             running.discard(get_ident())
 
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
         try:
-            return Measurement.merge(list(pool.map(part, range(0, len(index), size))))
+            return list(pool.map(part, range(0, rows, size)))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             _interrupt(running.copy())

@@ -153,11 +153,18 @@ class Conv(Weighted):
 
     def weight_cotangent(self, x: Array, c: Array) -> Array:
         """Cotangents times patches, one matrix product per row and group."""
-        w, (s, n) = self.windows, c.shape[:2]
+        product = np.matmul(self.by_group(c), self.patches(x))
+        return np.moveaxis(product.reshape(*c.shape[:2], self.channels, *self.windows.kernel, -1), -1, 3)
+
+    def patches(self, x: Array) -> Array:
+        """Every window, channels last."""
+        w, n = self.windows, len(x)
         patches = self._patches(w.pad(x)).reshape(n, prod(w.output), prod(w.kernel), self.groups, -1)
-        matrix = np.moveaxis(patches, 3, 1).reshape(n, self.groups, prod(w.output), -1)
-        product = np.matmul(c.reshape(s, n, self.groups, -1, prod(w.output)), matrix)
-        return np.moveaxis(product.reshape(s, n, self.channels, *w.kernel, -1), -1, 3)
+        return np.moveaxis(patches, 3, 1).reshape(n, self.groups, prod(w.output), -1)
+
+    def by_group(self, c: Array) -> Array:
+        """Pixels last."""
+        return c.reshape(*c.shape[:2], self.groups, -1, prod(self.windows.output))
 
     def bias_cotangent(self, c: Array) -> Array:
         """Added over pixels."""

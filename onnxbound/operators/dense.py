@@ -53,9 +53,16 @@ class Dense(Weighted):
 
     def weight_cotangent(self, x: Array, c: Array) -> Array:
         """Outer products, added over positions."""
-        units = c.reshape(*c.shape[:2], -1, self.channels).swapaxes(-1, -2)
-        product: Array = np.matmul(units, x.reshape(len(x), -1, x.shape[-1]))
-        return product
+        product: Array = np.matmul(self.by_group(c), self.patches(x))
+        return product[:, :, 0]
+
+    def patches(self, x: Array) -> Array:
+        """x, one group."""
+        return x.reshape(len(x), 1, -1, x.shape[-1])
+
+    def by_group(self, c: Array) -> Array:
+        """Positions last, one group."""
+        return c.reshape(*c.shape[:2], 1, -1, self.channels).swapaxes(-1, -2)
 
     def bias_cotangent(self, c: Array) -> Array:
         """Added over positions."""

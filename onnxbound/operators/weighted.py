@@ -114,6 +114,36 @@ class Weighted(Affine):
             `(s, n, *weight.shape)`.
         """
 
+    def weight_cotangent_squared(self, x: Array, c: Array) -> NDArray[np.float64]:
+        """|G|_F^2 of the cotangent G of A, without forming G where that is cheaper.
+
+        G is a product C^T X per group, with one row of the cotangents C and of the patches X for each position. So
+        |G|_F^2 is also the inner product of C C^T with X X^T, which are as large as there are positions: for one
+        position |c|^2 |x|^2.
+
+        Args:
+            x: What enters the layer, `(n, *input_shape)`.
+            c: Cotangents of what leaves it, `(s, n, *output_shape)`.
+
+        Returns:
+            `(s, n)`.
+        """
+        patches, units = self.patches(x), self.by_group(c)
+        (positions, entries), (height, streams) = patches.shape[-2:], (units.shape[-2], len(c))
+        if positions * (streams * height + entries) < streams * height * entries:
+            left, right = np.matmul(units.swapaxes(-1, -2), units), np.matmul(patches, patches.swapaxes(-1, -2))
+        else:
+            left = right = np.matmul(units, patches)
+        return np.asarray(np.vecdot(left, right).sum(axis=(-2, -1), dtype=np.float64))
+
+    @abstractmethod
+    def patches(self, x: Array) -> Array:
+        """The entries of x that A meets at each position, `(n, groups, positions, entries of a unit)`."""
+
+    @abstractmethod
+    def by_group(self, c: Array) -> Array:
+        """Cotangents of what leaves the layer as `(s, n, groups, units of a group, positions)`."""
+
     @abstractmethod
     def bias_cotangent(self, c: Array) -> Array:
         """The cotangent of the bias, per row: c added up over positions, `(s, n, h)`."""

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from onnxbound.analysis.document import Report
+from onnxbound.analysis.sections import WorstRow
 from onnxbound.errors import visible
-from onnxbound.report.figures.of_report import PROPERTIES
 from onnxbound.report.plain_table import plain_table
-from onnxbound.report.report import ReportDocument, WorstRow
 from onnxbound.report.terminal import sparkline
 from onnxbound.report.words import number
+from onnxbound.stability.catalogue import PLOTTED
 
 
-def breakdown(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableType]:
+def breakdown(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
     """The worst rows where they were asked for; verbose, distributions and classes too."""
     if verbose:
         yield Text("\nDistributions over the rows, from the smallest to the largest value", style="bold")
@@ -26,19 +27,19 @@ def breakdown(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableTy
             yield _rows(rows)
 
 
-def _distributions(report: ReportDocument) -> RenderableType:
+def _distributions(report: Report) -> RenderableType:
     table = plain_table("property", "layer", "distribution", "smallest", "largest", left=3)
-    for topic, (_, pick) in PROPERTIES.items():
+    for prop in PLOTTED:
         for layer in report.layers:
-            found = pick(layer)
+            found = layer.statistics[prop.name]
             if found is not None:
                 line = Text(sparkline(found.histogram.counts))
                 name = Text(f"{layer.index} {visible(layer.name)[-16:]}")
-                table.add_row(topic, name, line, number(found.min), number(found.max))
+                table.add_row(prop.topic.name, name, line, number(found.min), number(found.max))
     return table
 
 
-def _classes(report: ReportDocument) -> RenderableType:
+def _classes(report: Report) -> RenderableType:
     table = plain_table("class", "rows", "error", "margin, min", "median", "cushion, min", "at layer")
     for found in report.per_class:
         known = [(value, layer) for layer, value in enumerate(found.layer_cushion_min, start=1) if value is not None]

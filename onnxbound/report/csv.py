@@ -4,8 +4,8 @@ import csv
 import io
 from typing import Any
 
+from onnxbound.documents.paths import flatten
 from onnxbound.errors import visible
-from onnxbound.report.paths import flatten
 
 
 def to_csv(document: dict[str, Any]) -> str:

@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator
 
-from onnxbound.report.report import LayerReport, ReportDocument
-from onnxbound.report.words import at_most, number, percentage
+from onnxbound.analysis.document import Report
+from onnxbound.report.words import at_most, percentage
+
+_LARGE_GAP = 0.1
+"""From such a gap between test and training error on a net is said to overfit."""
+
+_WORTH_SAVING = 0.1
+"""Share of the weights from which on it is said that they are superfluous."""
+
+_DIFFERS = 2.0
+"""Two shares of n rows differ if they are further apart than this over sqrt n, twice the largest standard deviation."""
 
 
-def sentences(report: ReportDocument) -> tuple[str, ...]:
+def sentences(report: Report) -> tuple[str, ...]:
     """Errors, bounds, compression, noise: one sentence or two each."""
     return (*_errors(report), *_bounds(report), *_compression(report), *_noise(report))
 
 
-def _errors(report: ReportDocument) -> Iterator[str]:
+def _errors(report: Report) -> Iterator[str]:
     data = report.data
     seen = f"The net errs on {data.train_error:.2%} of the {data.rows:,} rows that it was trained on"
     if data.test_error is None:
@@ -19,9 +28,11 @@ def _errors(report: ReportDocument) -> Iterator[str]:
         return
     gap = data.test_error - data.train_error
     yield f"{seen} and on {data.test_error:.2%} of the test rows: the true gap is {100 * gap:.1f} percentage points."
+    if gap > _LARGE_GAP:
+        yield "It overfits: what it has learnt of the training rows does not carry over to the test rows."
 
 
-def _bounds(report: ReportDocument) -> Iterator[str]:
+def _bounds(report: Report) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
     proved = [b for b in report.bounds if b.kind != "as_plotted" and b.met and b.value is not None]
     useful = [bound for bound in proved if not bound.vacuous]
@@ -40,35 +51,41 @@ def _bounds(report: ReportDocument) -> Iterator[str]:
         )
 
 
-def _compression(report: ReportDocument) -> Iterator[str]:
-    known = [(layer.compression_percent, layer) for layer in report.layers if layer.compression_percent is not None]
-    if not known:
+def _compression(report: Report) -> Iterator[str]:
+    known = [layer for layer in report.layers if layer.effective_parameters is not None]
+    if len(known) < len(report.layers):
         return
-    small = [layer for percent, layer in known if percent < 100]
-    percent, best = min(known, key=lambda entry: entry[0])
-    if small:
-        most = f"layer {best.index} most of all, with" if len(small) > 1 else "it counts as"
+    weights = sum(layer.parameters for layer in known)
+    saved = {layer.index: max(0.0, layer.parameters - (layer.effective_parameters or 0)) for layer in known}
+    share, most = sum(saved.values()) / weights, max(saved, key=lambda index: saved[index])
+    if share >= _WORTH_SAVING:
         yield (
-            f"By the noise that it does not feel, {_named(small)} could do with fewer numbers than it has: {most}"
-            f" {percentage(percent)} of its weights, constants dropped."
+            f"By the paper's measure, constants dropped, {percentage(100 * share)} of the {weights:,} weights are"
+            f" superfluous, most of them in layer {most}."
         )
     else:
         yield (
-            "By the paper's measure, constants dropped, no layer could do with fewer numbers than it has; closest comes"
-            f" layer {best.index}, with {percentage(percent)} of its weights."
+            f"By the paper's measure, constants dropped, {percentage(100 * share) if share else 'none'} of the"
+            f" {weights:,} weights are superfluous: nothing that is worth compressing."
         )
 
 
-def _noise(report: ReportDocument) -> Iterator[str]:
-    cushions = [(layer.layer_cushion.min, layer.index) for layer in report.layers if layer.layer_cushion is not None]
-    if len(cushions) > 1:
-        (low, worst), (high, best) = min(cushions), max(cushions)
+def _noise(report: Report) -> Iterator[str]:
+    """Compare the layers under noise in their weights; only where the errors differ by more than their sampling."""
+    noise = report.weight_noise
+    known = [(layer.error_under_weight_noise, layer.index) for layer in report.layers]
+    errors = sorted((error, index) for error, index in known if error is not None)
+    if noise is None or len(errors) < 2:
+        return
+    (least, best), (most, worst) = errors[0], errors[-1]
+    tried = f"noise of {noise.radius:.0%} in the weights of one layer"
+    if most - least <= _DIFFERS / noise.rows**0.5:
         yield (
-            f"Noise in the weights harms most at layer {worst}, whose cushion falls to {number(low)} on some row, and"
-            f" least at layer {best}, where it stays above {number(high)}."
+            f"On {noise.rows:,} rows {tried} leaves an error between {least:.1%} and {most:.1%}, {noise.error:.1%}"
+            " without noise: no layer stands out."
         )
-
-
-def _named(layers: list[LayerReport]) -> str:
-    listed = ", ".join(str(layer.index) for layer in layers)
-    return f"layer {listed}" if len(layers) == 1 else f"each of the layers {listed}"
+        return
+    yield (
+        f"On {noise.rows:,} rows {tried} raises the error most at layer {worst}, from {noise.error:.1%} to {most:.1%},"
+        f" and least at layer {best}, to {least:.1%}."
+    )

@@ -1,31 +1,32 @@
 """A report for people in a terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from onnxbound.analysis.document import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.errors import visible
 from onnxbound.report.breakdown_tables import breakdown
 from onnxbound.report.plain_table import plain_table
-from onnxbound.report.report import ReportDocument
 from onnxbound.report.terminal import bar
 from onnxbound.report.words import at_most, magnitude, number, percentage
 from onnxbound.results import Statistic
+from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
 
 _BAR = 16
 """Characters of the longest bar."""
 
 
-def render(report: ReportDocument, console: Console, *, verbose: bool) -> None:
+def render(report: Report, console: Console, *, verbose: bool) -> None:
     """Print the report: what was measured, warnings, layers, pairs, bounds."""
     console.print(Group(*_parts(report, verbose=verbose)), soft_wrap=False)
 
 
-def _parts(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableType]:
+def _parts(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
     yield _head(report)
     if report.warnings:
         yield Text("\nBefore you read the numbers", style="bold yellow")
@@ -46,7 +47,7 @@ def _parts(report: ReportDocument, *, verbose: bool) -> Iterator[RenderableType]
     yield _explicit(report)
 
 
-def _head(report: ReportDocument) -> Table:
+def _head(report: Report) -> Table:
     model, data, margin = report.model, report.data, report.margin
     test = "" if data.test_error is None else f", test error {data.test_error:.2%}"
     gamma = f"gamma {number(margin.gamma)} ({margin.gamma_source.replace('_', ' ')})"
@@ -63,29 +64,27 @@ def _head(report: ReportDocument) -> Table:
     return grid
 
 
-def _of(statistic: Statistic | None, pick: Callable[[Statistic], float]) -> str:
-    return number(None if statistic is None else pick(statistic))
+def _of(statistic: Statistic | None, field: str) -> str:
+    return number(None if statistic is None else getattr(statistic, field))
 
 
-def _layers(report: ReportDocument) -> Table:
-    columns = ("", "layer", "weights", "cushion", "interl.", "contr.", "beta", "q", "q/weights")
+def _layers(report: Report) -> Table:
+    tabled = [prop for prop in OF_LAYERS if prop.heading]
+    columns = ("", "layer", "weights", *(prop.heading for prop in tabled), "q", "q/weights")
     table = plain_table(*columns, left=2)
     for layer in report.layers:
         table.add_row(
             str(layer.index),
             Text(f"{visible(layer.name)[-20:]}"),
             f"{layer.parameters:,}",
-            _of(layer.layer_cushion, lambda s: s.min),
-            _of(layer.minimal_interlayer_cushion.clipped, lambda s: s.min),
-            _of(layer.contraction, lambda s: s.max),
-            _of(layer.beta, lambda s: s.max),
+            *(_of(layer.statistics[p.name], p.extreme) for p in tabled),
             number(layer.effective_parameters),
             percentage(layer.compression_percent),
         )
     return table
 
 
-def _pairs_in_words(report: ReportDocument) -> str:
+def _pairs_in_words(report: Report) -> str:
     known = [pair for pair in report.pairs if pair.smoothness_holds is not None]
     if not known:
         return "extremes over the rows; no pair of layers"
@@ -96,13 +95,13 @@ def _pairs_in_words(report: ReportDocument) -> str:
     )
 
 
-def _noise(report: ReportDocument) -> str:
+def _noise(report: Report) -> str:
     if report.settings.get("noise") == "compression":
         return "the noise of compression"
     return "gaussian noise, from which no theorem follows"
 
 
-def _norms(report: ReportDocument) -> Table:
+def _norms(report: Report) -> Table:
     columns = ("", "|A|_F", "|A|_2 kernel", "estimate", "upper", "stable rank", "noise sens.", "1/rho out")
     table = plain_table(*columns, left=1)
     for layer in report.layers:
@@ -112,27 +111,26 @@ def _norms(report: ReportDocument) -> Table:
             str(layer.index),
             *map(number, values),
             number(layer.stable_rank),
-            _of(layer.noise_sensitivity, lambda s: s.median),
-            _of(layer.smoothness_inverse, lambda s: s.max),
+            _of(layer.noise_sensitivity, "median"),
+            _of(layer.smoothness_inverse, "max"),
         )
     return table
 
 
-def _pairs(report: ReportDocument) -> Table:
-    table = plain_table("", "|J|_F", "interlayer cushion, min", "median", "1/rho, max", "smooth", left=2)
+def _pairs(report: Report) -> Table:
+    names = (f"{prop.topic.name.replace('_', ' ')}, {prop.extreme}" for prop in OF_PAIRS)
+    table = plain_table("", "|J|_F", *names, "smooth", left=2)
     for pair in report.pairs:
         table.add_row(
             f"{pair.source} to {pair.target}",
             pair.method,
-            _of(pair.interlayer_cushion, lambda s: s.min),
-            _of(pair.interlayer_cushion, lambda s: s.median),
-            _of(pair.smoothness_inverse, lambda s: s.max),
+            *(_of(pair.statistics[p.name], p.extreme) for p in OF_PAIRS),
             {True: "yes", False: "no", None: number(None)}[pair.smoothness_holds],
         )
     return table
 
 
-def _plotted(report: ReportDocument) -> Table:
+def _plotted(report: Report) -> Table:
     table = plain_table("", "source", "log scale", "value", "value / rows", left=3)
     bounds = _of_kind(report, "as_plotted")
     highest = max((bound.log10 for bound in bounds if bound.log10 is not None), default=0.0)
@@ -143,7 +141,7 @@ def _plotted(report: ReportDocument) -> Table:
     return table
 
 
-def _explicit(report: ReportDocument) -> Table:
+def _explicit(report: Report) -> Table:
     table = plain_table("", "precondition", "error at most", left=2)
     words = {True: "met", False: "not met", None: "open"}
     for bound in (*_of_kind(report, "explicit"), *_of_kind(report, "certified")):
@@ -154,5 +152,5 @@ def _explicit(report: ReportDocument) -> Table:
     return table
 
 
-def _of_kind(report: ReportDocument, kind: str) -> list[Bound]:
+def _of_kind(report: Report, kind: str) -> list[Bound]:
     return [bound for bound in report.bounds if bound.kind == kind]

@@ -1,17 +1,22 @@
-"""What `onnxbound explain` says of each metric, bound and error code."""
+"""Explanations of every property, bound, method and error code, as `onnxbound explain` prints them."""
 
+import tomllib
+from pathlib import Path
+
+from onnxbound.documents.topic import Topic
 from onnxbound.errors import CODES
-from onnxbound.report.bound_topics import BOUNDS
 from onnxbound.report.certificate_topics import CERTIFICATES
 from onnxbound.report.compression_topics import BUILT_BOUNDS, METHODS
-from onnxbound.report.metric_topics import METRICS
-from onnxbound.report.topic import Topic
+from onnxbound.stability.catalogue import CATALOGUE
+
+_FILE = Path(__file__).with_name("topics.toml")
+"""Explanations that belong to no record of the code."""
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
-        *METRICS,
-        *BOUNDS,
+        *dict.fromkeys(prop.topic for prop in CATALOGUE),
+        *(Topic(name, **entries) for name, entries in tomllib.loads(_FILE.read_text("utf-8")).items()),
         *BUILT_BOUNDS,
         *METHODS,
         *CERTIFICATES,

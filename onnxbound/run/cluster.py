@@ -1,4 +1,4 @@
-"""`--cluster`: partitions on a Dask cluster, by the same function as in this process."""
+"""`cluster`: partitions on a Dask cluster, by the same function as in this process."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -31,13 +31,13 @@ class Cluster(Executor):
         try:
             from distributed import Client, LocalCluster
         except ImportError as error:
-            problem = Problem("--cluster", "dask.distributed is missing", "install the extra onnxbound[distributed]")
+            problem = Problem("`cluster`", "dask.distributed is missing", "install the extra onnxbound[distributed]")
             raise DeviceError("cluster-unavailable", "The cluster cannot be used.", [problem]) from error
         kind, _, count = address.partition(":")
         self._local: Any = None
         if kind == "local":
             if not count.isdecimal() or int(count) < 1:
-                raise UsageError("usage", f"--cluster takes local:N or the address of a scheduler, not {address!r}.")
+                raise UsageError("usage", f"`cluster` must be local:N or the address of a scheduler, not {address!r}.")
             self._local = LocalCluster(n_workers=int(count), threads_per_worker=1, dashboard_address="127.0.0.1:0")
         try:
             self._client = Client(self._local or address, timeout="10s")
@@ -120,6 +120,6 @@ _BUILT: dict[str, Work] = {}
 
 def _unavailable(address: str, why: str) -> DeviceError:
     problem = Problem(
-        f"--cluster {address}", why, "check that the scheduler runs and has workers; --run keeps what is done"
+        f"`cluster={address}`", why, "check that the scheduler runs and has workers; `run` keeps what is done"
     )
     return DeviceError("cluster-unavailable", "The cluster does not answer.", [problem])

@@ -1,60 +1,73 @@
-"""`--run DIR`: a run's finished partitions on disk, so that it can go on where it was stopped.
+"""`run`: a run's finished partitions on disk, so that it can go on where it was stopped.
 
-    DIR/run.json           what is computed, with everything that a number can depend on
+    DIR/run.json           what is computed, with everything that a number can depend on, and the hash of that
     DIR/lock               held by the process that works on it, and released with it however it ends
-    DIR/STAGE/NUMBER.npz   one finished partition, written whole or not at all
+    DIR/STAGE/NUMBER.npz   one finished partition, written whole or not at all, and a seal behind it
 
-A partition that cannot be read, or that belongs to another run, counts as not finished.
+The seal is a SHA-256 over the run, the place of the partition in it and its content. A partition whose seal does not
+fit is not read: it is computed again. Seals are no signatures: who may write into the folder can make others.
 """
 
 import hashlib
+import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
 
+from onnxbound.documents.files import TEMPORARY, require_writable, unwritable, write_atomically
 from onnxbound.errors import Problem, RunError
-from onnxbound.run.files import require_writable, write_atomically
 from onnxbound.run.partitions import Arrays, Partition
+from onnxbound.version import __version__
 
-SCHEMA = "onnxbound.run/1"
-_IDENTITY = "run"
-"""Array of a partition's file that names the run it belongs to."""
+SCHEMA = "onnxbound.run/2"
+_HASH = "sha256"
+_SEAL_BYTES = 64
+_LARGEST = 1 << 30
+"""Bytes that are read of a file; a partition has some millions."""
 
 
 class RunFolder:
-    """The partitions of one run."""
+    """The partitions of one run.
+
+    Attributes:
+        stored: What the folder's run computes; None where it has not begun.
+        refused: Partitions that were there and did not fit, in words; they are computed again.
+    """
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         """Open or make the folder, and lock it.
 
         Raises:
-            RunError: run-exists, run-locked or run-damaged.
+            RunError: run-exists, run-locked, run-damaged, or run-changed where another version began it.
             OutputError: output-unwritable.
         """
         self._path = path
+        self.refused: list[str] = []
+        for name in ("lock", "run.json"):
+            _is_there(path / name)
         # Anything but a folder is a file in the way.
         require_writable(path / "run.json" if path.is_dir() else path, force=path.is_dir())
-        path.mkdir(exist_ok=True)
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(path, error.strerror or str(error)) from error
         self._lock = _locked(path)
         self._identity = ""
         try:
-            self.stored = self._read_manifest()
+            self.stored = self._read_manifest(resume=resume)
+            # Files that were being written when the process was killed; nobody else writes here under the lock.
+            for half_written in (*path.glob(f"{TEMPORARY}*"), *path.glob(f"*/{TEMPORARY}*")):
+                with suppress(OSError):
+                    half_written.unlink()
         except BaseException:
             self._lock.close()
             raise
-        if self.stored is not None and not resume:
-            self._lock.close()
-            raise RunError(
-                "run-exists",
-                f"{path} already holds a run.",
-                [Problem(str(path), "it has a run.json", "go on with it by --resume, or choose another folder")],
-            )
 
     def __enter__(self) -> Self:
         return self
@@ -69,26 +82,33 @@ class RunFolder:
             RunError: run-changed, with every difference.
         """
         document = json.loads(json.dumps({"schema": SCHEMA, **manifest}))
+        self._identity = _hash_of(document)
         if self.stored is None:
-            text = json.dumps(document, indent=2) + "\n"
+            text = json.dumps({**document, _HASH: self._identity}, indent=2) + "\n"
             write_atomically(self._path / "run.json", lambda file: file.write(text.encode()), force=True)
-        elif self.stored != document:
-            keys = [key for key in document | self.stored if document.get(key) != self.stored.get(key)]
-            problems = [
-                Problem(key, f"then {self.stored.get(key)!r}, now {document.get(key)!r}", "start a run of its own")
-                for key in keys
-            ]
-            raise RunError("run-changed", f"{self._path} holds a run of something else.", problems)
-        self._identity = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        else:
+            self._require_same(self.stored, document)
 
     def load(self, partition: Partition) -> Arrays | None:
-        """A finished partition; None if it is not finished, damaged, or of another run."""
-        try:
-            with self._file(partition).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = dict(stored)
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        """A finished partition; None if it is not finished, damaged, or of another run or place.
+
+        Raises:
+            RunError: run-damaged, something else than files and folders lies there.
+        """
+        file = self._file(partition)
+        if not _is_there(file.parent, folder=True) or not _is_there(file):
             return None
-        return arrays if str(arrays.pop(_IDENTITY, "")) == self._identity else None
+        try:
+            content = _read(file)
+        except OSError as error:
+            self.refused.append(f"{file} cannot be read ({error.strerror}), and is computed again")
+            return None
+        content, seal = content[:-_SEAL_BYTES], content[-_SEAL_BYTES:]
+        if seal != self._seal(partition, content):
+            self.refused.append(f"{file} was damaged, changed, or made elsewhere, and is computed again")
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
 
     def save(self, partition: Partition, arrays: Arrays) -> None:
         """Keep a finished partition.
@@ -96,33 +116,75 @@ class RunFolder:
         Raises:
             OutputError: output-unwritable.
         """
-        file = self._file(partition)
-        file.parent.mkdir(exist_ok=True)
-        everything: dict[str, Any] = {**arrays, _IDENTITY: np.array(self._identity)}
-        write_atomically(file, lambda opened: np.savez(opened, **everything), force=True)
+        file, packed = self._file(partition), io.BytesIO()
+        try:
+            file.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(file.parent, error.strerror or str(error)) from error
+        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        content = packed.getvalue()
+        write_atomically(file, lambda opened: opened.write(content + self._seal(partition, content)), force=True)
+
+    def _seal(self, partition: Partition, content: bytes) -> bytes:
+        place = json.dumps([self._identity, partition.stage, partition.number, partition.start, partition.stop])
+        return hashlib.sha256(place.encode() + content).hexdigest().encode()
 
     def _file(self, partition: Partition) -> Path:
         return self._path / partition.stage / f"{partition.number:08d}.npz"
 
-    def _read_manifest(self) -> dict[str, Any] | None:
+    def _read_manifest(self, *, resume: bool) -> dict[str, Any] | None:
         file = self._path / "run.json"
         if not file.exists():
             return None
+        if not resume:
+            problem = Problem(str(file), "it is there", "go on with the run by `resume`, or choose another folder")
+            raise RunError("run-exists", f"{self._path} already holds a run.", [problem])
         try:
-            document = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            why = f"it cannot be read: {error}"
-        else:
-            if isinstance(document, dict) and document.get("schema") == SCHEMA:
-                return document
-            why = f"it is not of the form {SCHEMA}"
-        problem = Problem(str(file), why, "choose another folder")
-        raise RunError("run-damaged", f"{file} does not describe a run.", [problem])
+            document = json.loads(_read(file))
+            if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+                raise _damaged(file, f"it is not of the form {SCHEMA}")
+            if document.pop(_HASH, None) != _hash_of(document):
+                raise _damaged(file, "its hash is not that of what it says")
+        except (OSError, ValueError, RecursionError) as error:
+            raise _damaged(file, f"it cannot be read: {error}") from error
+        self._require_same(document, document | {"version": __version__})  # another one may not know what it says
+        return document
+
+    def _require_same(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        keys = [key for key in {**now, **then} if now.get(key) != then.get(key)]
+        problems = [
+            Problem(key, f"then {then.get(key)!r}, now {now.get(key)!r}", "start a run of its own") for key in keys
+        ]
+        if problems:
+            raise RunError("run-changed", f"{self._path} holds a run of something else.", problems)
+
+
+def _hash_of(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _is_there(path: Path, *, folder: bool = False) -> bool:
+    """Whether there is such a file or folder; a FIFO, say, would keep whoever opens it waiting."""
+    if os.path.lexists(path) and (not path.is_dir() if folder else path.is_symlink() or not path.is_file()):
+        raise _damaged(path, f"it is not a {'folder' if folder else 'file'}")
+    return path.exists()
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(min(os.fstat(file.fileno()).st_size, _LARGEST))
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError("run-damaged", f"The run cannot go on: {path}.", [Problem(str(path), why, "choose another folder")])
 
 
 def _locked(path: Path) -> IO[bytes]:
     """The lock file, held until it is closed or the process ends."""
-    file = (path / "lock").open("ab")
+    try:
+        file = (path / "lock").open("ab")
+    except OSError as error:
+        raise unwritable(path / "lock", error.strerror or str(error)) from error
     try:
         if os.name == "nt":
             import msvcrt

@@ -10,7 +10,7 @@ from typing import IO
 import onnx
 from onnx import ModelProto, TensorProto
 
-from onnxbound.run.files import require_writable, unwritable, write_atomically
+from onnxbound.documents.files import TEMPORARY, require_writable, unwritable, write_atomically
 
 MESSAGE_BYTES = (1 << 31) - (1 << 24)
 """From here on weights lie outside: a protobuf message ends at 2 GiB."""
@@ -81,7 +81,7 @@ def staged(output: Path) -> Iterator[Staged]:
         OutputError: output-unwritable.
     """
     try:
-        folder = tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.")
+        folder = tempfile.TemporaryDirectory(dir=output.parent, prefix=TEMPORARY)
     except OSError as error:
         raise unwritable(output, error.strerror or str(error)) from error
     with folder as name:

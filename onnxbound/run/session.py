@@ -28,6 +28,9 @@ _LARGE = 1 << 29
 
 _NONE: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
+# On Windows events go to the system, whatever ORT_DISABLE_TELEMETRY says.
+onnxruntime.disable_telemetry_events()
+
 
 def open_session(
     model: ModelProto,
@@ -76,7 +79,7 @@ def open_session(
         raise DeviceError(
             "device-unavailable",
             f"onnxruntime left {wanted} out and would run on {', '.join(session.get_providers())}.",
-            [Problem("onnxruntime", "the provider was refused", "use --device cpu, or see 'onnxbound env'")],
+            [Problem("onnxruntime", "the provider was refused", 'use `device="cpu"`, or see "onnxbound env"')],
         )
     return session
 

@@ -46,7 +46,9 @@ class Table:
     def _write(self, place: int, values: Float64Array) -> None:
         try:
             self._file.seek(8 * place)
-            self._file.write(values.tobytes())
+            left = memoryview(values.tobytes())
+            while left:  # a disk that fills up takes some of it, and says so the next time
+                left = left[self._file.write(left) :]
         except OSError as error:
             raise OutputError(
                 "output-unwritable",

@@ -12,9 +12,10 @@ from onnxbound.run.executor import Executor
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.partitions import Arrays, Partition, partitions
 from onnxbound.run.table import Table
+from onnxbound.stability.catalogue import CATALOGUE
 from onnxbound.stability.margin import margins
-from onnxbound.stability.properties import properties
-from onnxbound.stability.tables import PropertyTable, forward_table
+from onnxbound.stability.property import evaluate
+from onnxbound.stability.table import PropertyTable, forward_table
 from onnxbound.stability.work import Work
 
 Progress = Callable[[str, int, int], None]
@@ -60,8 +61,8 @@ class Collector:
         for part, found in self._stage("measure", rows, index, arrangement.batches.sweep_partition):
             measurement = Measurement(*(found[field.name] for field in fields(Measurement)))
             margin = margins(measurement.logits, labels[part.start : part.stop])
-            by_property = properties(work.network, work.weights, arrangement.programme, measurement)
-            table.write(part.start, margin, measurement.ties, by_property)
+            values = evaluate(CATALOGUE, work.network, work.weights, measurement, arrangement.programme)
+            table.write(part.start, margin, measurement.ties, values)
         return table
 
     def _stage(self, stage: str, rows: Rows, index: NDArray[np.int64], size: int) -> Iterator[tuple[Partition, Arrays]]:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from onnxbound.documents.topic import ARORA, Topic
+from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
+from onnxbound.stability.property import Place, Property
 from onnxbound.stability.ratio import ratio
 
 
@@ -46,3 +49,69 @@ def _undefined_at_zero(numerator: Float64Array, denominator: Float64Array) -> Fl
     result = ratio(numerator, denominator)
     result[denominator == 0] = np.nan
     return result
+
+
+def _largest_between(at: Place) -> Float64Array:
+    """Take the largest between contraction over the layers that x^i feeds; NaN if it feeds none.
+
+    A layer that is fed through a map without a Lipschitz constant does not count.
+    """
+    result = np.full_like(at.norm("source_norm"), np.nan)
+    for reader in at.network.layers:
+        if at.layer.index in reader.between and bounded(reader):
+            sources = {i: at.norm("source_norm", at.network.layers[i - 1]) for i in reader.between}
+            result = np.fmax(result, between_contraction(reader.between, sources, at.norm("input_norm", reader)))
+    return result
+
+
+def bounded(layer: Layer) -> bool:
+    """Return whether every map that leads into a layer has a Lipschitz constant."""
+    return bool(np.isfinite(list(layer.between.values())).all())
+
+
+def _no_reader(network: Network, layer: Layer) -> str:
+    readers = [reader for reader in network.layers if layer.index in reader.between]
+    if not readers:
+        return "no layer follows"
+    return "" if any(map(bounded, readers)) else "what follows has no Lipschitz constant"
+
+
+CONTRACTION = Property(
+    name="contraction",
+    title="activation contraction",
+    extreme="max",
+    forward=True,
+    heading="contr.",
+    plotted=True,
+    values=lambda at: activation_contraction(at.norm("gate_input_norm"), at.norm("gate_output_norm")),
+    absent=lambda _, layer: "" if layer.gate else "no element-wise gate follows",
+    topic=Topic(
+        "contraction",
+        "metric",
+        "The factor by which the activation behind a layer shrinks its input: about sqrt 2 for a ReLU that half of a"
+        " symmetric input passes.",
+        "c_i = |z| / |phi(z)| at the first element-wise gate phi behind x^i, the largest over S",
+        f"{ARORA} Definition 6",
+        "none; at least 1 for ReLU",
+        "null where no gate follows; undefined on rows where the gate lets nothing through",
+    ),
+)
+
+BETWEEN_CONTRACTION = Property(
+    name="between_contraction",
+    title="between contraction",
+    extreme="max",
+    forward=True,
+    values=_largest_between,
+    absent=_no_reader,
+    topic=Topic(
+        "between_contraction",
+        "metric",
+        "The factor by which a relative error at a layer's output can grow on its way to the next layer's input,"
+        " through gates, pooling and reshaping together. The proof of the bound needs it.",
+        "sum_i l_{i,t} |x^i| / |a^t| at the input of layer t, over the layers that feed it; l their Lipschitz constant;"
+        " the largest over the t that x^i feeds",
+        f"{ARORA} Definition 6, as its proof uses it",
+        "none",
+    ),
+)

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from onnxbound.documents.topic import ARORA, Topic
 from onnxbound.results import Float64Array
+from onnxbound.stability.property import Place, Property
 from onnxbound.stability.ratio import ratio
 
 
@@ -40,3 +42,105 @@ def minimal_interlayer_cushion(units: int, cushions: Float64Array) -> tuple[Floa
     """
     unclipped = np.fmin.reduce(cushions, axis=1, initial=np.nan)
     return np.fmin(unclipped, 1 / np.sqrt(units)), unclipped
+
+
+def _of_pair(at: Place) -> Float64Array:
+    return interlayer_cushion(at.norm("signal_norm"), _jacobian_norm(at), at.norm("source_norm"), at.layer.positions)
+
+
+def _jacobian_norm(at: Place) -> Float64Array:
+    return np.sqrt(at.norm("jacobian_squared"))
+
+
+def _proportional_error(at: Place, values: Float64Array) -> Float64Array:
+    """Delta method: a relative error e of |J|_F^2 is one of e/2 of |J|_F, and of mu, which is its reciprocal."""
+    squared, relative = at.norm("jacobian_squared"), np.full_like(values, np.nan)
+    np.divide(at.norm("jacobian_squared_error"), 2 * squared, out=relative, where=squared > 0)
+    return relative * values
+
+
+def _minimal(at: Place) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Compute mu_{i->} clipped and unclipped, and the standard error of the smallest mu_{i,j}."""
+    assert at.programme is not None
+    reached = [
+        t for t in at.network.layers if t.index > at.layer.index and at.network.has_path(at.layer.index, t.index)
+    ]
+    rows = len(at.norm("source_norm"))
+    if at.programme.output_only:
+        return (np.full(rows, np.nan),) * 3
+    cushions = np.reshape([_of_pair(at.to(target)) for target in reached], (-1, rows)).T
+    errors = np.reshape([_proportional_error(at.to(t), _of_pair(at.to(t))) for t in reached], (-1, rows)).T
+    clipped, unclipped = minimal_interlayer_cushion(at.layer.operator.channels, cushions)
+    if not reached:
+        return clipped, unclipped, np.zeros(rows)
+    smallest = np.argmin(np.where(np.isnan(cushions), np.inf, cushions), axis=1)
+    return clipped, unclipped, np.take_along_axis(errors, smallest[:, None], axis=1)[:, 0]
+
+
+INTERLAYER_CUSHION = Property(
+    name="interlayer_cushion",
+    title="interlayer cushion",
+    extreme="min",
+    per="pair",
+    values=_of_pair,
+    error=_proportional_error,
+    topic=Topic(
+        "interlayer_cushion",
+        "metric",
+        "The ratio of signal to noise at layer j when noise as large as the signal enters at the output of layer i, up"
+        " to the number of units: large where noise dies out in between.",
+        "mu_{i,j} = sqrt(p_i) |x^j| / (|J^{i,j}|_F |x^i|); p_i pixels of layer i, J the Jacobian of the map from x^i to"
+        " x^j at the row; in the linear form |J x^i| in place of |x^j|",
+        f"{ARORA} Definition 5 (dense), Definition 8 (convolutional)",
+        "none",
+        "J is exact by masks; |J|_F is exact or a Hutchinson estimate, which the report says per pair",
+    ),
+)
+
+JACOBIAN_NORM = Property(
+    name="jacobian_norm",
+    title="norm of the Jacobian",
+    extreme="median",
+    per="pair",
+    values=_jacobian_norm,
+    error=_proportional_error,
+    topic=Topic(
+        "jacobian_norm",
+        "metric",
+        "The Frobenius norm of the Jacobian from the output of layer i to that of layer j, at a row.",
+        "|J^{i,j}|_F, exact by one product per class, row or column, or from |J g|^2 for gaussian g",
+        f"{ARORA} Definition 5",
+        "output per input",
+    ),
+)
+
+_MINIMAL = Topic(
+    "minimal_interlayer_cushion",
+    "metric",
+    "The smallest interlayer cushion of a layer to any later one. The bound uses the clipped value, since i = j"
+    " contributes 1/sqrt(h_i); the unclipped one is what [A] plots.",
+    "mu_{i->} = min(1/sqrt(h_i), min_{j>i} mu_{i,j}); h_i units, or channels of a convolution",
+    f"{ARORA} Definitions 5 and 8, Fig. 2b",
+    "none",
+    "all pairs are measured",
+)
+
+CLIPPED = Property(
+    name="minimal_interlayer_cushion.clipped",
+    title="least interlayer cushion, clipped",
+    extreme="min",
+    heading="interl.",
+    values=lambda at: _minimal(at)[0],
+    error=lambda at, values: np.where(values < _minimal(at)[1], 0.0, _minimal(at)[2]),
+    topic=_MINIMAL,
+)
+
+UNCLIPPED = Property(
+    name="minimal_interlayer_cushion.unclipped",
+    title="least interlayer cushion",
+    extreme="min",
+    plotted=True,
+    values=lambda at: _minimal(at)[1],
+    error=lambda at, _: _minimal(at)[2],
+    topic=_MINIMAL,
+)

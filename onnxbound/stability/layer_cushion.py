@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from onnxbound.documents.topic import ARORA, Topic
 from onnxbound.results import Float64Array
+from onnxbound.stability.property import Property
 from onnxbound.stability.ratio import ratio
 
 
@@ -20,3 +22,28 @@ def layer_cushion(output_norm: Float64Array, weight_norm: float, input_norm: Flo
     result = ratio(output_norm, weight_norm * input_norm)
     result[input_norm == 0] = np.nan
     return result
+
+
+LAYER_CUSHION = Property(
+    name="layer_cushion",
+    title="layer cushion",
+    extreme="min",
+    forward=True,
+    heading="cushion",
+    plotted=True,
+    values=lambda at: layer_cushion(
+        at.norm("output_norm"), at.weights.frobenius[at.layer.index - 1], at.norm("input_norm")
+    ),
+    topic=Topic(
+        "layer_cushion",
+        "metric",
+        "The ratio of the norm of a layer's output to the largest norm that its weights allow. A layer with a large"
+        " cushion cuts noise down, so its weights can be compressed further. Trained nets have larger cushions than"
+        " random ones.",
+        "mu_i = |x^i| / (|A^i|_F |a^i|) per row, the smallest over S; a^i enters layer i, x^i leaves it, bias included"
+        " (affine form) or not (linear form)",
+        f"{ARORA} Definition 4",
+        "none; at most 1 without biases",
+        "undefined where the input of the layer is 0",
+    ),
+)

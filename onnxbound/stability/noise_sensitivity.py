@@ -1,6 +1,8 @@
 """Noise sensitivity of a layer's linear map, [A] Definition 3 by the closed form of Proposition 3.1."""
 
+from onnxbound.documents.topic import ARORA, Topic
 from onnxbound.results import Float64Array
+from onnxbound.stability.property import Property
 from onnxbound.stability.ratio import ratio
 
 
@@ -17,3 +19,24 @@ def noise_sensitivity(map_norm_squared: float, input_norm: Float64Array, output_
         (n,); undefined where the output is 0. At least the stable rank |M|_F^2 / |M|_2^2 where there is no bias.
     """
     return ratio(map_norm_squared * input_norm**2, output_norm**2)
+
+
+NOISE_SENSITIVITY = Property(
+    name="noise_sensitivity",
+    title="noise sensitivity",
+    extreme="max",
+    forward=True,
+    plotted=True,
+    values=lambda at: noise_sensitivity(
+        at.weights.map_squared[at.layer.index - 1], at.norm("input_norm"), at.norm("output_norm")
+    ),
+    topic=Topic(
+        "noise_sensitivity",
+        "metric",
+        "The mean squared relative error at a layer's output when gaussian noise as large as its input is added to the"
+        " input. It is close to the stable rank if the input lies along the weight's top singular vectors.",
+        "psi = |M|_F^2 |a|^2 / |M a|^2, M the layer's whole linear map",
+        f"{ARORA} Definition 3 by Proposition 3.1",
+        "none; at least the stable rank without biases",
+    ),
+)

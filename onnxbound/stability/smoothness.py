@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from onnxbound.documents.topic import ARORA, Topic
 from onnxbound.results import Float64Array
+from onnxbound.stability.property import Place, Property
 from onnxbound.stability.ratio import ratio
 
 
@@ -26,3 +28,35 @@ def smoothness_inverse(
     result = ratio(residual_norm, noise_ratio * target_norm)
     result[source_norm == 0] = np.nan
     return result
+
+
+def _of_pair(at: Place) -> Float64Array:
+    assert at.programme is not None
+    return smoothness_inverse(
+        at.norm("residual_norm"), at.programme.radius, at.norm("source_norm"), at.norm("target_norm", at.target)
+    )
+
+
+SMOOTHNESS_INVERSE = Property(
+    name="smoothness_inverse",
+    title="smoothness 1/rho to the output",
+    extreme="max",
+    per="pair",
+    of_noise=True,
+    to_output=True,
+    plotted=True,
+    values=_of_pair,
+    absent=lambda network, layer: (
+        "" if network.has_path(layer.index, network.depth) else "no path leads to a later layer"
+    ),
+    topic=Topic(
+        "smoothness_inverse",
+        "metric",
+        "The distance of the net from being linear within reach of the noise: 0 where no gate flips. The theorem needs"
+        " rho >= 3d under the noise that compression makes; gaussian noise is for display.",
+        "1/rho_{i,j} = |x^i| |M(x^i + eta) - M(x^i) - J eta| / (|eta| |x^j|), the largest over the probes",
+        f"{ARORA} Definition 7 (its 'smallest' reads 'largest')",
+        "none",
+        "a measurement for the noise that was drawn, not a proof for other noise",
+    ),
+)

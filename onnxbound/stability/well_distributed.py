@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from onnxbound.documents.topic import ARORA, Topic
 from onnxbound.results import Float64Array
+from onnxbound.stability.property import Place, Property
 
 
 def well_distributed(
@@ -23,3 +25,31 @@ def well_distributed(
     result = np.full_like(jacobian_squared, np.nan)
     np.divide(positions * largest_pixel_squared, jacobian_squared, out=result, where=jacobian_squared > 0)
     return np.sqrt(result)
+
+
+def _beta(at: Place) -> Float64Array:
+    """Compute beta_{i,d}; 1 for i = d, whose Jacobian to itself is the identity."""
+    last = at.network.layers[-1]
+    if at.layer is last:
+        return np.ones_like(at.norm("source_norm"))
+    return well_distributed(at.norm("largest_pixel_squared"), at.to(last).norm("jacobian_squared"), at.layer.positions)
+
+
+BETA = Property(
+    name="beta",
+    title="beta of the Jacobian",
+    extreme="max",
+    heading="beta",
+    plotted=True,
+    values=_beta,
+    topic=Topic(
+        "beta",
+        "metric",
+        "Whether all pixels of a layer matter alike to the output: 1 if they do, sqrt(p) if one of p pixels counts"
+        " alone.",
+        "beta_i = max over pixels of sqrt(p_i) |J_{:,pixel}|_F / |J|_F, J to the logits; 1 for dense layers",
+        f"{ARORA} Definition 9",
+        "none; from 1 to sqrt(p_i)",
+        "null for more than 100 classes",
+    ),
+)

@@ -22,9 +22,9 @@ from onnxbound.run.device import resolve_device
 from onnxbound.run.forward import ForwardNorms, ForwardPass, require_finite
 from onnxbound.run.partitions import Arrays
 from onnxbound.stability.batches import Batches
+from onnxbound.stability.catalogue import FORWARD
 from onnxbound.stability.margin import margins
-from onnxbound.stability.properties import WeightNorms, forward_properties, weight_norms
-from onnxbound.stability.tables import FORWARD
+from onnxbound.stability.property import WeightNorms, evaluate, weight_norms
 
 DISAGREEMENT = 1e-4
 """Largest difference of two float32 evaluations of a net, relative to max |f(x)|, that their rounding can explain."""
@@ -89,8 +89,8 @@ class Work:
         folder = self.network.path.parent.resolve()
         names = external_files(self.network.model)
         if not all((folder / name).resolve().is_relative_to(folder) for name in names):
-            problem = Problem("--external-root", "workers get the model's own folder only", "put the weights beside it")
-            raise UsageError("usage", "--cluster does not go with weights outside the model's folder.", [problem])
+            problem = Problem("`external_root`", "workers get the model's own folder only", "put the weights beside it")
+            raise UsageError("usage", "`cluster` does not go with weights outside the model's folder.", [problem])
         files = {name: (folder / name).read_bytes() for name in names}
         files[self.network.path.name] = self.network.path.read_bytes()
         return Recipe(self.network.path.name, self.network.sha256, self.network.reading, self.arrangement, files)
@@ -106,14 +106,9 @@ class Work:
 
     def _forward(self, batch: Arrays) -> Float64Array:
         norms = self._run(batch)
-        found = forward_properties(self.network, self.weights, norms)
-        columns = [
-            margins(norms.logits, batch["labels"])[:, None],
-            np.linalg.norm(norms.logits, axis=1)[:, None],
-            *(getattr(found, field) for field in FORWARD),
-            norms.input_norm,
-        ]
-        return np.concatenate(columns, axis=1)
+        values = evaluate(FORWARD, self.network, self.weights, norms).values()
+        sizes = np.linalg.norm(norms.logits, axis=1)
+        return np.stack([margins(norms.logits, batch["labels"]), sizes, *values, *norms.input_norm.T], axis=1)
 
     def _measure(self, batch: Arrays) -> Measurement:
         found = self.engine.measure(batch["index"], batch["inputs"])

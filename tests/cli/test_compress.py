@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from onnxbound.cli.schemas import every_schema
-from onnxbound.compression import compress
+from onnxbound.compression.compress import compress
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compress import Method
 from onnxbound.compressors.request import Request
@@ -182,23 +182,23 @@ def test_linear_classifiers(words: tuple[str, ...], tmp_path: Path) -> None:
         (("--method", "matrix-project", "--k", "1000"), "compress-no-saving", "no compression"),
         (("--method", "matrix-project", "--epsilon", "0.001"), "compress-no-saving", "no compression"),
         (("--method", "svd", "--rank", "6"), "compress-no-saving", "no compression"),
-        (("--method", "svd", "--rank", "0"), "usage", "--rank takes a number of at least 1"),
-        (("--method", "matrix-project", "--k", "0"), "usage", "--k takes"),
-        (("--method", "matrix-project", "--epsilon", "0"), "usage", "--epsilon takes a number above 0"),
-        (("--method", "matrix-project", "--epsilon", "1.5"), "usage", "--epsilon takes a number above 0"),
-        (("--method", "matrix-project", "--epsilon", "nan"), "usage", "--epsilon takes a number above 0"),
+        (("--method", "svd", "--rank", "0"), "usage", "--rank must be a number of at least 1"),
+        (("--method", "matrix-project", "--k", "0"), "usage", "--k must be"),
+        (("--method", "matrix-project", "--epsilon", "0"), "usage", "--epsilon must be a number above 0"),
+        (("--method", "matrix-project", "--epsilon", "1.5"), "usage", "--epsilon must be a number above 0"),
+        (("--method", "matrix-project", "--epsilon", "nan"), "usage", "--epsilon must be a number above 0"),
         (("--method", "svd", "--k", "3"), "usage", "--method svd takes"),
         (("--method", "svd"), "usage", "one budget"),
         (("--method", "svd", "--rank", "1", "--energy", "50%"), "usage", "one budget"),
         (("--method", "svd", "--rank", "1", "--layer", "nothing"), "compress-layer", "'nothing'"),
         (("--method", "matrix-project-conv", "--keep", "0.1"), "compress-method", "convolutions"),
         (("--method", "vector-compress", "--epsilon", "0.1"), "compress-method", "linear classifiers"),
-        (("--method", "magic", "--keep", "0.1"), "usage", "--method takes"),
+        (("--method", "magic", "--keep", "0.1"), "usage", "--method must be"),
         (("--method", "svd", "--keep", "many"), "usage", "--keep takes a share"),
-        (("--method", "svd", "--keep", "110%"), "usage", "--keep takes a share above 0"),
+        (("--method", "svd", "--keep", "110%"), "usage", "--keep must be a share above 0"),
         (("--method", "svd", "--gamma", "1"), "usage", "need --data"),
         (("--method", "svd", "--rank", "1", "--sweep"), "usage", "need --data"),
-        (("--method", "quantise", "--bits", "1"), "usage", "--bits takes a number from 2"),
+        (("--method", "quantise", "--bits", "1"), "usage", "--bits must be a number from 2"),
         (("--method", "quantise", "--bits", "4", "--factorise"), "usage", "--factorise goes with"),
     ],
 )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from onnxbound import __version__
 from onnxbound.cli.schemas import every_schema
 from onnxbound.report.topics import TOPICS
+from onnxbound.version import __version__
 from tests.cli.command import onnxbound
 from tests.oracle.models import fixtures
 
@@ -69,3 +69,9 @@ def test_version_and_help() -> None:
     shown = onnxbound("--help").stdout
     assert all(verb in shown for verb in ("inspect", "analyze", "explain", "env"))
     assert "--fail-if" in onnxbound("analyze", "-h").stdout
+
+
+def test_the_bare_command_is_a_question() -> None:
+    bare = onnxbound()
+    assert (bare.code, bare.stderr) == (0, "")
+    assert bare.stdout == onnxbound("--help").stdout

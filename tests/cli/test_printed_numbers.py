@@ -21,7 +21,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 SIZES = ([5, 8, 3], [5, 7, 6, 3], [5, 8, 3], [5, 4, 3], [5, 16, 3], [5, 9, 3])
 DASH = "\N{EN DASH}"
 ROWS, TEST_ROWS = 60, 40
-PROPERTIES = ("layer_cushion", "minimal_interlayer_cushion", "contraction", "smoothness_inverse", "beta")
+PROPERTIES = (
+    "layer_cushion", "minimal_interlayer_cushion", "contraction", "smoothness_inverse", "beta", "noise_sensitivity",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

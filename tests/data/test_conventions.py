@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.load import load
-from onnxbound.settings import Settings
 from tests.cli.command import failing, onnxbound
 from tests.nets import random_mlp, write_model
 

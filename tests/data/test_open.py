@@ -1,4 +1,4 @@
-"""Files that fit are read as plain NumPy would; files that do not are refused with the flag that would help."""
+"""Files that fit are read as plain NumPy would; files that do not are refused with the parameter that would help."""
 
 import zipfile
 from pathlib import Path
@@ -76,8 +76,10 @@ def test_limit_draws_without_replacement_by_the_seed(tmp_path: Path, network: Ma
     assert drawn[0].index.tolist() != drawn[2].index.tolist()
     _, labels = all_of(drawn[0])
     np.testing.assert_array_equal(labels, LABELS[drawn[0].index])
-    with pytest.raises(UsageError, match="--limit takes a number of at least 1"):
+    with pytest.raises(UsageError, match="`limit` must be at least 1, not 0"):
         open_rows(tmp_path / "s.npz", net, PIXELS, limit=0)
+    with pytest.raises(UsageError, match="`labels_start` must be an integer of 32 bits"):
+        open_rows(tmp_path / "s.npz", net, PIXELS, labels_start=10**20)
 
 
 def test_npy_pair_and_labels_that_override_those_of_an_npz(tmp_path: Path, network: MakeNetwork) -> None:
@@ -88,7 +90,7 @@ def test_npy_pair_and_labels_that_override_those_of_an_npz(tmp_path: Path, netwo
     for data in ("x.npy", "s.npz"):
         _, labels = all_of(open_rows(tmp_path / data, net, PIXELS, labels=tmp_path / "y.npy"))
         np.testing.assert_array_equal(labels, LABELS[::-1])
-    assert "--labels FILE.npy" in refused("data-key", tmp_path / "x.npy", net, PIXELS)
+    assert "give `labels`" in refused("data-key", tmp_path / "x.npy", net, PIXELS)
 
 
 def test_axes_of_length_one_come_and_go(tmp_path: Path, network: MakeNetwork) -> None:
@@ -124,7 +126,7 @@ def test_uint8_model_takes_uint8_rows_as_they_are(tmp_path: Path, network: MakeN
     x, _ = all_of(open_rows(tmp_path / "s.npz", net))
     np.testing.assert_array_equal(x, IMAGES)
     assert x.dtype == np.uint8
-    assert "leave --scale, --mean and --std out" in refused("data-type", tmp_path / "s.npz", net, PIXELS)
+    assert "leave `scale`, `mean` and `std` out" in refused("data-type", tmp_path / "s.npz", net, PIXELS)
 
 
 def test_fingerprint_depends_on_values_and_not_on_packing(tmp_path: Path, network: MakeNetwork) -> None:
@@ -229,8 +231,8 @@ def test_keys(tmp_path: Path, network: MakeNetwork) -> None:
     np.savez(tmp_path / "s.npz", pictures=IMAGES, x2=IMAGES, classes=LABELS)
     message = refused("data-key", tmp_path / "s.npz", net, PIXELS)
     assert "pictures uint8 (10, 5, 6, 3)" in message
-    assert "--x-key KEY" in message
-    assert "--y-key KEY" in refused("data-key", tmp_path / "s.npz", net, PIXELS, x_key="pictures")
+    assert message.endswith("say which array holds the inputs: `x_key`")
+    assert '`y_key="classes"`' in refused("data-key", tmp_path / "s.npz", net, PIXELS, x_key="pictures")
     assert "no array 'nope'" in refused("data-key", tmp_path / "s.npz", net, PIXELS, x_key="nope")
     assert open_rows(tmp_path / "s.npz", net, PIXELS, x_key="x2", y_key="classes").count == 10
 
@@ -249,11 +251,11 @@ def test_shapes_that_do_not_fit_name_the_layout(tmp_path: Path, network: MakeNet
     np.savez(tmp_path / "s.npz", x=IMAGES, y=LABELS)
     nchw = refused("data-shape", tmp_path / "s.npz", network(3, 5, 6), PIXELS)
     assert "expected rows (3, 5, 6), found (5, 6, 3)" in nchw
-    assert "--layout nhwc" in nchw
-    assert "--layout flat" in refused("data-shape", tmp_path / "s.npz", network(90), PIXELS)
+    assert '`layout="nhwc"`' in nchw
+    assert '`layout="flat"`' in refused("data-shape", tmp_path / "s.npz", network(90), PIXELS)
     assert "the sizes differ" in refused("data-shape", tmp_path / "s.npz", network(91), PIXELS)
     wrong = Preprocessing(1 / 255, layout="nchw")
-    assert "--layout nhwc" in refused("data-shape", tmp_path / "s.npz", network(3, 5, 6), wrong)
+    assert '`layout="nhwc"`' in refused("data-shape", tmp_path / "s.npz", network(3, 5, 6), wrong)
     np.savez(tmp_path / "scalar.npz", x=np.float32(1), y=LABELS)
     assert "no axis of rows" in refused("data-shape", tmp_path / "scalar.npz", network(3, 5, 6))
 
@@ -262,7 +264,7 @@ def test_means_that_fit_no_channel_axis(tmp_path: Path, network: MakeNetwork) ->
     net = network(5, 6, 3)
     np.savez(tmp_path / "s.npz", x=IMAGES, y=LABELS)
     message = refused("data-shape", tmp_path / "s.npz", net, Preprocessing(1.0, (1.0, 2.0)))
-    assert "--mean has 2 numbers, which fit neither" in message
+    assert "`mean` has 2 numbers, which fit neither" in message
     np.savez(tmp_path / "cube.npz", x=IMAGES[:, :3, :, :], y=LABELS)
     cube = network(3, 6, 3)
     assert "fit both" in refused("data-shape", tmp_path / "cube.npz", cube, Preprocessing(1.0, std=(1.0, 2.0, 4.0)))
@@ -271,7 +273,7 @@ def test_means_that_fit_no_channel_axis(tmp_path: Path, network: MakeNetwork) ->
 def test_integers_need_a_scale_and_other_types_are_refused(tmp_path: Path, network: MakeNetwork) -> None:
     net = network(5, 6, 3)
     np.savez(tmp_path / "s.npz", x=IMAGES, y=LABELS)
-    assert "--scale 1/255" in refused("data-type", tmp_path / "s.npz", net)
+    assert "`scale=1/255`" in refused("data-type", tmp_path / "s.npz", net)
     np.savez(tmp_path / "complex.npz", x=IMAGES.astype(complex), y=LABELS)
     assert "not a real number" in refused("data-type", tmp_path / "complex.npz", net, PIXELS)
     np.savez(tmp_path / "int.npz", x=IMAGES.astype(np.int64), y=LABELS)
@@ -290,7 +292,7 @@ def test_rows_that_are_not_finite_are_named(tmp_path: Path, network: MakeNetwork
 @pytest.mark.parametrize(
     ("labels", "why"),
     [
-        (LABELS + 1, "if the labels start at 1: --labels-start 1"),
+        (LABELS + 1, "if the labels start at 1: `labels_start=1`"),
         (LABELS - 1, "row 0 has the label -1"),
         (LABELS * 10, "out of range"),
         (LABELS.astype(np.float32), "their element type is float32"),

@@ -1,6 +1,8 @@
 """Data files that ask for more than they bring are refused before memory or disk is spent."""
 
 import io
+import os
+import signal
 import tempfile
 import tracemalloc
 import zipfile
@@ -11,6 +13,7 @@ import pytest
 
 from onnxbound.data import array_file
 from onnxbound.data.open import open_rows
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.errors import DataError
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
@@ -111,3 +114,33 @@ def test_more_arrays_than_anyone_looks_through(tmp_path: Path, network: Network)
         for k in range(10_001):
             archive.writestr(f"{k}.npy", b"")
     assert "10001 arrays" in refused(tmp_path / "rows.npz", network)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs in folders")
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "x.h5", "x.parquet", "x.arrow", "images/a.png"])
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path, network: Network, name: str) -> None:
+    path = tmp_path / name
+    for suffix, package in {"h5": "h5py", "png": "PIL", "parquet": "pyarrow", "arrow": "pyarrow"}.items():
+        if name.endswith(suffix):
+            pytest.importorskip(package)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    signal.alarm(60)  # whoever waits is ended
+    try:
+        with pytest.raises(DataError, match="is not a file") as caught:
+            open_rows(tmp_path / name.partition("/")[0], network, Preprocessing(scale=1.0), labels=tmp_path / "y.npy")
+    finally:
+        signal.alarm(0)
+    assert caught.value.code == "data-not-found"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs in folders")
+def test_labels_in_a_fifo_are_refused(tmp_path: Path, network: Network) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((30, 6), np.float32))
+    os.mkfifo(tmp_path / "y.npy")
+    signal.alarm(60)
+    try:
+        with pytest.raises(DataError, match="is not a file"):
+            open_rows(tmp_path / "x.npy", network, labels=tmp_path / "y.npy")
+    finally:
+        signal.alarm(0)

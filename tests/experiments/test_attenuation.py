@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.errors import UsageError
 from onnxbound.experiments.attenuation import Attenuation, attenuate
 from onnxbound.graph.load import load
-from onnxbound.settings import Settings
 from tests.linear.test_measure import net
 from tests.nets import mlp
 
@@ -90,7 +90,7 @@ def test_a_side_path_is_not_disturbed(tmp_path: Path) -> None:
 
 def test_noise_has_to_be_drawn(tmp_path: Path) -> None:
     model = mlp(tmp_path / "net.onnx", [(np.eye(3), np.zeros(3))])
-    with pytest.raises(UsageError, match="--probes takes a number"):
+    with pytest.raises(UsageError, match="`probes` must be a number"):
         run(model, tmp_path, Settings(probes="exact"), np.ones((4, 3)))
-    with pytest.raises(UsageError, match="--noise takes gaussian:R here"):
+    with pytest.raises(UsageError, match='noise="gaussian"'):
         run(model, tmp_path, Settings(noise="compression"), np.ones((4, 3)))

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.experiments.comparison import compare
@@ -13,7 +14,6 @@ from onnxbound.experiments.figures import comparison_figures, ranking_figures
 from onnxbound.experiments.nets import Subject
 from onnxbound.experiments.ranking import rank
 from onnxbound.graph.load import load
-from onnxbound.settings import Settings
 from tests.nets import random_mlp
 from tests.report.test_figures import check
 

@@ -108,10 +108,12 @@ X = np.random.default_rng(5).normal(size=(20, 2)).astype(np.float32)
 BINARY = np.float32([[1], [-2]])
 
 
-def linear(path: Path, nodes: list[NodeProto], outputs: list[str], *, opset: int = 17, **constants: Any) -> Path:
+def linear(
+    path: Path, nodes: list[NodeProto], outputs: list[str], *, opset: int = 17, batch: int | str = "N", **constants: Any
+) -> Path:
     """Nodes from "x", rows of two numbers."""
     arrays = {name: np.asarray(value) for name, value in constants.items()}
-    model = model_of(nodes, arrays, ["N", 2], opset=opset)
+    model = model_of(nodes, arrays, [batch, 2], opset=opset)
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
     model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))

@@ -120,7 +120,7 @@ def test_two_inputs_are_refused_and_both_named(tmp_path: Path) -> None:
     error = refused(path)
     assert error.code == "model-inputs"
     assert [problem.where for problem in error.problems] == ["input 'x'", "input 'z'"]
-    assert all("--fix" in problem.do for problem in error.problems)
+    assert all("`fixed`" in problem.do for problem in error.problems)
 
 
 def test_an_input_of_strings_is_refused(tmp_path: Path) -> None:

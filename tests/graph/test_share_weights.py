@@ -39,5 +39,5 @@ def test_two_names_of_the_same_bytes_are_mapped_once(tmp_path: Path) -> None:
         entry.value = other.value
     path.write_bytes(model.SerializeToString())
     network = load(path)
-    assert network.layers[0].operator.weight is network.layers[1].operator.weight
+    assert np.shares_memory(network.layers[0].operator.weight, network.layers[1].operator.weight)
     assert network.parameters == WEIGHT.size

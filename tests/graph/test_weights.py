@@ -1,5 +1,7 @@
 """Where weights may stand in a file: initializers, Constant nodes, functions, external data."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 from onnxbound.errors import ModelError
+from onnxbound.graph import model_file
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from tests.graph.two_layers import B1, EXPECTED, NODES, W1, W2, logits, save, two_layers
@@ -112,6 +115,21 @@ def test_weights_are_found(tmp_path: Path, change: Callable[[ModelProto], None])
     assert [layer.operator.effective_weight().shape for layer in network.layers] == [(3, 4), (2, 3)]
 
 
+@pytest.mark.parametrize(("domain", "version"), [("local", 7), ("", 13), ("ai.onnx", 18)])
+def test_functions_that_import_other_versions_are_read_by_the_models(tmp_path: Path, domain: str, version: int) -> None:
+    """As jax2onnx writes its own domain; onnxruntime reads them so, and the inliner leaves them out without a word."""
+    model = two_layers()
+    local_functions(model)
+    for function in model.functions:
+        kept = [entry for entry in function.opset_import if entry.domain != (domain if domain == "local" else "")]
+        del function.opset_import[:]
+        function.opset_import.extend([*kept, helper.make_opsetid(domain, version)])
+    network = require_same(save(model, tmp_path / "net.onnx"))
+    assert network.depth == 2
+    (note,) = [note for note in network.notes if note.startswith("inlined 2 local functions")]
+    assert f"Hidden imports {domain or 'ai.onnx'} {version} and is read by" in note
+
+
 def test_a_shared_weight_counts_once(tmp_path: Path) -> None:
     w = np.eye(4, dtype=np.float32)
     nodes = [
@@ -157,11 +175,47 @@ def external(folder: Path, location: str = "net.data", **entries: int) -> Path:
     return save(model, folder / "net.onnx")
 
 
-def test_external_data_is_mapped_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("copied", [0, 1 << 20])
+def test_a_large_file_of_weights_is_mapped_and_a_small_one_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: int
+) -> None:
+    monkeypatch.setattr(model_file, "_COPIED", copied)
     path = external(tmp_path, offset=8, length=W1.nbytes)
-    (tmp_path / "net.data").write_bytes(bytes(8) + W1.tobytes() + b"behind")
+    content = bytes(8) + W1.tobytes() + b"behind"
+    (tmp_path / "net.data").write_bytes(content)
     network = require_same(path)
-    assert isinstance(network.layers[0].operator.weight, np.memmap)
+    assert isinstance(network.layers[0].operator.weight, np.memmap) == (copied == 0)
+    lines = [hashlib.sha256(data).hexdigest() + "\n" for data in (path.read_bytes(), content)]
+    assert network.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_a_small_file_may_shrink_and_change_once_it_is_read(tmp_path: Path) -> None:
+    """A map of it would end the process by SIGBUS."""
+    path = external(tmp_path)
+    (tmp_path / "net.data").write_bytes(W1.tobytes())
+    network = load(path)
+    os.truncate(tmp_path / "net.data", 0)
+    np.testing.assert_allclose(logits(network), EXPECTED, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_hash_of_a_model_covers_its_weights_wherever_they_lie(tmp_path: Path, sparse: bool) -> None:
+    inside = save(two_layers(), tmp_path / "inside.onnx")
+    assert load(inside).sha256 == hashlib.sha256(inside.read_bytes()).hexdigest()
+    path, data = external(tmp_path), tmp_path / "net.data"
+    if sparse:
+        model = onnx.load(path, load_external_data=False)
+        tensor = without_initializer(model, "w1")
+        tensor.dims[:] = [W1.size]
+        places = numpy_helper.from_array(np.arange(W1.size), "places")
+        model.graph.sparse_initializer.append(helper.make_sparse_tensor(tensor, places, list(W1.shape)))
+        path = save(model, path)
+    data.write_bytes(W1.tobytes())
+    before = load(path)
+    data.write_bytes((W1 * np.float32(1.001)).tobytes())
+    after = load(path)
+    assert before.layers[0].operator.weight.sum() != after.layers[0].operator.weight.sum()
+    assert before.sha256 != after.sha256
 
 
 def test_external_data_in_a_folder_below(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from scipy import special
 
 from fixtures.zoo.digits import digits
 from fixtures.zoo.table import PAGE, page
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.errors import ModelError
 from onnxbound.graph.load import load
@@ -21,7 +22,6 @@ from onnxbound.linear.finite_differences import FiniteDifferences
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
-from onnxbound.settings import Settings
 
 ZOO = Path(__file__).parents[2] / "fixtures" / "zoo"
 NAMES = sorted(path.stem for path in (ZOO / "models").glob("*.onnx"))

@@ -15,8 +15,9 @@ from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.measure import measure
 from onnxbound.linear.programme import Form, Measurement, Programme
-from onnxbound.stability.properties import Properties, properties, weight_norms
+from onnxbound.results import Float64Array
 from tests.oracle.models import Model, fixtures, public_models, stored
+from tests.stability.properties import arrays_of
 
 MODELS = {model.name: model for model in (*fixtures(), *public_models())}
 
@@ -26,35 +27,35 @@ def network_of(name: str) -> Network:
     return load(MODELS[name].path)
 
 
-def measured(name: str, dtype: DTypeLike) -> dict[Form, tuple[Measurement, Properties]]:
+def measured(name: str, dtype: DTypeLike) -> dict[Form, tuple[Measurement, dict[str, Float64Array]]]:
     """Both forms at the stored rows; |J|_F does not depend on the form and is computed once."""
     network, oracle = network_of(name), stored(name)
     x, _ = MODELS[name].rows(oracle["index"])
     common = {"probes": int(oracle["probes"]), "radius": float(oracle["radius"]), "seed": int(oracle["seed"])}
     affine = Programme("affine", exact_pairs=True, exact_output=True, output_only=False, **common)
     linear = replace(affine, form="linear", exact_pairs=False)
-    working, weights = network.cast(dtype), weight_norms(network)
+    working = network.cast(dtype)
     first = measure(working, affine, oracle["index"], x.astype(dtype))
     second = replace(
         measure(working, linear, oracle["index"], x.astype(dtype)), jacobian_squared=first.jacobian_squared
     )
     return {
-        "affine": (first, properties(network, weights, affine, first)),
-        "linear": (second, properties(network, weights, linear, second)),
+        "affine": (first, arrays_of(network, first, affine)),
+        "linear": (second, arrays_of(network, second, linear)),
     }
 
 
-def arrays(form: Form, measurement: Measurement, found: Properties) -> dict[str, NDArray[np.float64]]:
+def arrays(form: Form, measurement: Measurement, found: dict[str, Float64Array]) -> dict[str, NDArray[np.float64]]:
     """What was measured under the names of the stored arrays."""
     return {
         "logits": measurement.logits,
-        f"layer_cushion_{form}": found.forward.layer_cushion,
-        "contraction": found.forward.contraction,
-        "between_contraction": found.forward.between_contraction,
-        f"interlayer_cushion_{form}": found.interlayer_cushion,
-        "jacobian_norm": found.jacobian_norm,
-        "beta": found.beta,
-        f"smoothness_inverse_{form}": found.smoothness_inverse,
+        f"layer_cushion_{form}": found["layer_cushion"],
+        "contraction": found["contraction"],
+        "between_contraction": found["between_contraction"],
+        f"interlayer_cushion_{form}": found["interlayer_cushion"],
+        "jacobian_norm": found["jacobian_norm"],
+        "beta": found["beta"],
+        f"smoothness_inverse_{form}": found["smoothness_inverse"],
     }
 
 

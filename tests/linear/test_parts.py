@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info
 
 from onnxbound.graph.load import load
 from onnxbound.linear.engine import NumpyEngine
-from onnxbound.linear.parts import measure_in_parts, part_rows
+from onnxbound.linear.parts import in_parts, part_rows
 from onnxbound.linear.programme import Measurement
 from tests.linear.test_engine import programme, require_agreement
 from tests.oracle.models import fixtures
@@ -63,15 +63,15 @@ def test_blas_has_one_thread_within_parts_only(rows: np.ndarray) -> None:
     network, index, seen = load(MODEL.path), np.arange(37), []
     engine = NumpyEngine(network, programme("affine"))
 
-    def run(index: np.ndarray, rows: np.ndarray) -> Measurement:
+    def run(part: slice) -> Measurement:
         seen.append(threads())
-        return engine.measure(index, rows)
+        return engine.measure(index[part], rows[part])
 
     before = threads()
-    measure_in_parts(run, 16, 2, index, rows)
+    in_parts(run, 37, 16, 2)
     assert seen == [{1}] * 3
     seen.clear()
-    measure_in_parts(run, 64, 2, index[:16], rows[:16])
+    in_parts(run, 16, 64, 2)
     assert seen == [before]
     assert threads() == before
 
@@ -90,13 +90,13 @@ def test_an_interrupt_ends_the_parts() -> None:
     """Ctrl-C reaches the main thread only."""
     begun, ended = [], []
 
-    def run(index: np.ndarray, rows: np.ndarray) -> NoReturn:
+    def run(part: slice) -> NoReturn:
         try:
-            begun.append(int(index[0]))
+            begun.append(part.start)
             while True:
                 time.sleep(0.01)
         finally:
-            ended.append(int(index[0]))
+            ended.append(part.start)
 
     def interrupt() -> None:
         while len(begun) < 2:
@@ -106,6 +106,6 @@ def test_an_interrupt_ends_the_parts() -> None:
     thread = Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        measure_in_parts(run, 2, 2, np.arange(8), np.zeros((8, 1), np.float32))
+        in_parts(run, 8, 2, 2)
     thread.join()
     assert sorted(ended) == [0, 2]

@@ -12,6 +12,7 @@ from onnxbound.operators.windows import Windows
 
 SQUARE = Windows((6, 5), (3, 2), (1, 1), (1, 1), (1, 0), (1, 1))
 STRIDED = Windows((7, 7), (3, 3), (2, 1), (1, 2), (0, 2), (1, 2))
+FEW = Windows((4, 4), (3, 3), (1, 1), (1, 1), (0, 0), (0, 0))
 LAYERS = {
     "dense": (lambda w: Dense(w, None, np.zeros(4)), (4, 5), (5,)),
     "dense at positions": (lambda w: Dense(w, None, np.zeros(4)), (4, 5), (3, 5)),
@@ -19,6 +20,7 @@ LAYERS = {
     "strided, dilated": (lambda w: Conv(w, None, np.zeros(2), STRIDED, 1), (2, 3, 3, 3), (3, 7, 7)),
     "grouped": (lambda w: Conv(w, None, np.zeros(4), SQUARE, 2), (4, 3, 3, 2), (6, 6, 5)),
     "depthwise": (lambda w: Conv(w, None, np.zeros(6), SQUARE, 3), (6, 1, 3, 2), (3, 6, 5)),
+    "few positions": (lambda w: Conv(w, None, None, FEW, 2), (12, 4, 3, 3), (8, 4, 4)),
 }
 
 
@@ -43,3 +45,14 @@ def test_against_differences(kind: str) -> None:
         moved = replace(layer, bias=np.eye(weight_shape[0])[channel]).act(x) - y
         expected = (c * moved).reshape(2, 3, -1).sum(axis=2)
         np.testing.assert_allclose(biases[:, :, channel], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_squared_without_the_cotangent_itself(kind: str) -> None:
+    make, weight_shape, row_shape = LAYERS[kind]
+    generator = np.random.Generator(np.random.Philox(12))
+    layer: Weighted = make(generator.normal(size=weight_shape))
+    x = generator.normal(size=(3, *row_shape))
+    c = generator.normal(size=(2, *layer.act(x).shape))
+    expected = (layer.weight_cotangent(x, c).reshape(2, 3, -1) ** 2).sum(axis=2)
+    np.testing.assert_allclose(layer.weight_cotangent_squared(x, c), expected, rtol=1e-12)

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxbound.analysis import analyze
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.document import Analysis
+from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
-from onnxbound.report.report import Report
-from onnxbound.settings import Settings
 from tests.linear.test_measure import net
 from tests.nets import mlp, random_mlp
 
 ROWS = 40
 
 
-def report_of(network: Network, settings: Settings, *, labels: np.ndarray | None = None, seed: int = 0) -> Report:
+def report_of(network: Network, settings: Settings, *, labels: np.ndarray | None = None, seed: int = 0) -> Analysis:
     """An analysis of normal rows, labelled as the net says unless labels are given."""
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,7 @@ def report_of(network: Network, settings: Settings, *, labels: np.ndarray | None
 
 
 @cache
-def example(kind: str) -> Report:
+def example(kind: str) -> Analysis:
     """Reports that between them have every kind of number and of null."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from onnxbound.report.report import ReportDocument
+from onnxbound.analysis.document import Report
 from tests.report.example import example
 
 NAMES = (
@@ -15,7 +15,7 @@ NAMES = (
 )
 
 
-def hostile(kind: str = "chain") -> ReportDocument:
+def hostile(kind: str = "chain") -> Report:
     """An example with names, paths, warnings and references replaced."""
     report = example(kind)
     layers = tuple(replace(layer, name=NAMES[k % len(NAMES)], op=NAMES[0]) for k, layer in enumerate(report.layers))

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from onnxbound.analysis.document import Report
 from onnxbound.report.html.page import page
-from onnxbound.report.report import ReportDocument
 from onnxbound.report.topics import TOPICS
 from tests.report.example import KINDS, example
 from tests.report.hostile import hostile
@@ -30,7 +30,7 @@ class Seen(HTMLParser):
         self.text.append(data)
 
 
-def check(report: ReportDocument) -> Seen:
+def check(report: Report) -> Seen:
     seen = Seen(page(report))
     active = {"script", "iframe", "object", "embed", "img", "link", "base", "form", "foreignobject", "use", "animate"}
     assert not active & set(seen.tags)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from onnxbound.documents.paths import flatten
 from onnxbound.report.csv import to_csv
-from onnxbound.report.paths import flatten
 from onnxbound.report.tables import render
 from tests.report.example import KINDS, example
 

@@ -1,24 +1,15 @@
 """Everything that a report or an error names can be explained, and nothing else is."""
 
-from dataclasses import fields
-from typing import get_type_hints
-
 from onnxbound.certificates.statement import OBJECTS
 from onnxbound.cli.compress import METHODS
 from onnxbound.errors import CODES
-from onnxbound.report.report import LayerReport, MinimalCushion, PairReport
 from onnxbound.report.topics import TOPICS, closest
-from onnxbound.results import Statistic
+from onnxbound.stability.catalogue import CATALOGUE
 from tests.report.example import example
 
 
 def test_every_property_bound_and_code_has_its_topic() -> None:
-    statistics = {
-        field.name
-        for kind in (LayerReport, PairReport)
-        for field in fields(kind)
-        if get_type_hints(kind)[field.name] in (Statistic | None, MinimalCushion)
-    }
+    statistics = {prop.topic.name for prop in CATALOGUE}
     assert len(statistics) >= 9
     assert statistics <= {topic.name for topic in TOPICS.values() if topic.kind == "metric"}
     bounds = {bound.name for bound in example("chain").bounds} - set(OBJECTS)

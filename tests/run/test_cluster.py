@@ -14,7 +14,8 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra onnxbound[distributed] is not installed")
 
-from onnxbound import Settings, analyze
+from onnxbound import Settings
+from onnxbound.analysis.analyze import analyze
 from onnxbound.errors import DeviceError, ModelError, UsageError
 from onnxbound.run.cluster import Cluster
 from onnxbound.run.folder import RunFolder

@@ -69,3 +69,19 @@ def test_full_disk_is_an_output_error(monkeypatch: pytest.MonkeyPatch) -> None:
         Table(1, [("a",)]).write(0, np.array([[1.0]]))
     assert caught.value.code == "output-unwritable"
     assert "TMPDIR" in caught.value.problems[0].do
+
+
+def test_a_disk_that_takes_some_of_it_takes_the_rest_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(5, [("a",)])
+    file = table._file
+
+    class Short:
+        seek = file.seek
+
+        def write(self, data: memoryview) -> int:
+            return file.write(data[:7])
+
+    monkeypatch.setattr(table, "_file", Short())
+    table.write(0, np.arange(5.0)[:, None])
+    monkeypatch.setattr(table, "_file", file)
+    np.testing.assert_array_equal(table.column("a"), np.arange(5.0))

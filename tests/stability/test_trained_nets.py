@@ -9,8 +9,8 @@ from onnxbound.graph.load import load
 from onnxbound.results import Float64Array
 from onnxbound.run.device import CPU
 from onnxbound.run.forward import ForwardPass
-from onnxbound.stability.properties import forward_properties, weight_norms
 from tests.oracle.models import fixtures
+from tests.stability.properties import arrays_of
 
 FIXTURES = {model.name: model for model in fixtures()}
 
@@ -21,7 +21,7 @@ def median_cushions(name: str, form: str) -> Float64Array:
     network = load(FIXTURES[name].path)
     x, _ = FIXTURES[name].rows(np.arange(600))
     norms = ForwardPass(network, CPU, None, without_bias=form == "linear").run(x)
-    return np.asarray(np.median(forward_properties(network, weight_norms(network), norms).layer_cushion, axis=0))
+    return np.asarray(np.median(arrays_of(network, norms)["layer_cushion"], axis=0))
 
 
 @pytest.mark.parametrize("form", ["affine", "linear"])

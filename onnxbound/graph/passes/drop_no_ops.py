@@ -17,6 +17,7 @@ def drop_no_ops(graph: OnnxGraph) -> PassResult:
     the integers of an image input exactly.
     """
     source: dict[str, str] = {}
+    read = {name for node in graph.nodes for name in node.inputs}
     lengths: set[str] = set(graph.constants)
     kept: list[GraphNode] = []
     dropped: list[str] = []
@@ -25,7 +26,7 @@ def drop_no_ops(graph: OnnxGraph) -> PassResult:
         if node.op_type in ("Shape", "Size") or lengths.issuperset(filter(None, inputs)):
             lengths.update(node.outputs)  # arithmetic on lengths and constants is evaluated later, types and all
             kept.append(reading(node, inputs))
-        elif _is_no_op(node, graph):
+        elif read.isdisjoint(node.proto.output[1:]) and _is_no_op(node, graph):
             source[node.outputs[0]] = inputs[0]
             dropped.append(node.op_type)
         else:
@@ -40,10 +41,12 @@ def _is_no_op(node: GraphNode, graph: OnnxGraph) -> bool:
         return True
     if node.op_type == "Cast":
         return node.attributes().get("to") in _FLOATS
-    if node.op_type != "Dropout" or len(node.outputs) > 1:
+    if node.op_type != "Dropout":
         return False
-    training = graph.constants.get(node.inputs[2]) if len(node.inputs) > 2 else None
-    return len(node.inputs) <= 2 or (training is not None and not np.any(training))
+    _, ratio, training = (*(graph.constants.get(name) for name in node.inputs), *((None,) * 3))[:3]
+    if len(node.inputs) <= 2 or (training is not None and not np.any(training)):
+        return True
+    return ratio is not None and not np.any(ratio)
 
 
 def reading(node: GraphNode, inputs: tuple[str, ...]) -> GraphNode:

@@ -1,6 +1,7 @@
 """LinearClassifier, Scaler and Normalizer of the domain ai.onnx.ml become MatMul, Add, Sub, Mul and a head."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -15,8 +16,8 @@ def expand_ml(graph: OnnxGraph) -> PassResult:
     """Write out, with x a row,
 
     * `Scaler`: (x - offset) scale;
-    * `LinearClassifier`: s = W x + b, then a Softmax or a Sigmoid of s; its label is ArgMax(s). Two classes that share
-      one row of coefficients have no such form, and the node stays;
+    * `LinearClassifier`: s = W x + b, then a Softmax or a Sigmoid of s; its label is the ArgMax(s)-th of its list. Two
+      classes that share one row of coefficients have no such form, and the node stays;
     * `Normalizer` with norm L1 behind a Softmax: nothing, since the entries add up to 1 already.
     """  # noqa: D415 - the sentence runs into its list
     write, expanded = NodeWriter(graph), set()
@@ -53,26 +54,28 @@ def _scaler(node: GraphNode, write: NodeWriter) -> None:
 
 def _one_row_per_class(node: GraphNode) -> bool:
     attributes = node.attributes()
-    classes = _classes(node)
+    classes = len(_labels(node))
     rows = len(attributes.get("intercepts", ())) or classes
     whole = len(node.proto.output) == 2 and classes > 1 and len(attributes.get("coefficients", ())) % classes == 0
     return whole and rows == classes and attributes.get("post_transform", "NONE") in _POST_TRANSFORMS
 
 
-def _classes(node: GraphNode) -> int:
+def _labels(node: GraphNode) -> np.ndarray[Any, Any]:
     attributes = node.attributes()
-    return len(attributes.get("classlabels_ints", ())) or len(attributes.get("classlabels_strings", ()))
+    numbers = attributes.get("classlabels_ints", ())
+    return np.array(numbers or attributes.get("classlabels_strings", ()), np.int64 if numbers else object)
 
 
 def _linear_classifier(node: GraphNode, write: NodeWriter) -> None:
-    attributes, classes = node.attributes(), _classes(node)
+    attributes, labels = node.attributes(), _labels(node)
     label, scores = node.proto.output
     head = _POST_TRANSFORMS[attributes.get("post_transform", "NONE")]
-    weight = np.asarray(attributes["coefficients"], np.float32).reshape(classes, -1).T
-    bias = np.asarray(attributes.get("intercepts") or (0.0,) * classes, np.float32)
+    weight = np.asarray(attributes["coefficients"], np.float32).reshape(len(labels), -1).T
+    bias = np.asarray(attributes.get("intercepts") or (0.0,) * len(labels), np.float32)
     product = write.add("MatMul", write.add("Cast", node.inputs[0], to=TensorProto.FLOAT), write.constant(weight))
     logits = write.add("Add", product, write.constant(bias), output="" if head else scores)
     if head:
         write.add(head, logits, output=scores)
     if label:
-        write.add("ArgMax", logits, axis=1, keepdims=0, output=label)
+        best = write.add("ArgMax", logits, axis=1, keepdims=0)
+        write.add("Gather", write.constant(labels), best, output=label)

@@ -2,10 +2,45 @@
 
 from onnx import ModelProto, inliner
 
+from onnxbound.errors import ModelError, Problem
+
 
 def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
-    """Replace each call of a model-local function by the function's body."""
+    """Replace each call of a model-local function by the function's body.
+
+    A body is read by the versions of the operator sets that the model imports, as onnxruntime reads it; the inliner
+    leaves calls of functions that import others as they are.
+
+    Raises:
+        ModelError: model-graph-invalid, a call is left.
+    """
     if not model.functions:
         return model, False, ""
-    count = len(model.functions)
-    return inliner.inline_local_functions(model), True, f"inlined {count} local functions"
+    result = ModelProto()
+    result.CopyFrom(model)
+    versions = {_domain(entry.domain): entry.version for entry in model.opset_import}
+    other: dict[str, None] = {}
+    for function in result.functions:
+        for entry in function.opset_import:
+            domain = _domain(entry.domain)
+            if domain not in versions:
+                versions[domain] = entry.version
+                result.opset_import.add(domain=domain, version=entry.version)
+            if entry.version != versions[domain]:
+                what = f"{domain or 'ai.onnx'} {entry.version}"
+                other[f"{function.name} imports {what} and is read by {versions[domain]}"] = None
+                entry.version = versions[domain]
+    result = inliner.inline_local_functions(result)
+    functions = {(function.domain, function.name) for function in model.functions}
+    left = [node for node in result.graph.node if (node.domain, node.op_type) in functions]
+    if left:
+        why = "it calls a function of the model that could not be inlined"
+        problems = [
+            Problem(f"node {node.name!r} ({node.op_type})", why, "export the model without it") for node in left
+        ]
+        raise ModelError("model-graph-invalid", "Functions of the model cannot be inlined.", problems)
+    return result, True, "; ".join([f"inlined {len(model.functions)} local functions", *other])
+
+
+def _domain(name: str) -> str:
+    return "" if name == "ai.onnx" else name

@@ -7,59 +7,71 @@ import numpy as np
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
 
-_LABELS = {"ArgMax", "ai.onnx.ml::ZipMap"}
+_DECISIONS = {"ArgMax", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Round"}
+_LABELS = {*_DECISIONS, "ai.onnx.ml::ZipMap"}
 _CARRIERS = {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"}
 """They give a label or a probability another shape or type, and are cut off only in front of one."""
 
+_NAMES = {"ai.onnx.ml::ArrayFeatureExtractor", "Gather"}
+_ARITHMETIC = {*_CARRIERS, *_NAMES, "Add", "Sub", "Mul", "Not", "Where", "ai.onnx.ml::LabelEncoder"}
+"""What makes a label of the outcome of a comparison. Behind an ArgMax, which no net goes through, all may stand."""
 
-def strip_head(graph: OnnxGraph, logits: str | None = None) -> PassResult:
+
+def strip_head(
+    graph: OnnxGraph, logits: str | None = None, *, bare: bool = False
+) -> tuple[PassResult, tuple[str, ...]]:
     """Walk back from each output over operators that keep or only report the order of the logits.
 
     Those are, with p probabilities and z logits:
 
     * Softmax and LogSoftmax over the classes, also spelled out; Sigmoid; Normalizer behind one of them;
     * `[1 - p, p]` with p = Sigmoid(z), which leaves the single logit z;
-    * ArgMax, ZipMap, and the look-up of a class's name.
+    * ZipMap, ArgMax, a comparison with a constant, Round behind a Sigmoid, and what makes a label of their outcome.
 
-    Of several outputs the network is read at the first that leads to logits, one with a label before others; outputs
-    that lead to the same logits, such as a label and its probabilities, are one.
+    Whether they do depends on shapes and constants: `class_labels` evaluates them. Of several outputs the network is
+    read at the first that leads to logits, one with a label before others; outputs that lead to the same logits, such
+    as a label and its probabilities, are one.
 
     Args:
         graph: The graph.
         logits: A tensor that is read as the logits whatever the outputs are.
+        bare: Whether outputs are logits as they are.
+
+    Returns:
+        What was done, and the names of the tensors that were cut off from the logits.
     """
     head = _Head(graph, graph.producers())
-    if logits is not None:
-        return _read_at(graph, head, logits)
-    found: dict[str, list[str]] = {}
-    labelled: list[str] = []
-    for output in graph.outputs:
-        name, stripped = head.walk(output)
+    found: dict[str, dict[str, list[str]]] = {}
+    for output in _wanted(graph, head, logits):
+        name, stripped = (output, []) if bare else head.walk(output)
         if name in head.producers:
-            found.setdefault(name, stripped)
-            labelled += [name] * (not _LABELS.isdisjoint(stripped))
+            found.setdefault(name, {})[output] = stripped
     if not found:
         raise ModelError(
             "model-not-classifier",
             "No output of the model leads to logits.",
             [Problem(f"output {name!r}", "no node computes it", "export the model again") for name in graph.outputs],
         )
-    chosen = next(iter(labelled), next(iter(found)))
-    parts = [f"stripped the head {' <- '.join(found[chosen])}"] if found[chosen] else []
+    labelled = (name for name, heads in found.items() for ops in heads.values() if not _LABELS.isdisjoint(ops))
+    chosen = next(labelled, next(iter(found)))
+    first = next(iter(found[chosen].values()))
+    parts = [f"{logits!r} was asked for"] if logits is not None else []
+    parts += [f"stripped the head {' <- '.join(first)}"] if first else []
     if len(found) > 1:
-        parts.append(f"of {len(found)} outputs, {chosen!r} is read as the logits (--logits reads another)")
-    return PassResult(replace(graph, outputs=(chosen,)), bool(parts) or len(graph.outputs) > 1, "; ".join(parts))
+        parts.append(f"of {len(found)} outputs, {chosen!r} is read as the logits (`logits` names another)")
+    changed = bool(parts) or len(graph.outputs) > 1
+    heads = tuple(output for output, ops in found[chosen].items() if ops)
+    return PassResult(replace(graph, outputs=(chosen,)), changed, "; ".join(parts)), heads
 
 
-def _read_at(graph: OnnxGraph, head: "_Head", wanted: str) -> PassResult:
-    if wanted not in head.producers:
-        problems = [
-            Problem(f"output {name!r}", "an output of the model", "--logits takes it") for name in graph.outputs
-        ]
-        raise ModelError("model-output", f"The model computes no tensor {wanted!r} to read as the logits.", problems)
-    name, stripped = head.walk(wanted)
-    reason = f"{wanted!r} was asked for" + (f"; stripped the head {' <- '.join(stripped)}" if stripped else "")
-    return PassResult(replace(graph, outputs=(name,)), True, reason)
+def _wanted(graph: OnnxGraph, head: "_Head", logits: str | None) -> tuple[str, ...]:
+    if logits is None:
+        return graph.outputs
+    if logits not in head.producers:
+        known = graph.outputs
+        problems = [Problem(f"output {name!r}", "an output of the model", "`logits` takes it") for name in known]
+        raise ModelError("model-output", f"The model computes no tensor {logits!r} to read as the logits.", problems)
+    return (logits,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +86,33 @@ class _Head:
         carried: list[str] = []
         while (node := self.producers.get(name)) is not None:
             before = self._before(node)
-            if before is not None:
+            if before is not None and self._takes(node, carried):
                 op, name = before
-                stripped += [*carried, op]
+                stripped += [*("class names" if op in _NAMES else op for op in carried), op]
                 carried, logits = [], name
-            elif node.op_type in _CARRIERS:
-                carried.append(node.op_type)
-                name = node.inputs[0]
             else:
-                break
+                inputs = [name for name in node.inputs if name and name not in self.graph.constants]
+                if not inputs or (len(inputs) > 1 and node.op_type not in _CARRIERS):
+                    break
+                carried.append(node.op_type)
+                name = inputs[0]
         return logits, stripped
 
+    def _takes(self, node: GraphNode, carried: list[str]) -> bool:
+        """Whether what stands behind a part of a head leaves it one."""
+        if node.op_type == "ArgMax":
+            return True
+        return (_ARITHMETIC if node.op_type in _DECISIONS else _CARRIERS).issuperset(carried)
+
     def _before(self, node: GraphNode) -> tuple[str, str] | None:
-        """What a head is called, and the tensor it reads; None if the node is none."""
-        if node.op_type in _LABELS or node.op_type == "Sigmoid" or self._softmax(node):
+        """What a part of a head is called, and the tensor it reads; None if the node is none."""
+        if node.op_type in ("ai.onnx.ml::ZipMap", "Sigmoid") or self._softmax(node):
             return node.op_type, node.inputs[0]
-        if node.op_type in ("ai.onnx.ml::ArrayFeatureExtractor", "Gather") and node.inputs[0] in self.graph.constants:
-            return "class names", node.inputs[1]
-        if node.op_type == "ai.onnx.ml::Normalizer" and self._probabilities(node.inputs[0]):
-            return "Normalizer", node.inputs[0]
+        if node.op_type in ("ai.onnx.ml::Normalizer", "Round") and self._probabilities(node.inputs[0]):
+            return node.proto.op_type, node.inputs[0]
+        if node.op_type in _DECISIONS and node.op_type != "Round":
+            inputs = [name for name in node.inputs if name not in self.graph.constants]
+            return (node.op_type, inputs[0]) if len(inputs) == 1 else None
         if node.op_type == "Div":
             return self._spelled_softmax(*node.inputs)
         if node.op_type == "Sub":
@@ -102,7 +122,7 @@ class _Head:
         return None
 
     def _softmax(self, node: GraphNode) -> bool:
-        return node.op_type in ("Softmax", "LogSoftmax") and node.attributes().get("axis", 1) in (1, -1)
+        return node.op_type in ("Softmax", "LogSoftmax") and node.attributes().get("axis", 1) != 0
 
     def _probabilities(self, name: str) -> bool:
         node = self.producers.get(name)

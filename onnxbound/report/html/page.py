@@ -1,29 +1,33 @@
 """A report as one HTML page that needs no network, no script and no other file."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from onnxbound.analysis.document import Report
+from onnxbound.analysis.sections import LayerReport, WorstRow
 from onnxbound.bounds.bound import Bound
 from onnxbound.errors import visible
 from onnxbound.report.figures.figure import Figure
-from onnxbound.report.figures.of_report import PROPERTIES, bound_figures, pair_figures, report_histograms
+from onnxbound.report.figures.of_report import bound_figures, pair_figures, report_histograms
 from onnxbound.report.html.tree import Child, linked, table, tag, to_html
-from onnxbound.report.report import LayerReport, ReportDocument, WorstRow
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
 from onnxbound.report.words import at_most, magnitude, number, percentage, shortened
 from onnxbound.results import Statistic
+from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS, PLOTTED
+from onnxbound.stability.property import Property
 
 _STYLE = Path(__file__).with_name("style.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A browser that reads this loads and runs nothing, whatever a name from a file may say."""
 
+_TABLED = tuple(prop for prop in OF_LAYERS if prop.heading)
 _NAME = 20
 """Characters of a layer's name that a table shows."""
 
 
-def page(report: ReportDocument) -> str:
+def page(report: Report) -> str:
     """The whole page."""
     name = Path(report.model.path).name or "model"
     head = tag(
@@ -71,14 +75,14 @@ def _figures(found: Iterable[Figure | None]) -> Element:
     return tag("div", *(_figure(figure) for figure in found if figure is not None), class_="figures")
 
 
-def _warnings(report: ReportDocument) -> Element | None:
+def _warnings(report: Report) -> Element | None:
     if not report.warnings:
         return None
     listed = tag("ul", *(tag("li", warning) for warning in report.warnings))
     return tag("section", tag("h2", "Before you read the numbers"), listed, class_="warnings")
 
 
-def _facts(report: ReportDocument) -> Element:
+def _facts(report: Report) -> Element:
     model, data, margin = report.model, report.data, report.margin
 
     def n(value: str, topic: str) -> Element:
@@ -102,7 +106,7 @@ def _facts(report: ReportDocument) -> Element:
     return _section("What was measured, on what", tag("dl", *entries, class_="facts"))
 
 
-def _bounds(report: ReportDocument) -> Element:
+def _bounds(report: Report) -> Element:
     words = {True: "met", False: "not met", None: "open"}
 
     def row(bound: Bound) -> tuple[Child, ...]:
@@ -124,7 +128,7 @@ def _bounds(report: ReportDocument) -> Element:
     )
 
 
-def _capacities(report: ReportDocument) -> Element:
+def _capacities(report: Report) -> Element:
     rows: list[tuple[Child, ...]] = []
     for bound in report.bounds:
         if bound.kind == "as_plotted":
@@ -140,30 +144,24 @@ def _capacities(report: ReportDocument) -> Element:
     )
 
 
-_Pick = Callable[[Statistic], float]
-
-
-def _cell(statistic: Statistic | None, pick: _Pick, topic: str) -> Element:
-    words = number(None if statistic is None else pick(statistic))
+def _cell(statistic: Statistic | None, prop: Property, field: str) -> Element:
+    words = number(None if statistic is None else getattr(statistic, field))
     if statistic is not None and statistic.kind == "estimated":
         words = f"\N{ALMOST EQUAL TO}{words}"
-    return linked(words, topic)
+    return linked(words, prop.topic.name)
 
 
-def _layers(report: ReportDocument) -> Element:
+def _layers(report: Report) -> Element:
     def row(layer: LayerReport) -> tuple[Child, ...]:
         return (
             f"{layer.index} {shortened(visible(layer.name), _NAME)}",
             linked(f"{layer.parameters:,}", "weights"),
-            _cell(layer.layer_cushion, lambda s: s.min, "layer_cushion"),
-            _cell(layer.minimal_interlayer_cushion.clipped, lambda s: s.min, "minimal_interlayer_cushion"),
-            _cell(layer.contraction, lambda s: s.max, "contraction"),
-            _cell(layer.beta, lambda s: s.max, "beta"),
+            *(_cell(layer.statistics[p.name], p, p.extreme) for p in _TABLED),
             linked(number(layer.effective_parameters), "effective_parameters"),
             linked(percentage(layer.compression_percent), "compression_percent"),
         )
 
-    head = ("layer", "weights", "layer cushion", "interlayer cushion", "contraction", "beta", "q", "q / weights")
+    head = ("layer", "weights", *(p.topic.name.replace("_", " ") for p in _TABLED), "q", "q / weights")
     return _section(
         "Layers",
         tag(
@@ -174,16 +172,16 @@ def _layers(report: ReportDocument) -> Element:
     )
 
 
-def _histograms(report: ReportDocument) -> Element:
+def _histograms(report: Report) -> Element:
     return _section(
         "Distributions over the rows, layer by layer",
         tag("p", "Each row of a plot has its own height."),
         tag("p", "Rest the pointer on a bar to see its range and its rows.", class_="screen"),
-        _figures(map(report_histograms(report), PROPERTIES)),
+        _figures(map(report_histograms(report), PLOTTED)),
     )
 
 
-def _pairs(report: ReportDocument) -> Element | None:
+def _pairs(report: Report) -> Element | None:
     found = pair_figures(report)
     if not found:
         return None
@@ -191,21 +189,18 @@ def _pairs(report: ReportDocument) -> Element | None:
         (
             f"{pair.source} to {pair.target}",
             pair.method,
-            _cell(pair.interlayer_cushion, lambda s: s.min, "interlayer_cushion"),
-            _cell(pair.interlayer_cushion, lambda s: s.median, "interlayer_cushion"),
-            _cell(pair.jacobian_norm, lambda s: s.median, "jacobian_norm"),
-            _cell(pair.smoothness_inverse, lambda s: s.max, "smoothness_inverse"),
+            *(_cell(pair.statistics[p.name], p, p.extreme) for p in OF_PAIRS),
             linked({True: "yes", False: "no", None: number(None)}[pair.smoothness_holds], "smoothness_holds"),
         )
         for pair in report.pairs
     ]
-    head = ("pair", "|J|", "cushion, least", "median", "|J| median", "1/rho, largest", "smooth")
+    head = ("pair", "|J|", *(f"{p.topic.name.replace('_', ' ')}, {p.extreme}" for p in OF_PAIRS), "smooth")
     several = f"All {len(rows)} pairs" if len(rows) > 1 else "The pair"
     listed = tag("details", tag("summary", f"{several} as numbers"), table("Pairs of layers", head, rows, "wwr"))
     return _section("Pairs of layers", _figures(found), listed)
 
 
-def _norms(report: ReportDocument) -> Element:
+def _norms(report: Report) -> Element:
     rows: list[tuple[Child, ...]] = [
         (
             f"{layer.index} {shortened(visible(layer.name), _NAME)}",
@@ -221,7 +216,7 @@ def _norms(report: ReportDocument) -> Element:
     return _section("Norms of the weights", table("Norms per layer", head, rows, "wr"))
 
 
-def _classes(report: ReportDocument) -> Element | None:
+def _classes(report: Report) -> Element | None:
     if not report.per_class:
         return None
     rows: list[tuple[Child, ...]] = [
@@ -239,7 +234,7 @@ def _classes(report: ReportDocument) -> Element | None:
     return _section("Classes", table("Training rows by class", head, rows, "wr"))
 
 
-def _worst(report: ReportDocument) -> Element | None:
+def _worst(report: Report) -> Element | None:
     head = ("row", "class", "margin", "layer cushion, least", "at layer")
     tables = [
         table(f"Rows of smallest {name}, by their place in the data file", head, list(map(_worst_row, rows)), "wr")
@@ -254,7 +249,7 @@ def _worst_row(row: WorstRow) -> tuple[Child, ...]:
     return str(row.index), str(row.label), linked(number(row.margin), "margin"), cushion, str(row.layer)
 
 
-def _method(report: ReportDocument) -> Element:
+def _method(report: Report) -> Element:
     tool, coverage = report.tool, report.coverage
     simple = {key: value for key, value in report.settings.items() if not isinstance(value, dict)}
     facts = {

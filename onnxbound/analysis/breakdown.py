@@ -1,0 +1,63 @@
+"""Which classes and which rows the extremes come from."""
+
+import numpy as np
+
+from onnxbound.analysis.sections import ClassReport, WorstRow, WorstRows
+from onnxbound.data.rows import Rows
+from onnxbound.results import Float64Array
+from onnxbound.run.table import Table
+
+
+def per_class(table: Table, rows: Rows, classes: int, depth: int) -> tuple[ClassReport, ...]:
+    """Errors, margins and cushions of the rows of each label; labels that no row has are left out."""
+    margin = table.column("margin")
+    cushions = [table.column("layer_cushion", layer) for layer in range(1, depth + 1)]
+    found = []
+    for label in range(classes):
+        own = rows.labels == label
+        if own.any():
+            defined = margin[own][np.isfinite(margin[own])]
+            found.append(
+                ClassReport(
+                    label=label,
+                    rows=int(own.sum()),
+                    train_error=float(np.mean(~(margin[own] > 0))),
+                    margin_min=float(defined.min()) if defined.size else None,
+                    margin_median=float(np.median(defined)) if defined.size else None,
+                    layer_cushion_min=tuple(_smallest(cushion[own]) for cushion in cushions),
+                )
+            )
+    return tuple(found)
+
+
+def worst_rows(table: Table, rows: Rows, depth: int, count: int) -> WorstRows:
+    """The rows of smallest margin, and those of smallest layer cushion at any layer; ties in the order of the file."""
+    margin = table.column("margin")
+    cushion, layer = np.full(rows.count, np.inf), np.ones(rows.count, np.int64)
+    for index in range(1, depth + 1):
+        column = table.column("layer_cushion", index)
+        smaller = column < cushion
+        cushion[smaller], layer[smaller] = column[smaller], index
+    places = {
+        "smallest_margin": np.argsort(np.where(np.isnan(margin), -np.inf, margin), kind="stable")[:count],
+        "smallest_cushion": np.argsort(cushion, kind="stable")[:count],
+    }
+
+    def listed(name: str) -> tuple[WorstRow, ...]:
+        return tuple(
+            WorstRow(
+                index=int(rows.index[place]),
+                label=int(rows.labels[place]),
+                margin=float(margin[place]) if np.isfinite(margin[place]) else None,
+                layer_cushion=float(cushion[place]) if np.isfinite(cushion[place]) else None,
+                layer=int(layer[place]),
+            )
+            for place in places[name]
+        )
+
+    return WorstRows(listed("smallest_margin"), listed("smallest_cushion"))
+
+
+def _smallest(values: Float64Array) -> float | None:
+    defined = values[np.isfinite(values)]
+    return float(defined.min()) if defined.size else None

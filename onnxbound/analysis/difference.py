@@ -1,0 +1,101 @@
+"""What changed between two reports."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from onnxbound.analysis.document import Report
+from onnxbound.documents.document import Document
+from onnxbound.documents.paths import flatten
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LEFT_ASIDE = ("tool.seconds", "tool.peak_rss_bytes")
+"""What two runs of the same thing differ in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One number, word or null under its dotted name; None where the other report has no such name, or null.
+
+    Attributes:
+        name: As in conditions and CSV.
+        before: In the first report.
+        after: In the second.
+        relative: (after - before) / |before|; None where one is no number, or before is 0.
+    """
+
+    name: str
+    before: Any
+    after: Any
+    relative: float | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(Document):
+    """`onnxbound.difference/1`.
+
+    Attributes:
+        before: The first report's model.
+        after: The second's.
+        same_data: Whether both measured the same rows.
+        tolerance: Relative change from which on a number counts as changed.
+        compared: How many values were compared.
+        changes: What changed, in the order of the report.
+    """
+
+    SCHEMA: ClassVar[str] = "onnxbound.difference/1"
+
+    before: str
+    after: str
+    same_data: bool
+    tolerance: float
+    compared: int
+    changes: tuple[Change, ...]
+
+    def summary(self) -> str:
+        return f"of {self.before} and {self.after}: {len(self.changes):,} of {self.compared:,} values changed"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.report.difference_table import render_difference
+
+        render_difference(self, console, verbose=verbose)
+
+
+def difference(before: Report, after: Report, tolerance: float) -> Difference:
+    """Compare two reports value by value; running times are left aside.
+
+    Args:
+        before: The first report.
+        after: The second.
+        tolerance: Relative change of a number that does not count.
+    """
+    first, second = dict(flatten(before.to_json())), dict(flatten(after.to_json()))
+    names = [name for name in dict.fromkeys([*first, *second]) if name not in _LEFT_ASIDE]
+    return Difference(
+        before=before.model.path,
+        after=after.model.path,
+        same_data=before.data.sha256 == after.data.sha256,
+        tolerance=tolerance,
+        compared=len(names),
+        changes=tuple(_changes(names, first, second, tolerance)),
+    )
+
+
+def _changes(
+    names: list[str], first: Mapping[str, Any], second: Mapping[str, Any], tolerance: float
+) -> Iterator[Change]:
+    for name in names:
+        x, y = first.get(name), second.get(name)
+        relative = _relative(x, y)
+        if x != y and (relative is None or abs(relative) > tolerance):
+            yield Change(name, x, y, relative)
+
+
+def _relative(x: Any, y: Any) -> float | None:
+    if isinstance(x, bool) or isinstance(y, bool) or not isinstance(x, int | float) or not isinstance(y, int | float):
+        return None
+    result = (y - x) / abs(x) if x else float("inf")
+    return result if isfinite(result) else None

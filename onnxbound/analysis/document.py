@@ -1,0 +1,123 @@
+"""The result of an analysis, and what it can be shown as."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from onnxbound.analysis.sections import (
+    NO_ROWS,
+    ClassReport,
+    Coverage,
+    Data,
+    LayerReport,
+    Margin,
+    Model,
+    PairReport,
+    Tool,
+    WeightNoise,
+    WorstRows,
+)
+from onnxbound.bounds.bound import Bound
+from onnxbound.bounds.conditions import Conditions
+from onnxbound.documents.document import Document, plain
+from onnxbound.documents.read import read_document
+from onnxbound.stability.table import Samples
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Document):
+    """The result of `analyze` as JSON holds it, `onnxbound.report/1`.
+
+    Attributes:
+        tool: What computed the numbers.
+        model: The net.
+        data: The training set S.
+        settings: Every effective setting.
+        margin: Margins of S, and gamma.
+        layers: In topological file order.
+        pairs: Pairs of layers with a path.
+        bounds: Capacities and bounds.
+        coverage: How much of the file the numbers speak of.
+        warnings: What a reader has to know before the numbers.
+        per_class: The rows of each label.
+        worst: The rows of smallest margin and cushion.
+        weight_noise: The noise behind `error_under_weight_noise` of the layers.
+    """
+
+    SCHEMA: ClassVar[str] = "onnxbound.report/1"
+
+    tool: Tool
+    model: Model
+    data: Data
+    settings: Mapping[str, Any]
+    margin: Margin
+    layers: tuple[LayerReport, ...]
+    pairs: tuple[PairReport, ...]
+    bounds: tuple[Bound, ...]
+    coverage: Coverage
+    warnings: tuple[str, ...]
+    per_class: tuple[ClassReport, ...] = ()
+    worst: WorstRows = NO_ROWS
+    weight_noise: WeightNoise | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        names = [field.name for field in fields(Report)]
+        return {"schema": self.SCHEMA} | {name: plain(getattr(self, name)) for name in names}
+
+    def summary(self) -> str:
+        data = self.data
+        return (
+            f"of {self.model.path}: {self.model.depth} layers, {self.model.parameters:,} parameters, training error"
+            f" {data.train_error:.2%} on {data.rows:,} rows, {data.measured_rows:,} measured"
+        )
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.report.tables import render
+
+        render(self, console, verbose=verbose)
+
+    def to_html(self) -> str:
+        """Return one self-contained HTML page."""
+        from onnxbound.report.html.page import page
+
+        return page(self)
+
+    def to_dataframe(self, table: Literal["layers", "pairs", "bounds"] = "layers") -> Any:
+        """Return a part of the report as a pandas DataFrame; needs pandas.
+
+        Args:
+            table: Which part. Columns are the dotted names of the report, such as `layer_cushion.min`.
+        """
+        from onnxbound.report.dataframe import dataframe
+
+        return dataframe(self, table)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Analysis(Report):
+    """A report with the arrays that it was read off, which the JSON leaves out.
+
+    Attributes:
+        samples: Every property of every measured row, by its contracted name.
+        conditions: The extremes that [A]'s theorems use.
+    """
+
+    samples: Samples
+    conditions: Conditions
+
+
+def read_report(path: str | PathLike[str]) -> Report:
+    """Read a report that `Report.save` or the command line wrote; keys that a later version has added are left aside.
+
+    Args:
+        path: The file, or - for stdin.
+
+    Raises:
+        DataError: report-not-found or report-invalid.
+    """
+    return read_document(Report, Path(path))

@@ -1,0 +1,83 @@
+"""Statistics of every property, layer by layer and pair by pair."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from onnxbound.analysis.sections import LayerReport, PairReport
+from onnxbound.bounds.arora2018 import effective_parameters
+from onnxbound.bounds.conditions import Conditions
+from onnxbound.bounds.norms import LayerNorms
+from onnxbound.documents.document import view
+from onnxbound.results import Measured, Statistic, summarise
+from onnxbound.run.table import Table
+from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
+from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
+from onnxbound.stability.property import Property
+from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
+from onnxbound.stability.table import PropertyTable
+from onnxbound.stability.weight_noise_errors import NoisyErrors
+
+
+def layer_reports(
+    norms: Sequence[LayerNorms], conditions: Conditions, forward: Table, measured: PropertyTable, noisy: NoisyErrors
+) -> tuple[LayerReport, ...]:
+    """Summarise every layer.
+
+    Args:
+        norms: Of the layers.
+        conditions: Extremes over the rows.
+        forward: Forward properties of all m rows.
+        measured: Every property of the n measured rows.
+        noisy: Errors under noise in one layer's weights.
+    """
+    network = measured.network
+
+    def statistic(prop: Property, index: int) -> Statistic | None:
+        if prop.forward:
+            return summarise(Measured(forward.column(prop.name, index)))
+        return _statistic(measured, prop, index, *([network.depth] if prop.per == "pair" else []))
+
+    reports = []
+    for layer, own, condition in zip(network.layers, norms, conditions.layers, strict=True):
+        effective = effective_parameters(layer, condition)
+        reports.append(
+            view(
+                LayerReport,
+                layer,
+                op=layer.step.op,
+                weight_shape=layer.operator.weight.shape,
+                frobenius_norm=own.frobenius,
+                spectral_norm=own.spectral,
+                stable_rank=own.stable_rank,
+                statistics={prop.name: statistic(prop, layer.index) for prop in OF_LAYERS},
+                effective_parameters=effective,
+                compression_percent=None if effective is None else 100 * effective / layer.parameters,
+                error_under_weight_noise=float(noisy.noisy[layer.index - 1].mean()),
+            )
+        )
+    return tuple(reports)
+
+
+def pair_reports(measured: PropertyTable) -> tuple[PairReport, ...]:
+    """Summarise every measured pair with a path."""
+    network, programme = measured.network, measured.programme
+    reports = []
+    for i, j in INTERLAYER_CUSHION.places(network, output_only=programme.output_only):
+        statistics = {prop.name: _statistic(measured, prop, i, j) for prop in OF_PAIRS}
+        smoothness = statistics[SMOOTHNESS_INVERSE.name]
+        reports.append(
+            PairReport(
+                source=i,
+                target=j,
+                method="exact" if INTERLAYER_CUSHION.exact(network, programme, i, j) else "hutchinson",
+                statistics=statistics,
+                smoothness_holds=None if smoothness is None else smoothness.max * 3 * network.depth <= 1,
+            )
+        )
+    return tuple(reports)
+
+
+def _statistic(measured: PropertyTable, prop: Property, *place: int) -> Statistic | None:
+    """Summarise the measured rows; what holds for the noise that was drawn names its number of probes."""
+    found = summarise(measured.values(prop, *place))
+    return replace(found, probes=measured.probes(prop)) if found and prop.of_noise else found

@@ -1,0 +1,130 @@
+"""What a reader has to know before the numbers: warnings, and why something is null."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from onnxbound.analysis.document import Report
+from onnxbound.data.rows import Rows
+from onnxbound.graph.network import Network
+from onnxbound.linear.programme import EXACT_CLASSES
+from onnxbound.run.likely_cause import Cause
+from onnxbound.run.opset import lowered
+from onnxbound.stability.batches import Batches
+from onnxbound.stability.catalogue import OF_LAYERS
+
+_NEAR_CHANCE = 0.9
+
+
+def notices(
+    report: Report, network: Network, rows: Rows, batches: Batches, cause: Cause | None = None
+) -> tuple[str, ...]:
+    """All warnings of a report, the gravest first.
+
+    Args:
+        report: Complete but for them.
+        network: The net.
+        rows: Its training set.
+        batches: How many rows went at a time.
+        cause: What is probably wrong with the rows.
+    """
+    return (
+        *_about_the_data(report, rows, batches, cause),
+        *_about_the_measurement(report, network),
+        *_nulls(report, network),
+    )
+
+
+def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause | None) -> Iterator[str]:
+    data, chance = report.data, 1 - 1 / report.data.classes
+    lost = f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: "
+    if cause or data.train_error > _NEAR_CHANCE * chance:
+        yield (
+            f"{'' if cause else lost}the preprocessing, the layout or the labels are probably not those of training"
+            f"{'' if cause is None else f': {cause}'}"
+        )
+    if report.margin.gamma is None:
+        yield "no row has a positive margin, so gamma and every bound that needs it are null"
+    elif report.margin.gamma_source == "quantile_of_correct":
+        yield "the margin's quantile is not positive: gamma is the same quantile of the correctly classified rows only"
+    classes = np.unique(rows.labels)
+    missing = sorted(set(range(data.classes)) - set(classes.tolist()))
+    if len(classes) > 1 and 0 < len(missing) <= data.classes // 2:
+        listed = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        plural = "s" if len(missing) > 1 else ""
+        yield f"the net has {data.classes} outputs, and no row has the label{plural} {listed}"
+    if len(classes) == 1:
+        yield f"all rows have the label {classes[0]}"
+    batch = batches.forward
+    if data.rows < batch:
+        yield f"there are {data.rows} rows, fewer than one batch of {batch}"
+
+
+def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
+    settings, data = report.settings, report.data
+    estimated = [pair for pair in report.pairs if pair.method == "hutchinson"]
+    if estimated:
+        yield (
+            f"|J|_F of {len(estimated)} of {len(report.pairs)} pairs is estimated from {settings['probes']} probes per"
+            ' row: a minimum over rows then lies too low; `probes="exact"` measures them'
+        )
+    if data.measured_rows < data.rows:
+        yield (
+            f"the Jacobian properties were measured on {data.measured_rows} of {data.rows} rows: their extremes may"
+            f" fail on up to {data.sub_sampling_zeta:.1%} of the rows, at confidence {1 - settings['delta'] / 3:.1%}"
+        )
+    if network.classes > EXACT_CLASSES:
+        yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"
+    if settings["pairs"] == "output":
+        yield 'the minimal interlayer cushion, q_i and arora are null: they need `pairs="all"`'
+    _, as_older = lowered(network.model)
+    if as_older:
+        yield f"the model is {as_older}"
+    if network.one_row:
+        yield (
+            "the graph moves its batch axis about, so the net is read and run one row at a time; a few rows together"
+            " were compared with that"
+        )
+    elif network.batch is not None:
+        yield f"the model has a fixed batch of {network.batch}"
+    if network.roundings:
+        yield (
+            f"the net rounds at {network.roundings} places (QuantizeLinear), so it is a staircase: its Jacobians are"
+            " those of the net without rounding, slope 1 inside each range and 0 outside (straight through); its values"
+            " and its smoothness are those of the file, which onnxruntime runs without fusing the rounding away; at"
+            f" {report.coverage.rows_rounded_otherwise} of {data.measured_rows} measured rows a value on the edge of"
+            " two steps falls otherwise there than here"
+        )
+    if network.smooth_operators:
+        yield (
+            f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured,"
+            " [A]'s theorems do not apply; of the bounds, parameters and theorem-2.2 are given, and the certificates:"
+            " holdout (`test_rows`, or certify with `holdout`) and, where the table says so, compressed (certify with"
+            " `rows`)"
+        )
+    elif network.topology == "graph":
+        yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"
+
+
+def _nulls(report: Report, network: Network) -> Iterator[str]:
+    """Say why a statistic of a layer is null, one line per reason."""
+    dead: set[int] = set()
+    for prop in OF_LAYERS:
+        missing = [
+            layer for layer, own in zip(network.layers, report.layers, strict=True) if not own.statistics[prop.name]
+        ]
+        reasons = {layer.index: prop.absent(network, layer) for layer in missing}
+        for reason in filter(None, dict.fromkeys(reasons.values())):
+            yield f"{prop.name} is null at {_listed([i for i, why in reasons.items() if why == reason])}: {reason}"
+        if prop.forward:
+            dead.update(i for i, why in reasons.items() if not why)
+    if dead:
+        listed = _listed(sorted(dead))
+        yield f"a property is undefined on every row at {listed}: the layer, or the one before it, is dead"
+    without = [layer.index for layer in report.layers if layer.effective_parameters is None]
+    if without and report.settings["pairs"] == "all" and network.classes <= EXACT_CLASSES:
+        yield f"effective_parameters is null at {_listed(without)}: a cushion is 0 or undefined there"
+
+
+def _listed(indices: list[int]) -> str:
+    return f"layer{'s' if len(indices) > 1 else ''} {', '.join(map(str, indices))}"

@@ -1,0 +1,107 @@
+"""What an analysis is asked for."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from onnxbound.errors import UsageError, require_word
+from onnxbound.graph.network import Network
+from onnxbound.linear.engine import EngineName
+from onnxbound.linear.programme import EXACT_CLASSES, Form, Programme
+from onnxbound.stability.batches import DEFAULT_MEMORY
+
+Pairs = Literal["all", "output"]
+Noise = Literal["gaussian", "compression"]
+
+_NOISE_PROBES = 4
+"""Noise vectors for smoothness where the Jacobians are exact and need none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to measure, with the defaults of every command.
+
+    Attributes:
+        form: "affine" keeps biases in the signal, "linear" is [A] as printed.
+        measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all.
+        probes: Noise vectors per layer and row, or "exact" for exact Jacobians of all pairs.
+        pairs: All pairs of layers, or only those with the output.
+        noise: What smoothness is measured with: gaussian noise, or what compression really changes.
+        noise_radius: |eta| / |x^i| of gaussian noise.
+        projections: k per layer of the compression; None for Theorem 4.1's own.
+        gamma: The margin; None takes a quantile.
+        gamma_quantile: Which quantile of the margins.
+        delta: Probability with which an explicit bound may fail.
+        zeta: Share of the rows that [A]'s conditions may leave out.
+        seed: Of the rows drawn and of the noise.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        threads: Threads of onnxruntime; None for all cores.
+        engine: What evaluates the programme: "numpy", "onnxruntime", or "auto" for the faster one.
+        memory: Bytes that the process may take; they set how many rows go at a time.
+        worst: How many of the worst rows are listed.
+    """
+
+    form: Form = "affine"
+    measured: int | Literal["all"] | None = 1000
+    probes: int | Literal["exact"] = 4
+    pairs: Pairs = "all"
+    noise: Noise = "gaussian"
+    noise_radius: float = 0.1
+    projections: int | None = None
+    gamma: float | None = None
+    gamma_quantile: float = 0.05
+    delta: float = 0.05
+    zeta: float = 0.0
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    engine: Literal["auto"] | EngineName = "auto"
+    memory: int = DEFAULT_MEMORY
+    worst: int = 0
+
+    def __post_init__(self) -> None:
+        if self.measured == "all":
+            object.__setattr__(self, "measured", None)
+        words = {name: get_args(kind) for name, kind in (("form", Form), ("pairs", Pairs), ("noise", Noise))}
+        for name, allowed in (words | {"engine": ("auto", *get_args(EngineName))}).items():
+            require_word(name, getattr(self, name), allowed)
+        counted = {"measured": 'None, "all" or', "probes": '"exact" or', "projections": "None or", "threads": "None or"}
+        for name, others in counted.items():
+            value = getattr(self, name)
+            if not (_is_count(value) or (value is None and "None" in others) or (name, value) == ("probes", "exact")):
+                raise UsageError("usage", f"`{name}` must be {others} a whole number of at least 1, not {value!r}.")
+        checks = {
+            "`noise_radius` must be a positive number": 0 < self.noise_radius < np.inf,
+            '`noise="compression"` goes with `form="affine"` and `pairs="all"`': self.noise == "gaussian"
+            or (self.form == "affine" and self.pairs == "all"),
+            "`gamma` must be a positive number": self.gamma is None or 0 < self.gamma < np.inf,
+            "`gamma_quantile` must lie between 0 and 1": 0 < self.gamma_quantile < 1,
+            "`delta` must lie between 0 and 1": 0 < self.delta < 1,
+            "`zeta` must be at least 0 and less than 1": 0 <= self.zeta < 1,
+            "`seed` must lie between 0 and 2^64 - 1": 0 <= self.seed < 2**64,
+            "`worst` must be at least 0": self.worst >= 0,
+        }
+        for complaint, fine in checks.items():
+            if not fine:
+                raise UsageError("usage", f"{complaint}.")
+
+    def rows_to_measure(self, rows: int) -> int:
+        """Return n of so many rows."""
+        return min(self.measured, rows) if isinstance(self.measured, int) else rows
+
+    def programme(self, network: Network) -> Programme:
+        """What to measure at each row."""
+        return Programme(
+            form=self.form,
+            probes=_NOISE_PROBES if self.probes == "exact" else self.probes,
+            exact_pairs=self.probes == "exact",
+            exact_output=network.classes <= EXACT_CLASSES,
+            radius=self.noise_radius,
+            output_only=self.pairs == "output",
+            seed=self.seed,
+        )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= 1)

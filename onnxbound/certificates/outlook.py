@@ -1,0 +1,59 @@
+"""What can be certified of a net, whatever its operators are: by rows it has not seen, and by a code of few bits."""
+
+from onnxbound.bounds.bound import Bound
+from onnxbound.bounds.holdout import ASSUMPTIONS, REFERENCE, holdout
+from onnxbound.codec.describe import describe
+from onnxbound.codec.range_coder import Malformed
+from onnxbound.graph.network import Network
+
+_COMPRESSED = (
+    "the rows of the training set were drawn independently like new rows, none dropped",
+    "the format was fixed without the rows",
+)
+
+
+def outlook(network: Network, delta: float, chance: float, test: tuple[int, int] | None) -> tuple[Bound, Bound]:
+    """The bounds of `certify` that need no theorem about the net: hold-out, and that of a compressed net.
+
+    Args:
+        network: The net.
+        delta: Probability that a bound fails.
+        chance: 1 - 1/K.
+        test: Errors on the test set and its rows; None without one.
+    """
+    if test is not None:
+        held_out = holdout(*test, delta, chance)
+    else:
+        reason = "no test set was given: analyze --test T, or onnxbound certify MODEL --holdout T -o DIR"
+        held_out = _open("holdout", delta, REFERENCE, ASSUMPTIONS, reason, met=None)
+    obstacle = _obstacle(network)
+    reason = obstacle or "onnxbound certify MODEL --data S -o DIR searches for it"
+    met = False if obstacle else None
+    return held_out, _open("compressed", delta, "Langford 2005; Kraft's inequality", _COMPRESSED, reason, met=met)
+
+
+def _obstacle(network: Network) -> str:
+    """Why no code of the net can be certified; empty if one can."""
+    try:
+        describe(network)
+    except Malformed as reason:
+        return f"{reason}; the hold-out certificate works for every net"
+    return ""
+
+
+def _open(
+    name: str, delta: float, reference: str, assumptions: tuple[str, ...], reason: str, *, met: bool | None
+) -> Bound:
+    return Bound(
+        name=name,
+        kind="certified",
+        value=None,
+        log10=None,
+        vacuous=True,
+        delta=delta,
+        zeta=0.0,
+        reference=reference,
+        assumptions=assumptions,
+        met=met,
+        met_reason=reason,
+    )

@@ -1,0 +1,291 @@
+"""`compress`: a network to a smaller one, written as ONNX, and what that did; the stages in order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.document import Analysis
+from onnxbound.analysis.settings import Settings
+from onnxbound.compression.document import Compression, Sweep, SweepPoint
+from onnxbound.compression.sections import Outcome, compression_report
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.codes import decode, encode
+from onnxbound.compressors.compress import Method, compress_layers
+from onnxbound.compressors.compressed import CompressedNetwork
+from onnxbound.compressors.evaluate import Baseline, reopen
+from onnxbound.compressors.margin_budget import Measured, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.request import Request, compressible, origins_of
+from onnxbound.compressors.search import beyond, ladder, tightest
+from onnxbound.compressors.write import to_model
+from onnxbound.data.rows import Rows
+from onnxbound.documents.files import require_writable, write_atomically
+from onnxbound.errors import DataError, Problem, UsageError
+from onnxbound.graph.network import Layer, Network
+from onnxbound.results import Float64Array
+from onnxbound.rng import SIGNS, select_rows
+from onnxbound.run.device import Device, resolve_device
+from onnxbound.run.model_output import staged
+from onnxbound.stability.collect import Progress, silent
+from onnxbound.version import __version__
+
+_SWEEP_ROWS = 1000
+_TOLERATED = 0.005
+_SWEEP_WORK = 2e10
+"""Sign-multiply-adds that a budget of a sweep may take."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Everything that stays the same while budgets are tried."""
+
+    network: Network
+    request: Request
+    layers: Sequence[Layer]
+    origins: Mapping[int, Float64Array] | None
+    device: Device
+    progress: Progress
+
+    def compressed(self, budgets: Mapping[int, Budget], method: Method | None = None) -> CompressedNetwork:
+        return compress_layers(self.network, method or self.request.method, budgets, self.origins)
+
+    def everywhere(self, budget: Budget) -> Mapping[int, Budget]:
+        return {layer.index: budget for layer in self.layers}
+
+    def tried(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> float:
+        """Accuracy of a net that is written only to be tried."""
+        with staged(output) as place:
+            place.write(to_model(compressed, {}))
+            comparison = baseline.compare(reopen(self.network, place.path).network, self.progress)
+        return float((comparison.margin_after > 0).mean())
+
+
+def compress(
+    network: Network,
+    output: Path,
+    request: Request,
+    rows: Rows | None = None,
+    *,
+    init: Network | None = None,
+    codes: Path | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Compression:
+    """Compress a network and write it.
+
+    Args:
+        network: From `load`.
+        output: The ONNX file to write.
+        request: What to do, and how far.
+        rows: The training set, from `open_rows`; without it outputs are compared on normal noise, and there is no
+            accuracy, no margin and no bound.
+        init: Its initialisation, to compress the distance from it.
+        codes: Where to write seeds and integers as well, for `decompress`.
+        force: Whether to write over what is there.
+        progress: Called with (stage, done, in all).
+
+    Raises:
+        UsageError: The request does not fit the network; the codes begin with compress-.
+        ModelError: Weights are not finite, or the model cannot be run.
+        OutputError: The file exists, or cannot be written.
+    """
+    started = perf_counter()
+    network.require_finite_weights()
+    device = resolve_device(request.device)
+    layers = compressible(network, request)
+    task = _Task(network, request, layers, origins_of(network, init), device, progress)
+    if output.resolve() == network.path.resolve():
+        problem = Problem(str(output), "its weights are still needed while it is written", "choose another name")
+        raise UsageError("usage", "The compressed model cannot replace the model it is made from.", [problem])
+    if codes is not None and request.method.name != "matrix-project":
+        problem = Problem("--codes", f"{request.method.name} has no helper of signs", "use --method matrix-project")
+        raise UsageError("compress-codes", "Codes are written of matrix-project alone.", [problem])
+    if rows is None and _needs_rows(request):
+        raise UsageError("usage", "--gamma, --target-accuracy-drop and --sweep need --data.")
+    found = None if rows is None else _analysed(network, rows, request, progress)
+    baseline = Baseline(network, device, request.threads, rows, request.method.seed)
+    budgets, method = _budgets(task, output, baseline, found)
+    compressed = task.compressed(budgets, method)
+    _require_saving(compressed)
+    settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
+    with staged(output) as place:
+        model = to_model(compressed, settings, factorise=request.factorise)
+        place.write(model)
+        reopened = reopen(network, place.path)
+        outcome = Outcome(
+            compressed=compressed,
+            settings=settings,
+            place=place,
+            reopened=reopened,
+            comparison=baseline.compare(reopened.network, progress),
+            baseline=baseline,
+            rows=rows,
+            found=found,
+            origins=task.origins or {},
+        )
+        report = compression_report(outcome, request, device, started)
+        report = replace(report, file=replace(report.file, path=str(output)))
+        if codes is not None:
+            data = _codes(compressed, model, init, request.threads)
+            write_atomically(codes, lambda file: file.write(data), force=force)
+            report = replace(report, file=replace(report.file, codes_bytes=len(data)))
+        place.move(output, force=force)
+    if request.sweep:
+        assert rows is not None
+        report = replace(report, sweep=_sweep(task, output, rows))
+    return replace(report, seconds=perf_counter() - started)
+
+
+def _codes(compressed: CompressedNetwork, model: Any, init: Network | None, threads: int | None) -> bytes:
+    """The file of codes, once it has been read again."""
+    sha256 = None if init is None else init.sha256
+    data = encode(compressed, model, sha256)
+    decode(data, origins_of(compressed.network, init), sha256, threads)
+    return data
+
+
+def decompress(codes: Path, output: Path, init: Network | None, *, threads: int | None, force: bool) -> int:
+    """Make the ONNX file of a file of codes again, bit for bit.
+
+    Args:
+        codes: What `compress` wrote.
+        output: The ONNX file to write.
+        init: The initialisation, where the distance to one was compressed.
+        threads: Threads; None for all cores.
+        force: Whether to write over what is there.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        DataError: data-not-found or codes-invalid.
+        UsageError: compress-init.
+        OutputError: output-exists or output-unwritable.
+    """
+    require_writable(output, force=force)
+    try:
+        data = codes.read_bytes()
+    except OSError as error:
+        raise DataError("data-not-found", f"{codes} cannot be read: {error.strerror}.") from error
+    origins = None if init is None else {layer.index: layer.operator.effective_weight() for layer in init.layers}
+    content = decode(data, origins, None if init is None else init.sha256, threads)
+    write_atomically(output, lambda file: file.write(content), force=force)
+    return len(content)
+
+
+def _needs_rows(request: Request) -> bool:
+    by_margin = request.budget is not None and request.budget.knob == "gamma"
+    return request.sweep or request.target_drop is not None or by_margin
+
+
+def _analysed(network: Network, rows: Rows, request: Request, progress: Progress) -> Analysis:
+    """Cushions, q_i and the bounds of the original."""
+    gamma = request.gamma
+    if request.budget is not None and request.budget.knob == "gamma":
+        gamma = request.budget.value
+    settings = Settings(
+        measured=request.measured,
+        gamma=gamma,
+        gamma_quantile=request.gamma_quantile,
+        delta=request.delta,
+        seed=request.method.seed,
+        device=request.device,
+        threads=request.threads,
+    )
+    return analyze(network, rows, settings, progress=progress)
+
+
+def _budgets(
+    task: _Task, output: Path, baseline: Baseline, found: Analysis | None
+) -> tuple[Mapping[int, Budget], Method]:
+    """What every layer may take, and the method with the failure probability that goes with it."""
+    request, method = task.request, task.request.method
+    if request.budget is None:
+        assert found is not None
+        assert request.target_drop is not None
+        before = 1 - found.data.train_error
+
+        def drop_of(budget: Budget) -> float:
+            return before - task.tried(task.compressed(task.everywhere(budget)), output, baseline)
+
+        return task.everywhere(tightest(ladder(method.name), drop_of, request.target_drop)), method
+    if request.budget.knob != "gamma":
+        return task.everywhere(request.budget), method
+    assert found is not None
+    measured = _measured(found)
+    budgets = budgets_of_margin(task.network, task.layers, method.name, request.budget.value, measured)
+    if method.name == "matrix-project":
+        method = replace(method, eta=eta_of_margin(task.network, request.delta / 3, measured.rows))
+    return budgets, method
+
+
+def _measured(found: Analysis) -> Measured:
+    """Gather what budgets of a margin are computed from."""
+    conditions = found.conditions
+    return Measured(
+        conditions.layers,
+        max(1.0, conditions.between_contraction),
+        found.margin.max_logit_norm,
+        found.data.largest_input_norm,
+        found.data.rows,
+    )
+
+
+def _require_saving(compressed: CompressedNetwork) -> None:
+    weights = compressed.weights.values()
+    if any(weight.method != "kept" for weight in weights):
+        return
+    problems = [
+        Problem(f"layer {weight.layer.index} ({weight.layer.name})", weight.reason, "ask for a smaller budget")
+        for weight in weights
+    ]
+    raise UsageError("compress-no-saving", "At this budget no layer would become smaller.", problems)
+
+
+def _settings(request: Request, budgets: Mapping[int, Budget], method: Method) -> dict[str, Any]:
+    """Every effective setting, as the model's metadata and the report say it."""
+    chosen = set(budgets.values())
+    single = next(iter(chosen)) if len(chosen) == 1 else None
+    said = asdict(request) | {
+        "method": asdict(method) | {"threads": None},
+        "budget": None if single is None else asdict(single),
+        "budgets": {str(index): asdict(budget) for index, budget in budgets.items()} if single is None else None,
+        "helper": SIGNS,
+        "version": __version__,
+    }
+    return {name: value for name, value in said.items() if name not in ("threads", "device", "sweep")}
+
+
+def _sweep(task: _Task, output: Path, rows: Rows) -> Sweep:
+    """Accuracy along the ladder of budgets, and beyond it where a random projection needs more than there is."""
+    request, method = task.request, task.request.method
+    places = select_rows(method.seed, rows.count, _SWEEP_ROWS, stream=2)
+    sample = replace(rows, index=rows.index[places], labels=rows.labels[places])
+    baseline = Baseline(task.network, task.device, request.threads, sample, method.seed)
+    before = float((baseline.compare(task.network, silent).margin_before > 0).mean())
+    largest = max(layer.parameters for layer in task.layers)
+    points = []
+    for budget in (*ladder(method.name), *beyond(method.name)):
+        if budget.knob == "keep" and budget.value > 1 and budget.value * largest**2 > _SWEEP_WORK:
+            break
+        compressed = task.compressed(task.everywhere(budget))
+        weights = compressed.weights.values()
+        points.append(
+            SweepPoint(
+                knob=budget.knob,
+                value=budget.value,
+                parameters=sum(weight.parameters for weight in weights),
+                bits=compressed.bits,
+                accuracy=task.tried(compressed, output, baseline),
+            )
+        )
+        task.progress("sweep", len(points), len(ladder(method.name)) + len(beyond(method.name)))
+    allowed = _TOLERATED if request.target_drop is None else request.target_drop
+    enough = None
+    for point in reversed(points):
+        if before - point.accuracy > allowed:
+            break
+        enough = point
+    return Sweep(tuple(points), sample.count, before, allowed, enough)

@@ -1,0 +1,237 @@
+"""What a compression did: `onnxbound.compression/1`, field for field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from onnxbound.bounds.bound import Bound
+from onnxbound.bounds.margin import GammaSource
+from onnxbound.compressors.compressed import MethodName
+from onnxbound.documents.document import Document
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A number per row, over the rows where it is defined; null where it is on none."""
+
+    median: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeAfter:
+    """A number of the original and of the compressed net."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedLayerReport:
+    """One weight; layers that share it are one entry.
+
+    Attributes:
+        name: Of the first layer that has it.
+        indices: 1-based numbers of the layers that have it.
+        method: What was done; "kept" if nothing.
+        reason: Why it was kept; empty if it was not.
+        parameters_before: Entries of A.
+        parameters_after: Numbers that describe A^.
+        bits_before: Of A and its biases as they are.
+        bits_after: Of the description, header and biases included.
+        epsilon_asked: Error of Algorithm 1 that was asked for.
+        epsilon_realised: Largest |J (A^ - A) a| / (|A|_F |J|_F |a|) over the sample rows, what Lemma 2 is about.
+        lemma_2_holds: Whether it is at most what was asked for.
+        relative_error: |(A^ - A) a| / |x| over the sample rows.
+        effective_parameters: q_i of the theory, of the first layer; null where it was not measured.
+    """
+
+    name: str
+    indices: tuple[int, ...]
+    method: MethodName | Literal["kept"]
+    reason: str
+    parameters_before: int
+    parameters_after: int
+    bits_before: int
+    bits_after: int
+    epsilon_asked: float | None
+    epsilon_realised: float | None
+    lemma_2_holds: bool | None
+    relative_error: Spread | None
+    effective_parameters: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChange:
+    """|f(x) - g(x)| / |f(x)| at the logits, over `rows` rows of `source`: the user's data, or normal noise."""
+
+    relative_error: Spread
+    rows: int
+    source: Literal["data", "noise"]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginLoss:
+    """L_gamma: the share of rows with a margin of at most gamma."""
+
+    gamma: float
+    gamma_source: GammaSource
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class MarginQuantiles:
+    """The margins of one net over the rows."""
+
+    min: float
+    q05: float
+    median: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """The distribution of margins before and after."""
+
+    before: MarginQuantiles
+    after: MarginQuantiles
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One form of compressibility on S: whether it held on every row, and on how many it did not."""
+
+    held: bool
+    violations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compressibility:
+    """Three ways in which g can be said to stand for f at margin gamma.
+
+    Attributes:
+        per_logit: |f(x)[y] - g(x)[y]| <= gamma / 2 for every y.
+        in_norm: |f(x) - g(x)|_2 <= gamma / sqrt 2.
+        own_errors: g errs on no more rows than have a margin of at most gamma under f; violations are g's errors.
+    """
+
+    per_logit: Held
+    in_norm: Held
+    own_errors: Held
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """The file that was written.
+
+    Attributes:
+        path: Where.
+        sha256: Its hash.
+        bytes_before: Of the original, external data included.
+        bytes_after: Of the new one, external data included.
+        codes_bytes: Of the file of codes; null without one.
+        checker_before: Whether `onnx.checker` takes the original.
+        checker_after: Whether it takes the new one.
+        analysable: Whether onnxbound can analyse the new one; one with filters per position it cannot.
+        numpy_difference: Largest difference between onnxruntime on the file and NumPy on the compressed net, over the
+            largest logit.
+        factorised: Layers that were written as two.
+    """
+
+    path: str
+    sha256: str
+    bytes_before: int
+    bytes_after: int
+    codes_bytes: int | None
+    checker_before: bool
+    checker_after: bool
+    analysable: bool
+    numpy_difference: float
+    factorised: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a row costs.
+
+    Attributes:
+        multiply_adds: Of the weighted layers as written.
+        milliseconds: Of onnxruntime per row, the median of alternating rounds.
+        rows: Rows per round.
+    """
+
+    multiply_adds: BeforeAfter
+    milliseconds: BeforeAfter
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """One budget of a sweep, and what is left of the accuracy."""
+
+    knob: str
+    value: float
+    parameters: int
+    bits: int
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Budgets from the tightest to the widest.
+
+    Attributes:
+        points: Each with its accuracy.
+        rows: Rows behind each.
+        accuracy_before: Of the original on them.
+        tolerated_drop: Share of the rows that may be lost.
+        breaks_below: The smallest budget from which on no accuracy beyond that is lost; null if none suffices.
+    """
+
+    points: tuple[SweepPoint, ...]
+    rows: int
+    accuracy_before: float
+    tolerated_drop: float
+    breaks_below: SweepPoint | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Compression(Document):
+    """Everything that a compression did; what needs rows is null without them."""
+
+    SCHEMA: ClassVar[str] = "onnxbound.compression/1"
+
+    method: MethodName
+    settings: Mapping[str, Any]
+    seed: int
+    model: str
+    rows: int | None
+    layers: tuple[CompressedLayerReport, ...]
+    parameters: BeforeAfter
+    bits: BeforeAfter
+    output: OutputChange
+    accuracy: BeforeAfter | None
+    margin_loss: MarginLoss | None
+    margins: Margins | None
+    compressibility: Compressibility | None
+    file: FileReport
+    work: Work
+    bounds: tuple[Bound, ...]
+    sweep: Sweep | None
+    warnings: tuple[str, ...]
+    seconds: float
+
+    def summary(self) -> str:
+        accuracy = (
+            "" if self.accuracy is None else f", accuracy {self.accuracy.before:.2%} to {self.accuracy.after:.2%}"
+        )
+        return f"of {self.model} by {self.method}: {self.bits.after / self.bits.before:.1%} of the bits{accuracy}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.compression.table import render_compression
+
+        render_compression(self, console)

@@ -1,0 +1,51 @@
+"""Arrays that the caller holds: read where they are, never copied as a whole."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.data.array_file import ArrayFile, invalid
+
+
+@dataclass(frozen=True)
+class ArrayInMemory:
+    """An array as a data set's rows, with the words of `ArrayFile`.
+
+    Attributes:
+        name: What to call it in messages.
+        values: `(n, *row)`, the caller's own.
+    """
+
+    name: str
+    values: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, *row)`."""
+        return self.values.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Its element type."""
+        return self.values.dtype
+
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """A copy of the rows of that index, in C order."""
+        return np.ascontiguousarray(self.values[index])
+
+
+AnyArray = ArrayFile | ArrayInMemory
+
+
+def in_memory(name: str, values: object) -> ArrayInMemory:
+    """What NumPy makes of an array, a tensor or nested lists; of what has a buffer, without a copy.
+
+    Raises:
+        DataError: data-invalid, it is no array.
+    """
+    try:
+        return ArrayInMemory(name, np.asarray(values))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise invalid(name, f"NumPy makes no array of it: {error}", "give what np.asarray takes") from error

@@ -1,0 +1,143 @@
+"""Results as documents: JSON for programs, a table for people, a file."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from math import isfinite
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+
+from onnxbound.documents.files import write_atomically
+from onnxbound.errors import visible
+from onnxbound.results import UpperBound
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+
+class Document:
+    """Base of every result that has a JSON form; each subclass is a frozen dataclass whose fields are the keys.
+
+    Attributes:
+        SCHEMA: Name of its JSON Schema, the value of the key `schema`.
+        WIDTH: Columns that its tables take where no terminal sets a width.
+    """
+
+    __slots__ = ()
+    SCHEMA: ClassVar[str]
+    WIDTH: ClassVar[int] = 100
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document as JSON values; a number that is not finite becomes null."""
+        return {"schema": self.SCHEMA, **plain(self)}
+
+    def save(self, path: str | PathLike[str], *, force: bool = False) -> None:
+        """Write the document as JSON.
+
+        Args:
+            path: The file.
+            force: Whether an existing file is overwritten.
+
+        Raises:
+            OutputError: output-exists or output-unwritable.
+        """
+        text = to_json_text(self.to_json())
+        write_atomically(Path(path), lambda file: file.write(text.encode()), force=force)
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        """Print the document for people.
+
+        Args:
+            console: Where to.
+            verbose: Whether to print the long tables too.
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {visible(self.summary())}>"
+
+    def summary(self) -> str:
+        """Return one line that tells this document from others."""
+        return self.SCHEMA
+
+    def _repr_html_(self) -> str:
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), record=True, width=self.WIDTH)
+        self.render(console)
+        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def plain(value: Any) -> Any:
+    """Convert a value to JSON types: dataclasses to objects, tuples to arrays, numbers that are not finite to null.
+
+    A mapping field with `keys` in its metadata stands for as many keys of the object itself; dots in a key nest.
+
+    >>> plain((1, float("inf"), UpperBound(2.0, "proved")))
+    [1, None, 2.0]
+    """
+    if isinstance(value, UpperBound):
+        return plain(value.value)
+    if is_dataclass(value) and not isinstance(value, type):
+        result: dict[str, Any] = {}
+        for field in fields(value):
+            entry = plain(getattr(value, field.name))
+            result |= nested(entry) if "keys" in field.metadata else {field.name: entry}
+        return result
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
+
+
+def view(kind: type[T], source: Any, **given: Any) -> T:
+    """Make a dataclass from the attributes of an object that bear its fields' names.
+
+    Args:
+        kind: The dataclass.
+        source: Any object.
+        given: Fields that are not attributes of the object, or differ from them.
+    """
+    names = [field.name for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
+    return kind(**{name: getattr(source, name) for name in names}, **given)
+
+
+def nested(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dots in keys into objects.
+
+    >>> nested({"a.b": 1, "a.c": 2, "d": 3})
+    {'a': {'b': 1, 'c': 2}, 'd': 3}
+    """
+    result: dict[str, Any] = {}
+    for key, entry in entries.items():
+        *outer, inner = key.split(".")
+        place = result
+        for name in outer:
+            place = place.setdefault(name, {})
+        place[inner] = entry
+    return result
+
+
+def to_json_text(document: Mapping[str, Any]) -> str:
+    r"""Write strict, indented JSON; what cannot be printed is escaped, so that it cannot steer a terminal.
+
+    >>> to_json_text({"é": "\x9b2J"})
+    '{\n  "é": "\\u009b2J"\n}\n'
+    """
+    import json
+
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return "".join(escaped) + "\n"

@@ -1,0 +1,139 @@
+"""Documents read back from their JSON, into the dataclasses that they were written from."""
+
+import json
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from onnxbound.documents.document import Document
+from onnxbound.errors import DataError, Problem
+from onnxbound.results import UpperBound
+
+_LARGEST = 1 << 28
+"""Bytes of a document; a report of a hundred layers has about thirty million."""
+
+
+T = TypeVar("T", bound=Document)
+
+
+class _MismatchError(Exception):
+    """A value is not of the kind that its place has."""
+
+
+def read_document(kind: type[T], path: Path) -> T:
+    """Read a document; keys that a later version has added are left aside.
+
+    Args:
+        kind: Its class.
+        path: A file, or - for stdin.
+
+    Raises:
+        DataError: report-not-found or report-invalid.
+    """
+    document = _load(path)
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != kind.SCHEMA:
+        raise _invalid(path, f"its schema is {found!r}, not {kind.SCHEMA!r}" if found else "it has no key 'schema'")
+    try:
+        result = _of(kind, document, "")
+    except (_MismatchError, OverflowError) as error:
+        raise _invalid(path, str(error)) from error
+    assert isinstance(result, kind)
+    return result
+
+
+def _load(path: Path) -> Any:
+    try:
+        if path == Path("-"):
+            return json.loads(sys.stdin.read(_LARGEST))
+        if path.stat().st_size > _LARGEST:
+            raise _invalid(path, f"it is larger than {_LARGEST:,} bytes")
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        why = error.strerror or str(error)
+        problem = Problem(str(path), why, "`Report.save` writes one")
+        raise DataError("report-not-found", f"{path} cannot be read: {why}.", [problem]) from error
+    except (ValueError, RecursionError) as error:
+        raise _invalid(path, f"it is not JSON: {error}") from error
+
+
+def _invalid(path: Path, why: str) -> DataError:
+    problem = Problem(str(path), why, "`Report.save` writes one")
+    return DataError("report-invalid", f"{path} is not a report of onnxbound.", [problem])
+
+
+def _of(kind: Any, value: Any, where: str) -> Any:
+    """A JSON value as an object of a type, field by field."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _of_union(arguments, value, where)
+    if origin is Literal:
+        return _require(value in arguments if isinstance(value, str) else False, value, where, " or ".join(arguments))
+    if origin is tuple:
+        _require(isinstance(value, list), value, where, "a list")
+        return tuple(_of(arguments[0], entry, f"{where}[{place}]") for place, entry in enumerate(value))
+    if origin is Mapping:
+        _require(isinstance(value, dict), value, where, "an object")
+        return {key: _of(arguments[1], entry, f"{where}.{key}") for key, entry in value.items()}
+    if is_dataclass(kind) and kind is not UpperBound:
+        return _of_dataclass(kind, value, where)
+    return _of_scalar(kind, value, where)
+
+
+def _of_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and types.NoneType in kinds:
+        return None
+    (kind,) = [kind for kind in kinds if kind is not types.NoneType]
+    return _of(kind, value, where)
+
+
+def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
+    _require(isinstance(value, dict), value, where, "an object")
+    hints, found = get_type_hints(kind), {}
+    for field in fields(kind):
+        place = f"{where}.{field.name}" if where else field.name
+        if "keys" in field.metadata:
+            found[field.name] = _of_keys(hints[field.name], value, where, field.metadata["keys"])
+            continue
+        if field.name not in value and field.default is not MISSING:
+            continue  # an older version wrote it
+        if field.name not in value:
+            raise _MismatchError(f"{place} is missing")
+        found[field.name] = _of(hints[field.name], value[field.name], place)
+    return kind(**found)
+
+
+def _of_keys(kind: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """A mapping whose entries stand as keys of the object itself."""
+    found = {}
+    for key in keys:
+        entry, place = value, where
+        for name in key.split("."):
+            _require(isinstance(entry, dict), entry, place, "an object")
+            place = f"{place}.{name}"
+            if name not in entry:
+                raise _MismatchError(f"{place} is missing")
+            entry = entry[name]
+        found[key] = _of(get_args(kind)[1], entry, place)
+    return found
+
+
+def _of_scalar(kind: Any, value: Any, where: str) -> Any:
+    if kind is UpperBound:
+        return UpperBound(_of_scalar(float, value, where), "as the report says")
+    if kind is float:
+        fine = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+        return float(_require(fine, value, where, "a number"))
+    fine = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    return _require(fine, value, where, {str: "text", int: "a whole number", bool: "true or false"}[kind])
+
+
+def _require(fine: bool, value: Any, where: str, what: str) -> Any:
+    if not fine:
+        raise _MismatchError(f"{where} is {json.dumps(value)[:40]}, not {what}")
+    return value

@@ -1,0 +1,43 @@
+"""Every value of a network at some rows, and those that change where one tensor does."""
+
+import numpy as np
+
+from onnxbound.graph.network import Network
+from onnxbound.operators.operator import Array
+
+
+def all_values(network: Network, rows: Array) -> dict[str, Array]:
+    """Evaluate a network.
+
+    Args:
+        network: Cast to the type of the rows.
+        rows: `(n, *input_shape)`.
+
+    Returns:
+        Tensor name to `(n, *shape)`, the input included.
+    """
+    values = {network.input: rows}
+    for step in network.steps:
+        values[step.output] = step.operator.act(*(values[name] for name in step.inputs))
+    return values
+
+
+def changed_values(network: Network, values: dict[str, Array], name: str, changed: Array) -> dict[str, Array]:
+    """Evaluate a network again where one tensor has other values, and everything that is not downstream keeps its own.
+
+    Args:
+        network: Cast to the type of the values.
+        values: From `all_values`, at n rows.
+        name: The tensor.
+        changed: What it is now, r versions of the n rows one after the other, `(r * n, *shape)`.
+
+    Returns:
+        Name of that tensor and of each one downstream of it to `(r * n, *shape)`.
+    """
+    versions = len(changed) // len(values[name])
+    result = {name: changed}
+    for step in network.steps:
+        if step.output not in result and not result.keys().isdisjoint(step.inputs):
+            inputs = (result[x] if x in result else np.concatenate([values[x]] * versions) for x in step.inputs)
+            result[step.output] = step.operator.act(*inputs)
+    return result

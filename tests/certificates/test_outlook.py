@@ -1,0 +1,63 @@
+"""What is said of certificates where [A]'s theorems do not apply, and where they do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import betaincinv
+
+from fixtures.zoo.digits import HERE, digits
+from onnxbound import Preprocessing, Settings, analyze, load, open_rows
+from onnxbound.analysis.document import Report
+from onnxbound.report.sentences import sentences
+
+
+def analysed(folder: Path, name: str, *, test: int | None) -> Report:
+    x, y = digits()
+    network = load(HERE / "models" / f"{name}.onnx")
+    path, held_out = folder / "train.npz", folder / "test.npz"
+    x = x.reshape(-1, *network.input_shape)
+    np.savez(path, x=x[:200], y=y[:200])
+    settings = Settings(measured=20, probes=1)
+    if test is None:
+        return analyze(network, open_rows(path, network, Preprocessing()), settings)
+    np.savez(held_out, x=x[-test:], y=y[-test:])
+    rows = (open_rows(file, network, Preprocessing()) for file in (path, held_out))
+    return analyze(network, next(rows), settings, test_rows=next(rows))
+
+
+def test_a_smooth_net_gets_every_bound_that_applies_and_the_rest_are_refused_by_name(tmp_path: Path) -> None:
+    report = analysed(tmp_path, "torch_gelu_ts13", test=150)
+    bounds = {bound.name: bound for bound in report.bounds}
+    assert report.model.piecewise_linear is False
+    given = {name for name, bound in bounds.items() if bound.value is not None}
+    assert given == {"parameters", "theorem-2.2", "holdout"}
+    assert {name for name, bound in bounds.items() if "Gelu" in bound.met_reason} == {
+        "l1-inf", "frobenius", "spec-l12", "spec-fro", "arora", "theorem-4.1",
+    }  # fmt: skip
+    assert bounds["compressed"].met is None
+    assert "onnxbound certify MODEL --data S" in bounds["compressed"].met_reason
+    assert any("holdout" in warning and "certify with `rows`" in warning for warning in report.warnings)
+
+
+def test_the_hold_out_bound_is_the_interval_of_clopper_and_pearson(tmp_path: Path) -> None:
+    report = analysed(tmp_path, "torch_gelu_ts13", test=150)
+    (bound,) = (bound for bound in report.bounds if bound.name == "holdout")
+    assert report.data.test_error is not None
+    errors = round(150 * report.data.test_error)
+    exact = float(betaincinv(errors + 1, 150 - errors, 0.95))
+    assert bound.kind == "certified"
+    assert bound.met is True
+    assert exact <= (bound.value or 0) <= exact * (1 + 1e-5)
+    assert f"{errors} of 150 test rows" in bound.met_reason
+    said = next(sentence for sentence in sentences(report) if sentence.startswith("holdout"))
+    assert "over the draw of the test rows" in said
+    assert 100 * exact <= float(said.split("at most ")[1].rstrip("%.")) <= 100 * exact + 0.1
+
+
+@pytest.mark.parametrize("name", ["torch_gather_ts17", "torch_mlp_ts17"])
+def test_a_code_is_open_until_it_is_searched_for(tmp_path: Path, name: str) -> None:
+    bounds = {bound.name: bound for bound in analysed(tmp_path, name, test=None).bounds}
+    assert bounds["compressed"].met is None
+    assert "no test set was given" in bounds["holdout"].met_reason
+    assert all(bounds[known].vacuous and bounds[known].value is None for known in ("holdout", "compressed"))
