@@ -211,7 +211,8 @@ def main() -> None:
     text = (
         "Full training sets, delta 0.05, the architecture charged, default effort, two threads, the files' real sizes."
         " *Published* is the best at 95 % with a prior independent of the data; all of those retrain. *Entropy* is that"
-        " of each tensor's levels, their tables free; *constriction* is the range coder of that library with its tables at 16 bits a number:"
+        " of each tensor's levels, their tables free; *constriction* is the range coder of that library with its tables"
+        " at 16 bits a number:"
         f" what the bits are to be held against. {os.cpu_count()} cores; {' and '.join(TUNING)} unset."
     )
     lines = ["# Certificates", "", *textwrap.wrap(text, 120), "", *table(rows), ""]

@@ -33,8 +33,6 @@ def require_folder(folder: Path, *, force: bool) -> None:
             [Problem(str(folder), why, "choose another folder with -o")],
         ) from error
     known = (CERTIFICATE, CODE, DECODED, *INTEGER_FILES)
-    for name in known:
-        require_writable(folder / name, force=force)
     others = sorted(path.name for path in folder.iterdir() if path.name not in known)
     if others:
         raise OutputError(
@@ -42,6 +40,8 @@ def require_folder(folder: Path, *, force: bool) -> None:
             f"The folder {folder} holds other files, and a certificate is alone in its folder.",
             [Problem(str(folder / others[0]), "a verifier would refuse it", "choose an empty folder with -o")],
         )
+    for name in known:
+        require_writable(folder / name, force=force)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:

@@ -43,9 +43,8 @@ def verify(
     """Find out again everything a certificate says: exit 0 if it holds, 1 and the first mismatch if not."""
     del debug
     set_threads(threads)
-    rows = replace(
-        rows.under(rows.said()), labels_start=rows.said().labels_start or 0
-    )  # names of classes are no evidence
+    said = rows.said()
+    rows = replace(rows.under(said), labels_start=said.labels_start or 0)  # names of classes are no evidence
     from onnxbound.certificates.evidence import Evidence
     from onnxbound.certificates.verify import verify as check
     from onnxbound.cli.output import emit
