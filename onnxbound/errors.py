@@ -41,6 +41,15 @@ def argument(name: str, value: object) -> str:
     return f"`{name}={shown(value)}`"
 
 
+def extra_hint(name: str) -> str:
+    """How an extra is installed beside onnxbound, which is on no index and comes from a clone.
+
+    >>> extra_hint("png")
+    "pip install '.[png]' in the clone of onnxbound"
+    """
+    return f"pip install '.[{name}]' in the clone of onnxbound"
+
+
 class OnnxboundError(Exception):
     """An error with a code that `onnxbound explain CODE` describes.
 
@@ -189,6 +198,7 @@ CODES: dict[str, str] = {
     "certificate-evidence": "The certificate rests on files that verify was not given.",
     "certify-unsupported": "The network has a part that no code can contain: an operator, a size or a number.",
     "certify-vacuous": "The network has too many parameters for its rows: no code could be short enough.",
+    "device-installation": "onnxruntime is installed twice, as onnxruntime and onnxruntime-gpu, or cannot be imported.",
     "device-unavailable": "The device that was asked for is not available to onnxruntime.",
     "device-runtime": "onnxruntime could not load or run the model.",
     "cluster-unavailable": "The cluster of `cluster` cannot be reached, or its workers were lost.",

@@ -6,6 +6,7 @@ import tomllib
 from itertools import product
 from pathlib import Path
 
+import hypothesis
 import pytest
 from packaging.requirements import Requirement
 
@@ -60,3 +61,15 @@ def test_source_files_are_small() -> None:
         if p.suffix == ".py" and (n := len(p.read_text().splitlines())) > limits.get(p.name, 320)
     }
     assert not long
+
+
+def test_no_test_draws_at_random() -> None:
+    """Property tests are seeded by tests/conftest.py, and every generator is by its maker."""
+    assert hypothesis.settings.default is not None
+    assert hypothesis.settings.default.derandomize
+    seeded = "default_rng|Generator|SeedSequence|Philox"
+    drawing = rf"default_rng\(\)|^\s*(import|from) (random|secrets|uuid)\b|urandom|np\.random\.(?!{seeded})"
+    pattern = re.compile(drawing, re.MULTILINE)
+    folders = [ROOT / name for name in ("tests", "fixtures", "fuzz")]
+    sources = [path for path in tracked() if path.suffix == ".py" and any(map(path.is_relative_to, folders))]
+    assert not [path for path in sources if path != Path(__file__) and pattern.search(path.read_text())]

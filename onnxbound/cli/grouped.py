@@ -35,6 +35,10 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
 
     def flat(**given: Any) -> None:
         set_threads(given.get("threads"))
+        if "device" in given:
+            from onnxbound.run.installation import import_onnxruntime
+
+            import_onnxruntime()
         taken = {
             name: kind(**{entry.name: given.pop(entry.name) for entry in fields(kind)}) for name, kind in groups.items()
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from onnxbound.cli.output import tell
 from onnxbound.documents.files import write_atomically
-from onnxbound.errors import OutputError, Problem
+from onnxbound.errors import OutputError, Problem, extra_hint
 
 if TYPE_CHECKING:
     from onnxbound.report.figures.figure import Figure
@@ -59,7 +59,7 @@ def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> li
             written.append(folder / f"{figure.name}.{kind}")
             _write(written[-1], content, force=force)
     if not drawn:
-        tell(["no PNG was written: pip install 'onnxbound[png]'"])
+        tell([f"no PNG was written: {extra_hint('png')}"])
     return written
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.data.array_file import ArrayFile, invalid, require_room
-from onnxbound.errors import DataError, Problem
+from onnxbound.errors import DataError, Problem, extra_hint
 
 AGAIN = "write it again"
 
@@ -75,9 +75,5 @@ def extra(module: str, name: str, what: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        why, do = (
-            f"the package {module.partition('.')[0]} is not there",
-            f"pip install '.[{name}]' in the clone of onnxbound",
-        )
-        problems = [Problem(what, why, do)]
-        raise DataError("data-extra", f"Reading {what} needs the extra {name!r}.", problems) from error
+        problem = Problem(what, f"the package {module.partition('.')[0]} is not there", extra_hint(name))
+        raise DataError("data-extra", f"Reading {what} needs the extra {name!r}.", [problem]) from error

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from onnxbound.errors import DeviceError, OnnxboundError, Problem, UsageError
+from onnxbound.errors import DeviceError, OnnxboundError, Problem, UsageError, extra_hint
 from onnxbound.run.executor import Executor
 from onnxbound.run.partitions import Arrays, Partition, Recipe, Work
 
@@ -31,7 +31,7 @@ class Cluster(Executor):
         try:
             from distributed import Client, LocalCluster
         except ImportError as error:
-            problem = Problem("`cluster`", "dask.distributed is missing", "install the extra onnxbound[distributed]")
+            problem = Problem("`cluster`", "dask.distributed is missing", extra_hint("distributed"))
             raise DeviceError("cluster-unavailable", "The cluster cannot be used.", [problem]) from error
         kind, _, count = address.partition(":")
         self._local: Any = None

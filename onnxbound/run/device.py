@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
-from onnxbound.errors import DeviceError, Problem, UsageError
+from onnxbound.errors import DeviceError, Problem, UsageError, extra_hint
+from onnxbound.run.installation import import_onnxruntime
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,16 @@ def resolve_device(wanted: str) -> Device:
 
     Raises:
         UsageError: Another word.
-        DeviceError: device-unavailable, CUDA was asked for by name and is not there.
+        DeviceError: device-unavailable, CUDA was asked for by name and is not there; device-installation.
     """
     kind, _, number = wanted.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdecimal())):
         raise UsageError("usage", f"`device` must be auto, cpu, cuda or cuda:N, not {wanted!r}.")
+    onnxruntime = import_onnxruntime()
     if kind == "cpu":
         return CPU
     index = int(number or 0)
-    reason = _why_not_cuda(index)
+    reason = _why_not_cuda(onnxruntime, index)
     if reason is None:
         # TF32 would round activations to 10 bits, and gates would flip.
         options = {"device_id": index, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
@@ -51,12 +52,12 @@ def resolve_device(wanted: str) -> Device:
         raise DeviceError(
             "device-unavailable",
             f"The device {wanted} is not available.",
-            [Problem("onnxruntime", reason, 'use `device="cpu"`, or install the extra onnxbound[cuda] and a driver')],
+            [Problem("onnxruntime", reason, f'use `device="cpu"`; for a GPU {extra_hint("cuda")}, and a driver')],
         )
     return Device(CPU.name, CPU.providers, f"auto chose the CPU: {reason}")
 
 
-def _why_not_cuda(index: int) -> str | None:
+def _why_not_cuda(onnxruntime: Any, index: int) -> str | None:
     """Why CUDA cannot be used; None if it can."""
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return "this onnxruntime is built without CUDA"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from onnxbound.documents.document import Document
+from onnxbound.errors import DeviceError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,29 +73,29 @@ class Environment(Document):
 def describe() -> Environment:
     """What is installed, and what works here."""
     import numpy as np
-    import onnxruntime
 
-    from onnxbound.run.device import resolve_device
+    from onnxbound.run.device import Device, resolve_device
+    from onnxbound.run.installation import import_onnxruntime
 
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    installed = versions()
-    warnings = []
-    if {"onnxruntime", "onnxruntime-gpu"} <= installed.keys():
-        warnings.append(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: uninstall both, then install"
-            " onnxbound again"
-        )
-    device = resolve_device("auto")
+    providers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    try:
+        device = resolve_device("auto")
+        providers = tuple(import_onnxruntime().get_available_providers())
+    except DeviceError as error:
+        device = Device("none", (), error.message)
+        warnings = tuple(f"{problem.why}: {problem.do}" for problem in error.problems)
     return Environment(
         onnxbound=metadata.version("onnxbound") if _installed() else "not installed",
         python=sys.version.split()[0],
         platform=platform.platform(),
-        versions=installed,
+        versions=versions(),
         blas=f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
-        providers_built=tuple(onnxruntime.get_available_providers()),
+        providers_built=providers,
         device=device.name,
         device_note=device.note,
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
 
 

@@ -3,11 +3,11 @@
 from functools import cache
 
 import onnx
-import onnxruntime
 from onnx import ModelProto, TensorProto, defs, helper
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.model_file import default_opset
+from onnxbound.run.installation import import_onnxruntime
 
 _EVERY_IR, _EVERY_OPSET = 11, 23
 """What the oldest onnxruntime that is supported takes."""
@@ -67,6 +67,7 @@ def _takes(ir_version: int, opset: int) -> bool:
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", value[:1], value[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:

@@ -6,10 +6,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
@@ -17,7 +16,11 @@ from onnxbound.errors import DeviceError, ModelError, Problem
 from onnxbound.graph.model_file import default_opset
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
+from onnxbound.run.installation import import_onnxruntime
 from onnxbound.run.opset import lowered
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
 _FOLDER_KEY = "session.model_external_initializers_file_folder_path"
 _NO_FUSION_KEY = "session.disable_quant_qdq"
@@ -28,9 +31,6 @@ _LARGE = 1 << 29
 
 _NONE: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
-# On Windows events go to the system, whatever ORT_DISABLE_TELEMETRY says.
-onnxruntime.disable_telemetry_events()
-
 
 def open_session(
     model: ModelProto,
@@ -38,7 +38,7 @@ def open_session(
     device: Device,
     threads: int | None,
     weights: Mapping[str, NDArray[Any]] = _NONE,
-) -> onnxruntime.InferenceSession:
+) -> "InferenceSession":
     """A session for a model.
 
     Args:
@@ -52,6 +52,7 @@ def open_session(
         ModelError: model-opset, the runtime does not take this operator set or format version.
         DeviceError: device-runtime, or device-unavailable where the provider was refused in the end.
     """
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # an arena keeps the most it ever took; memory counts here
@@ -86,15 +87,16 @@ def open_session(
 
 def _session_in_place(
     model: ModelProto,
-    options: onnxruntime.SessionOptions,
+    options: "SessionOptions",
     device: Device,
-    values: Mapping[str, onnxruntime.OrtValue],
-) -> onnxruntime.InferenceSession:
+    values: Mapping[str, "OrtValue"],
+) -> "InferenceSession":
     """A session that reads its weights where they are: `add_external_initializers` and prepacking copy each.
 
     onnxruntime insists that the file with the weights exists. An empty one stands for it, so that an optimisation that
     would read weights from there, and not from `values`, fails; and no optimisation is made.
     """
+    onnxruntime = import_onnxruntime()
     options.add_session_config_entry("session.disable_prepacking", "1")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     changed = ModelProto()
@@ -110,8 +112,9 @@ def _session_in_place(
         return onnxruntime.InferenceSession(changed.SerializeToString(), options, providers=list(device.providers))
 
 
-def _in_place(values: NDArray[Any]) -> onnxruntime.OrtValue:
+def _in_place(values: NDArray[Any]) -> "OrtValue":
     """The array as onnxruntime sees it, without a copy; a type that NumPy does not have itself goes by its number."""
+    onnxruntime = import_onnxruntime()
     if values.dtype.isbuiltin == 1:
         return onnxruntime.OrtValue.ortvalue_from_numpy(values)
     kind = helper.np_dtype_to_tensor_dtype(values.dtype)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("distributed", reason="the extra onnxbound[distributed] is not installed")
+pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
 from onnxbound import Settings
 from onnxbound.analysis.analyze import analyze
