@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import noxfile
+import onnxbound as onnxbound_package
 from docs.commands import PAGES, ROOT, commands
 from docs.generate import HERE, pages
 from onnxbound.cli.app import app
@@ -52,6 +53,19 @@ def test_the_readmes_first_command_is_the_one_that_a_clean_install_runs() -> Non
 def test_the_readmes_python_runs(folder: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_guides_python_and_toml_are_read(folder: Path) -> None:
+    page = (HERE / "guides" / "own-net.md").read_text()
+    (toml,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (folder / "model.toml").write_text(toml)
+    how = onnxbound_package.read_conventions("model.toml").preprocessing
+    assert (how.scale, how.layout, len(how.std)) == (1 / 255, "nhwc", 3)
+    (folder / "model.toml").write_text("labels_start = 0\n")
+    with np.load("train.npz") as rows:
+        names = {"onnxbound": onnxbound_package, **rows}
+    exec(compile("".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), "own-net.md", "exec"), names)
+    assert names["rows"].labels_start == 0
 
 
 @pytest.mark.parametrize("name", pages())

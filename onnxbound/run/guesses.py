@@ -26,7 +26,7 @@ KNOWN: Mapping[int, Mapping[str, tuple[Numbers, Numbers]]] = {
 }
 """Mean and deviation of each channel, for pixels from 0 to 1, by the number of channels."""
 
-_STATISTICS_ROWS, _STATISTICS_ENTRIES = 256, 1 << 22
+_STATISTICS_ROWS, _STATISTICS_ENTRIES = 128, 1 << 22
 _LEAST_SIDE = 4
 
 

@@ -1,6 +1,6 @@
 """What is probably wrong with rows on which a net errs: simple guesses, each tried on a few rows, the best on more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import hypot, prod, sqrt
@@ -26,10 +26,10 @@ _BETTER = 0.02
 _NEAR_CHANCE, _ORDER = 0.8, 0.5
 """Shares of the error of guessing from which two mistakes at once are guessed, and another order of the classes."""
 
-_SCREENED, _CONFIRMED, _MOST = 16, 128, 1024
+_SCREENED, _CONFIRMED, _MOST = 16, 96, 1024
 """Rows of either kind that every guess is tried on, rows that the best are tried on, and rows in all."""
 
-_FINALISTS = 4
+_FINALISTS = 3
 _ERRORS = 4
 """So many standard errors may be chance."""
 
@@ -82,16 +82,18 @@ def likely_cause(
     if error < needed:
         return None
     chance, trials = 1 - 1 / network.classes, _Trials(network, rows, Logits(network, device, threads), wrong, error)
-    seen: set[bytes] = set()
     every = guesses(network, rows, together=error > _NEAR_CHANCE * chance)
-    tried = [found for guess in every for found in trials.outcomes(guess, _SCREENED, _SCREENED, seen)]
-    finalists = sorted(tried, key=lambda found: -found.gain)[:_FINALISTS]
+    screened = trials.outcomes(every, _SCREENED, _SCREENED)
+    most = max(found.gain for found in screened)
+    finalists = sorted(screened, key=lambda found: -found.gain)[:_FINALISTS]
     best: _Outcome | None = None
-    for finalist in sorted((found for found in finalists if found.gain >= needed / 2), key=tried.index):
-        for found in trials.outcomes(finalist.guess, _CONFIRMED, max(_CONFIRMED, round(20 / error)), set()):
-            if found.start == finalist.start and found.gain >= needed and found.sure_gain > 0:
-                left = error if best is None else error - best.gain
-                best = found if best is None or found.gain > best.gain + max(_BETTER, _SHARE * left) else best
+    for finalist in sorted((found for found in finalists if found.gain >= max(needed, most) / 2), key=screened.index):
+        enough = needed if best is None else best.gain + max(_BETTER, _SHARE * (error - best.gain))
+        for found in trials.outcomes([finalist.guess], _CONFIRMED, max(_CONFIRMED, round(20 / error))):
+            if found.start == finalist.start and found.gain >= enough and found.sure_gain > 0:
+                best = found
+        if best is not None and error - best.gain < _BETTER:  # no other can beat it
+            break
     if best is not None:
         return trials.cause(best)
     return trials.another_order(needed) if error > _ORDER * chance else None
@@ -126,26 +128,23 @@ class _Trials:
     wrong: NDArray[np.bool_]
     error: float
 
-    def outcomes(self, guess: Guess, most_wrong: int, most_right: int, seen: set[bytes]) -> Iterator[_Outcome]:
-        """A guess on so many rows, the labels as they are or counted from another number; none if it was tried before.
+    def outcomes(self, every: Sequence[Guess], most_wrong: int, most_right: int) -> list[_Outcome]:
+        """Guesses on so many rows that the net gets wrong and right, the labels as they are or counted otherwise.
 
-        Args:
-            guess: It.
-            most_wrong: Rows that the net gets wrong.
-            most_right: Rows that it gets right.
-            seen: Hashes of what was tried before; this one is added.
+        Those that do not fit, or make the same of the rows as one before, are left out.
         """
         kinds = (np.flatnonzero(self.wrong), most_wrong), (np.flatnonzero(~self.wrong), min(most_right, _MOST))
         places = np.sort(np.concatenate([_spread(kind, most) for kind, most in kinds]))
-        predicted, labels, wrong = self.predicted(guess, places, seen), self.rows.labels[places], self.wrong[places]
-        if predicted is None:
-            return
-        for start in self.starts():
-            right = predicted == labels - start
-            won, kept = right[wrong], right[~wrong]
-            gain = self.error * _share(won) - (1 - self.error) * (1 - _share(kept))
-            spread = hypot(self.error * _standard_error(won), (1 - self.error) * _standard_error(kept))
-            yield _Outcome(guess, start, gain, gain - _ERRORS * spread, len(places))
+        labels, wrong = self.rows.labels[places], self.wrong[places]
+        found = []
+        for guess, predicted in self.predicted(every, places).items():
+            for start in self.starts():
+                right = predicted == labels - start
+                won, kept = right[wrong], right[~wrong]
+                gain = self.error * _share(won) - (1 - self.error) * (1 - _share(kept))
+                spread = hypot(self.error * _standard_error(won), (1 - self.error) * _standard_error(kept))
+                found.append(_Outcome(guess, start, gain, gain - _ERRORS * spread, len(places)))
+        return found
 
     def starts(self) -> list[int]:
         """By how much later the labels may start: none may leave the classes, and none if they are called by names."""
@@ -154,19 +153,22 @@ class _Trials:
         counted = self.rows.labels_start is not None or list(self.network.class_labels) == list(range(classes))
         return [0, *(start for start in (1, -1) if counted and start <= low and high - start < classes)]
 
-    def predicted(self, guess: Guess, places: NDArray[np.int64], seen: set[bytes]) -> NDArray[np.int64] | None:
-        """The class of each row, -1 where the net overflows; None if the guess does not fit or was tried before."""
-        size, found = max(1, _ENTRIES // prod(self.network.input_shape)), []
+    def predicted(self, every: Sequence[Guess], places: NDArray[np.int64]) -> dict[Guess, NDArray[np.int64]]:
+        """The class of each row under each guess, -1 where the net overflows."""
+        found: dict[Guess, list[NDArray[np.int64]]] = {guess: [] for guess in every}
+        size, seen = max(1, _ENTRIES // prod(self.network.input_shape)), set()
         for begin in range(0, len(places), size):
             raw = self.rows.array.take(self.rows.index[places[begin : begin + size]])
-            inputs = guess.inputs(self.network, self.rows, raw)
-            key = b"" if inputs is None else sha256(inputs.data).digest()
-            if inputs is None or (begin == 0 and key in seen):
-                return None
-            seen.add(key)
-            logits = self.logits.run(inputs)
-            found.append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1))
-        return np.concatenate(found)
+            for guess in list(found):
+                inputs = guess.inputs(self.network, self.rows, raw)
+                key = None if inputs is None else sha256(inputs.data).digest()
+                if inputs is None or (begin == 0 and key in seen):
+                    del found[guess]
+                    continue
+                seen.add(key)
+                logits = self.logits.run(inputs)
+                found[guess].append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1))
+        return {guess: np.concatenate(parts) for guess, parts in found.items()}
 
     def cause(self, best: _Outcome) -> Cause:
         """An outcome in words."""
@@ -183,9 +185,7 @@ class _Trials:
         """The classes in the order that suits one half of some rows best, if it suits the other half as well."""
         classes = self.network.classes
         places = _spread(np.arange(self.rows.count), min(_MOST, max(2 * _CONFIRMED, 20 * classes)))
-        predicted = self.predicted(Guess(self.rows.preprocessing), places, set())
-        if predicted is None:
-            return None
+        (predicted,) = self.predicted([Guess(self.rows.preprocessing)], places).values()
         labels, confusion = self.rows.labels[places], np.zeros((classes, classes), np.int64)
         np.add.at(confusion, (labels[::2], predicted[::2]), 1)
         _, order = linear_sum_assignment(confusion, maximize=True)
