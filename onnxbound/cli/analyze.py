@@ -14,6 +14,7 @@ from onnxbound.cli.output import tell
 if TYPE_CHECKING:
     from onnxbound.analysis.document import Analysis
     from onnxbound.run.cluster import Cluster
+    from onnxbound.run.processes import Processes
 
 Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]
 FailIf = Annotated[list[str] | None, typer.Option(metavar="'NAME OP X'", help="Exit 1 if it holds; repeatable.")]
@@ -77,7 +78,7 @@ def analyze(
         tell(costs(network, settings))
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder(run, resume=resume)) if run is not None else None
-        executor = stack.enter_context(_cluster(cluster)) if cluster is not None else None
+        executor = stack.enter_context(_cluster(cluster, quiet=result.quiet)) if cluster is not None else None
         progress = stack.enter_context(Progress(quiet=result.quiet, kept=run))
         report = measured(
             network, train, settings, test_rows=test_rows, run=folder, executor=executor, progress=progress
@@ -97,10 +98,13 @@ def analyze(
         raise typer.Exit(1)
 
 
-def _cluster(address: str) -> "Cluster":
-    from onnxbound.run.cluster import Cluster
+def _cluster(address: str, *, quiet: bool) -> "Processes | Cluster":
+    from onnxbound.run.cluster import exposure, open_cluster
 
-    return Cluster(address)
+    warning = exposure(address)
+    if warning is not None and not quiet:
+        tell([warning])
+    return open_cluster(address)
 
 
 def _write(report: "Analysis", result: ResultOptions, samples: Path | None) -> None:
