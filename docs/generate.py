@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from onnxbound.cli.app import app
+from onnxbound.cli.flags import changed, in_flags
 from onnxbound.cli.schemas import every_schema
 from onnxbound.documents.schema import file_of
 from onnxbound.report.topics import TOPICS
@@ -69,7 +70,7 @@ def _metrics() -> str:
     }
     for kind, title in titles.items():
         parts.append(f"## {title}")
-        for topic in TOPICS.values():
+        for topic in changed(tuple(TOPICS.values()), in_flags):
             if topic.kind == kind:
                 facts = [(fact, getattr(topic, fact)) for fact in ("formula", "source", "unit", "assumptions")]
                 lines = [f"* {fact}: {_literal(value)}" for fact, value in facts if value not in ("", "-")]

@@ -1,7 +1,7 @@
 """How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?
 
     network = onnxbound.load("model.onnx")
-    rows = onnxbound.open_rows("train.npz", network, preprocessing)
+    rows = onnxbound.open_rows("train.npz", network, onnxbound.Preprocessing(scale=1 / 255))
     report = onnxbound.analyze(network, rows)
     onnxbound.certify(network, rows, "certificate")
 
@@ -16,48 +16,66 @@ from typing import TYPE_CHECKING
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
-    from onnxbound.analysis.analyze import analyze
-    from onnxbound.analysis.document import Report
-    from onnxbound.analysis.settings import Settings
-    from onnxbound.certificates.certify import certify
-    from onnxbound.certificates.evidence import Evidence
-    from onnxbound.certificates.verify import verify
-    from onnxbound.compression.compress import compress
-    from onnxbound.data.open import open_rows
-    from onnxbound.data.preprocessing import Preprocessing
-    from onnxbound.errors import OnnxboundError
-    from onnxbound.graph.load import load
+    from onnxbound.analysis.document import Report as Report
+    from onnxbound.analysis.document import read_report as read_report
+    from onnxbound.analysis.settings import Settings as Settings
+    from onnxbound.certificates.options import Options as Options
+    from onnxbound.compressors.budget import Budget as Budget
+    from onnxbound.compressors.compress import Method as Method
+    from onnxbound.compressors.request import Request as Request
+    from onnxbound.data.conventions import Conventions as Conventions
+    from onnxbound.data.conventions import read_conventions as read_conventions
+    from onnxbound.data.open import open_rows as open_rows
+    from onnxbound.data.preprocessing import Preprocessing as Preprocessing
+    from onnxbound.errors import OnnxboundError as OnnxboundError
+    from onnxbound.graph.load import load as load
+    from onnxbound.verbs.analyze import analyze as analyze
+    from onnxbound.verbs.analyze import plan as plan
+    from onnxbound.verbs.certify import certify as certify
+    from onnxbound.verbs.compress import compress as compress
+    from onnxbound.verbs.compress import decompress as decompress
+    from onnxbound.verbs.diff import diff as diff
+    from onnxbound.verbs.experiments import compare as compare
+    from onnxbound.verbs.experiments import noise as noise
+    from onnxbound.verbs.experiments import rank as rank
+    from onnxbound.verbs.experiments import track as track
+    from onnxbound.verbs.explain import env as env
+    from onnxbound.verbs.explain import explain as explain
+    from onnxbound.verbs.inspect import inspect as inspect
+    from onnxbound.verbs.verify import verify as verify
 
 from onnxbound.version import __version__
 
-__all__ = [
-    "Evidence",
-    "OnnxboundError",
-    "Preprocessing",
-    "Report",
-    "Settings",
-    "__version__",
-    "analyze",
-    "certify",
-    "compress",
-    "load",
-    "open_rows",
-    "verify",
-]
-
 _HOMES = {
-    "Evidence": "onnxbound.certificates.evidence",
+    "Budget": "onnxbound.compressors.budget",
+    "Conventions": "onnxbound.data.conventions",
+    "Method": "onnxbound.compressors.compress",
     "OnnxboundError": "onnxbound.errors",
+    "Options": "onnxbound.certificates.options",
     "Preprocessing": "onnxbound.data.preprocessing",
     "Report": "onnxbound.analysis.document",
+    "Request": "onnxbound.compressors.request",
     "Settings": "onnxbound.analysis.settings",
-    "analyze": "onnxbound.analysis.analyze",
-    "certify": "onnxbound.certificates.certify",
-    "compress": "onnxbound.compression.compress",
+    "analyze": "onnxbound.verbs.analyze",
+    "certify": "onnxbound.verbs.certify",
+    "compare": "onnxbound.verbs.experiments",
+    "compress": "onnxbound.verbs.compress",
+    "decompress": "onnxbound.verbs.compress",
+    "diff": "onnxbound.verbs.diff",
+    "env": "onnxbound.verbs.explain",
+    "explain": "onnxbound.verbs.explain",
+    "inspect": "onnxbound.verbs.inspect",
     "load": "onnxbound.graph.load",
+    "noise": "onnxbound.verbs.experiments",
     "open_rows": "onnxbound.data.open",
-    "verify": "onnxbound.certificates.verify",
+    "plan": "onnxbound.verbs.analyze",
+    "rank": "onnxbound.verbs.experiments",
+    "read_conventions": "onnxbound.data.conventions",
+    "read_report": "onnxbound.analysis.document",
+    "track": "onnxbound.verbs.experiments",
+    "verify": "onnxbound.verbs.verify",
 }
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:
@@ -65,3 +83,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'onnxbound' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -17,8 +17,10 @@ PRINTED = ("--form", "linear")
 """As [A] has it: with biases in the signal, that of a net before training can be its biases alone."""
 
 
-def run(folder: Path, name: str, verb: str, models: list[str], *options: str) -> dict[str, Any]:
-    """The document of one command, with its figures in a folder of the same name."""
+def run(
+    folder: Path, name: str, verb: str, models: list[str], *options: str, timeout: float | None = None
+) -> dict[str, Any]:
+    """The document of one command, with its figures in a folder of the same name; `timeout` is in seconds."""
     target = folder / "results" / f"{name}.json"
     if not target.exists():
         print(f"{name}: onnxbound {verb}", flush=True)
@@ -27,7 +29,7 @@ def run(folder: Path, name: str, verb: str, models: list[str], *options: str) ->
         rows = ("--data", str(folder / "rows.npz"), *DATA)
         out = ("--json", "-q", "-o", str(target), "--force", "--plots", str(target.with_suffix("")))
         words = [sys.executable, "-m", "onnxbound", verb, *paths, *rows, *options, *out]
-        subprocess.run(words, check=True)
+        subprocess.run(words, check=True, timeout=timeout)
     document: dict[str, Any] = json.loads(target.read_text())
     return document
 

@@ -11,7 +11,7 @@ from onnxbound.analysis import described
 from onnxbound.analysis.breakdown import per_class, worst_rows
 from onnxbound.analysis.document import Analysis
 from onnxbound.analysis.layers import layer_reports, pair_reports
-from onnxbound.analysis.notices import near_chance, notices
+from onnxbound.analysis.notices import notices
 from onnxbound.analysis.sections import Coverage, WeightNoise
 from onnxbound.analysis.settings import Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
@@ -75,8 +75,7 @@ def analyze(
     device = resolve_device(settings.device)
     require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
-    count = rows.count if settings.measured is None else settings.measured
-    index = rows.index[select_rows(settings.seed, rows.count, count)]
+    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
     work, engine_note = prepare(network, rows, settings, device, index, run)
     fingerprint = rows.fingerprint()
     if run is not None:
@@ -132,8 +131,7 @@ def analyze(
         samples=measured.samples(),
         conditions=found,
     )
-    lost = near_chance(analysis.data.train_error, network.classes)
-    cause = likely_cause(network, rows, work.forward) if lost else ""
+    cause = likely_cause(network, rows, device, settings.threads, ~(forward.column("margin") > 0))
     return replace(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),

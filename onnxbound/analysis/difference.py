@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.analysis.document import Report
 from onnxbound.documents.document import Document
 from onnxbound.documents.paths import flatten
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _LEFT_ASIDE = ("tool.seconds", "tool.peak_rss_bytes")
 """What two runs of the same thing differ in."""
@@ -18,7 +21,7 @@ class Change:
     """One number, word or null under its dotted name; None where the other report has no such name, or null.
 
     Attributes:
-        name: As in `--fail-if` and CSV.
+        name: As in conditions and CSV.
         before: In the first report.
         after: In the second.
         relative: (after - before) / |before|; None where one is no number, or before is 0.
@@ -51,6 +54,14 @@ class Difference(Document):
     tolerance: float
     compared: int
     changes: tuple[Change, ...]
+
+    def summary(self) -> str:
+        return f"of {self.before} and {self.after}: {len(self.changes):,} of {self.compared:,} values changed"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.report.difference_table import render_difference
+
+        render_difference(self, console, verbose=verbose)
 
 
 def difference(before: Report, after: Report, tolerance: float) -> Difference:

@@ -112,7 +112,7 @@ class Analysis(Report):
 
 
 def read_report(path: str | PathLike[str]) -> Report:
-    """Read a report that `analyze --json` or `Report.save` wrote; keys that a later version has added are left aside.
+    """Read a report that `Report.save` or the command line wrote; keys that a later version has added are left aside.
 
     Args:
         path: The file, or - for stdin.

@@ -8,6 +8,7 @@ from onnxbound.analysis.document import Report
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.programme import EXACT_CLASSES
+from onnxbound.run.likely_cause import Cause
 from onnxbound.run.opset import lowered
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import OF_LAYERS
@@ -15,12 +16,9 @@ from onnxbound.stability.catalogue import OF_LAYERS
 _NEAR_CHANCE = 0.9
 
 
-def near_chance(error: float, classes: int) -> bool:
-    """Whether a net errs about as often as guessing does."""
-    return error > _NEAR_CHANCE * (1 - 1 / classes)
-
-
-def notices(report: Report, network: Network, rows: Rows, batches: Batches, cause: str = "") -> tuple[str, ...]:
+def notices(
+    report: Report, network: Network, rows: Rows, batches: Batches, cause: Cause | None = None
+) -> tuple[str, ...]:
     """All warnings of a report, the gravest first.
 
     Args:
@@ -28,7 +26,7 @@ def notices(report: Report, network: Network, rows: Rows, batches: Batches, caus
         network: The net.
         rows: Its training set.
         batches: How many rows went at a time.
-        cause: What is probably wrong, where the net is no better than guessing.
+        cause: What is probably wrong with the rows.
     """
     return (
         *_about_the_data(report, rows, batches, cause),
@@ -37,12 +35,13 @@ def notices(report: Report, network: Network, rows: Rows, batches: Batches, caus
     )
 
 
-def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: str) -> Iterator[str]:
+def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause | None) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
-    if near_chance(data.train_error, data.classes):
+    lost = f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: "
+    if cause or data.train_error > _NEAR_CHANCE * chance:
         yield (
-            f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: the"
-            f" preprocessing, the layout or the labels are probably not those of training{cause and '; '}{cause}"
+            f"{'' if cause else lost}the preprocessing, the layout or the labels are probably not those of training"
+            f"{'' if cause is None else f': {cause}'}"
         )
     if report.margin.gamma is None:
         yield "no row has a positive margin, so gamma and every bound that needs it are null"
@@ -67,7 +66,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if estimated:
         yield (
             f"|J|_F of {len(estimated)} of {len(report.pairs)} pairs is estimated from {settings['probes']} probes per"
-            " row: a minimum over rows then lies too low; --probes exact measures them"
+            ' row: a minimum over rows then lies too low; `probes="exact"` measures them'
         )
     if data.measured_rows < data.rows:
         yield (
@@ -77,7 +76,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if network.classes > EXACT_CLASSES:
         yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"
     if settings["pairs"] == "output":
-        yield "the minimal interlayer cushion, q_i and arora are null: they need --pairs all"
+        yield 'the minimal interlayer cushion, q_i and arora are null: they need `pairs="all"`'
     _, as_older = lowered(network.model)
     if as_older:
         yield f"the model is {as_older}"
@@ -100,7 +99,8 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         yield (
             f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured,"
             " [A]'s theorems do not apply; of the bounds, parameters and theorem-2.2 are given, and the certificates:"
-            " holdout (--test, or certify --holdout) and, where the table says so, compressed (certify --data)"
+            " holdout (`test_rows`, or certify with `holdout`) and, where the table says so, compressed (certify with"
+            " `rows`)"
         )
     elif network.topology == "graph":
         yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"

@@ -1,8 +1,8 @@
-"""`--dry-run`: what an analysis would do, and how long it would take."""
+"""`plan`: what an analysis would do, and how long it would take."""
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from onnxbound.analysis.analyze import prepare
 from onnxbound.analysis.settings import Settings
@@ -15,6 +15,9 @@ from onnxbound.rng import select_rows
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
 from onnxbound.stability.work import Work
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _MANY_LAYERS = 50
 
@@ -49,15 +52,18 @@ class Plan(Document):
     estimated_peak_bytes: int | None
     notes: tuple[str, ...]
 
-    def in_words(self) -> str:
-        """For people."""
+    def summary(self) -> str:
+        return f"of {self.measured_rows:,} of {self.rows:,} rows, about {self.estimated_seconds:,.0f} s"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
         memory = "unknown" if self.estimated_peak_bytes is None else f"{self.estimated_peak_bytes / 2**20:,.0f} MiB"
-        return (
+        console.out(
             f"forward passes   {self.rows:,} rows on {self.device}, {self.forward_batch} at a time\n"
             f"sweeps           {self.measured_rows:,} rows by {self.engine}, {self.sweep_batch} at a time\n"
             f"exact Jacobians  {self.jacobian_products:,} products per measured row\n"
             f"estimated time   {self.estimated_seconds:,.0f} s\n"
-            f"estimated memory {memory}\n" + "".join(f"note: {note}\n" for note in self.notes)
+            f"estimated memory {memory}" + "".join(f"\nnote: {note}" for note in self.notes),
+            highlight=False,
         )
 
 
@@ -65,7 +71,7 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
     """Time one batch of forward passes and one of sweeps, and extrapolate."""
     network.require_finite_weights()
     device, programme = resolve_device(settings.device), settings.programme(network)
-    measured = rows.count if settings.measured is None else min(settings.measured, rows.count)
+    measured = settings.rows_to_measure(rows.count)
     index = rows.index[select_rows(settings.seed, rows.count, measured)]
     work, _ = prepare(network, rows, settings, device, index)
     products = network.classes if programme.exact_output else 0
@@ -100,7 +106,7 @@ def costs(network: Network, settings: Settings) -> tuple[str, ...]:
         pairs = sum(network.has_path(i, j) for i in range(1, depth) for j in range(i + 1, depth + 1))
         found.append(
             f"{depth} layers make {pairs:,} pairs, and the time of a measured row grows with the square of the depth:"
-            " --dry-run says how long it takes, --measured makes it less"
+            " `plan` says how long it takes, a smaller `measured` makes it less"
         )
     return tuple(found)
 

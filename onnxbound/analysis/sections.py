@@ -233,7 +233,7 @@ class WorstRow:
 
 @dataclass(frozen=True, slots=True)
 class WorstRows:
-    """As many as `--worst` asks for, the worst first."""
+    """As many as the settings ask for, the worst first."""
 
     smallest_margin: tuple[WorstRow, ...] = ()
     smallest_cushion: tuple[WorstRow, ...] = ()

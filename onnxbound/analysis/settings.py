@@ -1,15 +1,18 @@
 """What an analysis is asked for."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from onnxbound.errors import UsageError
+from onnxbound.errors import UsageError, require_word
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import EngineName
 from onnxbound.linear.programme import EXACT_CLASSES, Form, Programme
 from onnxbound.stability.batches import DEFAULT_MEMORY
+
+Pairs = Literal["all", "output"]
+Noise = Literal["gaussian", "compression"]
 
 _NOISE_PROBES = 4
 """Noise vectors for smoothness where the Jacobians are exact and need none."""
@@ -21,7 +24,7 @@ class Settings:
 
     Attributes:
         form: "affine" keeps biases in the signal, "linear" is [A] as printed.
-        measured: Rows behind the Jacobian properties, drawn uniformly; None for all.
+        measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all.
         probes: Noise vectors per layer and row, or "exact" for exact Jacobians of all pairs.
         pairs: All pairs of layers, or only those with the output.
         noise: What smoothness is measured with: gaussian noise, or what compression really changes.
@@ -40,10 +43,10 @@ class Settings:
     """
 
     form: Form = "affine"
-    measured: int | None = 1000
+    measured: int | Literal["all"] | None = 1000
     probes: int | Literal["exact"] = 4
-    pairs: Literal["all", "output"] = "all"
-    noise: Literal["gaussian", "compression"] = "gaussian"
+    pairs: Pairs = "all"
+    noise: Noise = "gaussian"
     noise_radius: float = 0.1
     projections: int | None = None
     gamma: float | None = None
@@ -58,24 +61,34 @@ class Settings:
     worst: int = 0
 
     def __post_init__(self) -> None:
+        if self.measured == "all":
+            object.__setattr__(self, "measured", None)
+        words = {name: get_args(kind) for name, kind in (("form", Form), ("pairs", Pairs), ("noise", Noise))}
+        for name, allowed in (words | {"engine": ("auto", *get_args(EngineName))}).items():
+            require_word(name, getattr(self, name), allowed)
+        counted = {"measured": 'None, "all" or', "probes": '"exact" or', "projections": "None or", "threads": "None or"}
+        for name, others in counted.items():
+            value = getattr(self, name)
+            if not (_is_count(value) or (value is None and "None" in others) or (name, value) == ("probes", "exact")):
+                raise UsageError("usage", f"`{name}` must be {others} a whole number of at least 1, not {value!r}.")
         checks = {
-            "--measured takes a number of at least 1, or all": self.measured is None or self.measured >= 1,
-            "--probes takes a number of at least 1, or exact": self.probes == "exact" or self.probes >= 1,
-            "--noise takes gaussian:R with R > 0": 0 < self.noise_radius < np.inf,
-            "--noise takes compression:K with K >= 1": self.projections is None or self.projections >= 1,
-            "--noise compression goes with --form affine and --pairs all": self.noise == "gaussian"
+            "`noise_radius` must be a positive number": 0 < self.noise_radius < np.inf,
+            '`noise="compression"` goes with `form="affine"` and `pairs="all"`': self.noise == "gaussian"
             or (self.form == "affine" and self.pairs == "all"),
-            "--gamma takes a positive number": self.gamma is None or 0 < self.gamma < np.inf,
-            "--gamma-quantile takes a number between 0 and 1": 0 < self.gamma_quantile < 1,
-            "--delta takes a number between 0 and 1": 0 < self.delta < 1,
-            "--zeta takes a number from 0 to less than 1": 0 <= self.zeta < 1,
-            "--seed takes a number from 0 to 2^64 - 1": 0 <= self.seed < 2**64,
-            "--worst takes a number of at least 0": self.worst >= 0,
-            "--threads takes a number of at least 1": self.threads is None or self.threads >= 1,
+            "`gamma` must be a positive number": self.gamma is None or 0 < self.gamma < np.inf,
+            "`gamma_quantile` must lie between 0 and 1": 0 < self.gamma_quantile < 1,
+            "`delta` must lie between 0 and 1": 0 < self.delta < 1,
+            "`zeta` must be at least 0 and less than 1": 0 <= self.zeta < 1,
+            "`seed` must lie between 0 and 2^64 - 1": 0 <= self.seed < 2**64,
+            "`worst` must be at least 0": self.worst >= 0,
         }
         for complaint, fine in checks.items():
             if not fine:
                 raise UsageError("usage", f"{complaint}.")
+
+    def rows_to_measure(self, rows: int) -> int:
+        """Return n of so many rows."""
+        return min(self.measured, rows) if isinstance(self.measured, int) else rows
 
     def programme(self, network: Network) -> Programme:
         """What to measure at each row."""
@@ -88,3 +101,7 @@ class Settings:
             output_only=self.pairs == "output",
             seed=self.seed,
         )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= 1)

@@ -26,12 +26,15 @@ class LayerCondition:
         minimal_interlayer_cushion: mu_{i->}, clipped, the smallest.
         contraction: c_i of the activation, the largest; 1 where the layer has no gate behind it.
         beta: beta_i to the output, the largest.
+        tail: Of layer d, max(1, l max|x^d| / max|f(x)|), l the Lipschitz constant of what follows it without weights;
+            1 of the others.
     """
 
     layer_cushion: float | None
     minimal_interlayer_cushion: float | None
     contraction: float | None
     beta: float | None
+    tail: float = 1.0
 
 
 def effective_parameters(layer: Layer, condition: LayerCondition) -> float | None:
@@ -163,7 +166,7 @@ def theorem_4_1(
 def _is_smooth(depth: int, found: RealisedSmoothness | None) -> tuple[bool | None, str]:
     """Whether rho >= 3d, and in words why."""
     if found is None:
-        return None, "smoothness was measured under gaussian noise, or at another k, only; --noise compression decides"
+        return None, 'smoothness was measured under gaussian noise, or at another k: `noise="compression"` decides'
     if found.projected == 0:
         return True, "every layer is kept as it is, since its projections would take more bits: there is no noise"
     said = (
@@ -179,7 +182,7 @@ def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: b
     if any(isinstance(layer.operator, Dense) and layer.positions > 1 for layer in network.layers):
         return "it is proved for dense layers of one position, and for convolutions"
     if not exact:
-        return "interlayer cushions are estimates and enter no proof; --probes exact measures them"
+        return 'interlayer cushions are estimates and enter no proof; `probes="exact"` measures them'
     if any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in conditions):
         return "a cushion is 0 or undefined on some rows"
     return ""
@@ -212,13 +215,12 @@ def projected_layers(
     epsilons = layer_epsilons(network, conditions, contraction, epsilon)
     result = []
     for layer, own, own_epsilon in zip(network.layers, norms, epsilons, strict=True):
-        half = own_epsilon / 2
-        projections = ceil(ln(4 / failure) / (half**2 / 4 - half**3 / 6))
-        levels = 2 * ceil(layer.parameters / own_epsilon) + 1
-        projected = projections * ceil(np.log2(levels)) if own.frobenius > 0 else 0
-        kept = effective_bits(layer.operator)
-        if projections > layer.parameters and own.frobenius > 0:
-            projected = kept
+        half, kept = own_epsilon / 2, effective_bits(layer.operator)
+        rate = half**2 / 4 - half**3 / 6
+        projections = ceil(ln(4 / failure) / rate) if rate > 0 else layer.parameters + 1
+        projected = 0 if own.frobenius == 0 else kept
+        if own.frobenius > 0 and projections <= layer.parameters:
+            projected = projections * ceil(np.log2(2 * ceil(layer.parameters / own_epsilon) + 1))
         own_bits = HEADER_BITS + bias_bits(layer) + min(projected, kept)
         result.append(ProjectedLayer(own_epsilon, projections if projected < kept else 0, own_bits))
     return result
@@ -228,6 +230,10 @@ def layer_epsilons(
     network: Network, conditions: Sequence[LayerCondition], contraction: float, epsilon: float
 ) -> list[float]:
     """eps_i = min(1, eps mu_i mu_{i->} / (6 c d)), what Algorithm 1 may err by at layer i, [A] Lemma 3.
+
+    The noise that enters before layer d is followed to the logits. That of layer d itself is promised relative to x^d:
+    where weight-free operators follow, it reaches the logits times their Lipschitz constant l, so that it may be larger
+    relative to them by l |x^d| / |f(x)|. eps_d is divided by the largest that this is.
 
     For a convolution, whose kernel is what is projected, the proof of the dense case holds with mu_{i,j} less its
     sqrt(p_i), with mu_{i->} at most 1 / sqrt(h_i p_i), and with an entry of the input standing in as many as
@@ -243,12 +249,12 @@ def layer_epsilons(
     for layer, condition in zip(network.layers, conditions, strict=True):
         assert condition.layer_cushion is not None and condition.minimal_interlayer_cushion is not None  # noqa: PT018
         cushions = condition.layer_cushion * condition.minimal_interlayer_cushion
-        cushions /= sqrt(layer.positions) * overlap(layer)
+        cushions /= sqrt(layer.positions) * overlap(layer) * condition.tail
         result.append(min(1.0, epsilon * cushions / (6 * contraction * network.depth)))
     return result
 
 
 def failure_per_pair(network: Network, delta: float, rows: int) -> float:
-    """eta = delta / (6 d^2 h^2 m), h the most units of a layer, every position of a convolution counted."""
-    height = max(layer.operator.channels * layer.positions for layer in network.layers)
+    """eta = delta / (6 d^2 h^2 m), h the most units of a layer, every position counted, or the logits if more."""
+    height = max(network.classes, *(layer.operator.channels * layer.positions for layer in network.layers))
     return delta / (6 * network.depth**2 * height**2 * rows)

@@ -12,7 +12,7 @@ class Bound:
     """One bound or capacity.
 
     Attributes:
-        name: What `--fail-if` and `explain` call it.
+        name: What `explain` and conditions call it.
         kind: "as_plotted", constants dropped; "explicit", every constant in it; "certified", by one of
             the statements of `certify`.
         value: The number; None where it is undefined or larger than a float.

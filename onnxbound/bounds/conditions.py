@@ -1,6 +1,7 @@
 """The conditions of [A]'s theorems: the extreme of each property, over one subset of the rows."""
 
 from dataclasses import dataclass
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,12 +62,27 @@ def conditions(network: Network, forward: Table, measured: PropertyTable, zeta: 
                 minimal_interlayer_cushion=extreme(CLIPPED, layer),
                 contraction=1.0 if layer.gate is None else extreme(CONTRACTION, layer),
                 beta=extreme(BETA, layer),
+                tail=_tail(network, forward) if layer.index == network.depth else 1.0,
             )
             for layer in network.layers
         ),
         between_contraction=max((value for value in between if value is not None), default=0.0),
         outliers=int(np.sum(~kept | np.isnan(per_row).any(axis=1))),
     )
+
+
+def _tail(network: Network, forward: Table) -> float:
+    """How much more the noise of layer d may weigh at the logits than at x^d, over all rows; at least 1."""
+    layer = network.layers[-1]
+    if layer.output == network.output:
+        return 1.0
+    size = sqrt(layer.operator.frobenius_squared()) * forward.column("input_norm", layer.index)
+    norms = size * forward.column(LAYER_CUSHION.name, layer.index)
+    largest = float(np.max(norms, initial=0.0, where=np.isfinite(norms)))
+    found = network.tail_lipschitz.get(layer.index, 0.0) * largest
+    scale = float(forward.column("logit_norm").max())
+    # Norms come from float32: what only copies x^d is within 1e-6 of 1.
+    return 1.0 if found <= scale * (1 + 1e-6) else found * (1 + 1e-6) / scale if scale > 0 else inf
 
 
 def _per_row(network: Network, measured: PropertyTable) -> NDArray[np.float64]:

@@ -15,6 +15,17 @@ from onnxbound.bounds.norms import LayerNorms
 from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 
+_PLOTTED = {
+    "l1-inf": "Bartlett & Mendelson 2002",
+    "frobenius": "Neyshabur et al. 2015",
+    "spec-l12": "Bartlett et al. 2017",
+    "spec-fro": "Neyshabur et al. 2017",
+    "arora": "[A] Theorem 5.1",
+}
+_THEOREMS = {"theorem-2.2": "[A] Theorem 2.2", "theorem-4.1": "[A] Theorem 4.1"}
+NAMES = ("parameters", *_PLOTTED, *_THEOREMS)
+"""What the bounds are called, in the order of the table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Premises:
@@ -100,16 +111,8 @@ def every_bound(premises: Premises) -> tuple[Bound, ...]:
 
 def _undefined(chance: float, delta: float, reason: str) -> tuple[Bound, ...]:
     """Return every bound but the number of parameters, null for the same reason."""
-    plotted = {
-        "l1-inf": "Bartlett & Mendelson 2002",
-        "frobenius": "Neyshabur et al. 2015",
-        "spec-l12": "Bartlett et al. 2017",
-        "spec-fro": "Neyshabur et al. 2017",
-        "arora": "[A] Theorem 5.1",
-    }
-    theorems = {"theorem-2.2": "[A] Theorem 2.2", "theorem-4.1": "[A] Theorem 4.1"}
     return (
-        *(as_plotted(name, None, chance, reference, reason) for name, reference in plotted.items()),
+        *(as_plotted(name, None, chance, reference, reason) for name, reference in _PLOTTED.items()),
         *(
             explicit(
                 name,
@@ -122,6 +125,6 @@ def _undefined(chance: float, delta: float, reason: str) -> tuple[Bound, ...]:
                 met=False,
                 reason=reason,
             )
-            for name, reference in theorems.items()
+            for name, reference in _THEOREMS.items()
         ),
     )

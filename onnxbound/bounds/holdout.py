@@ -38,5 +38,5 @@ def holdout(errors: int, rows: int, delta: float, chance: float) -> Bound:
         reference=REFERENCE,
         assumptions=ASSUMPTIONS,
         met=True,
-        met_reason=f"{errors:,} of {rows:,} test rows; onnxbound certify MODEL --holdout T -o DIR makes it a file",
+        met_reason=f"{errors:,} of {rows:,} test rows; certify with `holdout` makes it a file",
     )

@@ -26,10 +26,10 @@ def choose_gamma(margins: Float64Array, value: float | None, quantile: float) ->
     """
     if value is not None:
         if not (value > 0 and np.isfinite(value)):
-            raise UsageError("usage", f"--gamma takes a positive number, not {value:g}.")
+            raise UsageError("usage", f"`gamma` must be a positive number, not {value:g}.")
         return value, "value"
     if not 0 < quantile < 1:
-        raise UsageError("usage", f"--gamma-quantile takes a number between 0 and 1, not {quantile:g}.")
+        raise UsageError("usage", f"`gamma_quantile` must lie between 0 and 1, not {quantile:g}.")
     finite = np.where(np.isnan(margins), -np.inf, margins)
     gamma = float(np.quantile(finite, quantile)) if np.isfinite(finite).all() else -np.inf
     if gamma > 0:

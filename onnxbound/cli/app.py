@@ -3,9 +3,9 @@
 import errno
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import astuple
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ from onnxbound.cli.documents import Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
-from onnxbound.cli.flags import in_flags, with_flags
+from onnxbound.cli.flags import FLAGS, changed, in_flags, with_flags
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
@@ -31,7 +31,6 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 app = typer.Typer(
     name="onnxbound",
     help="How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -53,20 +52,10 @@ def _main(
     pass
 
 
-app.command()(inspect)
-app.command()(analyze)
-app.command()(certify)
-app.command()(verify)
-app.command()(noise)
-app.command()(compare)
-app.command()(track)
-app.command()(rank)
-app.command()(report)
-app.command()(diff)
-app.command()(compress)
-app.command()(decompress)
-app.command()(explain)
-app.command()(env)
+for _verb in (
+    inspect, analyze, certify, verify, noise, compare, track, rank, report, diff, compress, decompress, explain, env,
+):  # fmt: skip
+    app.command()(_verb)
 
 
 def run(arguments: list[str]) -> int:
@@ -76,6 +65,7 @@ def run(arguments: list[str]) -> int:
         The exit code: 0 done, 1 a gate is not met, 2 usage, 3 model, 4 data, 5 device, 6 output, 70 internal, 130
         interrupted.
     """
+    arguments = arguments or ["--help"]
     as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
     output.printed = False
     try:
@@ -115,13 +105,11 @@ def _reraise_if_debugging(arguments: list[str]) -> None:
 
 def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
     """Say what went wrong: on stderr for people, and as an object on stdout for --json."""
-    problems = tuple(Problem(*map(in_flags, astuple(problem))) for problem in error.problems)
-    message = in_flags(error.message)
+    command = _better(arguments, error.suggestion) if isinstance(error, DataError) else None
+    message, problems = changed((error.message, error.problems), in_flags)
     lines = [f"onnxbound: error: {message}"]
     for problem in problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
-    suggestion = error.suggestion if isinstance(error, DataError) else {}
-    command = with_flags(arguments, suggestion) if suggestion else None
     if command is not None:
         lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
@@ -131,3 +119,11 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
         with suppress(OSError, OnnxboundError):  # stdout may be what failed
             print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code
+
+
+def _better(arguments: list[str], suggestion: Mapping[str, object]) -> str | None:
+    """The command with options under which the data would fit, if its verb has these."""
+    root: Any = typer.main.get_command(app)
+    options = {option for parameter in root.commands[arguments[0]].params for option in parameter.opts}
+    fits = suggestion and {FLAGS[name] for name in suggestion} <= options
+    return with_flags(arguments, suggestion) if fits else None

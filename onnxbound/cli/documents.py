@@ -1,6 +1,5 @@
-"""Documents of verbs that have no result of the library: errors, lists of files and topics."""
+"""Documents of the command line itself: errors, and lists of files."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,15 +29,6 @@ class Failure(Document):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Topics(Document):
-    """Names that `explain` explains, by kind."""
-
-    SCHEMA: ClassVar[str] = "onnxbound.topics/1"
-
-    topics: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class Files(Document):
     """Files that `report` wrote, and the report they were written from."""
 
@@ -46,22 +36,3 @@ class Files(Document):
 
     report: str
     files: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Decompression(Document):
-    """A model made again from its codes.
-
-    Attributes:
-        codes: The file of codes.
-        path: The model that was made of it.
-        codes_bytes: Size of the first.
-        bytes: Size of the second.
-    """
-
-    SCHEMA: ClassVar[str] = "onnxbound.decompression/1"
-
-    codes: str
-    path: str
-    codes_bytes: int
-    bytes: int

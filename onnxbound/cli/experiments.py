@@ -1,34 +1,68 @@
 """`onnxbound noise`, `compare`, `track` and `rank`: the experiments of the paper on other nets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions, grouped
-from onnxbound.cli.options import set_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from onnxbound.data.rows import Rows
+    from onnxbound.experiments.ranking import Ranking
+    from onnxbound.graph.network import Network
 
-    from rich.console import Console
-
-    from onnxbound.experiments.nets import Subject
-    from onnxbound.report.figures.figure import Figure
-
-Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
+Models = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MODEL...", help="ONNX files; MODEL:FILE gives one conventions of its own.", show_default=False
+    ),
+]
 Checkpoints = Annotated[
-    list[Path], typer.Argument(metavar="CHECKPOINT...", help="ONNX files, in order.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="CHECKPOINT...", help="ONNX files, in order; MODEL:FILE as in compare.", show_default=False),
 ]
 LabelsFor = Annotated[
     list[str] | None,
-    typer.Option("--labels-for", metavar="N=FILE", help="Labels, .npy, of the N-th model's training; repeatable."),
+    typer.Option(metavar="N=FILE", help="Labels, .npy, of the N-th model's training; repeatable."),
 ]
 RequiredTest = Annotated[
     Path, typer.Option("--test", metavar="FILE", help="A test set, for the gaps.", show_default=False)
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsOfSeveral(RowOptions):
+    """The same for several nets, whose labels may differ."""
+
+    labels_for: LabelsFor = None
+
+    def opened(self, models: list[Path], test: Path | None) -> "list[tuple[Network, Rows, Rows | None]]":
+        """Every net with its rows and those of the test set, before anything is computed."""
+        from onnxbound.cli.values import split_conventions
+        from onnxbound.errors import DataError, UsageError
+
+        labels = {}
+        for text in self.labels_for or []:
+            number, equals, file = text.partition("=")
+            if not (equals and file and number.isdecimal() and 1 <= int(number) <= len(models)):
+                raise UsageError("usage", f"--labels-for takes N=FILE with N from 1 to {len(models)}, not {text!r}.")
+            labels[int(number)] = Path(file)
+        found: list[tuple[Network, Rows, Rows | None]] = []
+        for place, (model, conventions) in enumerate(map(split_conventions, models), start=1):
+            own = replace(self, conventions=conventions or self.conventions)
+            network = own.network(model)
+            try:
+                rows = own.rows(network, labels.get(place))
+            except DataError as error:
+                if found:  # the rows of the nets before fit, and would not with other options
+                    error.suggestion = {}
+                raise
+            found.append((network, rows, None if test is None else own.test_rows(network, test)))
+        return found
 
 
 @grouped
@@ -43,133 +77,67 @@ def noise(
     threads: options.Threads = None,
 ) -> None:
     """Let noise in at each layer and measure what is left of it at later ones, [A] Fig. 1."""
-    set_threads(threads)
-    from onnxbound.cli.progress import Progress
-    from onnxbound.experiments.attenuation import attenuate
     from onnxbound.experiments.figures import noise_figures
-    from onnxbound.experiments.tables import print_noise
+    from onnxbound.verbs.experiments import noise as attenuated
 
-    settings = MeasureOptions(measured=measured, probes=probes, noise=noise).settings(rows.seed)
+    settings = MeasureOptions(measured=measured, probes=probes, noise=noise, threads=threads).settings(rows.seed)
     result.require_writable()
     network = rows.network(model)
-    with Progress(quiet=result.quiet) as progress:
-        found = attenuate(network, rows.rows(network), settings, progress)
-    _finish(found.to_json(), result, lambda console: print_noise(found, console), lambda: noise_figures(found), ())
+    with result.progress() as progress:
+        found = attenuated(network, rows.rows(network), settings, progress=progress)
+    result.show(found)
+    result.draw(lambda: noise_figures(found))
 
 
 @grouped
-def compare(
-    models: Models, rows: RowOptions, measure: MeasureOptions, result: ResultOptions, *, labels_for: LabelsFor = None
-) -> None:
+def compare(models: Models, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions) -> None:
     """Show the properties of several nets side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7."""
-    set_threads(measure.threads)
-    from onnxbound.cli.progress import Progress
-    from onnxbound.experiments.comparison import compare as run
     from onnxbound.experiments.figures import comparison_figures
-    from onnxbound.experiments.nets import short_names
-    from onnxbound.experiments.tables import print_comparison
+    from onnxbound.verbs.experiments import compare as compared
 
     settings = measure.settings(rows.seed)
     result.require_writable()
-    subjects = _subjects(models, rows, None, labels_for)
-    with Progress(quiet=result.quiet) as progress:
-        found = run(subjects, short_names(models), settings, progress)
-    draw, figures = lambda console: print_comparison(found, console), lambda: comparison_figures(found)
-    _finish(found.to_json(), result, draw, figures, found.warnings)
+    networks, own, _ = zip(*rows.opened(models, None), strict=True)
+    with result.progress() as progress:
+        found = compared(networks, own, settings, progress=progress)
+    result.show(found)
+    result.draw(lambda: comparison_figures(found))
 
 
 @grouped
 def track(
-    models: Checkpoints,
-    rows: RowOptions,
-    measure: MeasureOptions,
-    result: ResultOptions,
-    *,
-    test: RequiredTest,
-    labels_for: LabelsFor = None,
+    models: Checkpoints, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions, *, test: RequiredTest
 ) -> None:
     """Follow the bound and the properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
-    _rank(models, rows, measure, result, test, labels_for, checkpoints=True)
+    from onnxbound.verbs.experiments import track as tracked
+
+    _rank(tracked, models, rows, measure, result, test)
 
 
 @grouped
 def rank(
-    models: Models,
-    rows: RowOptions,
-    measure: MeasureOptions,
-    result: ResultOptions,
-    *,
-    test: RequiredTest,
-    labels_for: LabelsFor = None,
+    models: Models, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions, *, test: RequiredTest
 ) -> None:
     """Hold every capacity against the true gaps of several nets of one task."""
-    _rank(models, rows, measure, result, test, labels_for, checkpoints=False)
+    from onnxbound.verbs.experiments import rank as ranked
+
+    _rank(ranked, models, rows, measure, result, test)
 
 
 def _rank(
+    verb: "Callable[..., Ranking]",
     models: list[Path],
-    rows: RowOptions,
+    rows: RowsOfSeveral,
     measure: MeasureOptions,
     result: ResultOptions,
     test: Path,
-    labels_for: list[str] | None,
-    *,
-    checkpoints: bool,
 ) -> None:
-    set_threads(measure.threads)
-    from onnxbound.cli.progress import Progress
     from onnxbound.experiments.figures import ranking_figures
-    from onnxbound.experiments.nets import short_names
-    from onnxbound.experiments.ranking import rank as run
-    from onnxbound.experiments.tables import print_ranking
 
     settings = measure.settings(rows.seed)
     result.require_writable()
-    subjects = _subjects(models, rows, test, labels_for)
-    with Progress(quiet=result.quiet) as progress:
-        found = run(subjects, short_names(models), settings, checkpoints=checkpoints, progress=progress)
-    draw, figures = lambda console: print_ranking(found, console), lambda: ranking_figures(found)
-    _finish(found.to_json(), result, draw, figures, found.warnings)
-
-
-def _subjects(models: list[Path], rows: RowOptions, test: Path | None, labels_for: list[str] | None) -> "list[Subject]":
-    """Every net with its rows, opened before anything is computed."""
-    from onnxbound.experiments.nets import Subject
-
-    labels = _labels_by_number(labels_for or [], len(models))
-    subjects = []
-    for number, model in enumerate(models, start=1):
-        network = rows.network(model)
-        test_rows = None if test is None else rows.test_rows(network, test)
-        subjects.append(Subject(network, rows.rows(network, labels.get(number)), test_rows))
-    return subjects
-
-
-def _labels_by_number(given: list[str], models: int) -> dict[int, Path]:
-    from onnxbound.errors import UsageError
-
-    result = {}
-    for text in given:
-        number, equals, file = text.partition("=")
-        if not (equals and file and number.isdecimal() and 1 <= int(number) <= models):
-            raise UsageError("usage", f"--labels-for takes N=FILE with N from 1 to {models}, not {text!r}.")
-        result[int(number)] = Path(file)
-    return result
-
-
-def _finish(
-    document: dict[str, Any],
-    result: ResultOptions,
-    draw: "Callable[[Console], None]",
-    figures: "Callable[[], Sequence[Figure]]",
-    warnings: Sequence[str],
-) -> None:
-    """Print or write the result, and the figures that were asked for."""
-    from onnxbound.cli.output import emit, rendered, tell
-    from onnxbound.cli.plots import write_plots
-
-    if not result.quiet:
-        tell(warnings)
-    emit(rendered(document, result.format, draw, result.output), result.output, force=result.force)
-    if result.plots is not None:
-        write_plots(figures(), result.plots, force=result.force)
+    networks, own, tests = zip(*rows.opened(models, test), strict=True)
+    with result.progress() as progress:
+        found = verb(networks, own, tests, settings, progress=progress)
+    result.show(found)
+    result.draw(lambda: ranking_figures(found))

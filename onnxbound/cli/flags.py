@@ -2,18 +2,35 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from onnxbound.errors import shown
 
 _SAME = (
     "data", "labels", "labels_start", "x_key", "y_key", "layout", "scale", "mean", "std", "limit", "seed", "logits",
-    "external_root", "conventions", "run", "resume", "cluster", "force",
+    "external_root", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma", "gamma_quantile", "delta",
+    "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume", "cluster", "fail_if",
+    "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "charge_skeleton", "method", "init",
+    "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "epsilon", "k", "rank",
+    "keep", "cut", "energy", "bits", "samples",
 )  # fmt: skip
-FLAGS = {**{name: f"--{name.replace('_', '-')}" for name in _SAME}, "fixed": "--fix"}
-"""Parameter to option."""
+FLAGS = {
+    **{name: f"--{name.replace('_', '-')}" for name in _SAME},
+    "fixed": "--fix",
+    "rows": "--data",
+    "test_rows": "--test",
+    "noise_radius": "--noise gaussian:R",
+    "projections": "--noise compression:K",
+    "target_drop": "--target-accuracy-drop",
+    "layers": "--layer",
+    "plan": "--dry-run",
+    "Report.save": "onnxbound analyze --json -o FILE",
+}
+"""Parameter to option, and what stands for a few other names of the library."""
 
-_NAMED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+_NAMED = re.compile(r"`([A-Za-z_.]+)(?:=([^`]*))?`")
 
 
 def in_flags(text: str) -> str:
@@ -57,3 +74,24 @@ def with_flags(arguments: Sequence[str], values: Mapping[str, object]) -> str:
 def _as_word(value: str) -> str:
     """A value in Python as an option takes it."""
     return value[1:-1] if value.startswith('"') else value.strip("()").replace(", ", ",")
+
+
+def changed(value: Any, change: Callable[[str], str], only: Container[str] | None = None) -> Any:
+    """A document with its texts changed.
+
+    Args:
+        value: A document, or a part of one.
+        change: Text to text.
+        only: Fields whose texts are meant; all if None.
+    """
+    if isinstance(value, str):
+        return change(value) if only is None else value
+    if isinstance(value, tuple):
+        return tuple(changed(entry, change, only) for entry in value)
+    if isinstance(value, dict):
+        return {key: changed(entry, change, only) for key, entry in value.items()}
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    own = {field.name: getattr(value, field.name) for field in fields(value)}
+    meant = {name: None if only is not None and name in only else only for name in own}
+    return replace(value, **{name: changed(entry, change, meant[name]) for name, entry in own.items()})

@@ -13,14 +13,11 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+    HTML = "html"
 
 
-class Layout(StrEnum):
-    """How the data file is laid out."""
-
-    NCHW = "nchw"
-    NHWC = "nhwc"
-    FLAT = "flat"
+_FORMATS = {".json": Format.JSON, ".csv": Format.CSV, ".html": Format.HTML, ".txt": None, "": None}
+"""What the suffix of a file says about its format; None leaves it open."""
 
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
@@ -33,6 +30,14 @@ Fix = Annotated[
 ]
 ExternalRoot = Annotated[
     Path | None, typer.Option("--external-root", metavar="DIR", help="A further folder that weights may lie in.")
+]
+ConventionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--conventions",
+        metavar="FILE",
+        help="A file of --save-conventions: says what the other options for the model and its rows do not.",
+    ),
 ]
 _DATA = typer.Option(
     "--data",
@@ -53,7 +58,7 @@ Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="A tes
 XKey = Annotated[str | None, typer.Option("--x-key", metavar="KEY", help="Which array or column holds the inputs.")]
 YKey = Annotated[str | None, typer.Option("--y-key", metavar="KEY", help="Which array or column holds the labels.")]
 LayoutOption = Annotated[
-    Layout | None,
+    str | None,
     typer.Option(
         "--layout",
         metavar="nchw|nhwc|flat",
@@ -93,18 +98,38 @@ Zeta = Annotated[float, typer.Option(metavar="Z", help="Share of rows that the c
 Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="DIR", help="Write every figure: SVG, its data, and PNG.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", metavar="table|json|csv", help="How to print the result.")]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", metavar="table|json|csv|html", help="By default what -o's suffix says; html of reports."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json; errors are JSON too.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there; - is stdout.")]
+ModelOutput = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.onnx", help="The model to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More tables.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def chosen_format(form: Format, *, as_json: bool) -> Format:
-    """The format that --format and --json together ask for."""
-    return Format.JSON if as_json else form
+def chosen_format(
+    asked: Format | None, *, as_json: bool, output: Path | None = None, default: Format = Format.TABLE
+) -> Format:
+    """The format that --format, --json and the suffix of the output together ask for.
+
+    Raises:
+        UsageError: They contradict each other, or nothing of this suffix is ever written.
+    """
+    from onnxbound.errors import UsageError
+
+    if as_json and asked not in (None, Format.JSON):
+        raise UsageError("usage", f"--json is not what --format {asked} says.")
+    asked, suffix = Format.JSON if as_json else asked, "" if output is None else output.suffix.lower()
+    if suffix not in _FORMATS:
+        known = ", ".join(filter(None, _FORMATS))
+        raise UsageError("usage", f"Results are not written as {suffix}: -o takes {known}, or no suffix, not {output}.")
+    if asked is not None and asked is not (_FORMATS[suffix] or asked):
+        raise UsageError("usage", f"--format {asked} is not what -o {output} says.")
+    return asked or _FORMATS[suffix] or default
 
 
 def set_threads(threads: int | None) -> None:

@@ -1,43 +1,71 @@
 """Where results go: stdout, or a file written whole."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from onnxbound.cli.flags import changed, in_flags
 from onnxbound.cli.options import Format
-from onnxbound.documents.document import to_json_text
-from onnxbound.documents.files import require_writable, write_atomically
+from onnxbound.documents.files import write_atomically
 from onnxbound.errors import visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-STDOUT = Path("-")
-_FILE_WIDTH = 100
+    from onnxbound.documents.document import Document
 
 printed = False
 """Whether a result stands on stdout, or the part of it that there was room for: no error document follows it there."""
 
+_PROSE = frozenset({"warnings", "notes", "normalised", "stripped_head", "met_reason", "assumptions", "reason", "text"})
+"""Fields of documents in which the library speaks; names from files stand in others."""
 
-def require_outputs(paths: list[Path | None], *, force: bool) -> None:
-    """Complain about an output that cannot be written before anything is computed.
 
-    Raises:
-        OutputError: output-exists or output-unwritable.
+def text_of(document: "Document", wanted: Format, *, to_file: bool, verbose: bool) -> str:
+    """A result as text: parameters as flags, and in a table nothing from a file that could steer a terminal.
+
+    Args:
+        document: The result.
+        wanted: Its form.
+        to_file: Whether it goes to a file, which takes no colours.
+        verbose: Whether to show long tables.
     """
-    for path in paths:
-        if path is not None and path != STDOUT:
-            require_writable(path, force=force)
+    from onnxbound.documents.document import to_json_text
+
+    document = changed(document, in_flags, _PROSE)
+    if wanted is Format.HTML:
+        return in_flags(document.to_html())  # type: ignore[attr-defined]
+    if wanted is Format.JSON:
+        return to_json_text(document.to_json())
+    if wanted is Format.CSV:
+        from onnxbound.report.csv import to_csv
+
+        return to_csv(document.to_json())
+    import io
+
+    from rich.console import Console
+
+    text, terminal = io.StringIO(), sys.stdout.isatty() and not to_file
+    console = Console(file=text, force_terminal=terminal, width=Console().width if terminal else document.WIDTH)
+    changed(document, visible).render(console, verbose=verbose)
+    return text.getvalue()
 
 
 def emit(text: str, output: Path | None, *, force: bool) -> None:
-    """Print to stdout, or write to a file.
+    """Print words to stdout, or write them to a file, with control characters made visible.
 
     Raises:
         OutputError: output-exists or output-unwritable.
     """
-    if output is not None and output != STDOUT:
+    deliver("\n".join(map(visible, text.split("\n"))), output, force=force)
+
+
+def deliver(text: str, output: Path | None, *, force: bool) -> None:
+    """Print a text to stdout, or write it to a file, as it is.
+
+    Raises:
+        OutputError: output-exists or output-unwritable.
+    """
+    if output is not None:
         write_atomically(output, lambda file: file.write(text.encode(errors="replace")), force=force)
         return
     global printed
@@ -49,29 +77,4 @@ def emit(text: str, output: Path | None, *, force: bool) -> None:
 def tell(messages: Iterable[str]) -> None:
     """Say something on stderr, beside the result."""
     for message in messages:
-        print(f"onnxbound: {visible(message)}", file=sys.stderr)  # noqa: T201
-
-
-def rendered(document: dict[str, Any], wanted: Format, draw: "Callable[[Console], None]", output: Path | None) -> str:
-    """A result as text; coloured only where it goes to a terminal.
-
-    Args:
-        document: The result as JSON values.
-        wanted: Table, JSON or CSV.
-        draw: Prints it for people.
-        output: Where it will go.
-    """
-    if wanted is Format.JSON:
-        return to_json_text(document)
-    if wanted is Format.CSV:
-        from onnxbound.report.csv import to_csv
-
-        return to_csv(document)
-    import io
-
-    from rich.console import Console
-
-    text = io.StringIO()
-    terminal = sys.stdout.isatty() and output is None
-    draw(Console(file=text, force_terminal=terminal, width=Console().width if terminal else _FILE_WIDTH))
-    return text.getvalue()
+        print(f"onnxbound: {visible(in_flags(message))}", file=sys.stderr)  # noqa: T201

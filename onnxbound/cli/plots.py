@@ -1,11 +1,11 @@
 """`--plots DIR`: every figure as SVG and PNG, and the numbers it is drawn from as CSV."""
 
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxbound.cli.output import tell
 from onnxbound.documents.files import write_atomically
 from onnxbound.errors import OutputError, Problem
 
@@ -52,20 +52,16 @@ def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> li
         drawing = to_svg(figure.drawing)
         contents = {"svg": drawing.encode(), "csv": figure.to_csv().encode()}
         if drawn:
-            contents["png"] = _png(drawing)
+            import resvg_py
+
+            contents["png"] = bytes(resvg_py.svg_to_bytes(svg_string=drawing, zoom=_PNG_SCALE))
         for kind, content in contents.items():
             written.append(folder / f"{figure.name}.{kind}")
             _write(written[-1], content, force=force)
     if not drawn:
-        print("onnxbound: no PNG was written: pip install 'onnxbound[png]'", file=sys.stderr)  # noqa: T201
+        tell(["no PNG was written: pip install 'onnxbound[png]'"])
     return written
 
 
 def _write(path: Path, content: bytes, *, force: bool) -> None:
     write_atomically(path, lambda file: file.write(content), force=force)
-
-
-def _png(drawing: str) -> bytes:
-    import resvg_py
-
-    return bytes(resvg_py.svg_to_bytes(svg_string=drawing, zoom=_PNG_SCALE))

@@ -6,11 +6,12 @@ from onnxbound.analysis.difference import Difference
 from onnxbound.analysis.document import Report
 from onnxbound.analysis.plan import Plan
 from onnxbound.certificates import certificate, verify
-from onnxbound.cli.documents import Decompression, Failure, Files, Topics
+from onnxbound.cli.documents import Failure, Files
+from onnxbound.compression.decompression import Decompression
 from onnxbound.compression.document import Compression
 from onnxbound.documents.document import Document
 from onnxbound.documents.schema import schema_of
-from onnxbound.documents.topic import Topic
+from onnxbound.documents.topic import Topic, Topics
 from onnxbound.experiments.attenuation import Attenuation
 from onnxbound.experiments.comparison import Comparison
 from onnxbound.experiments.ranking import Ranking, Track

@@ -1,6 +1,7 @@
 """Values of options that are more than one word or number."""
 
 import re
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -8,64 +9,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.cli.options import Layout
 from onnxbound.data.array_file import open_npy
-from onnxbound.data.preprocessing import Preprocessing, parse_numbers
+from onnxbound.data.preprocessing import parse_numbers
 from onnxbound.errors import UsageError
 
 
-def one_of(flag: str, value: str, allowed: tuple[str, ...]) -> Any:
-    """The word, if it is one of those allowed."""
-    if value not in allowed:
-        raise UsageError("usage", f"{flag} takes {' or '.join(allowed)}, not {value!r}.")
-    return value
+def count_or_word(value: str) -> int | str:
+    """A whole number as such.
 
-
-def count_or(flag: str, value: str, word: str) -> int:
-    """A number, where the word was looked for before."""
-    if not value.isdecimal():
-        raise UsageError("usage", f"{flag} takes a number or {word}, not {value!r}.")
-    return int(value)
+    >>> count_or_word("100"), count_or_word("all")
+    (100, 'all')
+    """
+    return int(value) if value.isdecimal() else value
 
 
 def noise_of(noise: str) -> dict[str, Any]:
     """What gaussian:R, compression or compression:K says, as the settings have it.
 
-    >>> noise_of("compression:50")
-    {'noise': 'compression', 'projections': 50}
+    >>> noise_of("compression:50"), noise_of("gaussian:0.1")
+    ({'noise': 'compression', 'projections': 50}, {'noise': 'gaussian', 'noise_radius': 0.1})
     """
-    kind, _, count = noise.partition(":")
-    if kind != "compression":
-        return {"noise_radius": gaussian_radius(noise)}
-    if noise == kind:
-        return {"noise": kind}
-    if not count.isdecimal():
-        raise UsageError("usage", f"--noise takes compression or compression:K with a number K, not {noise!r}.")
-    return {"noise": kind, "projections": int(count)}
-
-
-def gaussian_radius(noise: str) -> float:
-    """R of gaussian:R."""
-    kind, _, radius = noise.partition(":")
-    try:
+    kind, colon, number = noise.partition(":")
+    with suppress(ValueError):
         if kind == "gaussian":
-            return float(radius)
-    except ValueError:
-        pass
-    raise UsageError("usage", f"--noise takes gaussian:R with a number R > 0, or compression, not {noise!r}.")
-
-
-def preprocessing_of(layout: Layout | None, scale: str | None, mean: str | None, std: str | None) -> Preprocessing:
-    """What the options say about the data."""
-    factors = None if scale is None else parse_numbers(scale)
-    if factors is not None and len(factors) != 1:
-        raise UsageError("usage", f"--scale takes one number, not {scale!r}.")
-    return Preprocessing(
-        scale=None if factors is None else factors[0],
-        mean=(0.0,) if mean is None else parse_numbers(mean),
-        std=(1.0,) if std is None else parse_numbers(std),
-        layout=None if layout is None else layout.value,
+            return {"noise": kind, "noise_radius": float(number)}
+        if kind == "compression":
+            return {"noise": kind, "projections": int(number) if colon else None}
+    raise UsageError(
+        "usage", f"--noise takes gaussian:R with a number R > 0, compression or compression:K, not {noise!r}."
     )
+
+
+def numbers_of(**given: str | None) -> dict[str, tuple[float, ...] | None]:
+    """The options of preprocessing as numbers; None where one was not given."""
+    return {name: None if text is None else parse_numbers(text) for name, text in given.items()}
 
 
 def held_inputs(given: list[str]) -> dict[str, NDArray[Any]]:
@@ -91,6 +68,19 @@ def _held(text: str, value: str) -> NDArray[Any]:
     if not file.shape:
         raise UsageError("usage", f"the file of --fix {text} holds one number: write the number itself.")
     return file.take(np.arange(file.shape[0]))
+
+
+def split_conventions(model: Path) -> tuple[Path, Path | None]:
+    """The two files of MODEL:FILE; a path that exists as it stands is a model, whatever colons it has.
+
+    >>> split_conventions(Path("missing.onnx"))[1] is None
+    True
+    """
+    text = str(model)
+    for place in (place for place in range(len(text) - 1, 0, -1) if text[place] == ":" and not model.exists()):
+        if Path(text[:place]).is_file() and text[place + 1 :]:
+            return Path(text[:place]), Path(text[place + 1 :])
+    return model, None
 
 
 def share_of(flag: str, text: str) -> float:

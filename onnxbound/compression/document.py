@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.margin import GammaSource
 from onnxbound.compressors.compressed import MethodName
 from onnxbound.documents.document import Document
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +224,14 @@ class Compression(Document):
     sweep: Sweep | None
     warnings: tuple[str, ...]
     seconds: float
+
+    def summary(self) -> str:
+        accuracy = (
+            "" if self.accuracy is None else f", accuracy {self.accuracy.before:.2%} to {self.accuracy.after:.2%}"
+        )
+        return f"of {self.model} by {self.method}: {self.bits.after / self.bits.before:.1%} of the bits{accuracy}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.compression.table import render_compression
+
+        render_compression(self, console)

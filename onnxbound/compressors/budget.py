@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from math import floor
-from typing import Literal
+from typing import Literal, get_args
+
+from onnxbound.errors import require_word
 
 Knob = Literal["epsilon", "k", "rank", "keep", "gamma", "cut", "energy", "bits"]
 
@@ -30,6 +32,9 @@ class Budget:
 
     knob: Knob
     value: float
+
+    def __post_init__(self) -> None:
+        require_word("knob", self.knob, get_args(Knob))
 
 
 def kept_numbers(share: float, entries: int, per_unit: int = 1) -> int:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, log2
+from typing import get_args
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from onnxbound.compressors.matrix_project_conv import (
 from onnxbound.compressors.quantise import quantise
 from onnxbound.compressors.svd import rank_of_cut, rank_of_energy, truncate
 from onnxbound.compressors.vector import projections_of_vector, vector_compress, vector_project
+from onnxbound.errors import require_word
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array
@@ -49,6 +51,12 @@ class Method:
     subspace: SubspaceName | None = None
     filter_cap: int = 256 << 20
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        require_word("method", self.name, get_args(MethodName))
+        require_word("constants", self.constants, get_args(Constants))
+        if self.subspace is not None:
+            require_word("subspace", self.subspace, get_args(SubspaceName))
 
 
 def compress_layers(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import e, prod, sqrt
+from math import e, isinf, prod, sqrt
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def budgets_of_margin(
     """Layer index to the budget under which the theory promises margin gamma.
 
     * Matrix-Project: [A] Lemma 10, eps = gamma / (sqrt 2 max |f(x)|), and Lemma 3, eps_i = min(1, eps mu_i mu_{i->} /
-      (6 c d));
+      (6 c d)), eps_d less where weight-free operators follow layer d;
     * truncation: [A] Theorem 2.2, singular values below delta |A|_2 go, delta = gamma / (2 sqrt 2 e max|x| d
       prod |A|_2), norms being proved upper bounds;
     * vectors: an error of gamma / 2 in every logit, rows of norm at most the largest, inputs of norm at most max |x|.
@@ -62,8 +62,11 @@ def budgets_of_margin(
             f"No row has a margin of {gamma:.3g}: the bound is vacuous.",
             [Problem("--gamma", why, "ask for a smaller one")],
         )
-    if any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in measured.conditions):
-        why = "a cushion is 0 or undefined on some rows"
+    unbounded = isinf(measured.conditions[-1].tail)
+    if unbounded or any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in measured.conditions):
+        why = (
+            "what follows the last layer is not Lipschitz" if unbounded else "a cushion is 0 or undefined on some rows"
+        )
         raise UsageError(
             "compress-margin", "No error follows from the margin.", [Problem("--gamma", why, "use --epsilon or --keep")]
         )

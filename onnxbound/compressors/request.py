@@ -48,34 +48,33 @@ class Request:
 
     def __post_init__(self) -> None:
         if (self.budget is None) == (self.target_drop is None):
-            raise UsageError("usage", f"compress takes one budget: {_flags(self.method.name)}.")
+            raise UsageError("usage", f"compress takes one budget: {_knobs(self.method.name)}.")
         if self.budget is not None:
             _check_budget(self.method.name, self.budget)
         checks = {
-            "--target-accuracy-drop takes a share between 0 and 100%": self.target_drop is None
-            or 0 <= self.target_drop < 1,
-            "--eta takes a number between 0 and 1": 0 < self.method.eta < 1,
-            "--width takes 2 to 32 bits": self.method.width is None or 2 <= self.method.width <= 32,
-            "--seed takes a number from 0 to 2^64 - 1": 0 <= self.method.seed < 2**64,
-            "--gamma takes a positive number": self.gamma is None or 0 < self.gamma < np.inf,
-            "--gamma-quantile takes a number between 0 and 1": 0 < self.gamma_quantile < 1,
-            "--delta takes a number between 0 and 1": 0 < self.delta < 1,
-            "--measured takes a number of at least 1": self.measured >= 1,
-            "--factorise goes with --method svd": not self.factorise or self.method.name == "svd",
+            "`target_drop` must be at least 0 and less than 1": self.target_drop is None or 0 <= self.target_drop < 1,
+            "`eta` must lie between 0 and 1": 0 < self.method.eta < 1,
+            "`width` must be 2 to 32 bits": self.method.width is None or 2 <= self.method.width <= 32,
+            "`seed` must lie between 0 and 2^64 - 1": 0 <= self.method.seed < 2**64,
+            "`gamma` must be a positive number": self.gamma is None or 0 < self.gamma < np.inf,
+            "`gamma_quantile` must lie between 0 and 1": 0 < self.gamma_quantile < 1,
+            "`delta` must lie between 0 and 1": 0 < self.delta < 1,
+            "`measured` must be at least 1": self.measured >= 1,
+            '`factorise=True` goes with `method="svd"`': not self.factorise or self.method.name == "svd",
         }
         for complaint, holds in checks.items():
             if not holds:
                 raise UsageError("usage", f"{complaint}.")
 
 
-def _flags(method: str) -> str:
-    return " or ".join(f"--{knob}" for knob in KNOBS[method]) + " or --target-accuracy-drop"
+def _knobs(method: str) -> str:
+    return " or ".join(f"`{knob}`" for knob in KNOBS[method]) + " or `target_drop`"
 
 
 def _check_budget(method: str, budget: Budget) -> None:
     knob, value = budget.knob, budget.value
     if knob not in KNOBS[method]:
-        raise UsageError("usage", f"--method {method} takes {_flags(method)}, not --{knob}.")
+        raise UsageError("usage", f'`method="{method}"` takes {_knobs(method)}, not `{knob}`.')
     ranges: dict[str, tuple[bool, str]] = {
         "epsilon": (0 < value <= 1, "a number above 0 and at most 1"),
         "cut": (0 < value <= 1, "a number above 0 and at most 1"),
@@ -88,7 +87,7 @@ def _check_budget(method: str, budget: Budget) -> None:
     }
     fine, wanted = ranges[knob]
     if not fine:
-        raise UsageError("usage", f"--{knob} takes {wanted}, not {value:g}.")
+        raise UsageError("usage", f"`{knob}` must be {wanted}, not {value:g}.")
 
 
 def compressible(network: Network, request: Request) -> list[Layer]:

@@ -56,7 +56,7 @@ def read_labels(
         why = f"row {wrong[0]} has the label {found[inverse[wrong[0]]]}, and {len(wrong)} rows in all are out of range"
         if not counted:
             raise refuse(why, _naming(class_labels))
-        do, suggestion = _counting(found, classes)
+        do, suggestion = _counting(found, classes, first)
         raise refuse(why, do, **suggestion)
     return labels
 
@@ -86,12 +86,12 @@ def _named(found: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[np
     return by_name if numbered else _counted(found, len(class_labels))
 
 
-def _counting(found: NDArray[Any], classes: int) -> tuple[str, dict[str, object]]:
+def _counting(found: NDArray[Any], classes: int, start: int) -> tuple[str, dict[str, object]]:
     """What to do about labels that are out of range, in words and as parameters."""
     if found.dtype.kind not in "iub":
         return "the model does not name its classes: save their numbers", {}
     first, last = int(found[0]), int(found[-1])
-    if first != 0 and last - first < classes:
+    if first != start and last - first < classes:
         return f"if the labels start at {first}: {argument('labels_start', first)}", {"labels_start": first}
     return f"the labels run from {first} to {last}: check that the data are of this model", {}
 

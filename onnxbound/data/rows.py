@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnxbound.data.array_in_memory import AnyArray
 from onnxbound.data.preprocessing import Convert, Preprocessing
-from onnxbound.errors import DataError, Problem
+from onnxbound.errors import DataError, Problem, visible
 
 _HASH_ROWS = 1024
 
@@ -42,6 +42,7 @@ class Rows:
         array: Their inputs as the file has them.
         convert: Turns those into what the model takes.
         preprocessing: What was asked of it.
+        labels_start: The label of the first class, where that was said.
     """
 
     path: str
@@ -51,6 +52,11 @@ class Rows:
     array: AnyArray
     convert: Convert
     preprocessing: Preprocessing
+    labels_start: int | None = None
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.array.shape[1:]))
+        return f"<Rows of {visible(self.path)}: {self.count:,} of {self.total:,} rows, {shape} {self.array.dtype}>"
 
     @property
     def count(self) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from onnxbound.documents.files import write_atomically
+from onnxbound.errors import visible
 from onnxbound.results import UpperBound
 
 if TYPE_CHECKING:
@@ -24,10 +25,12 @@ class Document:
 
     Attributes:
         SCHEMA: Name of its JSON Schema, the value of the key `schema`.
+        WIDTH: Columns that its tables take where no terminal sets a width.
     """
 
     __slots__ = ()
     SCHEMA: ClassVar[str]
+    WIDTH: ClassVar[int] = 100
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON values; a number that is not finite becomes null."""
@@ -56,7 +59,7 @@ class Document:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.summary()}>"
+        return f"<{type(self).__name__} {visible(self.summary())}>"
 
     def summary(self) -> str:
         """Return one line that tells this document from others."""
@@ -65,7 +68,7 @@ class Document:
     def _repr_html_(self) -> str:
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), record=True, width=110)
+        console = Console(file=io.StringIO(), record=True, width=self.WIDTH)
         self.render(console)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 

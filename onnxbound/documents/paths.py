@@ -1,4 +1,4 @@
-"""Dotted names for the numbers of a report, the same in `--fail-if` and in CSV: `layers.3.layer_cushion.min`."""
+"""Dotted names for the numbers of a report, the same in conditions and in CSV: `layers.3.layer_cushion.min`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,8 +21,8 @@ def flatten(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
                 yield from flatten(value, f"{prefix}.{key}" if prefix else key)
     elif isinstance(document, list):
         for position, value in enumerate(document):
-            keys = _KEYS.get(prefix, ())
-            name = "-".join(str(value[key]) for key in keys) if keys else str(position)
+            named = [str(value[key]) for key in _KEYS.get(prefix, ()) if key in value]
+            name = "-".join(named) or str(position)
             yield from flatten(value, f"{prefix}.{name}")
     else:
         yield prefix, document

@@ -54,14 +54,14 @@ def _load(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except OSError as error:
         why = error.strerror or str(error)
-        problem = Problem(str(path), why, "'onnxbound analyze --json -o FILE' writes one")
+        problem = Problem(str(path), why, "`Report.save` writes one")
         raise DataError("report-not-found", f"{path} cannot be read: {why}.", [problem]) from error
     except (ValueError, RecursionError) as error:
         raise _invalid(path, f"it is not JSON: {error}") from error
 
 
 def _invalid(path: Path, why: str) -> DataError:
-    problem = Problem(str(path), why, "'onnxbound analyze --json -o FILE' writes one")
+    problem = Problem(str(path), why, "`Report.save` writes one")
     return DataError("report-invalid", f"{path} is not a report of onnxbound.", [problem])
 
 

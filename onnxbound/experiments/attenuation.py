@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from onnxbound.rng import normal_noise, select_rows
 from onnxbound.run.forward import require_finite
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _AT_INPUTS = 1 << 32
 """Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
@@ -71,6 +74,14 @@ class Attenuation(Document):
     layer_names: tuple[str, ...]
     curves: tuple[NoiseCurve, ...]
 
+    def summary(self) -> str:
+        return f"of noise in {self.model}: {len(self.curves)} layers at {self.measured_rows:,} rows of {self.data}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.experiments.tables import render_noise
+
+        render_noise(self, console)
+
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:
     """Let gaussian noise of length radius |a^i| in at each layer's input, and measure the error at later layers.
@@ -86,12 +97,11 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         UsageError: The probes are not a number, or the noise is not gaussian.
     """
     if settings.probes == "exact":
-        raise UsageError("usage", "noise is drawn: --probes takes a number here.")
+        raise UsageError("usage", "Noise is drawn: `probes` must be a number here.")
     if settings.noise != "gaussian":
-        raise UsageError("usage", "noise is drawn: --noise takes gaussian:R here.")
+        raise UsageError("usage", 'Noise is drawn: it must be `noise="gaussian"` here.')
     network.require_finite_weights()
-    count = rows.count if settings.measured is None else settings.measured
-    index = rows.index[select_rows(settings.seed, rows.count, count)]
+    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
     work, depth = network.cast(np.float32), network.depth
     mean = np.full((len(index), depth, depth), np.nan)
     error = np.full_like(mean, np.nan)

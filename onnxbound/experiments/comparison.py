@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.stability.property import Property
 from onnxbound.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _BINS = 24
 _WIDE = 20.0
@@ -69,6 +72,14 @@ class Comparison(Document):
     nets: tuple[Net, ...]
     properties: tuple[LayerComparison, ...]
     warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        return f"of {', '.join(net.name for net in self.nets)} at {self.measured_rows:,} rows of {self.data}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.experiments.tables import render_comparison
+
+        render_comparison(self, console)
 
 
 def _values(samples: Samples, prop: Property, layer: int) -> Float64Array:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import sqrt
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from onnxbound.analysis.document import Report
 from onnxbound.analysis.settings import Settings
@@ -15,6 +15,9 @@ from onnxbound.experiments.paired import clopper_pearson
 from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _ALPHA = 0.05
 
@@ -78,6 +81,14 @@ class Ranking(Document):
     standings: tuple[Standing, ...]
     capacities: tuple[Ranked, ...]
     warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        return f"of {', '.join(standing.net.name for standing in self.standings)} on {self.data}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.experiments.tables import render_ranking
+
+        render_ranking(self, console)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,8 +1,10 @@
 """The experiments for people in a terminal."""
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +20,7 @@ from onnxbound.report.words import number, shortened
 _MOST_TARGETS = 8
 
 
-def print_noise(found: Attenuation, console: Console) -> None:
+def render_noise(found: Attenuation, console: Console) -> None:
     """[A] Fig. 1 as numbers: a row per layer where noise enters, a column per layer where it arrives."""
     console.print(Text(f"{visible(found.model)} at {found.measured_rows:,} rows of {visible(found.data)}"))
     console.print(
@@ -34,9 +36,10 @@ def print_noise(found: Attenuation, console: Console) -> None:
     console.print(table)
 
 
-def print_comparison(found: Comparison, console: Console) -> None:
+def render_comparison(found: Comparison, console: Console) -> None:
     """Medians and distributions per property and layer, and what can be said of each pair of nets."""
     console.print(_nets(list(found.nets)))
+    _print_warnings(found.warnings, console)
     for name, group in groupby(found.properties, key=lambda layer: layer.property):
         console.print(Text(f"\n{name.replace('_', ' ')}", style="bold"))
         table = plain_table("layer", "net", "distribution", "median", "larger than in", left=3)
@@ -60,9 +63,10 @@ def _add_layer(add_row: object, layer: LayerComparison, nets: tuple[Net, ...]) -
         add_row(place if position == 0 else "", name, Text(line), number(median), Text("\n".join(said)))
 
 
-def print_ranking(found: Ranking, console: Console) -> None:
+def render_ranking(found: Ranking, console: Console) -> None:
     """Gaps, capacities and rank correlations."""
     console.print(_nets([standing.net for standing in found.standings]))
+    _print_warnings(found.warnings, console)
     table = plain_table("net", "train error", "test error", "gap", "95 % interval", left=1)
     for standing in found.standings:
         interval = f"{standing.gap_low:.1%} to {standing.gap_high:.1%}"
@@ -90,6 +94,13 @@ def _print_capacities(found: Ranking, console: Console) -> None:
         table.add_row(Text(shortened(visible(standing.net.name), 28)), *(number(log and round(log, 2)) for log in logs))
     console.print(Text("\nCapacities as plotted, log10", style="bold"))
     console.print(table)
+
+
+def _print_warnings(warnings: Sequence[str], console: Console) -> None:
+    if warnings:
+        console.print(Text("\nBefore you read the numbers", style="bold yellow"))
+    for warning in warnings:
+        console.print(Padding(Text(visible(warning)), (0, 0, 0, 2)))
 
 
 def _nets(nets: list[Net]) -> Table:

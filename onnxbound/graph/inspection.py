@@ -1,10 +1,13 @@
 """A network as onnxbound sees it: `onnxbound.inspect/1`, field for field."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from onnxbound.documents.document import Document, view
 from onnxbound.graph.network import Layer, Network, Step
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,21 @@ class Inspection(Document):
     """`onnxbound.inspect/1`."""
 
     SCHEMA: ClassVar[str] = "onnxbound.inspect/1"
+    WIDTH: ClassVar[int] = 120
 
     model: InspectedModel
     steps: tuple[InspectedStep, ...]
     layers: tuple[InspectedLayer, ...]
     coverage: InspectedCoverage
+
+    def summary(self) -> str:
+        model = self.model
+        return f"of {model.path}: {model.topology} of {model.depth} layers, {model.parameters:,} parameters"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.report.inspection_table import render_inspection
+
+        render_inspection(self, console)
 
 
 def inspection(network: Network) -> Inspection:

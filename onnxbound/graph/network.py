@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from onnx import ModelProto
 
-from onnxbound.errors import ModelError, Problem
+from onnxbound.errors import ModelError, Problem, visible
 from onnxbound.graph.reading import Reading
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.gate import is_activation
@@ -160,6 +160,15 @@ class Network:
     node_count: int
     reading: Reading
     external: Mapping[str, Array]
+
+    def __repr__(self) -> str:
+        size = f"{self.depth} layers, {self.parameters:,} parameters, {self.classes} classes"
+        return f"<Network {visible(str(self.path))}: {self.topology} of {size}, rows {self.input_shape}>"
+
+    def _repr_html_(self) -> str:
+        from onnxbound.graph.inspection import inspection
+
+        return inspection(self)._repr_html_()
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

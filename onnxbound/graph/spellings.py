@@ -108,6 +108,15 @@ def _with_constant(node: GraphNode, constants: Constants) -> tuple[str, str]:
     return x, fixed[0]
 
 
+def total(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
+    """Sum with a constant, or of activations of several shapes: one Add after the other."""
+    if len({shapes.get(name) for name in node.inputs}) == 1 or len(node.inputs) == 1:
+        return
+    (first, *others), last = node.inputs, len(node.inputs) - 1
+    for place, other in enumerate(others, start=1):
+        first = write.add("Add", first, other, output=node.outputs[0] if place == last else "")
+
+
 def mean_of(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
     """Mean of activations: their sum, divided by how many there are."""
     total = write.add("Sum", *node.inputs)
@@ -233,6 +242,7 @@ SPELLINGS: Mapping[str, Callable[[GraphNode, Shapes, Constants, NodeWriter], Non
     "Max": maximum,
     "Min": minimum,
     "Mean": mean_of,
+    "Sum": total,
     "HardSigmoid": hard_sigmoid,
     "Einsum": einsum,
     "Attention": attention,

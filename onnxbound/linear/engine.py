@@ -183,8 +183,8 @@ def choose_engine(
     """
     if programme.exact_pairs:
         if wanted == "onnxruntime":
-            problem = Problem("--engine", "exact Jacobians of all pairs are computed by NumPy", "--engine numpy")
-            raise UsageError("usage", "--engine onnxruntime does not go with --probes exact.", [problem])
+            problem = Problem("`engine`", "exact Jacobians of all pairs are computed by NumPy", '`engine="numpy"`')
+            raise UsageError("usage", '`engine="onnxruntime"` does not go with `probes="exact"`.', [problem])
         note = "auto chose numpy, which computes exact Jacobians of all pairs" if wanted == "auto" else ""
         return NumpyEngine(network, programme, threads, probes_at_once), note
     if wanted == "onnxruntime":

@@ -123,7 +123,10 @@ def parse_neg(node: Node) -> Operator:
 
 
 def parse_batch_normalization(node: Node) -> Operator:
-    """BatchNormalization at inference: `scale (x - mean) / sqrt(var + epsilon) + bias` per channel."""
+    """BatchNormalization at inference: `scale (x - mean) / sqrt(var + epsilon) + bias` per channel.
+
+    Before opset 9, spatial=0 stands for one of each per entry of a row.
+    """
     if node.attributes.get("training_mode", 0):
         raise Unsupported(
             "it is in training mode, so a row's output depends on the other rows of its batch",
@@ -133,11 +136,9 @@ def parse_batch_normalization(node: Node) -> Operator:
     if any(value is None for value in values):
         raise Unsupported("its statistics are not constants")
     weight, bias, mean, variance = (np.asarray(value, np.float64).ravel() for value in values)
-    if node.attributes.get("spatial", 1) == 0:
-        raise Unsupported("spatial=0")
     # onnxruntime reads the attribute as float32.
     scale = weight / np.sqrt(variance + float(np.float32(node.attributes.get("epsilon", 1e-5))))
-    shape = (-1, *(1,) * (len(node.shape()) - 1))
+    shape = node.shape() if node.attributes.get("spatial", 1) == 0 else (-1, *(1,) * (len(node.shape()) - 1))
     return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape), weight.size + bias.size)
 
 

@@ -10,10 +10,10 @@ METHODS = (
         "method",
         "A matrix, or the kernel of a convolution, is described by its products with k random matrices of signs, which"
         " anyone makes again from a seed. The error that each pair of vectors sees is small, the matrix itself is far"
-        " from the original. Real nets keep their accuracy only at a k far above the number of weights; --sweep shows by"
+        " from the original. Real nets keep their accuracy only at a k far above the number of weights; `sweep` shows by"
         " how much.",
         "A^ = (1/k) sum_l <A, M_l> M_l; k = ceil(ln(4/eta) / (e^2/4 - e^3/6)) with e = eps / 2, the other half of eps"
-        " being for rounding; --constants paper takes k = ln(1/eta) / eps^2, which is too small",
+        ' being for rounding; `constants="paper"` takes k = ln(1/eta) / eps^2, which is too small',
         f"{ARORA} Algorithm 1, with a proved constant",
         "none",
         "unbiased; |u^T (A^ - A) v| <= eps |A|_F |u| |v| with probability 1 - eta for each pair u, v",
@@ -33,9 +33,9 @@ METHODS = (
     Topic(
         "svd",
         "method",
-        "Small singular values are dropped; with --factorise a layer becomes two where that saves multiply-adds. By rank,"
+        "Small singular values are dropped; with `factorise` a layer becomes two where that saves multiply-adds. By rank,"
         " by the share of |A|_F^2 that stays, by the share of |A|_2 below which singular values go, or by a margin.",
-        "the nearest matrix of rank r; with --gamma singular values below delta |A|_2 go,"
+        "the nearest matrix of rank r; with `gamma` singular values below delta |A|_2 go,"
         " delta = gamma / (2 sqrt 2 e max|x| d prod |A|_2)",
         f"{ARORA} Lemma 1 and Theorem 2.2",
         "none",
@@ -102,7 +102,7 @@ COMPRESSION_METRICS = (
         "Accuracy at budgets from the tightest to the widest, and the smallest from which on no more than the tolerated"
         " share is lost. For matrix-project it goes on beyond the number of weights, where it is no compression any more,"
         " to show what the theory would need.",
-        "drop in accuracy on up to 1,000 rows, 0.5 % tolerated unless --target-accuracy-drop says otherwise",
+        "drop in accuracy on up to 1,000 rows, 0.5 % tolerated unless `target_drop` says otherwise",
         "measured",
         "share of the rows",
     ),

@@ -65,8 +65,8 @@ def _compression(report: Report) -> Iterator[str]:
         )
     else:
         yield (
-            f"By the paper's measure, constants dropped, {percentage(100 * share) if share else 'none'} of the {weights:,}"
-            " weights are superfluous: nothing that is worth compressing."
+            f"By the paper's measure, constants dropped, {percentage(100 * share) if share else 'none'} of the"
+            f" {weights:,} weights are superfluous: nothing that is worth compressing."
         )
 
 

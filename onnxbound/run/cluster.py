@@ -1,4 +1,4 @@
-"""`--cluster`: partitions on a Dask cluster, by the same function as in this process.
+"""`cluster`: partitions on a Dask cluster, by the same function as in this process.
 
 Whoever reaches a Dask scheduler runs code as its workers and as its clients: Dask knows no other user. With an address
 `tls://`, only holders of a certificate reach it; it is taken from Dask's own configuration, say from the variables
@@ -41,15 +41,15 @@ def open_cluster(address: str) -> "Processes | Cluster":
     if kind != "local":
         return Cluster(address)
     if not count.isdecimal() or int(count) < 1:
-        raise UsageError("usage", f"`cluster` takes local:N or the address of a scheduler, not {address!r}.")
+        raise UsageError("usage", f"`cluster` must be local:N or the address of a scheduler, not {address!r}.")
     return Processes(int(count))
 
 
-def exposure(address: str) -> str | None:
-    """What a user of that address has to know; None where only holders of a certificate reach the cluster."""
+def exposure(address: str) -> list[str]:
+    """What a user of that address has to know; nothing where only holders of a certificate reach the cluster."""
     if address.startswith(("local:", "tls://")):
-        return None
-    return f"whoever reaches {address} can run code as you, here and on its workers; tls:// admits certificates alone"
+        return []
+    return [f"whoever reaches {address} can run code as you, here and on its workers; tls:// admits certificates alone"]
 
 
 class Cluster(Executor):

@@ -38,7 +38,7 @@ def resolve_device(wanted: str) -> Device:
     """
     kind, _, number = wanted.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdecimal())):
-        raise UsageError("usage", f"--device takes auto, cpu, cuda or cuda:N, not {wanted!r}.")
+        raise UsageError("usage", f"`device` must be auto, cpu, cuda or cuda:N, not {wanted!r}.")
     if kind == "cpu":
         return CPU
     index = int(number or 0)
@@ -51,7 +51,7 @@ def resolve_device(wanted: str) -> Device:
         raise DeviceError(
             "device-unavailable",
             f"The device {wanted} is not available.",
-            [Problem("onnxruntime", reason, "use --device cpu, or install the extra onnxbound[cuda] and a driver")],
+            [Problem("onnxruntime", reason, 'use `device="cpu"`, or install the extra onnxbound[cuda] and a driver')],
         )
     return Device(CPU.name, CPU.providers, f"auto chose the CPU: {reason}")
 

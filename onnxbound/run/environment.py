@@ -4,12 +4,15 @@ import platform
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from onnxbound.documents.document import Document
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "scipy", "typer", "rich", "protobuf")
 
@@ -36,7 +39,7 @@ class Environment(Document):
         versions: Of every package that a number can depend on.
         blas: NumPy's, with its version.
         providers_built: Execution providers that onnxruntime was built with.
-        device: What `--device auto` takes here.
+        device: What the device "auto" is here.
         device_note: Why.
         warnings: What is wrong with this installation, and what to do.
     """
@@ -52,6 +55,18 @@ class Environment(Document):
     device: str
     device_note: str
     warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        return f"of onnxbound {self.onnxbound} with Python {self.python}, {self.device}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Mapping):
+                shown = "".join(f"\n  {key} {entry}" for key, entry in value.items())
+            else:
+                shown = f" {', '.join(value) or 'none'}" if isinstance(value, tuple) else f" {value or '-'}"
+            console.out(f"{field.name}:{shown}", highlight=False)
 
 
 def describe() -> Environment:

@@ -1,4 +1,4 @@
-"""`--run DIR`: a run's finished partitions on disk, so that it can go on where it was stopped.
+"""`run`: a run's finished partitions on disk, so that it can go on where it was stopped.
 
     DIR/run.json           what is computed, with everything that a number can depend on, and the hash of that
     DIR/lock               held by the process that works on it, and released with it however it ends

@@ -98,7 +98,7 @@ def require_finite(index: NDArray[np.int64], values: Mapping[str, NDArray[Any]])
                 f"at {broken.sum():,} of {len(index):,} rows, row {index[broken.argmax()]} of the file the first, it is"
                 f" infinite or not a number; float32 ends at {np.finfo(np.float32).max:.3g}"
             )
-            do = "check that --scale, --mean and --std are those of training; if they are, the net is broken there"
+            do = "check that `scale`, `mean` and `std` are those of training; if they are, the net is broken there"
             raise ModelError("model-overflow", "Values of the net overflow.", [Problem(place, why, do)])
 
 

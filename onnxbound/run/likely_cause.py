@@ -1,144 +1,211 @@
-"""What is probably wrong with rows on which a net is no better than guessing: cheap guesses, each of them tried."""
+"""What is probably wrong with rows on which a net errs: simple guesses, each tried on a few rows, the best on more."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from math import hypot, prod, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
-from onnxbound.errors import DataError
+from onnxbound.errors import argument
 from onnxbound.graph.network import Network
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.device import Device
+from onnxbound.run.guesses import Guess, guesses
+from onnxbound.run.logits import Logits
 
-TRIED_ROWS = 256
-_WORTH_SAYING = 0.5
-"""A guess is reported if it takes away this share of the errors."""
+_SHARE, _LEAST = 1 / 4, 0.01
+"""A guess is worth saying if it takes away this share of the errors, and errors on so many of the rows."""
 
 _BETTER = 0.02
-"""By so much a later guess has to beat an earlier, simpler one."""
+"""By so much, and by that share of the errors, a later guess has to beat an earlier, simpler one."""
 
-_MUCH_BETTER = 0.25
-"""And by so much the guess that classes stand in another order, which fits any labels a little."""
+_NEAR_CHANCE, _ORDER = 0.8, 0.5
+"""Shares of the error of guessing from which two mistakes at once are guessed, and another order of the classes."""
 
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_SCREENED, _CONFIRMED, _MOST = 16, 128, 1024
+"""Rows of either kind that every guess is tried on, rows that the best are tried on, and rows in all."""
+
+_FINALISTS = 4
+_ERRORS = 4
+"""So many standard errors may be chance."""
+
+_ENTRIES = 1 << 22
+"""Entries of rows that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Guess:
-    """Something else that may have been done to the rows.
+class Cause:
+    """Something else that makes a net much better on its rows.
 
     Attributes:
-        words: What, with the options that do it.
-        inputs: The rows as it makes them.
+        words: What, with parameters in backticks.
+        parameters: Those to give anew, in so far as it is a matter of parameters.
+        before: Share of the rows that the net errs on as they were given.
+        after: The same with the change, estimated.
+        tried: Rows that the estimate rests on.
     """
 
     words: str
-    inputs: NDArray[Any]
+    parameters: Mapping[str, Any]
+    before: float
+    after: float
+    tried: int
+
+    def __str__(self) -> str:
+        return (
+            f"with {self.words} the net errs on about {self.after:.1%} of the rows, by {self.tried} that were tried,"
+            f" instead of {self.before:.1%}"
+        )
 
 
-def likely_cause(network: Network, rows: Rows, forward: ForwardPass) -> str:
-    """The guess about scale, layout, order of channels and labels that helps most, in words.
+def likely_cause(
+    network: Network, rows: Rows, device: Device, threads: int | None, wrong: NDArray[np.bool_]
+) -> Cause | None:
+    """The guess about scale, mean, std, layout, order and labels that helps most, if one helps much.
 
-    The first rows of the set are classified anew under each guess.
+    A guess is tried on rows that the net gets wrong, where it can win, and on rows that it gets right, where it can
+    lose: where the net errs on a share e of all rows, it gains e P(right | wrong now) - (1 - e) P(wrong | right now).
 
     Args:
         network: The net.
-        rows: Rows on which it errs about as often as guessing does.
-        forward: Runs it.
+        rows: Its rows.
+        device: Where it runs.
+        threads: Threads of onnxruntime; None for all cores.
+        wrong: Which rows it errs on, (m,).
     """
-    index = rows.index[np.linspace(0, rows.count - 1, min(TRIED_ROWS, rows.count)).astype(np.int64)]
-    labels = rows.labels[np.searchsorted(rows.index, index)]
-    best_words, before, least, tried = "", 1.0, 1.0, 0
-    for guess in _guesses(network, rows, index):
-        predicted = forward.run(guess.inputs).logits.argmax(axis=1)
-        for words, wrong, margin in _label_guesses(predicted, labels, network.classes):
-            tried += 1
-            error = float(np.mean(wrong))
-            if tried == 1:
-                before = least = error
-            elif error < least - margin:
-                best_words, least = " and ".join(filter(None, (guess.words, words))), error
-    if best_words and least < _WORTH_SAYING * before:
-        return f"with {best_words} it errs on {least:.1%} of {len(index)} rows that were tried, instead of {before:.1%}"
-    return f"{tried} guesses about scale, layout and labels were tried on {len(index)} rows, and none helps"
-
-
-def _label_guesses(
-    predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int
-) -> Iterator[tuple[str, NDArray[np.bool_], float]]:
-    """The labels as they are, counted from another number, or in another order; and what such a guess has to gain."""
-    yield "", predicted != labels, _BETTER
-    for start in (1, -1):
-        yield f"--labels-start {start}", predicted != labels - start, _BETTER
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, predicted), 1)
-    _, order = linear_sum_assignment(confusion, maximize=True)
-    yield "the classes in another order (which is not that of training)", predicted != order[labels], _MUCH_BETTER
-
-
-def _guesses(network: Network, rows: Rows, index: NDArray[np.int64]) -> Iterator[_Guess]:
-    """The rows as they are, then each guess by itself and scale together with layout."""
-    array, present = rows.array, rows.preprocessing
-    raw = array.take(index)
-
-    def convert(options: Preprocessing) -> NDArray[Any] | None:
-        try:
-            found = converter(
-                array.shape[1:], array.dtype, array.name, network.input_shape, network.input_type, options
-            )
-            inputs = found(raw)
-        except DataError:  # it does not fit at all
-            return None
-        return inputs if inputs.dtype.kind != "f" or np.isfinite(inputs).all() else None
-
-    layouts = dict.fromkeys([present.layout, None, "nhwc", "nchw"])
-    scales = [("", present), *_scales(raw, present, array.shape[1:])]
+    error = float(wrong.mean())
+    needed = max(_SHARE * error, _LEAST)
+    if error < needed:
+        return None
+    chance, trials = 1 - 1 / network.classes, _Trials(network, rows, Logits(network, device, threads), wrong, error)
     seen: set[bytes] = set()
-    for scale_words, options in scales:
-        for layout in layouts:
-            inputs = convert(replace(options, layout=layout))
-            if inputs is None or inputs.tobytes() in seen:
-                continue
-            seen.add(inputs.tobytes())
-            layout_words = "" if layout == present.layout else f"--layout {layout}" if layout else "no --layout"
-            words = " ".join(filter(None, (scale_words, layout_words)))
-            yield _Guess(words, inputs)
-            if layout == present.layout:
-                for arranged, arrange in _arrangements(network.input_shape):
-                    yield _Guess(" and ".join(filter(None, (words, arranged))), np.ascontiguousarray(arrange(inputs)))
+    every = guesses(network, rows, together=error > _NEAR_CHANCE * chance)
+    tried = [found for guess in every for found in trials.outcomes(guess, _SCREENED, _SCREENED, seen)]
+    finalists = sorted(tried, key=lambda found: -found.gain)[:_FINALISTS]
+    best: _Outcome | None = None
+    for finalist in sorted((found for found in finalists if found.gain >= needed / 2), key=tried.index):
+        for found in trials.outcomes(finalist.guess, _CONFIRMED, max(_CONFIRMED, round(20 / error)), set()):
+            if found.start == finalist.start and found.gain >= needed and found.sure_gain > 0:
+                left = error if best is None else error - best.gain
+                best = found if best is None or found.gain > best.gain + max(_BETTER, _SHARE * left) else best
+    if best is not None:
+        return trials.cause(best)
+    return trials.another_order(needed) if error > _ORDER * chance else None
 
 
-def _scales(raw: NDArray[Any], present: Preprocessing, shape: tuple[int, ...]) -> Iterator[tuple[str, Preprocessing]]:
-    """Usual scales of images, and the mean and deviation of these rows."""
-    bytes_like = float(np.abs(raw).max(initial=0)) > 2
-    unit, text = (1 / 255, "--scale 1/255") if bytes_like else (1.0, "--scale 1")
-    plain = Preprocessing(scale=unit, layout=present.layout)
-    yield text, plain
-    yield (("--scale 1", replace(plain, scale=1.0)) if bytes_like else ("--scale 255", replace(plain, scale=255.0)))
-    yield f"{text} --mean 0.5 --std 0.5", replace(plain, mean=(0.5,), std=(0.5,))
-    scaled = raw.astype(np.float64) * unit
-    mean, std = float(scaled.mean()), float(scaled.std())
-    if std > 0:
-        words = f"{text} --mean {mean:.3g} --std {std:.3g}, the mean and deviation of these rows,"
-        yield words, replace(plain, mean=(mean,), std=(std,))
-    if 3 in (shape[:1] + shape[-1:]):
-        words = f"{text} --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
-        yield words, replace(plain, mean=_IMAGENET[0], std=_IMAGENET[1])
-    top, factor = 255.0 if bytes_like else 1.0, 1.0 if present.scale is None else present.scale
-    negative = replace(present, scale=-factor, mean=tuple(mean - top * factor for mean in present.mean))
-    means = ",".join(f"{mean:.4g}" for mean in negative.mean)
-    yield f"light and dark exchanged, --scale {-factor:.4g} --mean {means} (and --std as it is),", negative
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of a guess.
+
+    Attributes:
+        guess: It.
+        start: By how much the labels start later.
+        gain: Share of all rows that it sets right, less those that it spoils.
+        sure_gain: What of that is hardly chance.
+        tried: These.
+    """
+
+    guess: Guess
+    start: int
+    gain: float
+    sure_gain: float
+    tried: int
 
 
-def _arrangements(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]]:
-    """Orders of axes that no option names."""
-    if len(shape) == 3 and 3 in (shape[0], shape[-1]):
-        channels = 1 if shape[0] == 3 else -1
-        yield "the channels in reverse order (BGR)", lambda x: np.flip(x, channels)
-    first = len(shape) - 2 if len(shape) != 3 or shape[-1] != 3 else 0
-    if len(shape) >= 2 and shape[first] == shape[first + 1] > 1:
-        yield "the images transposed", lambda x: np.swapaxes(x, first + 1, first + 2)
+@dataclass(frozen=True)
+class _Trials:
+    """What guesses are tried with."""
+
+    network: Network
+    rows: Rows
+    logits: Logits
+    wrong: NDArray[np.bool_]
+    error: float
+
+    def outcomes(self, guess: Guess, most_wrong: int, most_right: int, seen: set[bytes]) -> Iterator[_Outcome]:
+        """A guess on so many rows, the labels as they are or counted from another number; none if it was tried before.
+
+        Args:
+            guess: It.
+            most_wrong: Rows that the net gets wrong.
+            most_right: Rows that it gets right.
+            seen: Hashes of what was tried before; this one is added.
+        """
+        kinds = (np.flatnonzero(self.wrong), most_wrong), (np.flatnonzero(~self.wrong), min(most_right, _MOST))
+        places = np.sort(np.concatenate([_spread(kind, most) for kind, most in kinds]))
+        predicted, labels, wrong = self.predicted(guess, places, seen), self.rows.labels[places], self.wrong[places]
+        if predicted is None:
+            return
+        for start in self.starts():
+            right = predicted == labels - start
+            won, kept = right[wrong], right[~wrong]
+            gain = self.error * _share(won) - (1 - self.error) * (1 - _share(kept))
+            spread = hypot(self.error * _standard_error(won), (1 - self.error) * _standard_error(kept))
+            yield _Outcome(guess, start, gain, gain - _ERRORS * spread, len(places))
+
+    def starts(self) -> list[int]:
+        """By how much later the labels may start: none may leave the classes, and none if they are called by names."""
+        low, high = int(self.rows.labels.min()), int(self.rows.labels.max())
+        classes = self.network.classes
+        counted = self.rows.labels_start is not None or list(self.network.class_labels) == list(range(classes))
+        return [0, *(start for start in (1, -1) if counted and start <= low and high - start < classes)]
+
+    def predicted(self, guess: Guess, places: NDArray[np.int64], seen: set[bytes]) -> NDArray[np.int64] | None:
+        """The class of each row, -1 where the net overflows; None if the guess does not fit or was tried before."""
+        size, found = max(1, _ENTRIES // prod(self.network.input_shape)), []
+        for begin in range(0, len(places), size):
+            raw = self.rows.array.take(self.rows.index[places[begin : begin + size]])
+            inputs = guess.inputs(self.network, self.rows, raw)
+            key = b"" if inputs is None else sha256(inputs.data).digest()
+            if inputs is None or (begin == 0 and key in seen):
+                return None
+            seen.add(key)
+            logits = self.logits.run(inputs)
+            found.append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1))
+        return np.concatenate(found)
+
+    def cause(self, best: _Outcome) -> Cause:
+        """An outcome in words."""
+        parameters = dict(best.guess.parameters(self.rows.preprocessing))
+        if best.start:
+            parameters["labels_start"] = (self.rows.labels_start or 0) + best.start
+        words = [argument(name, value) for name, value in parameters.items()] + [best.guess.words] * bool(
+            best.guess.words
+        )
+        listed = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        return Cause(listed, parameters, self.error, max(0.0, self.error - best.gain), best.tried)
+
+    def another_order(self, needed: float) -> Cause | None:
+        """The classes in the order that suits one half of some rows best, if it suits the other half as well."""
+        classes = self.network.classes
+        places = _spread(np.arange(self.rows.count), min(_MOST, max(2 * _CONFIRMED, 20 * classes)))
+        predicted = self.predicted(Guess(self.rows.preprocessing), places, set())
+        if predicted is None:
+            return None
+        labels, confusion = self.rows.labels[places], np.zeros((classes, classes), np.int64)
+        np.add.at(confusion, (labels[::2], predicted[::2]), 1)
+        _, order = linear_sum_assignment(confusion, maximize=True)
+        right = predicted[1::2] == order[labels[1::2]]
+        after = 1 - _share(right)
+        if self.error - after < max(needed, _ERRORS * _standard_error(right)):
+            return None
+        return Cause("the classes in another order (which is not that of training)", {}, self.error, after, right.size)
+
+
+def _spread(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """So many of them at most, at even distances."""
+    return places[np.linspace(0, len(places) - 1, min(most, len(places))).astype(np.int64)]
+
+
+def _share(hits: NDArray[np.bool_]) -> float:
+    return float(hits.mean()) if hits.size else 0.0
+
+
+def _standard_error(hits: NDArray[np.bool_]) -> float:
+    """Of the share; never 0, as if one more of either kind had been seen."""
+    share = (int(hits.sum()) + 1) / (hits.size + 2)
+    return sqrt(share * (1 - share) / max(1, hits.size))

@@ -1,4 +1,4 @@
-"""`--cluster local:N`: partitions in processes on this machine, which nobody but their parent can speak to."""
+"""`cluster="local:N"`: partitions in processes on this machine, which nobody but their parent can speak to."""
 
 import os
 import signal

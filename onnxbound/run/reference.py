@@ -47,7 +47,7 @@ def require_reference(network: Network, rows: Rows, reference: ArrayFile, device
     """
     count = min(reference.shape[0] if reference.shape else 0, _ROWS)
     if not 1 <= count <= rows.total:
-        raise UsageError("usage", f"--reference holds {count} rows, and the data {rows.total}.")
+        raise UsageError("usage", f"`reference` holds {count} rows, and the data {rows.total}.")
     expected = reference.take(np.arange(count)).astype(np.float64).reshape(count, -1)
     logits = _logits(network, rows, count, device)
     found = {name: form(logits) for name, form in _FORMS.items() if network.classes == 2 or "single" not in name}
@@ -56,7 +56,7 @@ def require_reference(network: Network, rows: Rows, reference: ArrayFile, device
     }
     if not distances:
         why = f"rows of {expected.shape[1]} numbers, and the model has {network.classes} classes"
-        raise ModelError("model-reference", "--reference does not fit the model.", [Problem(reference.name, why, "")])
+        raise ModelError("model-reference", "`reference` does not fit the model.", [Problem(reference.name, why, "")])
     best = min(distances, key=lambda name: distances[name])
     if distances[best] > _TOLERANCE:
         why = f"they differ by {distances[best]:.3g} of the largest value on {count} rows"

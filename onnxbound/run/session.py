@@ -79,7 +79,7 @@ def open_session(
         raise DeviceError(
             "device-unavailable",
             f"onnxruntime left {wanted} out and would run on {', '.join(session.get_providers())}.",
-            [Problem("onnxruntime", "the provider was refused", "use --device cpu, or see 'onnxbound env'")],
+            [Problem("onnxruntime", "the provider was refused", 'use `device="cpu"`, or see "onnxbound env"')],
         )
     return session
 

@@ -88,8 +88,8 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
 
 
 def _too_little(memory: int, needed: int, what: str) -> UsageError:
-    problem = Problem("--memory", f"{what} about {needed / 2**20:,.0f} MiB in all", "allow more")
-    return UsageError("usage", f"--memory {memory / 2**20:,.0f} MiB does not hold this net.", [problem])
+    problem = Problem("`memory`", f"{what} about {needed / 2**20:,.0f} MiB in all", "allow more")
+    return UsageError("usage", f"A `memory` of {memory / 2**20:,.0f} MiB does not hold this net.", [problem])
 
 
 def _largest_tensor(network: Network, programme: Programme, probes: int) -> int:

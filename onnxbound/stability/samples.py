@@ -1,4 +1,4 @@
-"""`--samples FILE.npz`: the per-row arrays."""
+"""The per-row arrays as an npz file."""
 
 import zipfile
 from pathlib import Path

@@ -45,7 +45,7 @@ def test_worst_rows_are_the_worst(tmp_path: Path) -> None:
 
 
 def test_a_negative_number_of_rows_is_refused() -> None:
-    with pytest.raises(UsageError, match="--worst takes a number of at least 0"):
+    with pytest.raises(UsageError, match="`worst` must be at least 0"):
         Settings(worst=-1)
 
 

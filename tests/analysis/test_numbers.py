@@ -51,7 +51,7 @@ def test_samples_have_their_contracted_shapes(kind: str) -> None:
         "index": (n,), "margin": (n,), "layer_cushion": (n, d), "contraction": (n, d), "between_contraction": (n, d),
         "interlayer_cushion": (n, d, d), "jacobian_norm": (n, d, d), "smoothness_inverse": (n, d, d), "beta": (n, d),
         "noise_sensitivity": (n, d), "minimal_interlayer_cushion.clipped": (n, d),
-        "minimal_interlayer_cushion.unclipped": (n, d), "form": (),
+        "minimal_interlayer_cushion.unclipped": (n, d), "weight_noise_sensitivity": (n, d), "form": (),
     }  # fmt: skip
     assert {name: values.shape for name, values in report.samples.items()} == shapes
     assert all(values.dtype == np.float64 for name, values in report.samples.items() if name not in ("index", "form"))

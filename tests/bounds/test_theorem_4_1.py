@@ -1,20 +1,32 @@
 """Theorem 4.1, explicit: when it is refused, and its arithmetic on a net small enough to follow."""
 
 from dataclasses import replace
-from math import ceil, log, log2, prod, sqrt
+from math import ceil, inf, log, log2, prod, sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
-from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair, layer_epsilons, theorem_4_1
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
+from onnxbound.bounds.arora2018 import (
+    LayerCondition,
+    failure_per_pair,
+    layer_epsilons,
+    projected_layers,
+    theorem_4_1,
+)
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.occam import description_gap
+from onnxbound.data.open import open_rows
+from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from tests.bounds.nets import conv_net, two_layers
 from tests.linear.test_measure import net
+from tests.nets import write_model
 
 CONDITION = LayerCondition(layer_cushion=0.5, minimal_interlayer_cushion=0.25, contraction=1.5, beta=1.0)
 MARGINS = np.array([3.0] * 900_000 + [0.1] * 100_000)
@@ -80,3 +92,54 @@ def test_on_shared_kernels(tmp_path: Path) -> None:
     height = max(layer.operator.channels * layer.positions for layer in network.layers)
     assert failure_per_pair(network, 0.01, 1000) == 0.01 / (6 * network.depth**2 * height**2 * 1000)
     assert bound(network).value is not None
+
+
+def opposed(folder: Path, last: float = 1.0) -> Network:
+    """Two units that nearly cancel, and their mean, the single logit: 100 times smaller than what it is made of."""
+    random = np.random.default_rng(3)
+    large, small = np.linalg.qr(random.normal(size=(40, 2)))[0].T
+    weight = np.stack([large + 0.01 * small, -large + 0.01 * small], axis=1) * last
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["h"]), helper.make_node("ReduceMean", ["h"], ["z"], axes=[1])]
+    return load(write_model(folder / "n.onnx", nodes, {"w": weight.astype(np.float32)}, ["N", 40], output="z"))
+
+
+def test_the_noise_of_the_last_layer_is_charged_for_what_follows_it(tmp_path: Path) -> None:
+    """Every noise that Lemma 2 allows there moves the logits by less than gamma / sqrt 2."""
+    network = opposed(tmp_path)
+    (layer,) = network.layers
+    weight = layer.operator.effective_weight()
+    rows = np.random.default_rng(0).choice([-1, 1], size=(20, 2)) @ np.linalg.svd(weight)[2][:2]
+    np.savez(tmp_path / "rows.npz", x=rows.astype(np.float32), y=(rows @ weight.T).mean(axis=1) > 0)
+    opened = open_rows(tmp_path / "rows.npz", network)
+    found = analyze(network, opened, Settings(probes="exact", measured=None, gamma_quantile=0.5, device="cpu"))
+    (condition,) = found.conditions.layers
+    outputs, logits = rows @ weight.T, (rows @ weight.T).mean(axis=1)
+    ratio = np.linalg.norm(outputs, axis=1).max() / np.abs(logits).max() / sqrt(2)
+    assert condition.tail == pytest.approx(ratio, rel=1e-5)
+    assert ratio > 50
+    gamma, largest = 0.9 * np.abs(logits).max(), np.abs(logits).max()
+    (epsilon,) = layer_epsilons(network, [condition], 1.0, gamma / (sqrt(2) * largest))
+    noise = epsilon * np.linalg.norm(weight) * sqrt(2) * np.linalg.norm(rows, axis=1)
+    moved = noise[:, None] * np.array([[1, 1]]) / sqrt(2)  # both units by as much: the worst that the mean can see
+    assert np.abs(moved.mean(axis=1)).max() <= gamma / sqrt(2)
+    (free,) = layer_epsilons(network, [replace(condition, tail=1.0)], 1.0, gamma / (sqrt(2) * largest))
+    assert np.abs(moved.mean(axis=1)).max() * free / epsilon > gamma / sqrt(2)
+
+
+def test_without_a_tail_nothing_is_charged(tmp_path: Path) -> None:
+    network = two_layers(tmp_path)
+    np.savez(tmp_path / "rows.npz", x=np.eye(2, dtype=np.float32), y=[0, 1])
+    found = analyze(network, open_rows(tmp_path / "rows.npz", network), Settings(probes="exact", device="cpu"))
+    assert [condition.tail for condition in found.conditions.layers] == [1.0, 1.0]
+
+
+def test_a_tail_without_a_lipschitz_constant_keeps_the_layer(tmp_path: Path) -> None:
+    network = opposed(tmp_path)
+    norms = [layer_norms(layer) for layer in network.layers]
+    (layer,) = projected_layers(network, norms, [replace(CONDITION, tail=inf)], 1.5, 0.5, 0.01, 1000)
+    assert (layer.projections, layer.epsilon) == (0, 0.0)
+
+
+def test_logits_count_where_they_are_more_than_the_units(tmp_path: Path) -> None:
+    network = opposed(tmp_path)
+    assert failure_per_pair(replace(network, classes=7), 0.01, 1000) == 0.01 / (6 * 7**2 * 1000)

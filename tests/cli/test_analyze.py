@@ -79,7 +79,7 @@ def test_gates(net: Path, data: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.code == 1
     assert report.exists(), "the report is written all the same"
-    assert "gate not met: model.depth > 1: it is 2" in found.stderr
+    assert "--fail-if model.depth > 1: it is 2" in found.stderr
     assert "model.depth > 9" not in found.stderr
     assert "data.test_error is null" in found.stderr
     assert onnxbound("analyze", net, "--data", data, "--fail-if", "model.depth > 9").code == 0

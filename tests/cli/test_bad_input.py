@@ -258,7 +258,7 @@ def test_what_was_computed_is_printed_when_the_file_cannot_be_written(
 
     model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")
     monkeypatch.setattr(Path, "open", full)
-    found = onnxbound("analyze", model, "--data", data, "-o", tmp_path / "out.json", "--format", "csv", "-q")
+    found = onnxbound("analyze", model, "--data", data, "-o", tmp_path / "out.csv", "-q")
     assert found.code == 6
     assert "No space left on device" in found.stderr
     assert found.stdout.startswith("name,value\n")

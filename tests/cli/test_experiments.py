@@ -55,6 +55,6 @@ def test_labels_of_one_net(arguments: dict[str, list[str]], tmp_path: Path) -> N
 
 def test_outputs_are_not_overwritten(arguments: dict[str, list[str]], tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "precious.csv").write_text("1")
+    (tmp_path / "full" / "precious.txt").write_text("1")
     assert failing(*arguments["noise"], "--plots", tmp_path / "full")["code"] == "output-exists"
-    assert failing(*arguments["track"], "-o", tmp_path / "rows.npz")["code"] == "output-exists"
+    assert failing(*arguments["track"], "-o", tmp_path / "full" / "precious.txt")["code"] == "output-exists"

@@ -69,3 +69,9 @@ def test_version_and_help() -> None:
     shown = onnxbound("--help").stdout
     assert all(verb in shown for verb in ("inspect", "analyze", "explain", "env"))
     assert "--fail-if" in onnxbound("analyze", "-h").stdout
+
+
+def test_the_bare_command_is_a_question() -> None:
+    bare = onnxbound()
+    assert (bare.code, bare.stderr) == (0, "")
+    assert bare.stdout == onnxbound("--help").stdout

@@ -2,12 +2,12 @@
 
 import pytest
 
-from onnxbound.cli.progress import Progress
+from onnxbound.cli.groups import OutputOptions
 from onnxbound.errors import InterruptionError
 
 
 def run(*calls: tuple[str, int, int]) -> None:
-    with Progress(quiet=True) as progress:
+    with OutputOptions().progress() as progress:
         for call in calls:
             progress(*call)
         raise KeyboardInterrupt

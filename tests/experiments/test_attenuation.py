@@ -90,7 +90,7 @@ def test_a_side_path_is_not_disturbed(tmp_path: Path) -> None:
 
 def test_noise_has_to_be_drawn(tmp_path: Path) -> None:
     model = mlp(tmp_path / "net.onnx", [(np.eye(3), np.zeros(3))])
-    with pytest.raises(UsageError, match="--probes takes a number"):
+    with pytest.raises(UsageError, match="`probes` must be a number"):
         run(model, tmp_path, Settings(probes="exact"), np.ones((4, 3)))
-    with pytest.raises(UsageError, match="--noise takes gaussian:R here"):
+    with pytest.raises(UsageError, match='noise="gaussian"'):
         run(model, tmp_path, Settings(noise="compression"), np.ones((4, 3)))

@@ -1,6 +1,10 @@
 """Arithmetic with constants, and branches that meet."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from onnx import NodeProto
 
 from tests.operators.case import ROWS, Case, constant
 from tests.operators.gates import SHAPE, node
@@ -26,12 +30,24 @@ def _constant(s: Settings) -> Case:
 
 _BESIDE = np.repeat(constant(np.random.default_rng(1), 1, 2, *SHAPE[1:]), ROWS, axis=0)
 
+_NUMBERS = {"c": np.float32(2), "d": constant(np.random.default_rng(2), 3, 1, 5)}
+
+
+def _read(nodes: Sequence[NodeProto]) -> dict[str, Any]:
+    """The constants that the nodes read: of a Concat as long as a batch."""
+    made = {name for one in nodes for name in one.output}
+    known = {"c": _BESIDE} if nodes[-1].op_type == "Concat" else _NUMBERS
+    return {name: known[name] for one in nodes for name in one.input if name in known.keys() - made}
+
+
 _BRANCHES = {
     "Add": [node("Relu", "h", "a"), node("Add", "a h")],
     "Add itself": [node("Relu", "h", "a"), node("Add", "a a")],
     "Sub": [node("Relu", "h", "a"), node("Sub", "h a")],
     "Sub reversed": [node("Relu", "h", "a"), node("Sub", "a h")],
     "Sum of one": [node("Sum", "h")],
+    "Sum with a number": [node("Relu", "h", "a"), node("Sum", "c a h d")],
+    "Sum of shapes": [node("MaxPool", "h", "a", kernel_shape=(1, 5)), node("Sum", "a h d")],
     "Sum of three": [node("Relu", "h", "a"), node("LeakyRelu", "h", "b", alpha=-2.0), node("Sum", "a h b")],
     "Concat channels": [node("Relu", "h", "a"), node("Concat", "a h", axis=1)],
     "Concat last": [node("Relu", "h", "a"), node("Concat", "h a h", axis=-1)],
@@ -63,7 +79,7 @@ CASES = [
         ),
     ),
     *(
-        Case(f"{name}[opset={opset}]", nodes, SHAPE, opset, {"c": _BESIDE} if "constant" in name else {})
+        Case(f"{name}[opset={opset}]", nodes, SHAPE, opset, _read(nodes))
         for name, nodes in _BRANCHES.items()
         for opset in (8, 13, 21)
     ),

@@ -89,10 +89,10 @@ def _batch_normalization(s: Settings) -> Case:
     name = f"BatchNormalization[{describe(s)}]"
     random = np.random.default_rng(len(name))
     shape: tuple[int, ...] = {2: (5,), 3: (4, 5), 4: (3, 4, 5), 5: (2, 3, 2, 3)}[s["rank"]]
-    channels = shape[0]
-    constants = {name: constant(random, channels) for name in ("scale", "shift", "mean")}
-    constants["variance"] = constant(random, channels) ** 2
-    attributes = given(epsilon=s["epsilon"], momentum=s["momentum"])
+    each = shape if s["spatial"] == 0 else shape[:1]
+    constants = {name: constant(random, *each) for name in ("scale", "shift", "mean")}
+    constants["variance"] = constant(random, *each) ** 2
+    attributes = given(epsilon=s["epsilon"], momentum=s["momentum"], spatial=s["spatial"])
     node = helper.make_node("BatchNormalization", ["h", *constants], ["y"], **attributes)
     return Case(name, [node], shape, s["opset"], constants, s["before"])
 
@@ -164,9 +164,10 @@ CASES = [
                 "rank": (2, 3, 4, 5),
                 "epsilon": (None, 1e-3, 0.25),
                 "momentum": (None, 0.9),
+                "spatial": (None, 0, 1),
                 "before": ("matmul", "conv", "nothing"),
             },
-            lambda s: s["rank"] > 2 or s["before"] != "conv",
+            lambda s: (s["rank"] > 2 or s["before"] != "conv") and (s["spatial"] is None or s["opset"] == 7),
         ),
     ),
 ]

@@ -1,8 +1,8 @@
 """The same partitions on a Dask cluster: the same report, and what happens when parts of it die."""
 
 import io
+import json
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +15,8 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra onnxbound[distributed] is not installed")
 
-from onnxbound import Settings, analyze
+from onnxbound import Settings
+from onnxbound.analysis.analyze import analyze
 from onnxbound.errors import DeviceError, ModelError
 from onnxbound.run.cluster import Cluster, _without_tracebacks
 from onnxbound.run.folder import RunFolder
@@ -33,7 +34,7 @@ def cluster() -> Iterator[Cluster]:
     from distributed import LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as local,
         Cluster(local.scheduler_address) as found,
     ):
         yield found
@@ -74,14 +75,17 @@ def test_a_scheduler_that_goes_away_is_an_error_and_the_run_goes_on_elsewhere(ca
     script = "from distributed.cli.dask_scheduler import main; main()"
     folder = tmp_path / "scheduler"
     folder.mkdir()
-    port = 20000 + os.getpid() % 20000
+    known = folder / "known.json"
     scheduler = subprocess.Popen(
-        [sys.executable, "-c", script, "--port", str(port), "--no-dashboard"],
+        [sys.executable, "-c", script, "--port", "0", "--scheduler-file", known, "--no-dashboard"],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        time.sleep(4)
-        with Cluster(f"tcp://127.0.0.1:{port}") as cluster, RunFolder(tmp_path / "run", resume=False) as run:
+        while not known.exists() or not known.read_text():
+            assert scheduler.poll() is None
+            time.sleep(0.05)
+        address = json.loads(known.read_text())["address"]
+        with Cluster(address) as cluster, RunFolder(tmp_path / "run", resume=False) as run:
             scheduler.kill()
             scheduler.wait()
             with pytest.raises(DeviceError) as caught:
@@ -90,6 +94,14 @@ def test_a_scheduler_that_goes_away_is_an_error_and_the_run_goes_on_elsewhere(ca
     finally:
         scheduler.kill()
         scheduler.wait()
+
+
+def test_a_client_that_has_given_up_is_an_error(cluster: Cluster) -> None:
+    with Cluster(cluster._address) as other:
+        other._client.close()
+        with pytest.raises(DeviceError) as caught:
+            list(other.map(Summing(), parts()))
+    assert caught.value.code == "cluster-unavailable"
 
 
 def test_nobody_there() -> None:
@@ -125,7 +137,7 @@ def test_only_holders_of_a_certificate_reach_a_cluster_with_tls(tmp_path: Path) 
         files |= {f"tls_{role}_cert": certificate, f"tls_{role}_key": key}
     mine = {"ca-file": certificate, "client.cert": certificate, "client.key": key}
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tls://",
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tls://",
         security=Security(**files),
     ) as local:  # fmt: skip
         assert local.scheduler_address.startswith("tls://")

@@ -30,7 +30,7 @@ def test_cuda_that_is_not_there_is_an_error() -> None:
     with pytest.raises(DeviceError, match="The device cuda:3 is not available") as caught:
         resolve_device("cuda:3")
     assert (caught.value.code, caught.value.exit_code) == ("device-unavailable", 5)
-    assert "--device cpu" in caught.value.problems[0].do
+    assert 'device="cpu"' in caught.value.problems[0].do
 
 
 def test_runtime_without_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,5 +42,5 @@ def test_runtime_without_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("word", ["gpu", "cpu:1", "cuda:x", "", "auto:0"])
 def test_other_words_are_usage_errors(word: str) -> None:
-    with pytest.raises(UsageError, match="--device takes auto, cpu, cuda or cuda:N"):
+    with pytest.raises(UsageError, match="`device` must be auto, cpu, cuda or cuda:N"):
         resolve_device(word)

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxbound import Preprocessing, Settings, analyze, load, open_rows
+from onnxbound import Preprocessing, Settings, load, open_rows
+from onnxbound.analysis.analyze import analyze
 from onnxbound.analysis.document import Report
 from onnxbound.data.rows import Rows
 from onnxbound.errors import OutputError, RunError

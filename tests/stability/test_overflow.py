@@ -31,7 +31,7 @@ def test_the_first_layer_that_overflows_is_named(
         (problem,) = raised.value.problems
         assert problem.where.startswith(place)
         assert "of 9 rows" in problem.why
-        assert "--scale" in problem.do
+        assert "`scale`" in problem.do
 
 
 def test_one_row_is_enough(tmp_path: Path) -> None:

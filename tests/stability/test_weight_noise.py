@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnxbound.stability.properties import properties, weight_norms
 
 from onnxbound.data.rows import Batch
 from onnxbound.graph.load import load
@@ -23,6 +22,7 @@ from onnxbound.stability.weight_noise_errors import errors_under_weight_noise, n
 from tests.linear.test_measure import NETS, net, node
 from tests.nets import mlp, random_mlp, write_model
 from tests.oracle.models import fixtures
+from tests.stability.properties import arrays_of
 
 MORE = {
     "grouped, pooled to the logits": ["N", 4, 5, 6],
@@ -165,13 +165,13 @@ def test_of_dense_layers_it_is_made_of_cushions(tmp_path: Path, sizes: list[int]
     x, double = rows_for(network, 6), network.cast(np.float64)
     programme = Programme("affine", 1, exact_pairs=True, exact_output=True, radius=0.1, output_only=True, seed=0)
     measurement = measure(double, programme, np.arange(6), x.astype(np.float64))
-    cushions = properties(double, weight_norms(double), programme, measurement)
+    cushions = arrays_of(double, measurement, programme)
     found = sensitivities(network, batches_of(x), seed=0).values
     for layer in network.layers:
         height, width = layer.operator.weight.shape
-        to_output = cushions.interlayer_cushion[:, layer.index - 1, -1]
+        to_output = cushions["interlayer_cushion"][:, layer.index - 1, -1]
         to_output = np.full(6, height**-0.5) if layer.index == network.depth else to_output
-        own = cushions.forward.layer_cushion[:, layer.index - 1]
+        own = cushions["layer_cushion"][:, layer.index - 1]
         expected = 1 / (own * to_output * np.sqrt(width * height))
         np.testing.assert_allclose(found[:, layer.index - 1], expected, rtol=2e-4)
 

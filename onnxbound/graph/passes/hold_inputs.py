@@ -26,7 +26,7 @@ def hold_inputs(model: ModelProto, fixed: Mapping[str, Array]) -> tuple[ModelPro
     inputs = {value.name: value for value in result.graph.input if value.name not in weights}
     for name, value in fixed.items():
         if name not in inputs:
-            problems = [Problem(f"input {known!r}", "an input of the model", "--fix takes it") for known in inputs]
+            problems = [Problem(f"input {known!r}", "an input of the model", "`fixed` takes it") for known in inputs]
             raise ModelError("model-inputs", f"The model has no input {name!r} that could be held fixed.", problems)
         result.graph.initializer.append(numpy_helper.from_array(_filled(inputs[name], value), name))
         result.graph.input.remove(inputs[name])
@@ -42,4 +42,4 @@ def _filled(declared: onnx.ValueInfoProto, value: Array) -> Array:
     except (KeyError, TypeError, ValueError) as error:
         where = f"input {declared.name!r}"
         problem = Problem(where, f"a value of type {value.dtype}: {error}", "give a value of the input's own type")
-        raise ModelError("model-inputs", f"The {where} cannot be held at what --fix gives.", [problem]) from error
+        raise ModelError("model-inputs", f"The {where} cannot be held at what `fixed` gives.", [problem]) from error

@@ -1,16 +1,19 @@
-"""Progress on stderr, with rate and time left; only on a terminal."""
+"""Progress with rate and time left, in a terminal and in a notebook."""
 
+import io
 import sys
 import time
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from onnxbound.errors import InterruptionError
+from onnxbound.stability.collect import Progress, silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
+
+Watcher = Progress | Literal[False] | None
+"""Called with (stage, done, total); None shows it where somebody watches, False shows nothing."""
 
 _STAGES = {
     "nets": "nets",
@@ -22,23 +25,29 @@ _STAGES = {
     "compression": "noise of compression",
     "compare": "compressed net on all rows",
     "sweep": "other budgets",
+    "evaluate": "deciding every row",
+    "search": "rounds of the search",
 }
+_EVERY = 0.2
+"""Seconds between two pictures in a notebook."""
 
 
-class Progress:
+class Display:
     """Receives (stage, done, total) and shows it; remembers it for the message of an interruption."""
 
-    def __init__(self, *, quiet: bool, kept: Path | None = None) -> None:
-        """Nothing is shown where that is not wanted or nobody watches; `kept` is the folder of the run, if any."""
-        self._kept = kept
-        self._shown = sys.stderr.isatty() and not quiet
+    def __init__(self, *, shown: bool = True) -> None:
+        """Nothing is shown where that is not wanted or nobody watches."""
+        self._shown = shown
         self._bars: Bars | None = None
+        self._cell: Any = None
+        self._drawn = 0.0
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, tuple[int, int]] = {}
         self._started: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        if self._shown:
+        notebook = _in_notebook()
+        if self._shown and (notebook or sys.stderr.isatty()):
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bars
@@ -51,14 +60,19 @@ class Progress:
                 TimeRemainingColumn(),
             )
             self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
-            self._bars.start()
+            if notebook:
+                from IPython.display import display
+
+                self._cell = display({"text/plain": ""}, raw=True, display_id=True)
+            else:
+                self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._bars is not None:
+    def __exit__(self, *_: object) -> None:
+        if self._cell is not None:
+            self._cell.update({"text/plain": ""}, raw=True)
+        elif self._bars is not None:
             self._bars.stop()
-        if kind is KeyboardInterrupt:
-            raise InterruptionError(self._where(), self._kept) from None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` of a stage are finished; a stage that begins again is that of the next net."""
@@ -75,9 +89,30 @@ class Progress:
         rate = done / max(time.perf_counter() - self._started[stage], 1e-9)
         said = f"{rate:,.0f}/s" if rate >= 1 else ""
         self._bars.update(self._tasks[stage], completed=done, total=total, rate=said)
+        if self._cell is not None and (done == total or time.perf_counter() - self._drawn > _EVERY):
+            self._draw(self._bars)
 
-    def _where(self) -> str:
-        """What was under way."""
+    def _draw(self, bars: "Bars") -> None:
+        """Put the bars as text into the notebook's cell, which needs no widgets."""
+        from rich.console import Console
+
+        text = io.StringIO()
+        Console(file=text, width=100, force_jupyter=False).print(bars.get_renderable())
+        self._cell.update({"text/plain": text.getvalue()}, raw=True)
+        self._drawn = time.perf_counter()
+
+    def under_way(self) -> str:
+        """Return the stages that are not finished, in words; empty if there is none."""
         stages = ((_STAGES.get(stage, stage), done, total) for stage, (done, total) in self._done.items())
         unfinished = [f"{name}, {done} of {total} done" for name, done, total in stages if done < total]
         return f" during {'; '.join(unfinished)}" if unfinished else ""
+
+
+def watched(progress: Watcher) -> AbstractContextManager[Progress]:
+    """Return a context in which progress goes where it was asked to go."""
+    return Display() if progress is None else nullcontext(progress or silent)
+
+
+def _in_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")

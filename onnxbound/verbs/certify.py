@@ -1,0 +1,82 @@
+"""`certify`."""
+
+from pathlib import Path
+
+from onnxbound.certificates.certify import Prior
+from onnxbound.certificates.certify import certify as searched
+from onnxbound.certificates.holdout import certify_holdout
+from onnxbound.certificates.options import Certified, Options
+from onnxbound.data.rows import Rows
+from onnxbound.errors import UsageError
+from onnxbound.progress import Watcher, watched
+from onnxbound.run.device import resolve_device
+from onnxbound.verbs.arguments import AnyNetwork, AnyPath, network_of, require_rows
+
+
+def certify(
+    network: AnyNetwork,
+    rows: Rows | None,
+    folder: AnyPath,
+    settings: Options | None = None,
+    *,
+    device: str = "auto",
+    unlabelled: Rows | None = None,
+    holdout: Rows | None = None,
+    prior: AnyNetwork | None = None,
+    prior_rows: int | None = None,
+    progress: Watcher = None,
+) -> Certified:
+    """Write a network in few bits, and the bound on its error that anyone can verify.
+
+    Args:
+        network: The network, trained on the rows.
+        rows: The whole training set; None certifies by the hold-out rows alone.
+        folder: Where the files go.
+        settings: How long to search, and with which delta.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        unlabelled: Fresh rows, for a statement about the original network.
+        holdout: Labelled rows that the network has not seen: a baseline, or without `rows` all.
+        prior: A network that has seen only declared rows; the code then holds the difference from it.
+        prior_rows: How many rows the prior has seen, the first of the training set; 0 for an initialisation.
+        progress: Called with (stage, rounds done, rounds in all).
+
+    Returns:
+        The certificate, and the files that were written.
+
+    Raises:
+        ModelError: certify-unsupported or certify-vacuous.
+        UsageError: The parts do not belong together.
+        OutputError: The files cannot be written.
+
+    >>> from onnxbound import Preprocessing, certify, load, open_rows, verify
+    >>> from tempfile import TemporaryDirectory
+    >>> network = load("fixtures/mnist_logistic.onnx")
+    >>> how = Preprocessing(scale=1 / 255, layout="flat")
+    >>> unseen = open_rows("fixtures/data/mnist.npz", network, how, role="test")
+    >>> with TemporaryDirectory() as folder:
+    ...     certified = certify(network, None, folder, holdout=unseen, device="cpu")
+    ...     verify(folder, holdout=unseen, model=network).errors == certified.document["errors"]
+    True
+    """
+    require_rows(rows=rows, unlabelled=unlabelled, holdout=holdout)
+    if (prior is None) != (prior_rows is None):
+        raise UsageError("usage", "`prior` and `prior_rows` go together; for an initialisation the rows are 0.")
+    where, options = resolve_device(device), settings or Options()
+    if rows is None:
+        if holdout is None or unlabelled is not None or prior is not None:
+            raise UsageError("usage", "Without `rows` a certificate is of `holdout` alone.")
+        with watched(progress) as shown:
+            return certify_holdout(network_of(network), holdout, Path(folder), options, where, shown)
+    known = None if prior is None or prior_rows is None else Prior(network_of(prior), prior_rows)
+    with watched(progress) as shown:
+        return searched(
+            network_of(network),
+            rows,
+            folder,
+            options,
+            where,
+            unlabelled=unlabelled,
+            holdout=holdout,
+            prior=known,
+            progress=shown,
+        )

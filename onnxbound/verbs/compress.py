@@ -1,0 +1,98 @@
+"""`compress` and `decompress`."""
+
+from pathlib import Path
+
+from onnxbound.compression.compress import compress as compressed
+from onnxbound.compression.compress import decompress as restored
+from onnxbound.compression.decompression import Decompression
+from onnxbound.compression.document import Compression
+from onnxbound.compressors.request import Request
+from onnxbound.data.rows import Rows
+from onnxbound.progress import Watcher, watched
+from onnxbound.verbs.arguments import AnyNetwork, AnyPath, network_of, require_rows
+
+
+def compress(
+    network: AnyNetwork,
+    rows: Rows | None,
+    output: AnyPath,
+    settings: Request,
+    *,
+    init: AnyNetwork | None = None,
+    codes: AnyPath | None = None,
+    force: bool = False,
+    progress: Watcher = None,
+) -> Compression:
+    """Compress a network by an algorithm of [A], truncation or quantisation, and write it as ONNX.
+
+    Args:
+        network: The network.
+        rows: Its training set; with None outputs are compared on normal noise, and there is no accuracy and no bound.
+        output: The ONNX file to write.
+        settings: What to do, and how far.
+        init: Its initialisation, to compress the distance from it.
+        codes: Where to write seeds and integers as well, for `decompress`.
+        force: Whether existing files are overwritten.
+        progress: Called with (stage, done, in all).
+
+    Returns:
+        What was done to each layer, and what became of outputs, accuracy, size and time.
+
+    Raises:
+        UsageError: The settings do not fit the network; the codes begin with compress-.
+        ModelError: Weights are not finite, or the model cannot be run.
+        OutputError: A file exists, or cannot be written.
+
+    >>> from onnxbound import Budget, Method, Request, compress
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     compress("fixtures/mnist_mlp.onnx", None, f"{folder}/small.onnx", Request(Method("svd"), Budget("rank", 5)))
+    <Compression of fixtures/mnist_mlp.onnx by svd: 9.6% of the bits>
+    """
+    require_rows(rows=rows)
+    with watched(progress) as shown:
+        return compressed(
+            network_of(network),
+            Path(output),
+            settings,
+            rows,
+            init=None if init is None else network_of(init),
+            codes=None if codes is None else Path(codes),
+            force=force,
+            progress=shown,
+        )
+
+
+def decompress(
+    codes: AnyPath, output: AnyPath, *, init: AnyNetwork | None = None, threads: int | None = None, force: bool = False
+) -> Decompression:
+    """Make an ONNX file again from its codes, bit for bit.
+
+    Args:
+        codes: What `compress` wrote.
+        output: The ONNX file to write.
+        init: The initialisation that `compress` was given.
+        threads: Threads; None for all cores.
+        force: Whether an existing file is overwritten.
+
+    Returns:
+        The files and their sizes.
+
+    Raises:
+        DataError: data-not-found or codes-invalid.
+        UsageError: compress-init.
+        OutputError: output-exists or output-unwritable.
+
+    >>> from onnxbound import Budget, Method, Request, compress, decompress
+    >>> from tempfile import TemporaryDirectory
+    >>> settings = Request(Method("matrix-project"), Budget("k", 100))
+    >>> with TemporaryDirectory() as folder:
+    ...     first, again, codes = (f"{folder}/{name}" for name in ("first.onnx", "again.onnx", "codes"))
+    ...     _ = compress("fixtures/mnist_logistic.onnx", None, first, settings, codes=codes)
+    ...     _ = decompress(codes, again)
+    ...     Path(first).read_bytes() == Path(again).read_bytes()
+    True
+    """
+    known = None if init is None else network_of(init)
+    size = restored(Path(codes), Path(output), known, threads=threads, force=force)
+    return Decompression(str(codes), str(output), Path(codes).stat().st_size, size)
