@@ -23,7 +23,7 @@ from onnxbound import Preprocessing, Settings, analyze, load, open_rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import NumpyEngine
 from onnxbound.linear.programme import Programme
-from onnxbound.run.cluster import Cluster
+from onnxbound.run.cluster import open_cluster
 from onnxbound.run.executor import Executor
 
 PROGRAMME = Programme("affine", 1, False, False, 0.1, False, seed=0)
@@ -109,7 +109,7 @@ def workers(folder: Path, network: Network) -> list[Row]:
     """A whole analysis on one and on two worker processes of one thread each."""
     times = {}
     for count in (1, 2):
-        with Cluster(f"local:{count}") as cluster:
+        with open_cluster(f"local:{count}") as cluster:
             task = analysis(folder, network, ROWS[-1], cluster)
             task()  # workers import and build
             times[count] = seconds(task)

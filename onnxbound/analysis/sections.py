@@ -27,7 +27,7 @@ class Tool:
         providers: onnxruntime's execution providers.
         engine: What evaluated the linearised network: "numpy" or "onnxruntime".
         engine_note: How it was chosen; empty if it was asked for by name.
-        executor: Where the partitions were computed: "local", or a cluster.
+        executor: Where the partitions were computed: "local", "processes" or "dask".
         seconds: Wall time.
         peak_rss_bytes: Largest resident memory of the process; None where the system does not say.
     """

@@ -49,6 +49,7 @@ def analyze(
     from onnxbound.data.array_file import open_npy
     from onnxbound.errors import UsageError
     from onnxbound.report.figures.of_report import figures
+    from onnxbound.run.cluster import exposure
     from onnxbound.run.device import resolve_device
     from onnxbound.run.folder import RunFolder
     from onnxbound.run.reference import require_reference
@@ -73,6 +74,7 @@ def analyze(
         result.show(plan(network, train, settings))
         return
     result.say(costs(network, settings))
+    result.say([] if cluster is None else exposure(cluster))
     with ExitStack() as stack:
         folder = None if run is None else stack.enter_context(RunFolder(run, resume=resume))
         progress = stack.enter_context(result.progress(run))

@@ -79,7 +79,8 @@ Memory = Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory th
 Run = Annotated[Path | None, typer.Option("--run", metavar="DIR", help="Keep what is finished there.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --run holds.")]
 ClusterOption = Annotated[
-    str | None, typer.Option("--cluster", metavar="ADDRESS|local:N", help="Compute on a Dask cluster.")
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS|local:N", help="Compute in N processes, or on a Dask cluster."),
 ]
 Form = Annotated[
     str, typer.Option(metavar="affine|linear", help="Keep biases in the signal, or measure [A] as printed.")

@@ -1,12 +1,21 @@
-"""`cluster`: partitions on a Dask cluster, by the same function as in this process."""
+"""`cluster`: partitions on a Dask cluster, by the same function as in this process.
 
-from collections.abc import Callable, Iterable, Iterator
+Whoever reaches a Dask scheduler runs code as its workers and as its clients: Dask knows no other user. With an address
+`tls://`, only holders of a certificate reach it; it is taken from Dask's own configuration, say from the variables
+`DASK_DISTRIBUTED__COMM__TLS__CA_FILE`, `..._CLIENT__CERT` and `..._CLIENT__KEY`.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from onnxbound.errors import DeviceError, OnnxboundError, Problem, UsageError, extra_hint
+from onnxbound.errors import DeviceError, OnnxboundError, Problem, UsageError, argument, extra_hint
 from onnxbound.run.executor import Executor
 from onnxbound.run.partitions import Arrays, Partition, Recipe, Work
+from onnxbound.run.processes import Processes
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -14,76 +23,93 @@ if TYPE_CHECKING:
 _RETRIES = 3
 """How often a partition is tried again when its worker is lost."""
 
+_LOGGERS = ("distributed", "distributed.client")
+"""Those to which Dask gives handlers of its own."""
+
 _WAITING = 2
 """Partitions per worker that are sent ahead."""
 
 
+def open_cluster(address: str) -> "Processes | Cluster":
+    """Processes on this machine for `local:N`, otherwise the Dask cluster of a scheduler.
+
+    Raises:
+        UsageError: Not an address.
+        DeviceError: cluster-unavailable.
+    """
+    kind, _, count = address.partition(":")
+    if kind != "local":
+        return Cluster(address)
+    if not count.isdecimal() or int(count) < 1:
+        raise UsageError("usage", f"`cluster` must be local:N or the address of a scheduler, not {address!r}.")
+    return Processes(int(count))
+
+
+def exposure(address: str) -> list[str]:
+    """What a user of that address has to know; nothing where only holders of a certificate reach the cluster."""
+    if address.startswith(("local:", "tls://")):
+        return []
+    return [f"whoever reaches {address} can run code as you, here and on its workers; tls:// admits certificates alone"]
+
+
 class Cluster(Executor):
-    """A Dask scheduler and its workers, or `local:N` processes on this machine."""
+    """A Dask scheduler and its workers."""
+
+    name = "dask"
 
     def __init__(self, address: str) -> None:
         """Connect.
 
         Raises:
-            UsageError: Not an address.
             DeviceError: cluster-unavailable: the extra is not installed, or nobody answers.
         """
         try:
-            from distributed import Client, LocalCluster
+            from dask import config
+            from distributed import Client
         except ImportError as error:
             problem = Problem("`cluster`", "dask.distributed is missing", extra_hint("distributed"))
             raise DeviceError("cluster-unavailable", "The cluster cannot be used.", [problem]) from error
-        kind, _, count = address.partition(":")
-        self._local: Any = None
-        if kind == "local":
-            if not count.isdecimal() or int(count) < 1:
-                raise UsageError("usage", f"`cluster` must be local:N or the address of a scheduler, not {address!r}.")
-            self._local = LocalCluster(n_workers=int(count), threads_per_worker=1, dashboard_address="127.0.0.1:0")
-        try:
-            self._client = Client(self._local or address, timeout="10s")
-        except (OSError, ValueError) as error:
-            raise _unavailable(address, str(error).splitlines()[0] if str(error) else "no answer") from error
         self._address = address
         self._recipe: Future | None = None
         self._work: Work | None = None
-        self.name = "dask"
+        with ExitStack() as stack:
+            stack.enter_context(_without_tracebacks())
+            stack.enter_context(config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
+            try:
+                self._client = stack.enter_context(Client(address, timeout="10s"))
+            except (OSError, ValueError, TypeError) as error:
+                raise _unavailable(address, str(error).splitlines()[0] if str(error) else "no answer") from error
+            self._connected = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
-        if self._local is not None:
-            self._local.close()
-
-    def _sent(self, recipe: Callable[[], Recipe]) -> "Future":
-        """The recipe on every worker; it travels there once."""
-        if self._recipe is None:
-            self._recipe = self._client.scatter(recipe(), broadcast=True, hash=False)
-        return self._recipe
+        self._connected.close()
 
     def map(self, work: Work, inputs: Iterable[tuple[Partition, Arrays]]) -> Iterator[tuple[Partition, Arrays]]:
-        """As they finish; only a few partitions per worker are under way at a time."""
-        from concurrent.futures import CancelledError
+        """As they finish; only a few partitions per worker are under way at a time.
 
-        from distributed import KilledWorker, as_completed
+        Raises:
+            DeviceError: cluster-unavailable: whatever Dask raises; what the work raises is given back as a value.
+        """
+        from distributed import as_completed
 
         if self._work is not work:
             self._work, self._recipe = work, None
         waiting = iter(inputs)
         sent: dict[str, tuple[Partition, Arrays]] = {}
         losses = 0
-
-        def submit(partition: Partition, arrays: Arrays) -> "Future":
-            recipe = self._sent(work.recipe)
-            future = self._client.submit(_run, recipe, partition.stage, dict(arrays), pure=False, retries=_RETRIES)
-            sent[future.key] = partition, arrays
-            return future
-
-        try:
-            ahead = _WAITING * max(1, len(self._client.scheduler_info()["workers"]))
-            running = as_completed([submit(*item) for item in islice(waiting, ahead)])
-            for future in running:
+        with self._answering():
+            ahead = _WAITING * max(1, len(self._client.scheduler_info().get("workers", ())))
+            running = as_completed()
+        while True:
+            for partition, arrays in islice(waiting, ahead - len(sent)):
+                self._submit(partition, arrays, sent, running)
+            if not sent:
+                return
+            with self._answering():
+                future = next(running)
                 partition, arrays = sent.pop(future.key)
                 try:
                     result = future.result()
@@ -93,33 +119,65 @@ class Cluster(Executor):
                     if losses > _RETRIES * ahead:
                         raise
                     self._recipe = None
-                    running.add(submit(partition, arrays))
+                    self._submit(partition, arrays, sent, running)
                     continue
-                for item in islice(waiting, 1):
-                    running.add(submit(*item))
-                yield partition, result
-        except (OSError, CancelledError, KilledWorker) as error:
-            raise _unavailable(self._address, f"{type(error).__name__}: {error}") from error
-        except Exception as error:  # a client that has given up raises whatever it stumbles over
-            if isinstance(error, OnnxboundError) or self._client.status == "running":
-                raise
-            raise _unavailable(self._address, "the connection is closed") from error
+            if isinstance(result, Exception):
+                raise result
+            yield partition, result
+
+    def _submit(self, partition: Partition, arrays: Arrays, sent: dict[str, Any], running: Any) -> None:
+        """Send a partition, and before it the recipe, which travels once."""
+        assert self._work is not None
+        recipe = self._work.recipe() if self._recipe is None else None
+        with self._answering():
+            if recipe is not None:
+                self._recipe = self._client.scatter(recipe, broadcast=True, hash=False)
+            words = self._recipe, partition.stage, dict(arrays)
+            future = self._client.submit(_run, *words, pure=False, retries=_RETRIES)
+            sent[future.key] = partition, arrays
+            running.add(future)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """What goes wrong inside is the cluster's fault: Dask raises any kind of error where a connection is lost."""
+        try:
+            yield
+        except OnnxboundError:
+            raise
+        except Exception as error:
+            raise _unavailable(self._address, f"the connection was lost: {type(error).__name__}: {error}") from error
 
 
-def _run(recipe: Recipe, stage: str, inputs: Arrays) -> Arrays:
-    """One partition on a worker, which builds the work when it first meets it."""
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """What goes wrong is raised; Dask logs it too, with the tracebacks of its tasks."""
+    handlers = {handler for name in _LOGGERS for handler in logging.getLogger(name).handlers}
+    levels = [(handler, handler.level) for handler in handlers]
+    for handler in handlers:
+        handler.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for handler, level in levels:
+            handler.setLevel(level)
+
+
+def _run(recipe: Recipe, stage: str, inputs: Arrays) -> Arrays | Exception:
+    """One partition on a worker, which builds the work when it first meets it; or what went wrong with it."""
     key = repr(recipe)
-    if key not in _BUILT:
-        _BUILT.clear()
-        _BUILT[key] = recipe.build()
-    return _BUILT[key].run(stage, inputs)
+    try:
+        if key not in _BUILT:
+            _BUILT.clear()
+            _BUILT[key] = recipe.build()
+        return _BUILT[key].run(stage, inputs)
+    except Exception as error:  # noqa: BLE001 - it is raised where the partition is waited for
+        return error
 
 
 _BUILT: dict[str, Work] = {}
 
 
 def _unavailable(address: str, why: str) -> DeviceError:
-    problem = Problem(
-        f"`cluster={address}`", why, "check that the scheduler runs and has workers; `run` keeps what is done"
-    )
+    do = "check that the scheduler runs and has workers; `run` keeps what is done"
+    problem = Problem(argument("cluster", address), why, do)
     return DeviceError("cluster-unavailable", "The cluster does not answer.", [problem])

@@ -2,7 +2,6 @@
 
 import ctypes
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 from onnxbound.run.installation import import_onnxruntime
 from onnxbound.run.opset import lowered
+from onnxbound.run.scratch import scratch
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, OrtValue, SessionOptions
@@ -106,9 +106,9 @@ def _session_in_place(
             del tensor.external_data[:]
             tensor.external_data.add(key="location", value="empty")
             options.add_initializer(tensor.name, values[tensor.name])
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "empty").touch()
-        options.add_session_config_entry(_FOLDER_KEY, folder)
+    with scratch() as folder:
+        (folder / "empty").touch()
+        options.add_session_config_entry(_FOLDER_KEY, str(folder))
         return onnxruntime.InferenceSession(changed.SerializeToString(), options, providers=list(device.providers))
 
 

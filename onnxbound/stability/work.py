@@ -1,11 +1,7 @@
 """What is computed of a partition: the forward properties of every row, and the whole programme at some."""
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -21,6 +17,7 @@ from onnxbound.results import Float64Array
 from onnxbound.run.device import resolve_device
 from onnxbound.run.forward import ForwardNorms, ForwardPass, require_finite
 from onnxbound.run.partitions import Arrays
+from onnxbound.run.scratch import scratch
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import FORWARD
 from onnxbound.stability.margin import margins
@@ -144,14 +141,22 @@ class Recipe:
     files: Mapping[str, bytes] = field(repr=False)
 
     def build(self) -> Work:
-        """Write the files to a temporary folder and load the model from there."""
-        folder = Path(tempfile.mkdtemp(prefix="onnxbound-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        for name, content in self.files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-        network = load(folder / self.model, logits=self.reading.logits, fixed=self.reading.fixed)
-        return Work.build(network, self.arrangement)
+        """Load the model from a temporary folder, which is gone again when its weights are read or mapped.
+
+        Raises:
+            ModelError: model-invalid, the files are not those that were read before.
+        """
+        with scratch() as folder:
+            for name, content in self.files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
+            network = load(folder / self.model, logits=self.reading.logits, fixed=self.reading.fixed)
+            if network.sha256 != self.sha256:
+                problem = Problem(
+                    self.model, "its hash is another one", "keep its files as they are while a run goes on"
+                )
+                raise ModelError("model-invalid", f"{self.model} was changed while the run went on.", [problem])
+            return Work.build(network, self.arrangement)
 
 
 def _cut(inputs: Arrays, size: int) -> list[Arrays]:

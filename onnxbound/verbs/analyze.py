@@ -12,7 +12,7 @@ from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
 from onnxbound.progress import Watcher, watched
-from onnxbound.run.cluster import Cluster
+from onnxbound.run.cluster import open_cluster
 from onnxbound.run.folder import RunFolder
 from onnxbound.verbs.arguments import AnyNetwork, AnyPath, network_of, require_rows
 
@@ -37,7 +37,8 @@ def analyze(
         test_rows: A test set, for the true gap.
         run: Folder that keeps what is finished, opened or not.
         resume: Whether to go on with what that folder holds.
-        cluster: Address of a Dask scheduler, or "local:N"; this process if None.
+        cluster: "local:N" for processes on this machine, or the address of a Dask scheduler, where whoever reaches it
+            can run code as you unless it is `tls://`; this process if None.
         progress: Called with (stage, rows done, rows in all).
 
     Returns:
@@ -69,7 +70,7 @@ def analyze(
             settings,
             test_rows=test_rows,
             run=folder,
-            executor=None if cluster is None else stack.enter_context(Cluster(cluster)),
+            executor=None if cluster is None else stack.enter_context(open_cluster(cluster)),
             progress=stack.enter_context(watched(progress)),
         )
     for refused in () if mine is None else mine.refused:

@@ -27,6 +27,7 @@ COMMANDS = """
 inspect net.onnx
 analyze net.onnx --data rows.npz -q --json -o one.json --samples samples.npz --run run
 analyze net.onnx --data deflated.npz -q --json -o two.json --engine onnxruntime
+analyze net.onnx --data rows.npz -q --json -o three.json --cluster local:2 --threads 1
 noise net.onnx --data rows.npz -q
 compare net.onnx other.onnx --data rows.npz -q
 track net.onnx other.onnx --data rows.npz --test rows.npz -q
@@ -41,8 +42,8 @@ explain layer_cushion
 env
 """
 WRITTEN = {
-    "one.json", "two.json", "samples.npz", "run", "certificate", "report.html", "plots", "small.onnx", "small.codes",
-    "again.onnx",
+    "one.json", "two.json", "three.json", "samples.npz", "run", "certificate", "report.html", "plots", "small.onnx",
+    "small.codes", "again.onnx",
 }  # fmt: skip
 
 

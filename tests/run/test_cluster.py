@@ -1,7 +1,9 @@
 """The same partitions on a Dask cluster: the same report, and what happens when parts of it die."""
 
+import io
 import json
-import os
+import logging
+import shutil
 import subprocess
 import sys
 import time
@@ -9,17 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
 from onnxbound import Settings
 from onnxbound.analysis.analyze import analyze
-from onnxbound.errors import DeviceError, ModelError, UsageError
-from onnxbound.run.cluster import Cluster
+from onnxbound.errors import DeviceError, ModelError
+from onnxbound.run.cluster import Cluster, _without_tracebacks
 from onnxbound.run.folder import RunFolder
 from tests.run.test_folder import SETTINGS, case, require_equal
+from tests.run.works import Dying, DyingOnce, Failing, Summing, parts, require_sums
 
 __all__ = ["case"]
 
@@ -29,7 +31,12 @@ ONE_THREAD = Settings(probes=2, measured=300, threads=1)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with Cluster("local:2") as found:
+    from distributed import LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as local,
+        Cluster(local.scheduler_address) as found,
+    ):
         yield found
 
 
@@ -47,73 +54,20 @@ def test_a_test_set_is_counted_there_too(case: Any, cluster: Cluster) -> None:
 
 
 def test_an_error_of_a_worker_is_the_users_error(cluster: Cluster) -> None:
-    work = Failing()
-    assert list(cluster.map(work, [])) == []
+    assert list(cluster.map(Failing(), [])) == []
     with pytest.raises(ModelError, match="no such thing") as caught:
-        list(cluster.map(work, one_partition()))
+        list(cluster.map(Failing(), parts()))
     assert caught.value.problems[0].where == "here"
 
 
-class Failing:
-    """Work, and its own recipe, that fails as the package fails."""
-
-    def run(self, stage: str, inputs: Any) -> Any:
-        from onnxbound.errors import Problem
-
-        raise ModelError("model-mismatch", "no such thing", [Problem("here", "why", "do")])
-
-    def recipe(self) -> "Failing":
-        return self
-
-    build = recipe
-
-    def __repr__(self) -> str:
-        return "Failing"
-
-
-class Dying(Failing):
-    """Work that takes its worker with it."""
-
-    def run(self, stage: str, inputs: Any) -> Any:
-        os._exit(1)
-
-    def __repr__(self) -> str:
-        return "Dying"
-
-
-class DyingOnce(Failing):
-    """Work that takes its worker with it the first time, as a file remembers."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def run(self, stage: str, inputs: Any) -> Any:
-        if not self._file.exists():
-            self._file.write_text("")
-            os._exit(1)
-        return {"sum": inputs["x"].sum(keepdims=True)}
-
-    def __repr__(self) -> str:
-        return f"DyingOnce({self._file})"
-
-
-def one_partition(count: int = 1) -> Any:
-    from onnxbound.run.partitions import Partition
-
-    return [(Partition("stage", k, k, k + 1), {"x": np.arange(k + 3)}) for k in range(count)]
-
-
-def test_a_lost_worker_is_survived(tmp_path: Path) -> None:
-    with Cluster("local:2") as cluster:
-        found = dict(cluster.map(DyingOnce(tmp_path / "died"), one_partition(12)))
+def test_a_lost_worker_is_survived(cluster: Cluster, tmp_path: Path) -> None:
+    require_sums(cluster.map(DyingOnce(tmp_path / "died"), parts(12)), range(12))
     assert (tmp_path / "died").exists()
-    assert sorted(partition.number for partition in found) == list(range(12))
-    assert all(values["sum"][0] == sum(range(p.number + 3)) for p, values in found.items())
 
 
-def test_work_that_kills_every_worker_is_an_error() -> None:
-    with Cluster("local:2") as cluster, pytest.raises(DeviceError) as caught:
-        list(cluster.map(Dying(), one_partition()))
+def test_work_that_kills_every_worker_is_an_error(cluster: Cluster) -> None:
+    with pytest.raises(DeviceError) as caught:
+        list(cluster.map(Dying(), parts()))
     assert (caught.value.code, caught.value.exit_code) == ("cluster-unavailable", 5)
 
 
@@ -142,21 +96,56 @@ def test_a_scheduler_that_goes_away_is_an_error_and_the_run_goes_on_elsewhere(ca
         scheduler.wait()
 
 
-def test_a_client_that_has_given_up_is_an_error() -> None:
-    with Cluster("local:1") as cluster:
-        cluster._client.close()
+def test_a_client_that_has_given_up_is_an_error(cluster: Cluster) -> None:
+    with Cluster(cluster._address) as other:
+        other._client.close()
         with pytest.raises(DeviceError) as caught:
-            list(cluster.map(Failing(), one_partition()))
+            list(other.map(Summing(), parts()))
     assert caught.value.code == "cluster-unavailable"
-
-
-@pytest.mark.parametrize("address", ["local:0", "local:", "local:x"])
-def test_addresses_that_are_none(address: str) -> None:
-    with pytest.raises(UsageError):
-        Cluster(address)
 
 
 def test_nobody_there() -> None:
     with pytest.raises(DeviceError) as caught:
         Cluster("tcp://127.0.0.1:9")
     assert caught.value.code == "cluster-unavailable"
+
+
+def test_dask_prints_no_tracebacks_of_its_own() -> None:
+    """It logs the loss of a scheduler with them; afterwards its loggers are as they were."""
+    logger, stream = logging.getLogger("distributed.client"), io.StringIO()
+    handler = logging.StreamHandler(stream)  # of the kind that Dask adds where nobody else has one
+    logger.addHandler(handler)
+    try:
+        with _without_tracebacks():
+            logger.error("inside")
+        logger.error("outside")
+    finally:
+        logger.removeHandler(handler)
+    assert stream.getvalue() == "outside\n"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is nothing to make a certificate with")
+def test_only_holders_of_a_certificate_reach_a_cluster_with_tls(tmp_path: Path) -> None:
+    from dask import config
+    from distributed import LocalCluster, Security
+
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    files = {"tls_ca_file": certificate, "require_encryption": True}
+    for role in ("scheduler", "worker", "client"):
+        files |= {f"tls_{role}_cert": certificate, f"tls_{role}_key": key}
+    mine = {"ca-file": certificate, "client.cert": certificate, "client.key": key}
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tls://",
+        security=Security(**files),
+    ) as local:  # fmt: skip
+        assert local.scheduler_address.startswith("tls://")
+        with pytest.raises(DeviceError) as caught:
+            Cluster(local.scheduler_address)
+        assert caught.value.code == "cluster-unavailable"
+        with (
+            config.set({f"distributed.comm.tls.{name}": file for name, file in mine.items()}),
+            Cluster(local.scheduler_address) as cluster,
+        ):
+            require_sums(cluster.map(Summing(), parts(3)), range(3))
