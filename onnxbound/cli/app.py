@@ -14,7 +14,6 @@ from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
 from onnxbound.cli.decompress import decompress
 from onnxbound.cli.diff import diff
-from onnxbound.cli.documents import Failure
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
@@ -115,6 +114,8 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
     if as_json and not output.printed:
+        from onnxbound.cli.documents import Failure
+
         failure = Failure(error.code, error.exit_code, message, problems, command)
         with suppress(OSError, OnnxboundError):  # stdout may be what failed
             print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
