@@ -136,10 +136,7 @@ class OutputOptions:
     """Whether the result has a page."""
 
     def __post_init__(self) -> None:
-        from onnxbound.errors import UsageError
-
-        if self.format is Format.HTML and not self.pages:
-            raise UsageError("usage", "Only a report has a page: html goes with analyze and report.")
+        assert self.format  # or an error, before anything is done
 
     @property
     def target(self) -> Path | None:
@@ -149,7 +146,7 @@ class OutputOptions:
     @property
     def format(self) -> Format:
         """The format that --format, --json and the name of the file together ask for."""
-        return chosen_format(self.output_format, as_json=self.as_json, output=self.target)
+        return chosen_format(self.output_format, as_json=self.as_json, output=self.target, pages=self.pages)
 
     @contextmanager
     def progress(self, kept: Path | None = None) -> "Iterator[Display]":
@@ -258,28 +255,21 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
     groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(verb).parameters.values():
-        if parameter.name not in groups:
-            parameters.append(parameter.replace(annotation=hints[parameter.name]))
-            continue
-        kind = groups[parameter.name]
-        field_hints = get_type_hints(kind, include_extras=True)
-        for entry in fields(kind):
-            default = inspect.Parameter.empty if entry.default is MISSING else entry.default
-            parameters.append(
-                inspect.Parameter(
-                    entry.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=field_hints[entry.name]
-                )
-            )
+        found = [(parameter.name, parameter.default, hints[parameter.name])]
+        if parameter.name in groups:
+            kind = groups[parameter.name]
+            own = get_type_hints(kind, include_extras=True)
+            found = [(f.name, f.default, own[f.name]) for f in fields(kind)]
+        for name, value, hint in found:
+            default = parameter.empty if value is MISSING else value
+            parameters.append(inspect.Parameter(name, parameter.KEYWORD_ONLY, default=default, annotation=hint))
 
     def flat(**given: Any) -> None:
         set_threads(given.get("threads"))
-        taken = {
-            name: kind(**{entry.name: given.pop(entry.name) for entry in fields(kind)}) for name, kind in groups.items()
-        }
+        taken = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
         verb(**given, **taken)
 
-    ordered = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     flat.__name__, flat.__doc__ = verb.__name__, verb.__doc__
-    flat.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
-    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return flat

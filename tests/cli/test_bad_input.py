@@ -249,13 +249,11 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path, option: str) -> Non
 def test_what_was_computed_is_printed_when_the_file_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tempfile
-
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    monkeypatch.setattr(Path, "replace", full)
     found = onnxbound("analyze", model, "--data", data, "-o", tmp_path / "out.csv", "-q")
     assert found.code == 6
     assert "No space left on device" in found.stderr
