@@ -135,5 +135,5 @@ def _certificate_seeds(folder: Path) -> list[Seed]:
     hidden = np.maximum(x @ weights[0][0].T + weights[0][1], 0)
     np.savez(data, x=x, y=(hidden @ weights[1][0].T + weights[1][1]).argmax(axis=1))
     certify(network, open_rows(data, network), folder / "of", Options(effort=1, threads=1))
-    files = [folder / "of" / name for name in ("certificate.json", "code.bin", "skeleton.onnx", "decoded.onnx")]
+    files = [folder / "of" / name for name in ("certificate.json", "code.bin", "decoded.onnx")]
     return [Seed("certificate", file.name, file.read_bytes(), network.path, data, file) for file in files]

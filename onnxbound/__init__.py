@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from onnxbound.compressors.budget import Budget as Budget
     from onnxbound.compressors.compress import Method as Method
     from onnxbound.compressors.request import Request as Request
+    from onnxbound.data.conventions import Conventions as Conventions
+    from onnxbound.data.conventions import read_conventions as read_conventions
     from onnxbound.data.open import open_rows as open_rows
     from onnxbound.data.preprocessing import Preprocessing as Preprocessing
     from onnxbound.errors import OnnxboundError as OnnxboundError
@@ -46,6 +48,7 @@ from onnxbound.version import __version__
 
 _HOMES = {
     "Budget": "onnxbound.compressors.budget",
+    "Conventions": "onnxbound.data.conventions",
     "Method": "onnxbound.compressors.compress",
     "OnnxboundError": "onnxbound.errors",
     "Options": "onnxbound.certificates.options",
@@ -67,6 +70,7 @@ _HOMES = {
     "open_rows": "onnxbound.data.open",
     "plan": "onnxbound.verbs.analyze",
     "rank": "onnxbound.verbs.experiments",
+    "read_conventions": "onnxbound.data.conventions",
     "read_report": "onnxbound.analysis.document",
     "track": "onnxbound.verbs.experiments",
     "verify": "onnxbound.verbs.verify",

@@ -25,7 +25,8 @@ _STAGES = {
     "compression": "noise of compression",
     "compare": "compressed net on all rows",
     "sweep": "other budgets",
-    "certify": "rounds of the search",
+    "evaluate": "deciding every row",
+    "search": "rounds of the search",
 }
 _EVERY = 0.2
 """Seconds between two pictures in a notebook."""

@@ -173,7 +173,7 @@ def measure(folder: Path, given: argparse.Namespace, until: float) -> None:
             if left > 0:
                 run(folder, name, verb, models, *options, *threads, timeout=left)
         except subprocess.SubprocessError as failure:
-            print(f"{name}: {failure}", flush=True)
+            print(f"{name}: {type(failure).__name__}", flush=True)
         print(f"{name}: {until - time.perf_counter():.0f} s are left", flush=True)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

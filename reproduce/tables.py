@@ -104,7 +104,7 @@ def track(folder: Path, name: str, errors: list[dict[str, float]]) -> Iterator[s
         return
     gaps = [of["test_error"] - of["train_error"] for of, _, _ in rows]
     names = list(rows[0][2])
-    tau = [kendall([logs[capacity] for _, _, logs in rows], gaps).tau for capacity in names]
+    taus = [kendall([logs[capacity] for _, _, logs in rows], gaps).tau for capacity in names[1:]]
     yield from table(
         ["epoch", "training error", "test error", "gap", "gamma", *names],
         [
@@ -112,7 +112,7 @@ def track(folder: Path, name: str, errors: list[dict[str, float]]) -> Iterator[s
                 [of["epoch"], of["train_error"], of["test_error"], gap, gamma, *(logs[capacity] for capacity in names)]
                 for (of, gamma, logs), gap in zip(rows, gaps, strict=True)
             ),
-            ["Kendall's tau with the gap", None, None, None, None, *tau],
+            ["Kendall's tau with the gap", *[None] * 5, *taus],
         ],
     )
     arora = [logs["arora"] for _, _, logs in rows]

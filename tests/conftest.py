@@ -1,5 +1,7 @@
 """What makes a test the same in every run, whichever tests ran before it; `nox -s fuzz` draws property tests anew."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -7,6 +9,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("seeded", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("seeded")
+
+for word in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONWARNINGS"):  # of whoever runs the tests
+    os.environ.pop(word, None)
 
 STATES: dict[str, object] = {}
 

@@ -1,15 +1,23 @@
-"""The document of a certificate: a function of what can be found out again, and of a few claims."""
+"""The document of a certificate: a function of what a verifier finds out again, and of two counts."""
 
+import hashlib
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
+
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.statement import Disagreements, Object, Statement
-from onnxbound.codec.network_code import VERSION_WITH_SKELETON, version_of
+from onnxbound.codec.network_code import NetworkCode, version_of
+from onnxbound.codec.words_said import architecture_in_words, preprocessing_in_words
+from onnxbound.graph.network import Network
 
-SCHEMA = "onnxbound.certificate/1"
+SCHEMA = "onnxbound.certificate/2"
+
+_TUNED_ON = "MNIST and CIFAR-10"
+"""The data sets on which the format's tables were tuned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +30,18 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CodeFile:
-    """code.bin, and the version of the decoder that reads it."""
+    """code.bin, what is in it, and the file that is written from it."""
 
     sha256: str
     decoder_version: int
+    architecture: str
+    decoded_sha256: str
 
-
-@dataclass(frozen=True, slots=True)
-class SkeletonFile:
-    """skeleton.onnx, and the seed that is public with it; no decoder so far uses one."""
-
-    sha256: str
-    seed: int
+    @classmethod
+    def of(cls, data: bytes, code: NetworkCode, model: bytes) -> "CodeFile":
+        """From the content of the two files."""
+        words = architecture_in_words(code.architecture)
+        return cls(sha256(data).hexdigest(), version_of(data), words, sha256(model).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +58,14 @@ class Document:
     delta_ledger: tuple[Event, ...]
     disagreements: Disagreements | None
     bound: float
-    tau: float
     vacuous: bool
     chance: float
     classes: int
     code: CodeFile | None
-    skeleton: SkeletonFile | None
     inputs: tuple["Source", ...]
-    preprocessing: dict[str, Any]
-    seed: int
-    model: dict[str, Any]
-    baselines: tuple[dict[str, Any], ...]
+    preprocessing: str
+    reading: dict[str, Any]
+    model: dict[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,10 @@ class Source:
     """A file that the statement rests on.
 
     Attributes:
-        role: "data", "unlabelled", "holdout", "prior" or "prior_rows".
-        sha256: Of a model the file's, of rows that of `Rows.fingerprint`.
-        rows: Rows used; None of a model.
-        total: Rows in the file; more than `rows` only for a sub-sample or where the prior's rows are left out.
+        role: "data", "unlabelled", "holdout" or "prior".
+        sha256: Of a model `model_hash`, of rows `Rows.fingerprint`.
+        rows: Rows that count; None of a model.
+        total: Rows in the file; more than `rows` only where the prior's rows are left out.
     """
 
     role: str
@@ -86,25 +91,19 @@ class Certificate:
 
     Attributes:
         statement: The bound.
-        tau: Slack with which errors were counted.
         code: None for hold-out rows, where nothing is coded.
-        skeleton: Likewise.
         sources: The files behind it.
-        preprocessing: As `split` says it, with the name of the model's input.
-        seed: Of the sub-sample, and of nothing else.
-        model: SHA-256 of the original network and its errors on the rows.
-        baselines: What the bound is to be compared with.
+        preprocessing: Of the rows, in words; where the original network plays a part, its own behind a semicolon.
+        reading: What the verifier says of how files are read.
+        model: The hash of the original network, where the statement is about it.
     """
 
     statement: Statement
-    tau: float
     code: CodeFile | None
-    skeleton: SkeletonFile | None
     sources: tuple[Source, ...]
-    preprocessing: dict[str, Any]
-    seed: int
-    model: dict[str, Any]
-    baselines: tuple[dict[str, Any], ...]
+    preprocessing: str
+    reading: dict[str, Any]
+    model: dict[str, str] | None
 
     def document(self) -> dict[str, Any]:
         """As JSON, without its checksum."""
@@ -112,7 +111,7 @@ class Certificate:
         document = Document(
             statement=s.sentence(),
             object=s.object,
-            assumptions=assumptions(s.object, subsample=self._subsample, skeleton_charged=self._charged),
+            assumptions=assumptions(s.object, known=s.disagreements is not None and s.disagreements.known),
             rows=s.rows,
             errors=s.errors,
             bits=s.bits,
@@ -120,70 +119,66 @@ class Certificate:
             delta_ledger=tuple(Event(event, float(delta)) for event, delta in s.ledger),
             disagreements=s.disagreements,
             bound=float(s.bound),
-            tau=self.tau,
             vacuous=s.vacuous,
             chance=float(s.chance),
             classes=s.classes,
             code=self.code,
-            skeleton=self.skeleton,
             inputs=self.sources,
             preprocessing=self.preprocessing,
-            seed=self.seed,
+            reading=self.reading,
             model=self.model,
-            baselines=self.baselines,
         )
         return {"schema": SCHEMA, **_lists(asdict(document))}
 
-    @property
-    def _subsample(self) -> bool:
-        removed = sum(x.rows or 0 for x in self.sources if x.role == "prior_rows")
-        return any(x.role == "data" and (x.rows or 0) + removed < (x.total or 0) for x in self.sources)
 
-    @property
-    def _charged(self) -> bool:
-        return self.code is not None and self.code.decoder_version == VERSION_WITH_SKELETON
-
-
-def files_of(code: bytes, skeleton: bytes) -> tuple[CodeFile, SkeletonFile]:
-    """What a certificate says of its two files, from their content."""
-    return (
-        CodeFile(sha256(code).hexdigest(), version_of(code)),
-        SkeletonFile(sha256(skeleton).hexdigest(), seed=0),
-    )
-
-
-def assumptions(kind: Object, *, subsample: bool, skeleton_charged: bool) -> tuple[str, ...]:
+def assumptions(kind: Object, *, known: bool = False) -> tuple[str, ...]:
     """What the statement takes for granted; nobody can check it from the files."""
-    what = {
-        "compressed": "The rows",
-        "original_unlabelled": "The rows, and the unlabelled rows,",
-        "holdout": "The hold-out rows",
-        "prior": "The rows",
-    }[kind]
+    what = {"original_unlabelled": "The rows, and the unlabelled rows,", "holdout": "The hold-out rows"}
     found = [
-        f"{what} were drawn independently from the distribution of new rows; none was dropped, filtered or repeated.",
-        "Delta and the kind of certificate were chosen without looking at the rows; each of N needs delta / N.",
-        "The statement is about the network as one runtime, named without looking at the rows, evaluates it.",
+        f"{what.get(kind, 'The rows')} were drawn independently from what the statement is about; none was dropped.",
+        "Delta, the kind of statement and how files are read were fixed before the rows were looked at.",
+        "Several statements at once are all true with the probability that is left when their deltas are added up.",
+        "A row counts as an error too if no logit leads the others by 2^-14 of the largest; new rows are judged alike.",
     ]
     if kind != "holdout":
-        form = "the layout of the rows, and whether they are scaled by 1/255 and normalised,"
-        what = form.capitalize() if skeleton_charged else f"The skeleton, the network's architecture, {form}"
-        found.append(f"{what} were chosen without looking at the rows.")
-    if subsample:
-        found.append("The sub-sample of the file, and its seed, were chosen without looking at the rows.")
+        found.append(
+            f"The format was fixed without these rows; its tables were tuned on nets for {_TUNED_ON}, for whose rows"
+            " that is not quite so."
+        )
     if kind == "original_unlabelled":
-        found.append("The unlabelled rows were drawn after the original and the decoded network were fixed.")
+        fixed = "The original network was" if known else "The original and the decoded network were"
+        found.append(f"{fixed} fixed before the unlabelled rows were drawn.")
     if kind == "holdout":
-        found.append("The network was fixed before the hold-out rows were looked at: no early stopping, no choice.")
+        found.append("The network and its preprocessing were fixed before the hold-out rows were looked at.")
     if kind == "prior":
-        found.append("The prior has seen no row but those declared, which were chosen without looking at them.")
+        found.append("The prior has seen no row but those declared, which are the first of the file.")
     return tuple(found)
 
 
-def holdout_baseline(subject: str, errors: int, rows: int, delta: Decimal) -> dict[str, Any]:
+def reading_of(labels_start: int, network: Network | None = None) -> dict[str, Any]:
+    """How files are read: the label of the first class, and for an original network its logits and held inputs."""
+    return {"labels_start": labels_start, **({} if network is None else network.reading.to_json())}
+
+
+def preprocessing_said(code: NetworkCode | None, original: str | None) -> str:
+    """The preprocessing of the decoded network and that of the original one, as far as they play a part."""
+    own = [] if code is None else [preprocessing_in_words(code.preprocessing)]
+    return "; ".join([*own, *([] if original is None else [f"of the original network: {original}"])])
+
+
+def model_hash(network: Network) -> str:
+    """SHA-256 of a model's file and of everything that it keeps in other files."""
+    digest = hashlib.sha256(network.sha256.encode())
+    for name, values in sorted(network.external.items()):
+        array = np.ascontiguousarray(values)
+        digest.update(f"{name!r} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def holdout_baseline(subject: str, errors: int, rows: int, delta: Decimal) -> str:
     """What hold-out rows say of a network: the one-sided interval of Clopper and Pearson, at a delta of its own."""
-    bound = error_bound(errors, rows, 0, delta)
-    return {"name": f"{subject} network on hold-out rows", "rows": rows, "errors": errors, "bound": float(bound)}
+    bound = 100 * error_bound(errors, rows, 0, delta)
+    return f"{subject} network on {rows:,} hold-out rows: {errors:,} errors, error at most {bound:.2f} %"
 
 
 def decimal_of(number: float) -> Decimal:

@@ -2,29 +2,37 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.certificates import evidence
 from onnxbound.certificates.canonical import canonical_json
-from onnxbound.certificates.certificate import Certificate, Source, files_of, holdout_baseline
-from onnxbound.certificates.decisions import Decisions, Evaluation, disagreements
-from onnxbound.certificates.decoded import decoded_bytes, decoded_network
-from onnxbound.certificates.evidence import rows_hash, without
-from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, SKELETON, require_folder, write_folder
-from onnxbound.certificates.holdout import model_entry
+from onnxbound.certificates.certificate import (
+    Certificate,
+    CodeFile,
+    Source,
+    holdout_baseline,
+    model_hash,
+    preprocessing_said,
+    reading_of,
+)
+from onnxbound.certificates.decisions import Evaluation, Progress, disagreements, errors
+from onnxbound.certificates.decoded import Decoded, decoded
+from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, require_folder, write_folder
 from onnxbound.certificates.options import Certified, Options
 from onnxbound.certificates.outputs import Outputs
-from onnxbound.certificates.preprocessing import joined, split
+from onnxbound.certificates.places import cheapest
 from onnxbound.certificates.search import search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
 from onnxbound.certificates.task import Effort, Found, Task
 from onnxbound.codec.describe import Description, describe
+from onnxbound.codec.network_code import NetworkCode, decode, is_the_prior, same_architecture
 from onnxbound.codec.quantised import quantised
-from onnxbound.codec.skeleton import Malformed
+from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.words_said import preprocessing_in_words
 from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import InterruptionError, ModelError, Problem, UsageError
@@ -41,11 +49,11 @@ class Prior:
 
     Attributes:
         network: Of the same architecture.
-        rows: Places in the training set of the rows it has seen; none for an initialisation.
+        rows: How many it has seen, the first of the training set; none for an initialisation.
     """
 
     network: Network
-    rows: NDArray[np.int64]
+    rows: int
 
 
 def certify(
@@ -59,12 +67,14 @@ def certify(
     holdout: Rows | None = None,
     prior: Prior | None = None,
     improved: Callable[[Found], object] = lambda _: None,
+    fixed: Callable[[str, str], object] = lambda *_: None,
+    progress: Progress = lambda *_: None,
 ) -> Certified:
     """A network of few bits in place of a trained one, and the bound on its error that they give.
 
     Args:
         network: Trained on the rows.
-        rows: The training set.
+        rows: The training set; of some of its rows nothing is written, for no statement rests on a choice of rows.
         folder: Where the files go.
         options: How; the defaults of the command line if None.
         device: Where networks are evaluated.
@@ -72,87 +82,89 @@ def certify(
         holdout: Labelled rows that the network has not seen, for the baseline.
         prior: Then the code holds only the difference from it, and only rows that it has not seen count.
         improved: Called with every code that is better than those before.
+        fixed: Called with the hashes of the original network and of the code, before unlabelled rows are looked at.
+        progress: Told a stage, how much of it is done, and how much there is.
 
     Raises:
         ModelError: certify-unsupported or certify-vacuous.
+        DataError: Rows are copies of each other.
         UsageError: The parts do not belong together.
         OutputError: The files cannot be written.
         InterruptionError: Interrupted before anything was found.
     """
     if unlabelled is not None and prior is not None:
-        raise UsageError("usage", "One object per certificate: --unlabelled or --prior.")
-    if prior is not None and rows.count < rows.total:
-        raise UsageError("usage", "--prior takes the whole training set, without --limit.")
+        raise UsageError("usage", "One object per certificate: `unlabelled` or `prior`.")
     options = options or Options()
     target = Path(folder)
+    trial = rows.count < rows.total
     kind: Object = "prior" if prior else "original_unlabelled" if unlabelled else "compressed"
     network.require_finite_weights()
     described = _described(network)
-    public, numbers = split(rows.preprocessing, integer_input=network.input_type.kind != "f")
-    preprocessing = joined(public, numbers)
-    remaining = rows if prior is None else without(rows, prior.rows)
+    first, remaining = evidence.without_first(rows, 0 if prior is None else prior.rows)
     tensors = None if prior is None else _prior_tensors(prior, described)
-    evaluate = Evaluation(device, options.threads)
+    _require_independent(first, remaining, unlabelled, options)
+    if not trial:
+        require_folder(target, force=options.force)
+    evaluate = Evaluation(device, options.threads, progress=progress)
     original = evaluate(network, remaining)
     if prior is None:
-        _require_hope(network, remaining, original, options.delta)
-    single = _opened(remaining, described, preprocessing)
+        _require_hope(network, remaining, errors(original, remaining.labels), options)
+    preprocessing = cheapest(network, remaining, original, device, options.threads)
+    single = _opened(remaining, described.architecture.input_shape, preprocessing)
     task = Task(
         network=network,
         described=described,
-        outputs=Outputs(described.skeleton, single, device, options.threads),
+        outputs=Outputs(described.architecture, single, device, options.threads),
         labels=single.labels,
         prior=tensors,
-        numbers=numbers,
-        with_skeleton=options.charge_skeleton,
+        preprocessing=preprocessing,
         delta=options.delta / 2 if unlabelled is not None else options.delta,
     )
-    require_folder(target, force=options.force)
-    best, interrupted = _best(task, options, improved)
-    model = decoded_bytes(described.skeleton, best.code, task.prior)
-    decoded = decoded_network(model)
-    counted = evaluate(decoded, single)
-    sources = [Source("data", remaining.fingerprint(), remaining.count, rows.total)]
-    fresh: Disagreements | None = None
+    best, interrupted = _best(task, options, improved, progress)
+    code = decode(best.data)
+    net = decoded(code, tensors)
+    model = net.to_bytes()
+    counted = errors(evaluate(net, single), single.labels)
+    sources = [] if prior is None else [Source("prior", model_hash(prior.network))]
+    sources.append(Source("data", remaining.fingerprint(), remaining.count, rows.total))
+    code_file = CodeFile.of(best.data, code, model)
+    apart: Disagreements | None = None
     if unlabelled is not None:
-        fresh = _disagreements(network, unlabelled, decoded, described, preprocessing, evaluate)
+        fixed(model_hash(network), code_file.sha256)
+        apart = _disagreements(network, unlabelled, net, preprocessing, evaluate, known=options.unlabelled_known)
         sources.append(Source("unlabelled", unlabelled.fingerprint(), unlabelled.count, unlabelled.total))
-    if prior is not None:
-        sources.append(Source("prior", prior.network.sha256))
-        sources.append(Source("prior_rows", rows_hash(prior.rows), len(prior.rows)))
-    skeleton = described.skeleton.to_bytes()
-    code_file, skeleton_file = files_of(best.data, skeleton)
-    baselines = []
-    if holdout is not None:
-        of_decoded = evaluate(decoded, _opened(holdout, described, preprocessing))
-        for subject, seen in (("original", evaluate(network, holdout)), ("decoded", of_decoded)):
-            baselines.append(holdout_baseline(subject, seen.errors(seen.tau), holdout.count, options.delta))
     certificate = Certificate(
         statement=Statement(
             object=kind,
             rows=remaining.count,
-            errors=counted.errors(counted.tau),
+            errors=counted,
             bits=8 * len(best.data),
             delta=options.delta,
             classes=network.classes,
             commonest=int(np.bincount(remaining.labels).max()),
-            disagreements=fresh,
+            disagreements=apart,
         ),
-        tau=counted.tau,
         code=code_file,
-        skeleton=skeleton_file,
         sources=tuple(sources),
-        preprocessing=public | {"input": network.input},
-        seed=options.seed,
-        model=model_entry(network, original),
-        baselines=tuple(baselines),
+        preprocessing=preprocessing_said(code, preprocessing_in_words(rows.preprocessing) if apart else None),
+        reading=reading_of(options.labels_start, network if apart else None),
+        model={"sha256": model_hash(network)} if apart else None,
     )
     document = certificate.document()
-    files = {CODE: best.data, SKELETON: skeleton, DECODED: model, CERTIFICATE: canonical_json(document)}
-    if task.prior is None:
-        files |= quantised(described.skeleton, best.code)
-    write_folder(target, files, force=options.force)
-    return Certified(document, best, interrupted, {name: len(content) for name, content in files.items()})
+    files = {} if trial else {CODE: best.data, DECODED: model, CERTIFICATE: canonical_json(document)}
+    if files:
+        largest = min(len(model), network.path.stat().st_size)
+        small = {} if task.prior else quantised(net.model, code)
+        files |= {name: content for name, content in small.items() if len(content) < largest}
+        write_folder(target, files, force=options.force)
+    return Certified(
+        document=document,
+        found=best,
+        interrupted=interrupted,
+        files={name: len(content) for name, content in files.items()},
+        original=(network.parameters, errors(original, remaining.labels) / remaining.count),
+        baselines=() if holdout is None else _baselines(network, net, code, holdout, evaluate, options),
+    )
 
 
 def _described(network: Network) -> Description:
@@ -162,22 +174,37 @@ def _described(network: Network) -> Description:
         raise ModelError(
             "certify-unsupported",
             f"The network cannot be certified: {error}.",
-            [Problem(str(network.path), str(error), "a hold-out certificate works for every network: --holdout")],
+            [Problem(str(network.path), str(error), "a hold-out certificate works for every network: `holdout`")],
         ) from error
 
 
-def _require_hope(network: Network, rows: Rows, original: Decisions, delta: Decimal) -> None:
+def _require_independent(first: Rows, remaining: Rows, unlabelled: Rows | None, options: Options) -> None:
+    """What a verifier would refuse is refused before the work."""
+    repeated = options.repeated_rows
+    values = evidence.distinct(remaining)
+    evidence.require_distinct(remaining, values, "data", repeated=repeated)
+    if first.count:
+        roles = "the rows that count", "those of the prior"
+        evidence.require_disjoint(values, evidence.distinct(first), roles, repeated=repeated)
+    if unlabelled is not None:
+        fresh = evidence.distinct(unlabelled)
+        evidence.require_distinct(unlabelled, fresh, "unlabelled", repeated=repeated)
+        evidence.require_disjoint(values, fresh, ("The labelled rows", "the unlabelled ones"), repeated=repeated)
+
+
+def _require_hope(network: Network, rows: Rows, wrong: int, options: Options) -> None:
     """Say at once that a network is too large for its rows, and how many bits it could have.
 
     Raises:
         ModelError: certify-vacuous.
     """
-    statement = Statement("compressed", rows.count, 0, 0, delta, network.classes, int(np.bincount(rows.labels).max()))
-    bits = largest_code_bits(rows.count, original.errors(0.0), delta, statement.chance)
+    commonest = int(np.bincount(rows.labels).max())
+    statement = Statement("compressed", rows.count, 0, 0, options.delta, network.classes, commonest)
+    bits = largest_code_bits(rows.count, wrong, options.delta, statement.chance)
     if bits >= _FEWEST_BITS * network.parameters:
         return
     why = (
-        f"below chance, {rows.count:,} rows and {original.errors(0.0):,} errors allow {max(bits, 0):,} bits,"
+        f"below chance, {rows.count:,} rows and {wrong:,} errors allow {max(bits, 0):,} bits,"
         f" {max(bits, 0) / network.parameters:.2g} per parameter"
     )
     raise ModelError(
@@ -185,52 +212,70 @@ def _require_hope(network: Network, rows: Rows, original: Decisions, delta: Deci
         f"Any certificate of this network, with its {network.parameters:,} parameters, would be vacuous.",
         [
             Problem(
-                str(network.path), why, "certify a smaller network, on more rows, from a --prior, or by --holdout alone"
+                str(network.path), why, "certify a smaller network, on more rows, from a `prior`, or by `holdout` alone"
             )
         ],
     )
 
 
-def _opened(rows: Rows, described: Description, preprocessing: Preprocessing) -> Rows:
-    """The same rows as a skeleton takes them: float32, by the preprocessing that the code spells."""
+def _opened(rows: Rows, shape: tuple[int, ...], preprocessing: Preprocessing) -> Rows:
+    """The same rows as a decoded network takes them: float32, by the preprocessing that the code spells."""
     array = rows.array
-    shape, single = described.skeleton.input_shape, np.dtype(np.float32)
+    single = np.dtype(np.float32)
     convert = converter(array.shape[1:], array.dtype, array.name, shape, single, preprocessing)
     return replace(rows, convert=convert, preprocessing=preprocessing)
 
 
 def _prior_tensors(prior: Prior, described: Description) -> Mapping[str, NDArray[np.float32]]:
     other = _described(prior.network)
-    if other.skeleton.to_bytes() != described.skeleton.to_bytes():
-        raise UsageError("usage", "The prior has another architecture than the model.")
+    if not same_architecture(other.architecture, NetworkCode(described.architecture, ())):
+        raise UsageError("usage", "`prior` has another architecture than the model.")
+    if all(np.array_equal(other.tensors[name], values) for name, values in described.tensors.items()):
+        raise UsageError("usage", "`prior` is the model itself, which has seen all rows.")
     return other.tensors
 
 
-def _best(task: Task, options: Options, improved: Callable[[Found], object]) -> tuple[Found, bool]:
+def _best(task: Task, options: Options, improved: Callable[[Found], object], progress: Progress) -> tuple[Found, bool]:
     """The best that the search finds, or has found when it is interrupted."""
     best: Found | None = None
     generator = np.random.Generator(np.random.Philox(options.seed))
+    effort = Effort.of(options.effort)
+    progress("search", 0, effort.rounds)
     try:
-        for found in search(task, Effort.of(options.effort), generator):
-            if best is None or found.bound < best.bound:
+        for found in search(task, effort, generator):
+            progress("search", found.round, found.rounds)
+            if (best is None or found.bound < best.bound) and not (task.prior and is_the_prior(found.code)):
                 best = found
                 improved(found)
     except KeyboardInterrupt:
         if best is None:
             raise InterruptionError(" before the first round was finished") from None
         return best, True
-    assert best is not None
+    if best is None:
+        raise ModelError("certify-vacuous", "No code but the prior's own network was found.")
     return best, False
 
 
 def _disagreements(
     network: Network,
     unlabelled: Rows,
-    decoded: Network,
-    described: Description,
+    net: Decoded,
     preprocessing: Preprocessing,
     evaluate: Evaluation,
+    *,
+    known: bool,
 ) -> Disagreements:
-    original = evaluate(network, unlabelled)
-    other = evaluate(decoded, _opened(unlabelled, described, preprocessing))
-    return Disagreements(unlabelled.count, disagreements(original, other, (original.tau, other.tau)))
+    other = evaluate(net, _opened(unlabelled, net.input_shape, preprocessing))
+    return Disagreements(unlabelled.count, disagreements(evaluate(network, unlabelled), other), known)
+
+
+def _baselines(
+    network: Network, net: Decoded, code: NetworkCode, holdout: Rows, evaluate: Evaluation, options: Options
+) -> tuple[str, ...]:
+    found = (
+        ("original", evaluate(network, holdout)),
+        ("decoded", evaluate(net, _opened(holdout, net.input_shape, code.preprocessing))),
+    )
+    return tuple(
+        holdout_baseline(subject, errors(seen, holdout.labels), holdout.count, options.delta) for subject, seen in found
+    )

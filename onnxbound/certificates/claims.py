@@ -1,64 +1,60 @@
-"""The few things of a certificate that cannot be found out again, and how everything else is compared."""
+"""The two counts of a certificate that a verifier's own may be below, and how everything else is compared."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from onnxbound.certificates.certificate import decimal_of
-from onnxbound.certificates.folder import malformed
+from onnxbound.certificates.certificate import SCHEMA, decimal_of
+from onnxbound.certificates.folder import CERTIFICATE, malformed
 from onnxbound.certificates.statement import OBJECTS, Object
 from onnxbound.errors import Problem, VerificationError
 
 
 class Claims:
-    """The few things of a document that cannot be found out again, each of the type it must have."""
+    """What a verifier reads in a document before it looks at the evidence, each of the type it must have."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], delta: Decimal) -> None:
+        """Of a document, for a verifier who wants this delta."""
+        schema = document.get("schema")
+        if schema == "onnxbound.certificate/1":
+            raise malformed(CERTIFICATE, "it is of format 1, which could be forged and is read no more")
+        if schema != SCHEMA:
+            raise malformed(CERTIFICATE, f"it is of the schema {schema!r}, not {SCHEMA!r}")
         self.document = document
         self.object: Object = self._one_of("object", OBJECTS)
-        self.delta = decimal_of(self._number("delta", float))
-        if not 0 < self.delta < 1:
-            raise malformed("certificate.json", "delta is not between 0 and 1")
-        self.errors: int = self._number("errors", int)
-        self.tau: float = self._number("tau", float)
-        self.seed: int = self._number("seed", int)
-        self.preprocessing = self._dict("preprocessing")
-        numbers = {"numbers"} if self.object == "holdout" else set()
-        if self.preprocessing.keys() != {"layout", "scale", "mean", "std", "input"} | numbers:
-            raise malformed("certificate.json", "preprocessing has other entries than it must have")
-        self.model = self._dict("model")
-        baselines = document.get("baselines")
-        if not isinstance(baselines, list) or not all(isinstance(entry, dict) for entry in baselines):
-            raise malformed("certificate.json", "baselines is not a list of objects")
-        self.baselines: tuple[dict[str, Any], ...] = tuple(baselines)
-        sources = document.get("inputs")
-        if not isinstance(sources, list):
-            raise malformed("certificate.json", "inputs is not a list")
-        self.rows = {s.get("role"): s.get("rows") for s in sources if isinstance(s, dict)}
+        self.errors = self._count(document, "errors")
+        claimed = document.get("delta")
+        if type(claimed) is not float or decimal_of(claimed) != delta:
+            raise mismatch("delta", repr(claimed), f"{delta}, which the verifier wants (`delta`)")
+        self.delta = delta
 
-    def subsample(self, role: str) -> int | None:
-        """How many rows of the file are used, where that is said."""
-        rows = self.rows.get(role)
-        if rows is not None and (type(rows) is not int or rows < 1):
-            raise malformed("certificate.json", f"the rows of {role} are no number of rows")
-        return rows
+    @property
+    def disagreements(self) -> int:
+        """The disagreements that are claimed."""
+        entry = self.document.get("disagreements")
+        return self._count(entry if isinstance(entry, dict) else {}, "count")
 
-    def _number(self, name: str, kind: type) -> Any:
-        value = self.document.get(name)
-        if type(value) is kind and value >= 0:  # type: ignore[operator]
-            return value
-        raise malformed("certificate.json", f"{name} is not a number of the kind that belongs there")
+    def require_errors(self, found: int, rows: int) -> None:
+        """Refuse a claim of fewer errors than were found."""
+        if not found <= self.errors <= rows:
+            raise mismatch("errors", f"{self.errors}", f"{found} on this runtime")
 
-    def _dict(self, name: str) -> dict[str, Any]:
-        value = self.document.get(name)
-        if not isinstance(value, dict):
-            raise malformed("certificate.json", f"{name} is not an object")
+    def require_disagreements(self, found: int, rows: int) -> None:
+        """Refuse a claim of fewer disagreements than were found."""
+        if not found <= self.disagreements <= rows:
+            raise mismatch("disagreements", f"{self.disagreements}", f"{found} on this runtime")
+
+    def _count(self, entries: Mapping[str, Any], name: str) -> int:
+        value = entries.get(name)
+        if type(value) is not int or value < 0:
+            raise malformed(CERTIFICATE, f"{name} is not a number of the kind that belongs there")
         return value
 
     def _one_of(self, name: str, allowed: tuple[Object, ...]) -> Object:
         for word in allowed:
             if self.document.get(name) == word:
                 return word
-        raise malformed("certificate.json", f"{name} is none of {', '.join(allowed)}")
+        raise malformed(CERTIFICATE, f"{name} is none of {', '.join(allowed)}")
 
 
 def require_same(name: str, claimed: object, found: object) -> None:

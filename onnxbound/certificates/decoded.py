@@ -1,46 +1,70 @@
-"""From a skeleton and a code to a network that can be run, with nothing trusted on the way."""
+"""From a code to a network that can be run, with nothing trusted on the way."""
 
-import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
-from math import prod
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
+from onnxbound.codec.architecture import Architecture
 from onnxbound.codec.network_code import NetworkCode
-from onnxbound.codec.skeleton import Malformed, Skeleton
-from onnxbound.errors import ModelError
-from onnxbound.graph.load import load
-from onnxbound.graph.network import Network
-
-_LARGEST_ROW = 1 << 26
-"""Numbers that one row may become on its way through a network."""
+from onnxbound.operators.quantise import SaturatingRounding
 
 
-def decoded_bytes(
-    skeleton: Skeleton, code: NetworkCode, prior: Mapping[str, NDArray[np.float32]] | None = None
-) -> bytes:
-    """The decoded network as an ONNX file."""
-    return bytes(skeleton.filled(code.tensors(skeleton, prior)).SerializeToString(deterministic=True))
+@dataclass(frozen=True)
+class Decoded:
+    """The network that a code describes.
+
+    Attributes:
+        architecture: With its tensors.
+        model: It as ONNX: what is in decoded.onnx, and what is run.
+    """
+
+    architecture: Architecture
+    model: ModelProto
+
+    @property
+    def input(self) -> str:
+        """Empty: which arrays of a file are read is not for a decoded network to say."""
+        return ""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of a row."""
+        return self.architecture.input_shape
+
+    @property
+    def input_type(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.architecture.classes
+
+    @property
+    def class_labels(self) -> tuple[int, ...]:
+        """0 to K - 1: a code names no classes."""
+        return tuple(range(self.classes))
+
+    @property
+    def roundings(self) -> int:
+        """How many operators round."""
+        return sum(isinstance(node.operator, SaturatingRounding) for node in self.architecture.nodes)
+
+    def to_bytes(self) -> bytes:
+        """decoded.onnx."""
+        return bytes(self.model.SerializeToString(deterministic=True))
 
 
-def decoded_network(model: bytes) -> Network:
-    """The network of such a file, loaded like any stranger's.
+def decoded(code: NetworkCode, prior: Mapping[str, NDArray[np.float32]] | None = None) -> Decoded:
+    """The network of a code, and of the tensors that it is the difference from.
 
     Raises:
-        Malformed: It is none that can be evaluated, or a row of it would take absurdly much memory.
+        Malformed: A number is not finite, denormal, or larger than 2^60.
     """
-    with tempfile.TemporaryDirectory(prefix="onnxbound-") as folder:
-        path = Path(folder) / "decoded.onnx"
-        path.write_bytes(model)
-        try:
-            network = load(path)
-            network.require_finite_weights()
-        except ModelError as error:
-            why = error.problems[0].why if error.problems else error.message
-            raise Malformed(f"the decoded network cannot be read: {why}") from error
-    if sum(prod(shape) for shape in network.shapes.values()) > _LARGEST_ROW:
-        raise Malformed(f"a row of the decoded network would take more than {_LARGEST_ROW:,} numbers")
-    return replace(network, path=Path("decoded.onnx"))
+    architecture = code.architecture.filled(list(code.tensors(prior).values()))
+    return Decoded(architecture, architecture.model())

@@ -1,24 +1,24 @@
-"""What a verifier is given besides the certificate."""
+"""What a verifier is given besides the certificate, and what can be seen of rows that should be independent."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from onnxbound.certificates.claims import Claims
-from onnxbound.certificates.folder import malformed
+from onnxbound.data.open import Reader
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
-from onnxbound.errors import Problem, UsageError, VerificationError
+from onnxbound.errors import DataError, Problem, UsageError, VerificationError
 from onnxbound.graph.network import Network
 
 T = TypeVar("T")
 
-Opener = Callable[[Network, Preprocessing, int | None, int], Rows]
-"""Opens a file of rows for a network: with its preprocessing, the size of the sub-sample or None, and its seed."""
+Opener = Callable[[Reader, Preprocessing], Rows]
+"""Opens all rows of a file for a network, with its preprocessing."""
+
+_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,66 +27,105 @@ class Evidence:
 
     Attributes:
         data: The training set.
-        model: The original network.
+        model: The original network, read as the verifier wants it read.
+        preprocessing: What is done to rows before the original network sees them.
         unlabelled: Unlabelled rows.
-        holdout: Labelled rows that no network has seen.
+        holdout: Labelled rows that the network has not seen.
         prior: The prior network.
-        prior_rows: Places in the training set of the rows it has seen.
+        prior_rows: How many rows it has seen, the first of the training set.
+        labels_start: The label of the first class.
     """
 
     data: Opener | None = None
     model: Network | None = None
+    preprocessing: Preprocessing | None = None
     unlabelled: Opener | None = None
     holdout: Opener | None = None
     prior: Network | None = None
-    prior_rows: NDArray[np.int64] | None = None
+    prior_rows: int | None = None
+    labels_start: int = 0
 
 
-def open_role(
-    claims: Claims,
-    evidence: Evidence,
-    role: Literal["data", "unlabelled", "holdout"],
-    network: Network,
-    preprocessing: Preprocessing,
-) -> Rows:
-    """The rows of a role, opened for a network, which may take integers where the decoded one takes float32."""
-    opener: Opener | None = getattr(evidence, role)
-    open_file = given(opener, f"--{role}")
-    if network.input_type.kind != "f":
-        preprocessing = Preprocessing(layout=preprocessing.layout)
-    name = claims.preprocessing.get("input")
-    if not isinstance(name, str):
-        raise malformed("certificate.json", "the name of the input is no text")
-    named = replace(network, input=name)
-    limit = claims.subsample(role) if claims.object != "prior" else None
-    return open_file(named, preprocessing, limit, claims.seed)
+@dataclass(frozen=True, slots=True)
+class ByFile:
+    """Rows as a network takes them, told apart by the names in the file alone.
+
+    Attributes:
+        input: Empty.
+        input_shape: Shape of a row.
+        input_type: Its element type.
+        class_labels: 0 to K - 1.
+    """
+
+    input: str
+    input_shape: tuple[int, ...]
+    input_type: np.dtype[np.generic]
+    class_labels: tuple[int | str, ...]
+
+    @classmethod
+    def of(cls, network: Reader) -> "ByFile":
+        """For a network."""
+        return cls("", network.input_shape, network.input_type, tuple(range(len(network.class_labels))))
 
 
-def without(rows: Rows, seen: NDArray[np.int64]) -> Rows:
-    """The rows that a prior has not seen.
+def distinct(rows: Rows) -> set[bytes]:
+    """One digest for every value that a row has, whatever its element type and label."""
+    found = set[bytes]()
+    for start in range(0, rows.count, _ROWS):
+        values = rows.array.take(rows.index[start : start + _ROWS]).astype(np.float64)
+        found.update(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values)
+    return found
+
+
+def require_distinct(rows: Rows, found: set[bytes], role: str, *, repeated: bool) -> None:
+    """Refuse rows most of which are copies: they were not drawn independently.
 
     Raises:
-        UsageError: The places are not those of rows, or no row is left.
+        DataError: data-repeated.
     """
-    if seen.ndim != 1 or seen.dtype.kind not in "iu" or not np.isin(seen, rows.index).all():
-        raise UsageError("usage", "--prior-rows takes a vector of places of rows in the training set, .npy.")
-    kept = ~np.isin(rows.index, seen)
-    if not kept.any():
-        raise UsageError("usage", "The prior has seen every row: none is left to evaluate on.")
-    return replace(rows, index=rows.index[kept], labels=rows.labels[kept])
+    if not repeated and 2 * len(found) < rows.count:
+        why = f"{rows.count:,} rows have {len(found):,} different values"
+        raise DataError(
+            "data-repeated",
+            f"Most rows of {role} are copies of others.",
+            [Problem(rows.array.name, why, "draw rows anew; where they do repeat, `repeated_rows` says so")],
+        )
 
 
-def rows_hash(places: NDArray[np.int64]) -> str:
-    """SHA-256 of places of rows."""
-    return sha256(np.sort(places).astype("<i8").tobytes()).hexdigest()
+def require_disjoint(one: set[bytes], other: set[bytes], roles: tuple[str, str], *, repeated: bool) -> None:
+    """Refuse rows that two roles share where the statement needs them apart.
+
+    Raises:
+        DataError: data-repeated.
+    """
+    shared = len(one & other)
+    if shared and not repeated:
+        raise DataError(
+            "data-repeated",
+            f"{roles[0]} and {roles[1]} share rows, which the statement needs apart.",
+            [Problem(roles[0], f"{shared:,} rows are in both", "draw others; where rows do repeat, `repeated_rows`")],
+        )
 
 
-def given(value: T | None, flag: str) -> T:
+def without_first(rows: Rows, seen: int) -> tuple[Rows, Rows]:
+    """The rows that a prior has seen, and the others.
+
+    Raises:
+        UsageError: There are not so many.
+    """
+    if not 0 <= seen < rows.total:
+        raise UsageError("usage", f"`prior_rows` is {seen}, and the file has {rows.total} rows: none is left.")
+    kept = rows.index >= seen
+    first, rest = (replace(rows, index=rows.index[which], labels=rows.labels[which]) for which in (~kept, kept))
+    return first, rest
+
+
+def given(value: T | None, parameter: str) -> T:
     """The evidence, or certificate-evidence where the statement rests on what was not given."""
     if value is None:
         raise VerificationError(
             "certificate-evidence",
-            f"The certificate cannot be verified without {flag}.",
-            [Problem(flag, "the statement rests on it", f"give {flag}")],
+            f"The certificate cannot be verified without `{parameter}`.",
+            [Problem(parameter, "the statement rests on it", f"give `{parameter}`")],
         )
     return value

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from onnxbound.certificates.canonical import read_canonical
+from onnxbound.codec.quantised import INTEGER_FILES
 from onnxbound.documents.files import require_writable, write_atomically
 from onnxbound.errors import OutputError, Problem, VerificationError
 
 CERTIFICATE = "certificate.json"
 CODE = "code.bin"
-SKELETON = "skeleton.onnx"
 DECODED = "decoded.onnx"
 
-_LARGEST = {CERTIFICATE: 1 << 20, CODE: 1 << 26, SKELETON: 1 << 24, DECODED: 1 << 28}
+_LARGEST = {CERTIFICATE: 1 << 20, CODE: 1 << 22}
+_LARGEST_MODEL = 1 << 28
 """Bytes that a verifier reads of a file it does not know."""
 
 
@@ -31,7 +32,15 @@ def require_folder(folder: Path, *, force: bool) -> None:
             f"The folder {folder} cannot be made: {why}.",
             [Problem(str(folder), why, "choose another folder with -o")],
         ) from error
-    for name in (CERTIFICATE, CODE, SKELETON, DECODED):
+    known = (CERTIFICATE, CODE, DECODED, *INTEGER_FILES)
+    others = sorted(path.name for path in folder.iterdir() if path.name not in known)
+    if others:
+        raise OutputError(
+            "output-exists",
+            f"The folder {folder} holds other files, and a certificate is alone in its folder.",
+            [Problem(str(folder / others[0]), "a verifier would refuse it", "choose an empty folder with -o")],
+        )
+    for name in known:
         require_writable(folder / name, force=force)
 
 
@@ -41,9 +50,32 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, force: bool) -> No
     Raises:
         OutputError: output-exists or output-unwritable.
     """
+    for name in INTEGER_FILES:
+        if name not in files:
+            (folder / name).unlink(missing_ok=True)
     for name in sorted(files, key=lambda name: name == CERTIFICATE):
         content = files[name]
         write_atomically(folder / name, lambda file, content=content: file.write(content), force=force)  # type: ignore[misc]
+
+
+def require_only(folder: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    """Refuse whatever lies in a certificate's folder beside its files: nobody vouches for it.
+
+    Raises:
+        VerificationError: certificate-malformed.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise malformed(str(folder), f"the folder cannot be read: {error.strerror}") from error
+    for path in entries:
+        if path.name not in names + optional:
+            raise malformed(path.name[:80], "it is no part of a certificate of this kind")
+        if path.is_symlink():
+            raise malformed(path.name, "it is a link, and may lead elsewhere for others")
+    for name in names:
+        if not (folder / name).is_file():
+            raise malformed(name, "it is missing")
 
 
 def read_file(folder: Path, name: str) -> bytes:
@@ -52,16 +84,14 @@ def read_file(folder: Path, name: str) -> bytes:
     Raises:
         VerificationError: certificate-malformed, it is missing, cannot be read, or is absurdly large.
     """
-    path = folder / name
+    path, largest = folder / name, _LARGEST.get(name, _LARGEST_MODEL)
     try:
-        if not path.is_file():
-            raise malformed(name, "it is missing")
         with path.open("rb") as file:
-            content = file.read(_LARGEST[name] + 1)
+            content = file.read(largest + 1)
     except OSError as error:
         raise malformed(name, f"it cannot be read: {error.strerror}") from error
-    if len(content) > _LARGEST[name]:
-        raise malformed(name, f"it has more than {_LARGEST[name]:,} bytes")
+    if len(content) > largest:
+        raise malformed(name, f"it has more than {largest:,} bytes")
     return content
 
 

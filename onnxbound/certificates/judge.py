@@ -20,7 +20,7 @@ class Judge:
     """Estimates the bound of a network from some of the rows.
 
     Attributes:
-        outputs: The skeleton at all rows.
+        outputs: The architecture at all rows.
         labels: Of all rows, (m,).
         delta: Of the bound.
         logits: Of the trained network at the rows that judge, (n, K).

@@ -3,12 +3,12 @@
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.holdout import ASSUMPTIONS, REFERENCE, holdout
 from onnxbound.codec.describe import describe
-from onnxbound.codec.skeleton import LARGEST_COUNT, Malformed
+from onnxbound.codec.range_coder import Malformed
 from onnxbound.graph.network import Network
 
 _COMPRESSED = (
     "the rows of the training set were drawn independently like new rows, none dropped",
-    "the architecture was chosen without the rows",
+    "the format was fixed without the rows",
 )
 
 
@@ -34,8 +34,6 @@ def outlook(network: Network, delta: float, chance: float, test: tuple[int, int]
 
 def _obstacle(network: Network) -> str:
     """Why no code of the net can be certified; empty if one can."""
-    if network.parameters > LARGEST_COUNT:
-        return f"the net has {network.parameters:,} numbers; a code has at most {LARGEST_COUNT:,}"
     try:
         describe(network)
     except Malformed as reason:

@@ -1,4 +1,4 @@
-"""The logits of all rows for any numbers in the holes of a skeleton, by one session that is made once."""
+"""The logits of all rows for any numbers in the holes of an architecture, by one session that is made once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.decisions import BATCH_ROWS
-from onnxbound.codec.skeleton import INPUT, OUTPUT, Skeleton
+from onnxbound.codec.architecture import INPUT, OUTPUT, Architecture
 from onnxbound.data.rows import Rows
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
@@ -18,12 +18,12 @@ _KEPT_BYTES = 1 << 30
 
 
 class Outputs:
-    """A skeleton as a function of its holes, at the rows of a data set."""
+    """An architecture as a function of its holes, at the rows of a data set."""
 
-    def __init__(self, skeleton: Skeleton, rows: Rows, device: Device, threads: int | None) -> None:
-        self._runner = Runner(skeleton.model, Path(), device, threads)
+    def __init__(self, architecture: Architecture, rows: Rows, device: Device, threads: int | None) -> None:
+        self._runner = Runner(architecture.model(open_holes=range(len(architecture.holes))), Path(), device, threads)
         self._rows = rows
-        fits = rows.count * int(np.prod(skeleton.input_shape)) * 4 <= _KEPT_BYTES
+        fits = rows.count * int(np.prod(architecture.input_shape)) * 4 <= _KEPT_BYTES
         self._kept = rows.batch(rows.index).inputs.astype(np.float32) if fits else None
 
     def inputs(self, places: NDArray[np.int64]) -> NDArray[np.float32]:

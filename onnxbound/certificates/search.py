@@ -92,7 +92,7 @@ _BATCH_BYTES = 1 << 28
 def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterator[Found]:
     """Every round's code, in their order; the best is that of the smallest bound."""
     ground = Ground.of(task, effort, generator)
-    chosen = _Search(ground, Space(task.network, task.described, task.prior, task.numbers))
+    chosen = _Search(ground, Space(task.network, task.described, task.prior, task.preprocessing))
     far = chosen.divergence > _FAR
     chosen.start(settle=far)
     first = chosen.found(1)
@@ -173,7 +173,7 @@ class _Search:
         network = task.network.cast(np.float32)
         found = sides(network, ground.targets(_SIDE_ROWS, self._space.trained.size), ground.generator)
         factors = factors_of(task.network, found, int(_FACTOR_NUMBERS * ground.effort.entries))
-        return Space(task.network, task.described, None, task.numbers, factors)
+        return Space(task.network, task.described, None, task.preprocessing, factors)
 
     def start(self, *, settle: bool) -> None:
         """The first round."""
@@ -300,8 +300,8 @@ class _Search:
         """The code of the network where it is now."""
         task = self._ground.task
         code = self._space.code(self._at.levels, self._at.steps)
-        data = encode(task.described.skeleton, code, with_skeleton=task.with_skeleton)
-        logits = task.outputs.logits(code.tensors(task.described.skeleton, task.prior))
+        data = encode(code)
+        logits = task.outputs.logits(code.tensors(task.prior))
         errors = int(np.sum(~(margins(logits, task.labels) > 0)))
         bound = error_bound(errors, len(task.labels), 8 * len(data), task.delta)
         return Found(code, data, errors, bound, number, self._ground.effort.rounds)

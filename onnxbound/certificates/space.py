@@ -16,6 +16,7 @@ from onnxbound.codec.network_code import NetworkCode
 from onnxbound.codec.parts import Exact, Levels, LowRank, Part
 from onnxbound.compressors.prices import Prices, prices
 from onnxbound.compressors.svd import Factors
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import parameters
 from onnxbound.results import Float64Array
@@ -57,12 +58,12 @@ class Space:
         network: Network,
         described: Description,
         prior: Tensors | None,
-        numbers: tuple[float, ...],
+        preprocessing: Preprocessing,
         factors: Mapping[str, Factors] = _WHOLE,
     ):
         """With factors of some layers, by the name of what they put out, instead of their weights; without a prior."""
         self._network = factored(network.cast(np.float32), factors)
-        self._described, self._prior, self._numbers = described, prior, numbers
+        self._described, self._prior, self._preprocessing = described, prior, preprocessing
         self._tensors = tuple(_tensors(network, described, factors))
         whole = parameters(self._network)
         self._origin = np.zeros_like(whole) if prior is None else _flat(self._tensors, prior)
@@ -102,11 +103,12 @@ class Space:
             else:
                 parts[hole] = LowRank(Levels(float(step), piece.reshape(tensor.filters[:2])), factors[hole])
         tensors = self._described.tensors
-        return NetworkCode(tuple(parts.get(name) or Exact(values) for name, values in tensors.items()), self._numbers)
+        every = tuple(parts.get(name) or Exact(values) for name, values in tensors.items())
+        return NetworkCode(self._described.architecture, every, self._preprocessing, difference=self._prior is not None)
 
     def tensors(self, levels: LevelVector, steps: Float64Array) -> Tensors:
         """What a decoder would put into the holes."""
-        return self.code(levels, steps).tensors(self._described.skeleton, self._prior)
+        return self.code(levels, steps).tensors(self._prior)
 
     def filled(self, moved: Float64Array) -> Tensors:
         """What would be in the holes if parameters, given less the prior, were written as they are."""
@@ -138,7 +140,7 @@ class Space:
 
 def _tensors(network: Network, described: Description, factors: Mapping[str, Factors]) -> Iterator[_Tensor]:
     """Every weight, or its right and its left factor, and every bias, layer by layer."""
-    filters = {hole.name: hole.filters for hole in described.skeleton.holes}
+    filters = {hole.name: hole.filters for hole in described.architecture.holes}
     holes = iter(described.parameters)
     for layer in network.layers:
         weight = next(holes)

@@ -18,11 +18,13 @@ class Disagreements:
 
     Attributes:
         rows: Unlabelled rows.
-        count: Those on which the two decide differently, or one of them on another runtime might.
+        count: Those that the two decide differently, or that one of them does not clearly decide.
+        known: Whether the decoded network may have been chosen by these rows; its bits are paid again then.
     """
 
     rows: int
     count: int
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Statement:
     Attributes:
         object: What it is about.
         rows: m, all rows the bound was computed on.
-        errors: Rows whose margin is not above the slack for other runtimes.
+        errors: Rows that are not clearly decided for their label.
         bits: 8 times the size of the code file; 0 where nothing was chosen by the rows.
         delta: Probability that the bound fails.
         classes: K.
@@ -66,7 +68,8 @@ class Statement:
         share = self.ledger[0][1]
         bound = error_bound(self.errors, self.rows, self.bits, share)
         if self.disagreements is not None:
-            bound += error_bound(self.disagreements.count, self.disagreements.rows, 0, share)
+            bits = self.bits if self.disagreements.known else 0
+            bound += error_bound(self.disagreements.count, self.disagreements.rows, bits, share)
         return min(bound, Decimal(1))
 
     @property
@@ -83,21 +86,21 @@ class Statement:
     def sentence(self) -> str:
         """For people; the percentage is rounded up.
 
-        >>> print(Statement("compressed", 60_000, 840, 5800, Decimal("0.05"), 10, 6742).sentence())
-        With probability 95 % over the draw of these 60,000 rows, this network errs on at most 10.5 % of new rows.
+        >>> Statement("compressed", 60_000, 840, 5800, Decimal("0.05"), 10, 6742).sentence()[44:110]
+        'with a confidence of 95 % this network errs on at most 10.5 % of n'
         """
         confidence = (100 * (1 - self.delta)).normalize()
         percent = (100 * self.bound).quantize(Decimal("0.1"), ROUND_CEILING)
         rows, subject = f"these {self.rows:,} rows", "this network"
         if self.disagreements is not None:
-            rows, subject = f"{rows} and {self.disagreements.rows:,} unlabelled ones", "the original network"
+            rows, subject = f"{rows} and the {self.disagreements.rows:,} unlabelled ones", "the original network"
         elif self.object == "holdout":
             rows, subject = f"these {self.rows:,} hold-out rows", "the original network"
         elif self.object == "prior":
-            rows = f"{rows}, which its prior has not seen"
+            rows = f"{rows}, which the prior has not seen,"
         text = (
-            f"With probability {confidence:f} % over the draw of {rows}, {subject} errs on at most {percent} % of new"
-            " rows."
+            f"If {rows} were drawn at random, then with a confidence of {confidence:f} % {subject} errs on at most"
+            f" {percent} % of new rows drawn in the same way."
         )
         return f"{text} That is no better than chance: the statement is vacuous." if self.vacuous else text
 

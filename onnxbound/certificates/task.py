@@ -10,6 +10,7 @@ from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import Tensors
 from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import NetworkCode
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
 
 
@@ -61,11 +62,10 @@ class Task:
     Attributes:
         network: The trained network.
         described: It, taken apart.
-        outputs: Its skeleton at the rows.
+        outputs: Its architecture at the rows.
         labels: Of the rows, (m,).
         prior: Tensors of the prior network in the holes; None without one.
-        numbers: Of the preprocessing, which the code writes down.
-        with_skeleton: Whether the code holds the skeleton.
+        preprocessing: As the code writes it down.
         delta: Of the bound.
     """
 
@@ -74,6 +74,5 @@ class Task:
     outputs: Outputs
     labels: NDArray[np.int64]
     prior: Tensors | None
-    numbers: tuple[float, ...]
-    with_skeleton: bool
+    preprocessing: Preprocessing
     delta: Decimal

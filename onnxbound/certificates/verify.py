@@ -1,10 +1,11 @@
-"""`verify`: everything that a certificate says, found out again from its files and the rows.
+"""`verify`: everything that a certificate says, found out again from its code and from what the verifier gives.
 
-It trusts nobody: it imports the decoder and the arithmetic, and nothing of the search.
+It trusts nobody: it imports the decoder and the arithmetic, and nothing of the search. Nothing in the document chooses
+how anything is read or counted; it is compared in the end.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,22 +13,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certificates.certificate import Certificate, Source, files_of, holdout_baseline
+from onnxbound.certificates import evidence as given_rows
+from onnxbound.certificates.certificate import (
+    Certificate,
+    CodeFile,
+    Source,
+    model_hash,
+    preprocessing_said,
+    reading_of,
+)
 from onnxbound.certificates.claims import Claims, mismatch, require_same
-from onnxbound.certificates.decisions import BATCH_ROWS, Decisions, Evaluation
-from onnxbound.certificates.decoded import decoded_bytes, decoded_network
-from onnxbound.certificates.evidence import Evidence, given, open_role, rows_hash, without
-from onnxbound.certificates.folder import CODE, DECODED, SKELETON, malformed, read_document, read_file
-from onnxbound.certificates.preprocessing import joined
+from onnxbound.certificates.decisions import BATCH_ROWS, Evaluation, Progress, disagreements, errors
+from onnxbound.certificates.decoded import decoded
+from onnxbound.certificates.evidence import ByFile, Evidence, given
+from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, malformed, read_document, read_file, require_only
 from onnxbound.certificates.statement import Disagreements, Object, Statement
 from onnxbound.codec.describe import describe
-from onnxbound.codec.network_code import decode
-from onnxbound.codec.skeleton import Malformed, Skeleton, read_skeleton
+from onnxbound.codec.network_code import NetworkCode, architecture_bits, decode, is_the_prior, same_architecture
+from onnxbound.codec.quantised import INTEGER_FILES, quantised
+from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.words_said import preprocessing_in_words
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
-from onnxbound.errors import UsageError
 from onnxbound.run.device import CPU, Device
 
-SCHEMA = "onnxbound.verification/1"
+SCHEMA = "onnxbound.verification/2"
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Rows as they were read.
+
+    Attributes:
+        role: What for.
+        array: File and array of the inputs.
+        shape: Its shape.
+        sha256: Of rows and labels.
+        rows: How many count.
+        distinct: How many different values they have.
+    """
+
+    role: str
+    array: str
+    shape: tuple[int, ...]
+    sha256: str
+    rows: int
+    distinct: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +68,10 @@ class Verification:
     Attributes:
         verified: True.
         errors: Errors counted here; no more than are claimed.
-        unchecked: What the certificate says besides and nothing was given to check with.
+        used: The rows that were read.
+        preprocessing: In words.
+        architecture: In words; empty for hold-out rows.
+        architecture_bits: How many of the bits it takes.
     """
 
     verified: bool
@@ -51,11 +85,14 @@ class Verification:
     bound: float
     vacuous: bool
     chance: float
+    used: tuple[Used, ...]
+    preprocessing: str
+    architecture: str
+    architecture_bits: int
     assumptions: tuple[str, ...]
-    unchecked: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """`onnxbound.verification/1`."""
+        """`onnxbound.verification/2`."""
         return {"schema": SCHEMA, **asdict(self)}
 
 
@@ -65,180 +102,177 @@ def verify(
     device: Device = CPU,
     threads: int | None = None,
     batch_rows: int = BATCH_ROWS,
+    *,
+    delta: Decimal = Decimal("0.05"),
+    unlabelled_known: bool = False,
+    repeated_rows: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> Verification:
     """Find out again everything that a certificate says.
 
     Args:
-        folder: With the certificate's files.
+        folder: With the certificate's files and nothing else.
         evidence: The rows, and for some objects more.
         device: Where networks are evaluated.
         threads: None for all cores.
         batch_rows: Rows at a time; no certificate depends on it.
+        delta: The probability of failure that the verifier allows; the certificate has to have the same.
+        unlabelled_known: Whether the decoded network may have been chosen by the unlabelled rows.
+        repeated_rows: Whether rows may be copies of each other.
+        progress: Is told a stage, how much of it is done, and how much there is.
 
     Raises:
         VerificationError: certificate-malformed, certificate-mismatch with the first thing that differs, or
             certificate-evidence.
-        DataError: The rows cannot be read, or do not fit the network.
+        DataError: The rows cannot be read, do not fit the network, or are copies of each other.
+        ModelError: The original network mixes rows, or has no logits.
         DeviceError: The runtime failed.
     """
     files = Path(folder)
-    claims = Claims(read_document(files))
-    evaluate = Evaluation(device, threads, batch_rows)
+    claims = Claims(read_document(files), delta)
+    check = _Check(claims, evidence, Evaluation(device, threads, batch_rows, progress), repeated_rows, unlabelled_known)
     try:
         if claims.object == "holdout":
-            return _verify_holdout(claims, evidence, evaluate)
-        return _verify_coded(files, claims, evidence, evaluate)
+            require_only(files, (CERTIFICATE,))
+            return check.holdout()
+        require_only(files, (CERTIFICATE, CODE, DECODED), INTEGER_FILES)
+        return check.coded(files)
     except Malformed as error:
-        raise malformed(f"{CODE} or {SKELETON}", str(error)) from error
+        raise malformed(CODE, str(error)) from error
 
 
-def _verify_coded(folder: Path, claims: Claims, evidence: Evidence, evaluate: Evaluation) -> Verification:
-    skeleton_bytes, code_bytes = read_file(folder, SKELETON), read_file(folder, CODE)
-    code_file, skeleton_file = files_of(code_bytes, skeleton_bytes)
-    for name, file in (("skeleton", skeleton_file), ("code", code_file)):
-        entry = claims.document.get(name)
-        require_same(f"{name}.sha256", entry.get("sha256") if isinstance(entry, dict) else None, file.sha256)
-    skeleton = read_skeleton(skeleton_bytes)
-    code = decode(skeleton, code_bytes)
-    try:
-        preprocessing = joined(claims.preprocessing, code.numbers)
-    except (ValueError, UsageError) as error:
-        raise malformed("certificate.json", str(error)) from error
-    prior = _prior(claims, evidence, skeleton)
-    model = decoded_bytes(skeleton, code, prior)
-    if read_file(folder, DECODED) != model:
-        raise mismatch(DECODED, "another network", "the one that the code and the skeleton give")
-    decoded = decoded_network(model)
-    sources: list[Source] = []
-    rows = open_role(claims, evidence, "data", decoded, preprocessing)
-    seen = evidence.prior_rows if claims.object == "prior" else None
-    remaining = rows if seen is None else without(rows, seen)
-    sources.append(Source("data", remaining.fingerprint(), remaining.count, rows.total))
-    found = evaluate(decoded, remaining)
-    errors = found.errors(0.0)
-    unchecked = ["model"]
-    counted: Disagreements | None = None
-    if claims.object == "original_unlabelled":
-        original = given(evidence.model, "--model")
-        fresh = open_role(claims, evidence, "unlabelled", decoded, preprocessing)
-        as_given = open_role(claims, evidence, "unlabelled", original, preprocessing)
-        sources.append(Source("unlabelled", fresh.fingerprint(), fresh.count, fresh.total))
-        counted = _disagreements(claims, evaluate(original, as_given), evaluate(decoded, fresh), fresh.count)
-    if claims.object == "prior" and evidence.prior is not None and seen is not None:
-        sources.append(Source("prior", evidence.prior.sha256))
-        sources.append(Source("prior_rows", rows_hash(seen), len(seen)))
-    if evidence.model is not None:
-        require_same("model.sha256", claims.model.get("sha256"), evidence.model.sha256)
-        unchecked.remove("model")
-    if evidence.holdout is not None:
-        fresh = open_role(claims, evidence, "holdout", decoded, preprocessing)
-        _compare_baseline(claims, "decoded", fresh, evaluate(decoded, fresh))
-    unchecked += [entry["name"] for entry in claims.baselines if evidence.holdout is None and "name" in entry]
-    certificate = Certificate(
-        statement=Statement(
-            object=claims.object,
-            rows=remaining.count,
-            errors=_errors(claims, errors, remaining.count),
-            bits=8 * len(code_bytes),
-            delta=claims.delta,
-            classes=decoded.classes,
-            commonest=int(np.bincount(remaining.labels).max()),
-            disagreements=counted,
-        ),
-        tau=claims.tau,
-        code=code_file,
-        skeleton=skeleton_file,
-        sources=tuple(sources),
-        preprocessing=claims.preprocessing,
-        seed=claims.seed,
-        model=claims.model,
-        baselines=claims.baselines,
-    )
-    return _compared(claims, certificate, errors, unchecked)
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One run of the verifier."""
+
+    claims: Claims
+    evidence: Evidence
+    evaluate: Evaluation
+    repeated: bool
+    known: bool
+
+    def coded(self, files: Path) -> Verification:
+        claims, evidence = self.claims, self.evidence
+        data, written = read_file(files, CODE), read_file(files, DECODED)
+        code = decode(data)
+        if code.difference != (claims.object == "prior"):
+            raise Malformed("a difference from a prior and a network of its own are different objects")
+        net = decoded(code, self._prior(code))
+        integers = {} if code.difference else quantised(net.model, code)
+        for name, content in {DECODED: net.to_bytes(), **integers}.items():
+            if (files / name).exists() and content != read_file(files, name):
+                raise mismatch(name, "another network", "the one that the code describes")
+        require_only(files, (CERTIFICATE, CODE, DECODED), tuple(integers))
+        rows = given(evidence.data, "data")(net, code.preprocessing)
+        seen, sources = 0, list[Source]()
+        if claims.object == "prior":
+            seen = given(evidence.prior_rows, "prior_rows")
+            sources.append(Source("prior", model_hash(given(evidence.prior, "prior"))))
+        first, counted = given_rows.without_first(rows, seen)
+        used = [self._used("data", counted)]
+        if seen:
+            self._require_disjoint(counted, first, ("The rows that count", "those of the prior"))
+        sources.append(Source("data", counted.fingerprint(), counted.count, rows.total))
+        model, said, claimed = None, None, None
+        fresh, again = counted, counted
+        if claims.object == "original_unlabelled":
+            model, opener = given(evidence.model, "model"), given(evidence.unlabelled, "unlabelled")
+            preprocessing = evidence.preprocessing or Preprocessing()
+            said = preprocessing_in_words(preprocessing)
+            fresh, again = opener(net, code.preprocessing), opener(ByFile.of(model), preprocessing)
+            used.append(self._used("unlabelled", fresh))
+            self._require_disjoint(fresh, counted, ("The unlabelled rows", "the labelled ones"))
+            sources.append(Source("unlabelled", used[-1].sha256, fresh.count, fresh.total))
+            claimed = Disagreements(fresh.count, claims.disagreements, self.known)
+        certificate = Certificate(
+            statement=_statement(claims, counted, 8 * len(data), net.classes, claimed),
+            code=CodeFile.of(data, code, written),
+            sources=tuple(sources),
+            preprocessing=preprocessing_said(code, said),
+            reading=reading_of(evidence.labels_start, model),
+            model=None if model is None else {"sha256": model_hash(model)},
+        )
+        self._compare(certificate)
+        found = errors(self.evaluate(net, counted), counted.labels)
+        claims.require_errors(found, counted.count)
+        if model is not None:
+            apart = disagreements(self.evaluate(model, again), self.evaluate(net, fresh))
+            claims.require_disagreements(apart, fresh.count)
+        return self._verification(certificate, found, used, architecture_bits(code.architecture))
+
+    def holdout(self) -> Verification:
+        claims, evidence = self.claims, self.evidence
+        original = given(evidence.model, "model")
+        preprocessing = evidence.preprocessing or Preprocessing()
+        rows = given(evidence.holdout, "holdout")(ByFile.of(original), preprocessing)
+        used = [self._used("holdout", rows)]
+        certificate = Certificate(
+            statement=_statement(claims, rows, 0, original.classes, None),
+            code=None,
+            sources=(Source("holdout", rows.fingerprint(), rows.count, rows.total),),
+            preprocessing=preprocessing_said(None, preprocessing_in_words(preprocessing)),
+            reading=reading_of(evidence.labels_start, original),
+            model={"sha256": model_hash(original)},
+        )
+        self._compare(certificate)
+        found = errors(self.evaluate(original, rows), rows.labels)
+        claims.require_errors(found, rows.count)
+        return self._verification(certificate, found, used, 0)
+
+    def _used(self, role: str, rows: Rows) -> Used:
+        values = given_rows.distinct(rows)
+        given_rows.require_distinct(rows, values, role, repeated=self.repeated)
+        array = rows.array
+        return Used(role, array.name, tuple(array.shape), rows.fingerprint(), rows.count, len(values))
+
+    def _require_disjoint(self, one: Rows, other: Rows, roles: tuple[str, str]) -> None:
+        values = given_rows.distinct(one), given_rows.distinct(other)
+        given_rows.require_disjoint(*values, roles, repeated=self.repeated)
+
+    def _prior(self, code: NetworkCode) -> dict[str, NDArray[np.float32]] | None:
+        """The tensors of the prior, which has to have the code's architecture."""
+        if not code.difference:
+            return None
+        described = describe(given(self.evidence.prior, "prior"))
+        if not same_architecture(described.architecture, code):
+            raise mismatch("prior", "a network of another architecture", "one of the code's")
+        if is_the_prior(code):
+            raise mismatch("prior", "a network that has seen fewer rows", "the very network that is certified")
+        return dict(described.tensors)
+
+    def _compare(self, certificate: Certificate) -> None:
+        """Every entry of the document against the one that was found out again, in their order."""
+        document, expected = self.claims.document, certificate.document()
+        for name in (*expected, *document):
+            if name not in expected or name not in document:
+                raise mismatch(name, "an entry more or less", "exactly the entries of a certificate")
+            require_same(name, document[name], expected[name])
+
+    def _verification(self, certificate: Certificate, found: int, used: list[Used], architecture: int) -> Verification:
+        expected = certificate.document()
+        names = ("statement", "object", "rows", "bits", "delta", "bound", "vacuous", "chance", "preprocessing")
+        return Verification(
+            verified=True,
+            errors=found,
+            errors_claimed=self.claims.errors,
+            used=tuple(used),
+            architecture="" if certificate.code is None else certificate.code.architecture,
+            architecture_bits=architecture,
+            assumptions=tuple(expected["assumptions"]),
+            **{name: expected[name] for name in names},
+        )
 
 
-def _verify_holdout(claims: Claims, evidence: Evidence, evaluate: Evaluation) -> Verification:
-    original = given(evidence.model, "--model")
-    try:
-        preprocessing = joined(claims.preprocessing, tuple(claims.preprocessing.get("numbers", ())))
-    except (TypeError, ValueError, UsageError) as error:
-        raise malformed("certificate.json", str(error)) from error
-    rows = open_role(claims, evidence, "holdout", original, preprocessing)
-    errors = evaluate(original, rows).errors(0.0)
-    require_same("model.sha256", claims.model.get("sha256"), original.sha256)
-    certificate = Certificate(
-        statement=Statement(
-            object="holdout",
-            rows=rows.count,
-            errors=_errors(claims, errors, rows.count),
-            bits=0,
-            delta=claims.delta,
-            classes=original.classes,
-            commonest=int(np.bincount(rows.labels).max()),
-        ),
-        tau=claims.tau,
-        code=None,
-        skeleton=None,
-        sources=(Source("holdout", rows.fingerprint(), rows.count, rows.total),),
-        preprocessing=claims.preprocessing,
-        seed=claims.seed,
-        model=claims.model,
-        baselines=claims.baselines,
-    )
-    return _compared(claims, certificate, errors, [])
-
-
-def _prior(claims: Claims, evidence: Evidence, skeleton: Skeleton) -> Mapping[str, NDArray[np.float32]] | None:
-    if claims.object != "prior":
-        return None
-    prior = given(evidence.prior, "--prior")
-    given(evidence.prior_rows, "--prior-rows")
-    described = describe(prior)
-    if described.skeleton.to_bytes() != skeleton.to_bytes():
-        raise mismatch("prior", "a network of another skeleton", "one of the certificate's")
-    return described.tensors
-
-
-def _errors(claims: Claims, found: int, rows: int) -> int:
-    """The errors that are claimed, if that many are enough."""
-    if not found <= claims.errors <= rows:
-        raise mismatch("errors", f"{claims.errors}", f"{found} on this runtime")
-    return claims.errors
-
-
-def _disagreements(claims: Claims, original: Decisions, decoded: Decisions, rows: int) -> Disagreements:
-    claimed = claims.document.get("disagreements")
-    count = claimed.get("count") if isinstance(claimed, dict) else None
-    found = int(np.sum(original.predicted != decoded.predicted))
-    if type(count) is not int or not found <= count <= rows:
-        raise mismatch("disagreements", f"{count}", f"{found} on this runtime")
-    return Disagreements(rows, count)
-
-
-def _compare_baseline(claims: Claims, subject: str, rows: Rows, found: Decisions) -> None:
-    expected = holdout_baseline(subject, 0, rows.count, claims.delta)
-    for claimed in claims.baselines:
-        if claimed.get("name") == expected["name"]:
-            errors = claimed.get("errors")
-            if type(errors) is not int or not found.errors(0.0) <= errors <= rows.count:
-                raise mismatch(str(expected["name"]), f"{errors} errors", f"{found.errors(0.0)} on this runtime")
-            require_same(str(expected["name"]), claimed, holdout_baseline(subject, errors, rows.count, claims.delta))
-
-
-def _compared(claims: Claims, certificate: Certificate, errors: int, unchecked: list[str]) -> Verification:
-    """Every entry of the document against the one that was found out again, in their order."""
-    expected = certificate.document()
-    for name in (*expected, *claims.document):
-        if name not in expected or name not in claims.document:
-            raise mismatch(name, "an entry more or less", "exactly the entries of a certificate")
-        require_same(name, claims.document[name], expected[name])
-    document = claims.document
-    names = ("statement", "object", "rows", "bits", "delta", "bound", "vacuous", "chance")
-    return Verification(
-        verified=True,
-        errors=errors,
-        errors_claimed=claims.errors,
-        assumptions=tuple(document["assumptions"]),
-        unchecked=tuple(unchecked),
-        **{name: document[name] for name in names},
+def _statement(claims: Claims, rows: Rows, bits: int, classes: int, apart: Disagreements | None) -> Statement:
+    if not claims.errors <= rows.count:
+        raise mismatch("errors", f"{claims.errors}", f"{rows.count} rows")
+    return Statement(
+        object=claims.object,
+        rows=rows.count,
+        errors=claims.errors,
+        bits=bits,
+        delta=claims.delta,
+        classes=classes,
+        commonest=int(np.bincount(rows.labels).max()),
+        disagreements=apart,
     )

@@ -15,6 +15,9 @@ Worst = Annotated[int, typer.Option(metavar="N", help="List the N rows of smalle
 Reference = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The framework's own outputs on the first rows, .npy, to compare.")
 ]
+SaveConventions = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write how the model and its rows are read, for --conventions.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long it would take.")]
 
 
@@ -34,6 +37,7 @@ def analyze(
     fail_if: FailIf = None,
     reference: Reference = None,
     dry_run: DryRun = False,
+    save_conventions: SaveConventions = None,
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     from contextlib import ExitStack
@@ -55,11 +59,13 @@ def analyze(
         raise UsageError("usage", "Only a report has a page: a plan has none.")
     thresholds = [parse_threshold(text) for text in fail_if or ()]
     settings = measure.settings(rows.seed, worst)
-    result.require_writable(samples)
+    result.require_writable(samples, save_conventions)
     network = rows.network(model)
     require_known(thresholds, network, settings)
     train = rows.rows(network)
     test_rows = None if test is None else rows.test_rows(network, test)
+    if save_conventions is not None:
+        rows.said().write(save_conventions, force=result.force)
     if reference is not None:
         result.say([require_reference(network, train, open_npy(reference), resolve_device(settings.device))])
     if dry_run:

@@ -3,8 +3,9 @@
 import errno
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +18,7 @@ from onnxbound.cli.diff import diff
 from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
-from onnxbound.cli.flags import changed, in_flags, with_flags
+from onnxbound.cli.flags import FLAGS, changed, in_flags, with_flags
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
@@ -103,8 +104,7 @@ def _reraise_if_debugging(arguments: list[str]) -> None:
 
 def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
     """Say what went wrong: on stderr for people, and as an object on stdout for --json."""
-    suggestion = error.suggestion if isinstance(error, DataError) else {}
-    command = with_flags(arguments, suggestion) if suggestion else None
+    command = _better(arguments, error.suggestion) if isinstance(error, DataError) else None
     message, problems = changed((error.message, error.problems), in_flags)
     lines = [f"onnxbound: error: {message}"]
     for problem in problems:
@@ -120,3 +120,11 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
         with suppress(OSError, OnnxboundError):  # stdout may be what failed
             print(json.dumps(failure.to_json()), flush=True)  # noqa: T201
     return error.exit_code
+
+
+def _better(arguments: list[str], suggestion: Mapping[str, object]) -> str | None:
+    """The command with options under which the data would fit, if its verb has these."""
+    root: Any = typer.main.get_command(app)
+    options = {option for parameter in root.commands[arguments[0]].params for option in parameter.opts}
+    fits = suggestion and {FLAGS[name] for name in suggestion} <= options
+    return with_flags(arguments, suggestion) if fits else None

@@ -1,7 +1,7 @@
 """`onnxbound noise`, `compare`, `track` and `rank`: the experiments of the paper on other nets."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from onnxbound.graph.network import Network
     from onnxbound.report.figures.figure import Figure
 
-Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
+Models = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MODEL...", help="ONNX files; MODEL:FILE gives one conventions of its own.", show_default=False
+    ),
+]
 Checkpoints = Annotated[
-    list[Path], typer.Argument(metavar="CHECKPOINT...", help="ONNX files, in order.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="CHECKPOINT...", help="ONNX files, in order; MODEL:FILE as in compare.", show_default=False),
 ]
 LabelsFor = Annotated[
     list[str] | None,
@@ -34,9 +40,10 @@ class RowsOfSeveral(RowOptions):
 
     labels_for: LabelsFor = None
 
-    def opened(self, models: list[Path]) -> "tuple[list[Network], list[Rows]]":
-        """Every net with its rows, before anything is computed."""
-        from onnxbound.errors import UsageError
+    def opened(self, models: list[Path], test: Path | None) -> "list[tuple[Network, Rows, Rows | None]]":
+        """Every net with its rows and those of the test set, before anything is computed."""
+        from onnxbound.cli.values import split_conventions
+        from onnxbound.errors import DataError, UsageError
 
         labels = {}
         for text in self.labels_for or []:
@@ -44,8 +51,18 @@ class RowsOfSeveral(RowOptions):
             if not (equals and file and number.isdecimal() and 1 <= int(number) <= len(models)):
                 raise UsageError("usage", f"--labels-for takes N=FILE with N from 1 to {len(models)}, not {text!r}.")
             labels[int(number)] = Path(file)
-        networks = [self.network(model) for model in models]
-        return networks, [self.rows(network, labels.get(number)) for number, network in enumerate(networks, start=1)]
+        found: list[tuple[Network, Rows, Rows | None]] = []
+        for place, (model, conventions) in enumerate(map(split_conventions, models), start=1):
+            own = replace(self, conventions=conventions or self.conventions)
+            network = own.network(model)
+            try:
+                rows = own.rows(network, labels.get(place))
+            except DataError as error:
+                if found:  # the rows of the nets before fit, and would not with other options
+                    error.suggestion = {}
+                raise
+            found.append((network, rows, None if test is None else own.test_rows(network, test)))
+        return found
 
 
 @grouped
@@ -114,9 +131,8 @@ def _run(
 ) -> None:
     settings = measure.settings(rows.seed)
     result.require_writable()
-    networks, own = rows.opened(models)
-    tests = [] if test is None else [[rows.test_rows(network, test) for network in networks]]
+    networks, own, tests = zip(*rows.opened(models, test), strict=True)
     with result.progress() as progress:
-        found = verb(networks, own, *tests, settings, progress=progress)
+        found = verb(networks, own, *([] if test is None else [tests]), settings, progress=progress)
     result.show(found)
     result.draw(lambda: figures(found))

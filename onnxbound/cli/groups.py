@@ -1,17 +1,19 @@
 """Options that belong together, declared once as a dataclass and taken by every verb that needs them."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 from onnxbound.cli import options
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
     from onnxbound.analysis.settings import Settings
+    from onnxbound.data.conventions import Conventions
+    from onnxbound.data.open import Reader
     from onnxbound.data.rows import Rows
     from onnxbound.documents.document import Document
     from onnxbound.graph.network import Network
@@ -25,16 +27,24 @@ STDOUT = Path("-")
 class ModelOptions:
     """How the net's file is to be read."""
 
+    conventions: options.ConventionsOption = None
     logits: options.Logits = None
     fix: options.Fix = None
     external_root: options.ExternalRoot = None
 
+    def said(self) -> "Conventions":
+        """What the file of conventions says, and over it the options."""
+        from onnxbound.cli.values import held_inputs
+        from onnxbound.data.conventions import Conventions, read_conventions
+
+        file = Conventions() if self.conventions is None else read_conventions(self.conventions)
+        return file.but(logits=self.logits, fixed={**file.fixed, **held_inputs(self.fix or [])})
+
     def network(self, model: Path) -> "Network":
         """Load a model."""
-        from onnxbound.cli.values import held_inputs
         from onnxbound.graph.load import load
 
-        return load(model, logits=self.logits, fixed=held_inputs(self.fix or []), external_root=self.external_root)
+        return load(model, **self.said().of_model(), external_root=self.external_root)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +56,11 @@ class LabelOptions:
     labels_start: options.LabelsStart = None
     x_key: options.XKey = None
     y_key: options.YKey = None
+
+    def under(self, said: "Conventions") -> Self:
+        """The same, with what a file of conventions says where no option does."""
+        own = said.but(labels_start=self.labels_start, x_key=self.x_key, y_key=self.y_key)
+        return replace(self, labels_start=own.labels_start, x_key=own.x_key, y_key=own.y_key)
 
     def of_training(self, labels: Path | None = None) -> dict[str, Any]:
         """What `open_rows` takes of them for the training set, with its own labels or others."""
@@ -60,31 +75,62 @@ class LabelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptionalRowOptions(ModelOptions, LabelOptions):
-    """Which rows, and what is done to them before the net sees them; and how the net's file is to be read."""
+class WholeFileOptions(ModelOptions, LabelOptions):
+    """Where rows are, what is done to them before the net sees them, and how the net's file is to be read."""
 
     layout: options.LayoutOption = None
     scale: options.Scale = None
     mean: options.Mean = None
     std: options.Std = None
+
+    def said(self) -> "Conventions":
+        from onnxbound.cli.values import numbers_of
+
+        numbers = numbers_of(scale=self.scale, mean=self.mean, std=self.std)
+        keys = {"labels_start": self.labels_start, "x_key": self.x_key, "y_key": self.y_key}
+        return super().said().but(layout=self.layout, **numbers, **keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalRowOptions(WholeFileOptions):
+    """The same, and which of the rows."""
+
     limit: options.Limit = None
     seed: options.Seed = 0
 
-    def rows(self, network: "Network", labels: Path | None = None) -> "Rows":
+    def rows(self, network: "Network", labels: Path | None = None, reader: "Reader | None" = None) -> "Rows":
         """The training set, which has to be given, with its own labels or others."""
+        from onnxbound.errors import DataError
+        from onnxbound.run.trial import tried
+
         assert self.data is not None
-        return self._open(self.data, network, **self.of_training(labels), limit=self.limit)
+        data, training = self.data, self.under(self.said()).of_training(labels)
 
-    def test_rows(self, network: "Network", path: Path, *, labelled: bool = True) -> "Rows":
+        def opened(suggested: Mapping[str, Any]) -> "Rows":
+            return self._open(data, reader or network, suggested, **training, limit=self.limit)
+
+        try:
+            return opened({})
+        except DataError as error:
+            raise tried(error, network, opened) from error
+
+    def test_rows(self, network: "Reader", path: Path, *, labelled: bool = True) -> "Rows":
         """All of a test set, or of other rows than those of training, read in the same way."""
-        return self._open(path, network, **self.of_others(path), labelled=labelled)
+        from onnxbound.errors import DataError
 
-    def _open(self, path: Path, network: "Network", **how: Any) -> "Rows":
-        from onnxbound.cli.values import preprocessing_of
+        try:
+            return self._open(path, network, {}, **self.under(self.said()).of_others(path), labelled=labelled)
+        except DataError as error:
+            if self.data is not None:  # the training set fits, and would not with other options
+                error.suggestion = {}
+            raise
+
+    def _open(self, path: Path, network: "Reader", suggested: Mapping[str, Any], **more: Any) -> "Rows":
         from onnxbound.data.open import open_rows
 
-        preprocessing = preprocessing_of(self.layout, self.scale, self.mean, self.std)
-        return open_rows(path, network, preprocessing, seed=self.seed, **how)
+        keys = {name: value for name, value in suggested.items() if name in more}
+        how = replace(self.said(), **suggested).preprocessing
+        return open_rows(path, network, how, **more | keys, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,14 @@ Fix = Annotated[
 ExternalRoot = Annotated[
     Path | None, typer.Option("--external-root", metavar="DIR", help="A further folder that weights may lie in.")
 ]
+ConventionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--conventions",
+        metavar="FILE",
+        help="A file of --save-conventions: says what the other options for the model and its rows do not.",
+    ),
+]
 _DATA = typer.Option(
     "--data",
     metavar="FILE",

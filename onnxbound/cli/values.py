@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.data.array_file import open_npy
-from onnxbound.data.preprocessing import Preprocessing, parse_numbers
+from onnxbound.data.preprocessing import parse_numbers
 from onnxbound.errors import UsageError
 
 
@@ -40,11 +40,9 @@ def noise_of(noise: str) -> dict[str, Any]:
     )
 
 
-def preprocessing_of(layout: str | None, scale: str | None, mean: str | None, std: str | None) -> Preprocessing:
-    """What the options say about the data."""
-    given = {"scale": scale, "mean": mean, "std": std}
-    numbers: Any = {name: parse_numbers(text) for name, text in given.items() if text is not None}
-    return Preprocessing(**numbers, layout=layout)  # type: ignore[arg-type]
+def numbers_of(**given: str | None) -> dict[str, tuple[float, ...] | None]:
+    """The options of preprocessing as numbers; None where one was not given."""
+    return {name: None if text is None else parse_numbers(text) for name, text in given.items()}
 
 
 def held_inputs(given: list[str]) -> dict[str, NDArray[Any]]:
@@ -67,6 +65,19 @@ def _held(text: str, value: str) -> NDArray[Any]:
     if not file.shape:
         raise UsageError("usage", f"the file of --fix {text} holds one number: write the number itself.")
     return file.take(np.arange(file.shape[0]))
+
+
+def split_conventions(model: Path) -> tuple[Path, Path | None]:
+    """The two files of MODEL:FILE; a path that exists as it stands is a model, whatever colons it has.
+
+    >>> split_conventions(Path("missing.onnx"))[1] is None
+    True
+    """
+    text = str(model)
+    for place in (place for place in range(len(text) - 1, 0, -1) if text[place] == ":" and not model.exists()):
+        if Path(text[:place]).is_file() and text[place + 1 :]:
+            return Path(text[:place]), Path(text[place + 1 :])
+    return model, None
 
 
 def share_of(flag: str, text: str) -> float:

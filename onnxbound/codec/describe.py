@@ -1,96 +1,132 @@
-"""A network taken apart: its skeleton, and the numbers that were in it."""
+"""A network taken apart: its architecture, and the numbers that were in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from onnxbound.codec.skeleton import INPUT, OUTPUT, Skeleton, canonical
-from onnxbound.graph.network import Network
-from onnxbound.operators.emitter import Emitter, Value
-from onnxbound.operators.operator import Operator
+from onnxbound.codec.architecture import LARGEST_COUNT, Architecture, Node, code_architecture
+from onnxbound.codec.grammar import LARGEST, SMALLEST, Grammar
+from onnxbound.codec.mixing import Writer
+from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.window_words import trimmed
+from onnxbound.graph.network import Network, Step
+from onnxbound.operators.average_pool import AveragePool
+from onnxbound.operators.branches import Add
+from onnxbound.operators.clip import Clip
+from onnxbound.operators.conv import Conv
+from onnxbound.operators.elementwise_affine import ElementwiseAffine
+from onnxbound.operators.leaky_relu import LeakyRelu
+from onnxbound.operators.max_pool import MaxPool
+from onnxbound.operators.operator import Operator, Shape
+from onnxbound.operators.pad import Pad
+from onnxbound.operators.quantise import SaturatingRounding
+from onnxbound.operators.smooth import Smooth, smooth
 from onnxbound.operators.weighted import Weighted
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A network as what is public and what has to be written down.
+    """A network as its architecture and its tensors.
 
     Attributes:
-        skeleton: The graph.
-        tensors: For each of its holes, in their order, the float32 tensor that was there.
+        architecture: With the tensors in it.
+        tensors: For each of its holes, in their order, the float32 tensor, by the name of the hole.
         parameters: The holes that are A^i or bias of a layer, in the order of `onnxbound.linear.curvature.parameters`.
     """
 
-    skeleton: Skeleton
+    architecture: Architecture
     tensors: Mapping[str, NDArray[np.float32]]
     parameters: tuple[str, ...]
 
 
 def describe(network: Network) -> Description:
-    """Split a network into what is public and what has to be written down.
-
-    Args:
-        network: Any whose operators a skeleton may contain; BatchNormalization is folded into its layers.
+    """Split a network into what its architecture says and the numbers that are left.
 
     Raises:
-        Malformed: It has an operator that a skeleton may not contain.
+        Malformed: It has an operator, a number or a size that no code has.
     """
-    single = _row_by_row(network.cast(np.float32))
-    emitter = Emitter()
-    live = {single.input: Value(INPUT, single.input_shape)}
-    for step in single.steps:
-        live[step.output] = step.operator.emit_act(emitter, *(live[name] for name in step.inputs))
-    constants = [c for layer in single.layers for c in (layer.operator.weight, layer.operator.bias) if c is not None]
-    emitter.rename(live[single.output].name, OUTPUT)
-    model = emitter.model(
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *single.input_shape])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", single.classes])],
-    )
-    _drop_last_identity(model)
-    tensors = _take_out_floats(model)
-    skeleton = canonical(model)
-    order = [name for node in model.graph.node for name in node.input if name in tensors]
-    holes = dict(zip(dict.fromkeys(order), (hole.name for hole in skeleton.holes), strict=True))
+    if network.parameters > LARGEST_COUNT:
+        raise Malformed(f"the network has {network.parameters:,} numbers; a code has at most {LARGEST_COUNT:,}")
+    single = network.cast(np.float32)
+    places = {single.input: 0}
+    nodes: list[Node] = []
+    for step in _needed(single):
+        inputs = tuple(places[name] for name in step.inputs)
+        operator = _normal(step.operator, single.shapes[step.inputs[0]])
+        if isinstance(operator, Add) and min(operator.signs) > 0:
+            inputs = tuple(sorted(inputs, reverse=True))
+        nodes.append(Node(operator, inputs))
+        places[step.output] = len(nodes)
+    architecture = Architecture(single.input_shape, tuple(nodes))
+    code_architecture(Grammar(Writer()), architecture)
+    layers = [k for k, node in enumerate(nodes) if isinstance(node.operator, Weighted)]
+    tensors = {hole.name: getattr(nodes[hole.node].operator, hole.attribute) for hole in architecture.holes}
     return Description(
-        skeleton=skeleton,
-        tensors={hole: tensors[name] for name, hole in holes.items()},
-        parameters=tuple(holes[emitter.constant(c)] for c in constants),
+        architecture=architecture,
+        tensors=tensors,
+        parameters=tuple(hole.name for k in layers for hole in architecture.holes if hole.node == k),
     )
 
 
-def _row_by_row(network: Network) -> Network:
-    """The weights in C order: how a file keeps them is no part of a skeleton."""
-
-    def ordered(operator: Operator) -> Operator:
-        if not isinstance(operator, Weighted):
-            return operator
-        return replace(operator, weight=np.ascontiguousarray(operator.weight))
-
-    return replace(network, steps=tuple(replace(step, operator=ordered(step.operator)) for step in network.steps))
-
-
-def _drop_last_identity(model: ModelProto) -> None:
-    """Let the node before it write the logits."""
-    source = model.graph.node.pop().input[0]
-    for node in model.graph.node:
-        node.output[:] = [OUTPUT if name == source else name for name in node.output]
-        node.input[:] = [OUTPUT if name == source else name for name in node.input]
+def _needed(network: Network) -> list[Step]:
+    """The steps that the logits depend on."""
+    wanted, kept = {network.output}, []
+    for step in reversed(network.steps):
+        if step.output in wanted:
+            kept.append(step)
+            wanted.update(step.inputs)
+    return kept[::-1]
 
 
-def _take_out_floats(model: ModelProto) -> dict[str, NDArray[np.float32]]:
-    """Make every floating constant an input of the graph, and return the constants."""
-    tensors: dict[str, NDArray[np.float32]] = {}
-    integers = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.INT64:
-            integers.append(tensor)
-            continue
-        values = np.asarray(numpy_helper.to_array(tensor), np.float32)
-        tensors[tensor.name] = values
-        model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, values.shape))
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(integers)
-    return tensors
+def _normal(operator: Operator, shape: Shape) -> Operator:
+    """The same function with numbers in float32 and nothing said that makes no difference."""
+    if isinstance(operator, Weighted):
+        bias = None if operator.bias is None else _single(operator.bias)
+        operator = replace(operator, weight=_single(operator.weight), bias=bias)
+        return replace(operator, windows=trimmed(operator.windows)) if isinstance(operator, Conv) else operator
+    if isinstance(operator, MaxPool):
+        return MaxPool(trimmed(operator.windows))
+    if isinstance(operator, AveragePool):
+        windows = operator.windows
+        counted = operator.count_pads and any((*windows.begin, *windows.end))
+        return AveragePool(windows if counted and windows.ceil else trimmed(windows), counted)
+    if isinstance(operator, LeakyRelu):
+        return LeakyRelu(_broadcast(operator.negative_slope, shape))
+    if isinstance(operator, ElementwiseAffine):
+        scale, shift = _broadcast(operator.scale, shape), _broadcast(operator.shift, shape)
+        return ElementwiseAffine(scale, shift, operator.trained)
+    if isinstance(operator, Clip):
+        return Clip(_number(operator.low), _number(operator.high))
+    if isinstance(operator, Pad):
+        return replace(operator, value=_number(operator.value))
+    if isinstance(operator, SaturatingRounding):
+        return replace(operator, scale=_number(operator.scale))
+    if isinstance(operator, Smooth):
+        return smooth(operator.form, *map(_number, operator.numbers))
+    return operator
+
+
+def _broadcast(values: NDArray[Any], shape: Shape) -> NDArray[Any]:
+    """One number where all are equal, else of as many axes as the row."""
+    single = _single(values)
+    if single.size == 1 or np.all(single == single.flat[0]):
+        return np.array(single.flat[0])
+    return single.reshape((1,) * (len(shape) - single.ndim) + single.shape)
+
+
+def _single(values: NDArray[Any]) -> NDArray[Any]:
+    """A copy in float32 and C order, without numbers so small that processors treat them in different ways."""
+    with np.errstate(over="ignore"):
+        single = np.array(values, np.float32, order="C")
+    single[np.abs(single) < SMALLEST] = 0
+    if not np.all(np.abs(single) <= LARGEST):
+        raise Malformed("the network has numbers that are not finite or larger than 2^60")
+    return single
+
+
+def _number(value: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))

@@ -1,11 +1,13 @@
-"""How a tensor of small integers is written: decisions, and what each is predicted from.
+"""How a tensor of small integers is written: decisions, and the contexts that predict each of them.
 
-One function describes both directions: with a `Writer` it codes the levels it is given, with a `Reader` it ignores them
-and returns those it reads. What it looks at is what is known already: neighbours in the filter, the same tap of the
+Sizes come first, signs later: the order of hidden units is free, and carries the first bits of the signs (`units`).
+One function describes both directions: with a `Writer` it codes the integers it is given, with a `Reader` it ignores
+them and returns those it reads. A context is what is known already: neighbours in the filter, the same tap of the
 filter before, and how many entries of the row, of the tap and of the channel have not been zero.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -29,24 +31,30 @@ Filters = tuple[int, int, int, int]
 class Coder(Protocol):
     """A `Writer` or a `Reader`."""
 
-    def code(self, bit: int | None, kind: Hashable, contexts: list[Hashable]) -> int:
-        """One decision, given or found."""
+    def code(self, bit: int | None, kind: Hashable, contexts: Sequence[Hashable]) -> int:
+        """One decision, given or found, with a probability that is learnt."""
+
+    def fixed(self, bit: int | None, probability: int = 1 << 15) -> int:
+        """One decision, given or found; a 1 has the probability in units of 2^-16."""
+
+    def finish(self) -> str:
+        """The bits of all decisions so far."""
 
 
-def code_levels(coder: Coder, tensor: Hashable, shape: Filters, levels: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Write or read one tensor.
+def code_sizes(coder: Coder, tensor: Hashable, shape: Filters, sizes: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Write or read the absolute values of one tensor.
 
     Args:
         coder: A `Writer`, or a `Reader` at the same place.
         tensor: Stands for the tensor in the file; some statistics are its own.
         shape: Filters, channels, height, width.
-        levels: What to write, of that shape; None where it is read.
+        sizes: The values to write, of that shape; None where they are read.
 
     Returns:
-        The levels, of that shape.
+        The values, of that shape.
     """
     filters, channels, height, width = shape
-    given = None if levels is None else levels.tolist()
+    given = None if sizes is None else sizes.tolist()
     at_tap = [[[0] * width for _ in range(height)] for _ in range(channels)]
     in_channel = [0] * channels
     blank = [[[0] * width for _ in range(height)] for _ in range(channels)]
@@ -63,12 +71,11 @@ def code_levels(coder: Coder, tensor: Hashable, shape: Filters, levels: NDArray[
                 line: list[int] = []
                 kernel.append(line)
                 for x in range(width):
-                    left = line[x - 1] if x else 0
-                    up = kernel[y - 1][x] if y else 0
+                    left = min(line[x - 1], 2) if x else 0
+                    up = min(kernel[y - 1][x], 2) if y else 0
                     known = y * width + x
-                    beside = min(abs(left), 2) + min(abs(up), 2)
-                    past = min(abs(before[c][y][x]), 2)
-                    across = min(abs(found[c - 1][y][x]), 2) if c else 0
+                    past = min(before[c][y][x], 2)
+                    across = min(found[c - 1][y][x], 2) if c else 0
                     tap = _density(at_tap[c][y][x], number)
                     row = _density(in_row, c * height * width + known)
                     channel = _density(in_channel[c], number * height * width + known)
@@ -76,19 +83,14 @@ def code_levels(coder: Coder, tensor: Hashable, shape: Filters, levels: NDArray[
                     contexts: list[Hashable] = [
                         tensor,
                         (tensor, tap, row),
-                        (min(abs(left), 2), min(abs(up), 2), local) if image else (past, tap),
+                        (left, up, local) if image else (past, tap),
                         (tensor, channel, row, min(known, 3)),
                         (tensor, y, x, past) if image else (across, past, row),
-                        (beside, past + across, local),
+                        (left + up, past + across, local),
                     ]
                     value = 0 if given is None else given[number][c][y][x]
                     if coder.code(int(value != 0), "nonzero", contexts):
-                        value = _code_nonzero(
-                            coder,
-                            value,
-                            [tensor, (_sign(left), _sign(up)), (tensor, c, y, x)],
-                            [tensor, (min(beside, 3), past), (row, tap)],
-                        )
+                        value = _code_size(coder, value, [tensor, (min(left + up, 3), past), (row, tap)])
                         in_row += 1
                         in_kernel += 1
                         in_channel[c] += 1
@@ -101,15 +103,29 @@ def code_levels(coder: Coder, tensor: Hashable, shape: Filters, levels: NDArray[
     return np.array(result, np.int64).reshape(shape)
 
 
-def _code_nonzero(coder: Coder, value: int, signs: list[Hashable], sizes: list[Hashable]) -> int:
-    """Sign and magnitude of a level that is not zero."""
-    negative = coder.code(int(value < 0), "sign", signs)
+def code_signs(
+    coder: Coder, tensor: Hashable, shape: Filters, sizes: NDArray[np.int64], levels: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Write or read the signs of one tensor whose sizes are known, and return its levels."""
+    filters, channels, height, width = shape
+    given = None if levels is None else levels.reshape(shape).tolist()
+    found = sizes.reshape(shape).tolist()
+    for number, c, y, x in product(range(filters), range(channels), range(height), range(width)):
+        kernel = found[number][c]
+        if kernel[y][x]:
+            left, up = _sign(kernel[y][x - 1]) if x else 0, _sign(kernel[y - 1][x]) if y else 0
+            negative = None if given is None else int(given[number][c][y][x] < 0)
+            if coder.code(negative, "sign", [tensor, (left, up), (tensor, c, y, x)]):
+                kernel[y][x] *= -1
+    return np.array(found, np.int64).reshape(shape)
+
+
+def _code_size(coder: Coder, value: int, contexts: list[Hashable]) -> int:
+    """A size that is not zero."""
     size = 1
-    while size < _UNARY and coder.code(int(abs(value) > size), ("size", min(size, 6)), [(size, s) for s in sizes]):
+    while size < _UNARY and coder.code(int(value > size), ("size", min(size, 6)), [(size, c) for c in contexts]):
         size += 1
-    if size == _UNARY:
-        size += _code_long(coder, abs(value) - _UNARY)
-    return -size if negative else size
+    return size + _code_long(coder, value - _UNARY) if size == _UNARY else size
 
 
 def _code_long(coder: Coder, value: int) -> int:

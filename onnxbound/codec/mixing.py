@@ -97,7 +97,7 @@ class Prediction:
 
 
 class Writer:
-    """Codes decisions with mixed probabilities."""
+    """Codes decisions with mixed or with fixed probabilities."""
 
     def __init__(self) -> None:
         self._encoder = Encoder()
@@ -111,33 +111,40 @@ class Writer:
         prediction.learn(bit)
         return bit
 
-    def plain(self, bit: int | None) -> int:
-        """Write one decision with even odds."""
+    def fixed(self, bit: int | None, probability: int = _ONE // 2) -> int:
+        """Write one decision, a 1 of which has a probability in units of 2^-16."""
         assert bit is not None
-        self._encoder.encode(bit, _ONE // 2)
+        self._encoder.encode(bit, probability)
         return bit
 
-    def finish(self) -> bytes:
-        """The bytes."""
+    def finish(self) -> str:
+        """The bits."""
         return self._encoder.finish()
 
 
 class Reader:
     """Reads what a `Writer` wrote, by the same calls; the decisions it is given are ignored."""
 
-    def __init__(self, data: bytes) -> None:
-        self._decoder = Decoder(data)
+    def __init__(self, bits: str) -> None:
+        self._decoder = Decoder(bits)
+        self._encoder = Encoder()
         self._mixer = Mixer()
 
     def code(self, bit: int | None, kind: Hashable, contexts: Sequence[Hashable]) -> int:
         """The next decision."""
         del bit
         prediction = self._mixer.predict(kind, contexts)
-        found = self._decoder.decode(prediction.probability)
+        found = self.fixed(None, prediction.probability)
         prediction.learn(found)
         return found
 
-    def plain(self, bit: int | None) -> int:
-        """The next decision with even odds."""
+    def fixed(self, bit: int | None, probability: int = _ONE // 2) -> int:
+        """The next decision, a 1 of which has a probability in units of 2^-16."""
         del bit
-        return self._decoder.decode(_ONE // 2)
+        found = self._decoder.decode(probability)
+        self._encoder.encode(found, probability)
+        return found
+
+    def finish(self) -> str:
+        """The bits that a `Writer` writes for the decisions so far: those that were read, if one wrote them."""
+        return self._encoder.finish()

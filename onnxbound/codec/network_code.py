@@ -1,32 +1,33 @@
-"""The numbers of a network as bytes that are their own end, and back.
+"""A network as bytes that are their own end, and back: preprocessing, architecture and every number.
 
-For each hole of the skeleton the bytes say how it is written: as `Levels`, integers times one step; as `LowRank`, a
-product of two such tensors; or `Exact`, every number with the 32 bits of a float32. A step is a float32 of which
-exponent and three bits of the mantissa are kept, so that neighbours are an eighth apart; what is written is how many
-neighbours it is away from the step before.
+The first byte is the version. Behind it two strings of bits follow one another, each from a range coder. The first has
+everything but the signs: for each hole of the architecture, how it is written (as `Levels`, integers times one step; as
+`LowRank`, a product of two such tensors; or `Exact`, every number with the 32 bits of a float32), the steps and the
+sizes. The second has the signs; its first bits are not in the file but in the order of the hidden units there. What is
+left of the last byte is zeros. A step is a float32 of which exponent and three bits of the mantissa are kept.
 """
 
-import zlib
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.codec.levels import LARGEST_LEVEL, Filters, code_levels
+from onnxbound.codec import units
+from onnxbound.codec.architecture import Architecture, Hole, code_architecture
+from onnxbound.codec.grammar import Grammar, require_plain
+from onnxbound.codec.levels import LARGEST_LEVEL, Coder, Filters, code_signs, code_sizes
 from onnxbound.codec.mixing import Reader, Writer
 from onnxbound.codec.parts import Exact, Levels, LowRank, Part
-from onnxbound.codec.skeleton import Hole, Malformed, Skeleton
+from onnxbound.codec.preprocessing import code_preprocessing
+from onnxbound.codec.range_coder import Malformed, bits_of, bytes_of
+from onnxbound.data.preprocessing import Preprocessing
 
-VERSION = 1
-"""The skeleton lies apart and is no part of the bytes."""
+VERSION = 2
+"""Of the format; the first byte of every file, raw."""
 
-VERSION_WITH_SKELETON = 2
-"""The skeleton is in the bytes, packed by zlib, and so is counted."""
-
-_VERSION_BITS = 8
-_LENGTH_BITS = 32
+LARGEST_BYTES = 1 << 22
 _STEP_SHIFT = 20
 """Bits of a float32 that a step does not have."""
 
@@ -38,8 +39,8 @@ _RICE_BITS = 4
 """Of the distance between two steps, these are written as they are and what is above them in unary."""
 
 _FLOAT_BITS = 32
-_COUNT_BITS = 8
-_RANK_BITS = 16
+_NOT_LEVELS, _COSINE, _DIFFERENCE = 1 << 12, 1 << 10, 1 << 12
+"""Chances, in units of 2^-16, of other forms than levels, of a transform, and of a difference from a prior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +48,29 @@ class NetworkCode:
     """Everything that a certificate counts.
 
     Attributes:
+        architecture: Its tensors play no part.
         parts: One for each hole, in their order.
-        numbers: Numbers of the preprocessing that may have been computed from the rows, float32.
+        preprocessing: What is done to a file's rows before the network sees them.
+        difference: Whether levels are the difference from a prior network's tensors; then units keep their order.
     """
 
+    architecture: Architecture
     parts: tuple[Part, ...]
-    numbers: tuple[float, ...] = ()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    difference: bool = False
 
-    def tensors(
-        self, skeleton: Skeleton, prior: Mapping[str, NDArray[np.float32]] | None = None
-    ) -> dict[str, NDArray[np.float32]]:
-        """What fills the skeleton's holes; levels are steps away from a prior network's tensor if there is one."""
+    def tensors(self, prior: Mapping[str, NDArray[np.float32]] | None = None) -> dict[str, NDArray[np.float32]]:
+        """The float32 tensors of the holes, by their names; those of a prior network are added where there is one.
+
+        Raises:
+            Malformed: A number is not finite, denormal, or larger than 2^60.
+        """
         result = {}
-        for hole, part in zip(skeleton.holes, self.parts, strict=True):
+        for hole, part in zip(self.architecture.holes, self.parts, strict=True):
             tensor = part.tensor().reshape(hole.shape)
             if prior is not None and not isinstance(part, Exact):
                 tensor = prior[hole.name] + tensor
+            require_plain(tensor)
             result[hole.name] = tensor
         return result
 
@@ -73,7 +81,7 @@ def rounded_step(step: float) -> float:
     >>> rounded_step(0.1)
     0.09375
     """
-    return _step_of(max(1, min(_LAST_STEP, int(np.float32(step).view(np.uint32)) >> _STEP_SHIFT)))
+    return _step_of(max(1, min(_LAST_STEP, _number_of(step))))
 
 
 def _step_of(number: int) -> float:
@@ -85,157 +93,200 @@ def _number_of(step: float) -> int:
     return int(np.float32(step).view(np.uint32)) >> _STEP_SHIFT
 
 
-def encode(skeleton: Skeleton, code: NetworkCode, *, with_skeleton: bool = False) -> bytes:
-    """The bytes; those of different codes of one skeleton, or of any if these are in them, are prefix-free."""
-    return _encode(skeleton, code, zlib.compress(skeleton.to_bytes(), 9) if with_skeleton else None)
+def encode(code: NetworkCode) -> bytes:
+    """The bytes; all that this ever writes are one prefix-free set. Units are written as a set.
+
+    Raises:
+        ValueError: A step or a level cannot be written.
+    """
+    _require_writable(code)
+    sets = () if code.difference else units.unit_sets(code.architecture)
+    parts = list(code.parts)
+    groups = {}
+    for unit_set in sets:
+        found, counts = units.looks(parts[unit_set.rows[0]], unit_set.count)
+        groups[unit_set.rows[0]] = counts
+        _reorder(parts, unit_set, np.argsort(found, kind="stable"))
+    second = Writer()
+    for place, (hole, part) in enumerate(zip(code.architecture.holes, parts, strict=True)):
+        _code_signs(second, place, hole, part, part)
+    signs = second.finish()
+    carried = prod(map(units.arrangements, groups.values())).bit_length() - 1
+    number = int(signs[:carried].ljust(carried, "0") or "0", 2)
+    for place, counts in groups.items():
+        number, digit = divmod(number, units.arrangements(counts))
+        sequence = units.unrank(digit, counts)
+        parts[place] = units.with_rows(parts[place], np.argsort(np.argsort(sequence, kind="stable")))
+    first = Writer()
+    _code_head(Grammar(first), code)
+    before = _FIRST_STEP
+    for place, (hole, part) in enumerate(zip(code.architecture.holes, parts, strict=True)):
+        _, before = _code_part(first, place, hole, part, before)
+    return bytes([VERSION]) + bytes_of(first.finish() + signs[carried:])
 
 
-def decode(skeleton: Skeleton, data: bytes) -> NetworkCode:
+def decode(data: bytes) -> NetworkCode:
     """The code that was written.
 
     Raises:
-        Malformed: The bytes are of another version or another skeleton, or are not what `encode` writes for what they
-            say; bytes behind the end among them.
+        Malformed: The bytes are of another version, or are not what `encode` writes for what they say; bytes behind the
+            end among them.
     """
-    reader = Reader(data)
-    version = _plain(reader, None, _VERSION_BITS)
-    if version not in (VERSION, VERSION_WITH_SKELETON):
-        raise Malformed(f"the code is of version {version}, which this decoder does not know")
-    packed = _packed(reader, skeleton, len(data)) if version == VERSION_WITH_SKELETON else None
-    numbers = tuple(_float(reader) for _ in range(_plain(reader, None, _COUNT_BITS) if reader.plain(None) else 0))
-    parts, before = [], _FIRST_STEP
-    for place, hole in enumerate(skeleton.holes):
-        part, before = _part(reader, place, hole, before)
+    if version_of(data) != VERSION:
+        raise Malformed(f"the code is of format {version_of(data)}, and this decoder reads format {VERSION}")
+    if len(data) > LARGEST_BYTES:
+        raise Malformed(f"the code has more than {LARGEST_BYTES:,} bytes")
+    bits = bits_of(data[1:])
+    first = Reader(bits)
+    code = _code_head(Grammar(first), None)
+    sets = {unit_set.rows[0]: unit_set for unit_set in (() if code.difference else units.unit_sets(code.architecture))}
+    parts: list[Part] = []
+    before, number, every = _FIRST_STEP, 0, 1
+    for place, hole in enumerate(code.architecture.holes):
+        part, before = _code_part(first, place, hole, None, before)
+        if place in sets:
+            found, counts = units.looks(part, sets[place].count)
+            part = units.with_rows(part, np.argsort(found, kind="stable"))
+            number += every * units.rank(found, counts)
+            every *= units.arrangements(counts)
         parts.append(part)
-    code = NetworkCode(tuple(parts), numbers)
-    if not np.isfinite(numbers).all() or _encode(skeleton, code, packed) != data:
+    written = first.finish()
+    carried = every.bit_length() - 1
+    if not bits.startswith(written) or number >> carried:
         raise Malformed("the code is not the one file of the network that it describes")
-    return code
+    behind = (f"{number:0{carried}b}" if carried else "") + bits[len(written) :]
+    second = Reader(behind)
+    parts = [_code_signs(second, place, hole, part, None) for place, (hole, part) in enumerate(_holes(code, parts))]
+    signs = second.finish()
+    length = len(written) + max(len(signs) - carried, 0)
+    if not behind.ljust(len(signs), "0").startswith(signs) or "1" in behind[len(signs) :]:
+        raise Malformed("the code is not the one file of the network that it describes")
+    if len(bits) != -(-length // 8) * 8:
+        raise Malformed("the code is longer or shorter than what it describes")
+    return replace(code, parts=tuple(parts))
 
 
 def version_of(data: bytes) -> int:
-    """The decoder version that the bytes ask for."""
-    return _plain(Reader(data), None, _VERSION_BITS)
+    """The format of the bytes; 0 where there are none."""
+    return data[0] if data else 0
 
 
-def _encode(skeleton: Skeleton, code: NetworkCode, packed: bytes | None) -> bytes:
-    writer = Writer()
-    if packed is None:
-        _plain(writer, VERSION, _VERSION_BITS)
-    else:
-        _plain(writer, VERSION_WITH_SKELETON, _VERSION_BITS)
-        _plain(writer, len(packed), _LENGTH_BITS)
-        for byte in packed:
-            _plain(writer, byte, 8)
-    writer.plain(int(bool(code.numbers)))
-    if code.numbers:
-        _plain(writer, len(code.numbers), _COUNT_BITS)
-    for number in code.numbers:
-        _plain(writer, int(np.float32(number).view(np.uint32)), _FLOAT_BITS)
-    before = _FIRST_STEP
-    for place, (hole, part) in enumerate(zip(skeleton.holes, code.parts, strict=True)):
-        writer.plain(int(not isinstance(part, Levels)))
-        if isinstance(part, Levels):
-            before = _write_levels(writer, place, hole.filters, part, before)
-            continue
-        writer.plain(int(isinstance(part, LowRank)))
-        if isinstance(part, Exact):
-            for bits in part.values.astype(np.float32).view(np.uint32).ravel().tolist():
-                _plain(writer, bits, _FLOAT_BITS)
-            continue
-        if not part.exact:
-            raise ValueError(f"{hole.name} has levels whose product cannot be written")
-        left, right = _factors(hole, _plain(writer, part.left.levels.shape[1], _RANK_BITS))
-        before = _write_levels(writer, (place, "left"), left, part.left, before)
-        before = _write_levels(writer, place, right, part.right, before)
-    return writer.finish()
+def _holes(code: NetworkCode, parts: Sequence[Part]) -> list[tuple[Hole, Part]]:
+    return list(zip(code.architecture.holes, parts, strict=True))
 
 
-def _write_levels(writer: Writer, tensor: Hashable, shape: Filters, part: Levels, before: int) -> int:
-    """Write step and levels; the number of the step."""
-    if part.step <= 0 or part.step != rounded_step(part.step) or np.abs(part.levels).max(initial=0) > LARGEST_LEVEL:
-        raise ValueError("a step or a level cannot be written")
-    number = _rice(writer, before, _number_of(part.step))
-    code_levels(writer, tensor, shape, part.levels.reshape(shape))
-    return number
+def _reorder(parts: list[Part], unit_set: units.UnitSet, order: units.Order) -> None:
+    """The units of a set in another order, wherever they are rows or columns."""
+    for place in unit_set.rows:
+        parts[place] = units.with_rows(parts[place], order)
+    for place in unit_set.columns:
+        parts[place] = units.with_columns(parts[place], order)
 
 
-def _factors(hole: Hole, rank: int) -> tuple[Filters, Filters]:
-    """The shapes of a hole's two factors."""
-    filters, *rest = hole.filters
-    return (filters, rank, 1, 1), (rank, rest[0], rest[1], rest[2])
+def _code_head(g: Grammar, given: NetworkCode | None) -> NetworkCode:
+    """Everything before the holes."""
+    difference = g.coder.fixed(None if given is None else int(given.difference), _DIFFERENCE) == 1
+    preprocessing = code_preprocessing(g, None if given is None else given.preprocessing)
+    architecture = code_architecture(g, None if given is None else given.architecture)
+    return NetworkCode(architecture, (), preprocessing, difference)
 
 
-def _packed(reader: Reader, skeleton: Skeleton, longest: int) -> bytes:
-    """The packed skeleton in the bytes, which must be the one that is given."""
-    length = _plain(reader, None, _LENGTH_BITS)
-    if length > longest:
-        raise Malformed("the code ends within its skeleton")
-    packed = bytes(_plain(reader, None, 8) for _ in range(length))
-    unpacker = zlib.decompressobj()
-    expected = skeleton.to_bytes()
-    try:
-        found = unpacker.decompress(packed, len(expected) + 1)
-    except zlib.error as error:
-        raise Malformed("the skeleton in the code is damaged") from error
-    if found != expected or not unpacker.eof or unpacker.unused_data:
-        raise Malformed("the skeleton in the code is not the one beside it")
-    return packed
-
-
-def _part(reader: Reader, place: int, hole: Hole, before: int) -> tuple[Part, int]:
-    """What a hole is filled with, and the number of the last step that was read."""
-    if not reader.plain(None):
-        levels, before = _read_levels(reader, place, hole, hole.filters, before)
-        part: Part = Levels(levels.step, levels.levels.reshape(hole.shape))
-    elif reader.plain(None):
-        rank = _plain(reader, None, _RANK_BITS)
-        if not 1 <= rank <= min(hole.filters[0], prod(hole.filters[1:])):
-            raise Malformed(f"{hole.name} has no such rank")
-        shape, rest = _factors(hole, rank)
-        left, before = _read_levels(reader, (place, "left"), hole, shape, before)
-        right, before = _read_levels(reader, place, hole, rest, before)
-        part = LowRank(Levels(left.step, left.levels.reshape(shape[:2])), right)
+def _code_part(coder: Coder, place: int, hole: Hole, given: Part | None, before: int) -> tuple[Part, int]:
+    """What a hole is filled with, signs left out, and the number of the last step."""
+    g = Grammar(coder)
+    if not coder.fixed(None if given is None else int(not isinstance(given, Levels)), _NOT_LEVELS):
+        levels = given if isinstance(given, Levels) else None
+        said = None if levels is None else int(levels.cosine)
+        cosine = len(hole.shape) > 2 and prod(hole.shape[2:]) > 1 and coder.fixed(said, _COSINE)
+        part, before = _code_levels(coder, place, hole.filters, levels, before)
+        part = Levels(part.step, part.levels.reshape(hole.shape), cosine=bool(cosine))
         if not part.exact:
             raise Malformed(f"{hole.name} has levels that are too large")
-    else:
+        return part, before
+    if coder.fixed(None if given is None else int(isinstance(given, Exact))):
+        values = None if given is None else given.tensor().view(np.uint32).ravel().tolist()
         count = prod(hole.shape)
-        part = Exact(np.array([_float(reader) for _ in range(count)], np.float32).reshape(hole.shape))
-    if not np.isfinite(part.tensor()).all():
-        raise Malformed(f"{hole.name} has numbers that are not finite")
-    return part, before
-
-
-def _read_levels(reader: Reader, tensor: Hashable, hole: Hole, shape: Filters, before: int) -> tuple[Levels, int]:
-    """Step and levels, of the shape, and the number of the step."""
-    number = _rice(reader, before, None)
-    if not 1 <= number <= _LAST_STEP:
-        raise Malformed(f"{hole.name} has no step that can be")
-    levels = code_levels(reader, tensor, shape, None)
-    if np.abs(levels).max(initial=0) > LARGEST_LEVEL:
+        found = [g.plain(None if values is None else values[k], _FLOAT_BITS) for k in range(count)]
+        return Exact(np.array(found, np.uint32).view(np.float32).reshape(hole.shape)), before
+    factors = given if isinstance(given, LowRank) else None
+    rank = 1 + g.natural(None if factors is None else int(factors.left.levels.shape[1]) - 1)
+    filters, *rest = hole.filters
+    if rank > min(filters, prod(rest)):
+        raise Malformed(f"{hole.name} has no such rank")
+    one, other = (None, None) if factors is None else (factors.left, factors.right)
+    left, before = _code_levels(coder, (place, "left"), (filters, rank, 1, 1), one, before)
+    right, before = _code_levels(coder, place, (rank, rest[0], rest[1], rest[2]), other, before)
+    product = LowRank(Levels(left.step, left.levels.reshape(filters, rank)), right)
+    if not product.exact:
         raise Malformed(f"{hole.name} has levels that are too large")
-    return Levels(_step_of(number), levels), number
+    return product, before
 
 
-def _rice(coder: Writer | Reader, before: int, number: int | None) -> int:
+def _code_levels(coder: Coder, tensor: object, shape: Filters, given: Levels | None, before: int) -> tuple[Levels, int]:
+    """Step and sizes, of the shape, and the number of the step."""
+    number = _rice(coder, before, None if given is None else _number_of(given.step))
+    if not 1 <= number <= _LAST_STEP:
+        raise Malformed("a step is too small or too large")
+    sizes = code_sizes(coder, tensor, shape, None if given is None else np.abs(given.levels).reshape(shape))
+    if sizes.max(initial=0) > LARGEST_LEVEL:
+        raise Malformed("a level is too large")
+    return Levels(_step_of(number), sizes), number
+
+
+def _code_signs(coder: Coder, place: int, hole: Hole, sizes: Part, given: Part | None) -> Part:
+    """A part with its signs."""
+    if isinstance(sizes, Exact):
+        return sizes
+    if isinstance(sizes, Levels):
+        levels = given.levels if isinstance(given, Levels) else None
+        found = code_signs(coder, place, hole.filters, np.abs(sizes.levels), levels)
+        return replace(sizes, levels=found.reshape(hole.shape))
+    one, other = (given.left.levels, given.right.levels) if isinstance(given, LowRank) else (None, None)
+    left, right = sizes.left.levels, sizes.right.levels
+    left = code_signs(coder, (place, "left"), (*left.shape, 1, 1), np.abs(left), one).reshape(left.shape)
+    right = code_signs(coder, place, right.shape, np.abs(right), other)
+    return LowRank(replace(sizes.left, levels=left), replace(sizes.right, levels=right))
+
+
+def _rice(coder: Coder, before: int, number: int | None) -> int:
     """A number by its distance from the one before: 0, -1, 1, -2, ... count up, the low bits of the count come last."""
     away = None if number is None else number - before
     count = None if away is None else 2 * away if away >= 0 else -2 * away - 1
     high = 0
-    while high < _LAST_STEP and coder.plain(None if count is None else int(high < count >> _RICE_BITS)):
+    while high < _LAST_STEP and coder.fixed(None if count is None else int(high < count >> _RICE_BITS)):
         high += 1
-    low = _plain(coder, None if count is None else count & ((1 << _RICE_BITS) - 1), _RICE_BITS)
+    low = Grammar(coder).plain(None if count is None else count & ((1 << _RICE_BITS) - 1), _RICE_BITS)
     found = (high << _RICE_BITS) + low
     return before + (found >> 1 if found % 2 == 0 else -(found + 1 >> 1))
 
 
-def _float(reader: Reader) -> float:
-    return float(np.uint32(_plain(reader, None, _FLOAT_BITS)).view(np.float32))
+def _require_writable(code: NetworkCode) -> None:
+    for hole, part in zip(code.architecture.holes, code.parts, strict=True):
+        factors = (part.left, part.right) if isinstance(part, LowRank) else (part,) if isinstance(part, Levels) else ()
+        for levels in factors:
+            largest = np.abs(levels.levels).max(initial=0)
+            if levels.step <= 0 or levels.step != rounded_step(levels.step) or largest > LARGEST_LEVEL:
+                raise ValueError("a step or a level cannot be written")
+        if not isinstance(part, Exact) and not part.exact:
+            raise ValueError(f"{hole.name} has levels whose product cannot be written")
 
 
-def _plain(coder: Writer | Reader, value: int | None, count: int) -> int:
-    """An integer of `count` bits with even odds, highest first."""
-    result = 0
-    for place in reversed(range(count)):
-        result = 2 * result + coder.plain(None if value is None else value >> place & 1)
-    return result
+def architecture_bits(architecture: Architecture) -> int:
+    """How many bits a code of it has for the architecture, to a bit."""
+    return len(_sentence(architecture))
+
+
+def same_architecture(architecture: Architecture, code: NetworkCode) -> bool:
+    """Whether a network is written by the same sentence as that of a code."""
+    return _sentence(architecture) == _sentence(code.architecture)
+
+
+def _sentence(architecture: Architecture) -> str:
+    writer = Writer()
+    code_architecture(Grammar(writer), architecture)
+    return writer.finish()
+
+
+def is_the_prior(code: NetworkCode) -> bool:
+    """Whether a difference is none."""
+    return all(isinstance(part, Exact) or not part.tensor().any() for part in code.parts)

@@ -1,9 +1,14 @@
 """How the tensor of a hole is written: on a lattice, as a product of two such tensors, or as it is."""
 
 from dataclasses import dataclass
+from math import cos, pi, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+
+_COSINE_BITS = 12
+_EXACT = 1 << 53
+"""Float64 has every integer up to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +18,35 @@ class Levels:
     Attributes:
         step: Distance of neighbours, a positive float32 that `rounded_step` leaves as it is.
         levels: Integers, of the tensor's shape.
+        cosine: Whether the lattice is that of the kernels' cosine transform.
     """
 
     step: float
     levels: NDArray[np.int64]
+    cosine: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether the transform, if there is one, is exact in float64, in whatever order it is added up."""
+        largest = int(np.abs(self.levels).max(initial=0))
+        return not self.cosine or largest * prod(n << _COSINE_BITS for n in self.levels.shape[2:]) < _EXACT
 
     def tensor(self) -> NDArray[np.float32]:
-        """Levels times step, rounded once."""
-        with np.errstate(over="ignore"):  # a decoder looks for infinities itself
-            return np.asarray(self.levels.astype(np.float32) * np.float32(self.step), np.float32)
+        """Levels times step, rounded once; of a transform the kernels, added up exactly before."""
+        with np.errstate(over="ignore", under="ignore"):  # a decoder looks for such numbers itself
+            if not self.cosine:
+                return np.asarray(self.levels.astype(np.float32) * np.float32(self.step), np.float32)
+            values = self.levels.astype(np.float64)
+            for axis in range(2, values.ndim):
+                values = np.moveaxis(np.tensordot(values, cosines(values.shape[axis]), (axis, 0)), -1, axis)
+            return np.asarray(values * (self.step * 2.0 ** (-_COSINE_BITS * (values.ndim - 2))), np.float32)
+
+
+def cosines(length: int) -> NDArray[np.float64]:
+    """The orthonormal cosine transform, frequencies by places, in units of 2^-12, rounded."""
+    scale = [sqrt((2 if k else 1) / length) * (1 << _COSINE_BITS) for k in range(length)]
+    rows = [[round(scale[k] * cos(pi * (2 * x + 1) * k / (2 * length))) for x in range(length)] for k in range(length)]
+    return np.array(rows, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +80,7 @@ class LowRank:
     def exact(self) -> bool:
         """Whether the product of the levels is exact in float64, in whatever order it is added up."""
         left, right = (int(np.abs(part.levels).max(initial=0)) for part in (self.left, self.right))
-        return int(self.left.levels.shape[1]) * left * right < 1 << 53
+        return int(self.left.levels.shape[1]) * left * right < _EXACT
 
     def tensor(self) -> NDArray[np.float32]:
         """(filters, the rest): the integers' product times both steps, rounded to float64 and then to float32."""

@@ -1,9 +1,9 @@
-"""A binary range coder in integers: decisions and their probabilities to bytes and back, the same on every machine.
+"""A binary range coder in integers: decisions and their probabilities to bits and back, the same on every machine.
 
 The coder narrows an interval of [0, 1): low and range are 32-bit integers, a carry runs back into the bytes that are
-out (Martin, Range encoding, 1979; the carry as in Pavlov's LZMA). What is written in the end is the shortest string of
-bytes of which *every* continuation lies in the interval. Strings of different decisions therefore lie in disjoint
-intervals: the set of all of them is prefix-free, whatever model the probabilities come from.
+out (Martin, Range encoding, 1979; the carry as in Pavlov's LZMA). The result is the shortest string of bits whose
+*every* continuation lies in the interval. Strings of different decisions therefore lie in disjoint intervals: the set
+of all of them is prefix-free, whatever model the probabilities come from.
 """
 
 PROBABILITY_BITS = 16
@@ -11,6 +11,28 @@ PROBABILITY_BITS = 16
 
 _TOP = 1 << 24
 _MASK = (1 << 32) - 1
+
+
+class Malformed(Exception):  # noqa: N818 - a verdict on bytes, turned into an error by whoever read the file
+    """Bytes that are no code, or a network that has none."""
+
+
+def bits_of(data: bytes) -> str:
+    r"""The bits of bytes, highest first, as zeros and ones.
+
+    >>> bits_of(b"\x05")
+    '00000101'
+    """
+    return f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}" if data else ""
+
+
+def bytes_of(bits: str) -> bytes:
+    r"""The bytes of bits, zeros behind the last.
+
+    >>> bytes_of("000001011")
+    b'\x05\x80'
+    """
+    return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big") if bits else b""
 
 
 class Encoder:
@@ -52,31 +74,36 @@ class Encoder:
             place -= 1
         self._bytes[place] += 1
 
-    def finish(self) -> bytes:
-        """Everything that was written, with the fewest last bytes that settle the last decision."""
+    def finish(self) -> str:
+        """Everything that was written, as bits, with the fewest last ones that settle the last decision."""
         high = self._low + self._range
-        for count in range(5):
-            unit = 1 << (32 - 8 * count)
+        for count in range(33):
+            unit = 1 << (32 - count)
             value = -(-self._low // unit) * unit
             if value + unit <= high:
                 break
         self._low = value
         if self._low > _MASK:
             self._carry()
-        return bytes(self._bytes) + self._low.to_bytes(4, "big")[:count]
+        last = f"{self._low:032b}"[:count]
+        return bits_of(bytes(self._bytes)) + last
 
 
 class Decoder:
-    """Reads decisions; behind the end of the data it sees zeros."""
+    """Reads decisions from bits; behind their end it sees zeros, as far as a whole code may lead it."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, bits: str) -> None:
+        self._data = bytes_of(bits)
         self._place = 4
-        self._code = int.from_bytes(data[:4].ljust(4, b"\0"), "big")
+        self._code = int.from_bytes(self._data[:4].ljust(4, b"\0"), "big")
         self._range = _MASK
 
     def decode(self, probability: int) -> int:
-        """The next decision, whose probability of a 1 is the one it was encoded with."""
+        """The next decision, whose probability of a 1 is the one it was encoded with.
+
+        Raises:
+            Malformed: The bits end before it.
+        """
         split = (self._range >> PROBABILITY_BITS) * probability
         if self._code < split:
             bit, self._range = 1, split
@@ -85,6 +112,8 @@ class Decoder:
             self._code -= split
             self._range -= split
         while self._range < _TOP:
+            if self._place > len(self._data) + 4:
+                raise Malformed("the code ends too early")
             following = self._data[self._place] if self._place < len(self._data) else 0
             self._code = ((self._code << 8) | following) & _MASK
             self._range = (self._range << 8) & _MASK

@@ -22,12 +22,13 @@ def input_key(
     """The key of the inputs.
 
     That of the graph's input, else the only array among the usual names with the suffix of its role, else the only one
-    without; where several are there, those of matching rank.
+    without; where several are there, those of matching rank. Where no name is given the file's own names decide alone,
+    and several are refused: what a net calls its input, and of which rank it is, must not choose what it is tested on.
 
     Args:
         headers: What the file holds.
         name: The file, for messages.
-        input_name: Name of the model's input.
+        input_name: Name of the model's input; empty where names and ranks of the model are to play no part.
         row: Shape of a row of that input; the rank is the number of axes longer than 1.
         role: Which suffix to prefer.
         wanted: What the caller says.
@@ -37,13 +38,14 @@ def input_key(
     """
 
     def matches(key: str) -> bool:
-        return sum(n != 1 for n in headers[key][0][1:]) == sum(n != 1 for n in row)
+        return not input_name or sum(n != 1 for n in headers[key][0][1:]) == sum(n != 1 for n in row)
 
     def likely(key: str) -> bool:
         shape, dtype = headers[key]
         return dtype.kind in "fiub" and len(shape) > 1 and prod(shape[1:]) == prod(row)
 
     tiers = [[f"{input_name}_{role}"], [input_name], [f"{key}_{role}" for key in _INPUTS], _INPUTS, [f"x_{role}"]]
+    tiers = tiers if input_name else tiers[2:4]
     found = wanted if wanted is not None else _only(headers, tiers, matches)
     return _present(headers, name, found, "inputs", "x_key", filter(likely, headers), role)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,6 @@ from onnxbound.data.parquet import ArrowFile, choose_columns
 from onnxbound.data.preprocessing import Convert, Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import DataError, Problem, UsageError
-from onnxbound.graph.network import Network
 from onnxbound.rng import select_rows
 
 T = TypeVar("T")
@@ -30,9 +29,29 @@ IN_MEMORY = "arrays in memory"
 """The path of rows that come from no file."""
 
 
+class Reader(Protocol):
+    """What rows are opened for: a network, or something that reads rows like one."""
+
+    @property
+    def input(self) -> str:
+        """Name of the input; empty where the arrays of a file are told apart by the file's own names alone."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+
+    @property
+    def input_type(self) -> np.dtype[Any]:
+        """Its element type."""
+
+    @property
+    def class_labels(self) -> tuple[int | str, ...]:
+        """How the model calls its classes, (K,)."""
+
+
 def open_rows(
     data: Data,
-    network: Network,
+    network: Reader,
     preprocessing: Preprocessing | None = None,
     *,
     labels: str | PathLike[str] | ArrayLike | None = None,
@@ -66,10 +85,14 @@ def open_rows(
     Raises:
         DataError: Something does not fit; every mismatch is listed, and `suggestion` holds the parameters that would
             make all of it fit.
-        UsageError: `limit` is below 1, or a tuple is no pair.
+        UsageError: `limit` is below 1, `labels_start` is beyond all labels, or a tuple is no pair.
     """
+    if x_key is not None and x_key == y_key:
+        raise UsageError("usage", f"`x_key` and `y_key` are both {x_key!r}: the labels cannot be the inputs.")
     if limit is not None and limit < 1:
         raise UsageError("usage", f"`limit` must be at least 1, not {limit}.")
+    if labels_start is not None and not -(2**31) <= labels_start < 2**31:
+        raise UsageError("usage", f"`labels_start` must be an integer of 32 bits, not {labels_start}.")
     options = preprocessing or Preprocessing()
     path = fspath(data) if isinstance(data, str | PathLike) else IN_MEMORY
     findings = _Findings()
@@ -140,7 +163,7 @@ class _Findings:
 class _Wanted:
     """Which arrays are meant."""
 
-    network: Network
+    network: Reader
     x_key: str | None
     y_key: str | None
     role: Role

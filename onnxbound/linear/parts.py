@@ -53,6 +53,7 @@ def in_parts(run: Callable[[slice], Result], rows: int, size: int, threads: int 
         try:
             return list(pool.map(part, range(0, rows, size)))
         except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
             _interrupt(running.copy())
             raise
 

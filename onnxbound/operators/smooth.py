@@ -1,7 +1,7 @@
 """Sigmoid, Tanh, Gelu and other smooth functions of one number; [A]'s theorems are not about them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, pi, sqrt
 from typing import ClassVar
@@ -28,6 +28,8 @@ class Smooth(Gate):
         constant: A Lipschitz constant of phi; inf where there is none.
         is_activation: Whether phi is an activation function, and not arithmetic such as a square root.
         breakpoints: Where phi' jumps.
+        form: Its key in `FORMS`.
+        numbers: What the maker of the form was given.
     """
 
     value: Formula
@@ -35,6 +37,8 @@ class Smooth(Gate):
     constant: float
     is_activation: bool = True
     breakpoints: tuple[float, ...] = ()
+    form: str = ""
+    numbers: tuple[float, ...] = ()
 
     piecewise_linear: ClassVar[bool] = False
 
@@ -133,73 +137,93 @@ def _elu_slope(scale: float, alpha: float, width: float, x: Real) -> Real:
     return c.where_positive(x, x * 0.0 + scale, below)
 
 
-def _fixed(
-    value: Formula, derivative: Formula, constant: float, *, is_activation: bool = True, kinks: tuple[float, ...] = ()
-) -> Callable[[Node], Operator]:
+def _exponential(scale: float, alpha: float, width: float) -> Smooth:
+    """scale alpha (e^(x / width) - 1) below 0, scale x above."""
+    value, derivative = partial(_elu, scale, alpha, width), partial(_elu_slope, scale, alpha, width)
+    kinks = () if scale * alpha / width == scale else (0.0,)
+    return Smooth(value, derivative, scale * max(1.0, abs(alpha / width)), breakpoints=kinks)
+
+
+def _power(power: float) -> Smooth:
+    return Smooth(lambda x: x**power, lambda x: x ** (power - 1) * power, inf, is_activation=False)
+
+
+def _swish(alpha: float) -> Smooth:
+    """The derivative is at most 1.1 whatever alpha is."""
+    return Smooth(lambda x: x * c.sigmoid(x * alpha), partial(_swish_slope, alpha), 1.1)
+
+
+_ARITHMETIC = partial(Smooth, constant=inf, is_activation=False)
+
+FORMS: dict[str, Callable[..., Smooth]] = {
+    "Sigmoid": partial(Smooth, c.sigmoid, _sigmoid_slope, 0.25),
+    "Tanh": partial(Smooth, c.tanh, _tanh_slope, 1.0),
+    "Erf": partial(Smooth, c.erf, lambda x: c.exp(-(x * x)) * (2 / sqrt(pi)), 2 / sqrt(pi)),
+    "Softplus": partial(Smooth, c.softplus, c.sigmoid, 1.0),
+    "Softsign": partial(Smooth, lambda x: x / (c.absolute(x) + 1.0), _softsign_slope, 1.0),
+    "Gelu": partial(Smooth, lambda x: x * _normal_mass(x), lambda x: _normal_mass(x) + x * _normal_density(x), 1.13),
+    "GeluTanh": partial(Smooth, _gelu_tanh, _gelu_tanh_slope, 1.13),
+    "Swish": _swish,
+    "Mish": partial(Smooth, lambda x: x * c.tanh(c.softplus(x)), _mish_slope, 1.09),
+    "HardSwish": partial(Smooth, _hard_swish, _hard_swish_slope, 1.5, breakpoints=(-3.0, 3.0)),
+    "Elu": _exponential,
+    "Exp": partial(_ARITHMETIC, c.exp, c.exp),
+    "Log": partial(_ARITHMETIC, c.log, lambda x: 1.0 / x),
+    "Sqrt": partial(_ARITHMETIC, lambda x: x**0.5, lambda x: (x**-0.5) * 0.5),
+    "Reciprocal": partial(_ARITHMETIC, lambda x: 1.0 / x, lambda x: -1.0 / (x * x)),
+    "Pow": _power,
+}
+"""What each function is called, and what makes it from its numbers."""
+
+
+def smooth(form: str, *numbers: float) -> Smooth:
+    """The function of that form and of those numbers."""
+    return replace(FORMS[form](*numbers), form=form, numbers=numbers)
+
+
+def _parser(form: str, read: Callable[[Node], tuple[float, ...]] = lambda _: ()) -> Callable[[Node], Operator]:
     def parse(node: Node) -> Operator:
         node.shape()
-        return Smooth(value, derivative, constant, is_activation, kinks)
+        return smooth(form, *read(node))
 
     return parse
 
 
-def _exponential(kind: str) -> Callable[[Node], Operator]:
-    """Elu: alpha (e^x - 1) below 0; Celu with x / alpha in the exponent; Selu all of it times gamma."""
+def _number(node: Node, name: str, default: float) -> float:
+    return float(np.float32(node.attributes.get(name, default)))
 
-    def parse(node: Node) -> Operator:
-        node.shape()
-        default = 1.6732632423543772 if kind == "Selu" else 1.0
-        alpha = float(np.float32(node.attributes.get("alpha", default)))
-        scale = float(np.float32(node.attributes.get("gamma", 1.0507009873554805))) if kind == "Selu" else 1.0
-        width = alpha if kind == "Celu" else 1.0
-        value, derivative = partial(_elu, scale, alpha, width), partial(_elu_slope, scale, alpha, width)
-        kinks = () if scale * alpha / width == scale else (0.0,)
-        return Smooth(value, derivative, scale * max(1.0, abs(alpha / width)), breakpoints=kinks)
 
-    return parse
+def _selu(node: Node) -> tuple[float, float, float]:
+    return _number(node, "gamma", 1.0507009873554805), _number(node, "alpha", 1.6732632423543772), 1.0
+
+
+def _celu(node: Node) -> tuple[float, float, float]:
+    alpha = _number(node, "alpha", 1.0)
+    return 1.0, alpha, alpha
+
+
+def _exponent(node: Node) -> tuple[float]:
+    exponent = node.constant(1)
+    if exponent is None or np.size(exponent) != 1:
+        raise Unsupported("its exponent is not one constant number")
+    return (float(np.ravel(exponent)[0]),)
 
 
 def parse_gelu(node: Node) -> Operator:
     """Gelu, exact or by its tanh approximation."""
     node.shape()
-    if node.attributes.get("approximate", "none") == "tanh":
-        return Smooth(_gelu_tanh, _gelu_tanh_slope, 1.13)
-    return Smooth(lambda x: x * _normal_mass(x), lambda x: _normal_mass(x) + x * _normal_density(x), 1.13)
+    return smooth("GeluTanh" if node.attributes.get("approximate", "none") == "tanh" else "Gelu")
 
 
-def parse_swish(node: Node) -> Operator:
-    """x Sigmoid(alpha x); the derivative is at most 1.1 whatever alpha is."""
-    node.shape()
-    alpha = float(np.float32(node.attributes.get("alpha", 1.0)))
-    return Smooth(lambda x: x * c.sigmoid(x * alpha), partial(_swish_slope, alpha), 1.1)
-
-
-def parse_pow(node: Node) -> Operator:
-    """Pow by a constant exponent."""
-    node.shape()
-    exponent = node.constant(1)
-    if exponent is None or np.size(exponent) != 1:
-        raise Unsupported("its exponent is not one constant number")
-    power = float(np.ravel(exponent)[0])
-    return Smooth(lambda x: x**power, lambda x: x ** (power - 1) * power, inf, is_activation=False)
-
+_NUMBERS: dict[str, Callable[[Node], tuple[float, ...]]] = {
+    "Swish": lambda node: (_number(node, "alpha", 1.0),),
+    "Elu": lambda node: (1.0, _number(node, "alpha", 1.0), 1.0),
+    "Pow": _exponent,
+}
 
 PARSERS: dict[str, Callable[[Node], Operator]] = {
-    "Sigmoid": _fixed(c.sigmoid, _sigmoid_slope, 0.25),
-    "Tanh": _fixed(c.tanh, _tanh_slope, 1.0),
-    "Erf": _fixed(c.erf, lambda x: c.exp(-(x * x)) * (2 / sqrt(pi)), 2 / sqrt(pi)),
-    "Softplus": _fixed(c.softplus, c.sigmoid, 1.0),
-    "Softsign": _fixed(lambda x: x / (c.absolute(x) + 1.0), _softsign_slope, 1.0),
+    **{form: _parser(form, _NUMBERS.get(form, lambda _: ())) for form in FORMS if not form.startswith("Gelu")},
     "Gelu": parse_gelu,
-    "Swish": parse_swish,
-    "Mish": _fixed(lambda x: x * c.tanh(c.softplus(x)), _mish_slope, 1.09),
-    "HardSwish": _fixed(_hard_swish, _hard_swish_slope, 1.5, kinks=(-3.0, 3.0)),
-    "Elu": _exponential("Elu"),
-    "Celu": _exponential("Celu"),
-    "Selu": _exponential("Selu"),
-    "Exp": _fixed(c.exp, c.exp, inf, is_activation=False),
-    "Log": _fixed(c.log, lambda x: 1.0 / x, inf, is_activation=False),
-    "Sqrt": _fixed(lambda x: x**0.5, lambda x: (x**-0.5) * 0.5, inf, is_activation=False),
-    "Reciprocal": _fixed(lambda x: 1.0 / x, lambda x: -1.0 / (x * x), inf, is_activation=False),
-    "Pow": parse_pow,
+    "Celu": _parser("Elu", _celu),
+    "Selu": _parser("Elu", _selu),
 }

@@ -4,8 +4,8 @@ from onnxbound.documents.topic import Topic
 
 _TAIL = "Langford 2005, Tutorial on practical prediction theory for classification; Kraft's inequality"
 _DRAWN = (
-    "rows drawn independently from the distribution of new rows, none dropped, filtered or repeated; skeleton, delta and"
-    " kind of certificate chosen without looking at them"
+    "rows drawn independently from the distribution of new rows, none dropped; the format, delta and the options of reading"
+    " fixed without looking at them"
 )
 
 CERTIFICATES = (
@@ -13,9 +13,9 @@ CERTIFICATES = (
         "compressed",
         "certificate",
         "What certify proves of a network that is decoded from few bits: its size is the bound. Everything that may"
-        " depend on the rows is in code.bin, the architecture is public in skeleton.onnx, and anyone can decode, count"
-        " the errors and compute the bound again. analyze only says whether the net's operators allow it.",
-        "sup { p : P[Bin(m, p) <= k] >= delta 2^-bits }; k rows of m whose margin is not above tau, bits = 8 x size of"
+        " depend on the rows is in code.bin, the architecture too, and anyone can decode it, count the errors and compute the"
+        " bound again. analyze only says whether the net has a code.",
+        "sup { p : P[Bin(m, p) <= k] >= delta 2^-bits }; k errors on m rows, each row decided with slack; bits = 8 x size of"
         " code.bin; at most the p with kl(k/m || p) = (bits ln 2 + ln(1/delta)) / m",
         _TAIL,
         "share of new rows",
@@ -29,7 +29,7 @@ CERTIFICATES = (
         "L(f) <= L(g) + P[f != g], each at delta / 2; the second by the one-sided interval of Clopper and Pearson",
         f"{_TAIL}; Clopper & Pearson 1934",
         "share of new rows",
-        f"{_DRAWN}; the unlabelled rows were drawn after both networks were fixed",
+        f"{_DRAWN}; the unlabelled rows were drawn after both networks were fixed; with --unlabelled-known only the original one has to be, and the second term is paid at delta / 2 2^-bits",
     ),
     Topic(
         "holdout",
@@ -39,33 +39,34 @@ CERTIFICATES = (
         "sup { p : P[Bin(m, p) <= k] >= delta }",
         "Clopper & Pearson 1934",
         "share of new rows",
-        "the network was fixed before these rows were looked at: no early stopping and no choice among networks by them",
+        "the network and its preprocessing were fixed before these rows were looked at: no early stopping and no choice among networks by them",
     ),
     Topic(
         "prior",
         "certificate",
-        "What certify with `prior` proves: the code holds only the difference from a network that has seen declared rows, or"
-        " none, such as the initialisation; errors are counted on the other rows.",
+        "What certify with `prior` proves: the code holds only the difference from a network that has seen the first rows of"
+        " the file, or none, such as the initialisation; errors are counted on the other rows.",
         "as for compressed, with m the rows that the prior has not seen",
         "Ambroladze, Parrado-Hernandez, Shawe-Taylor 2007, Tighter PAC-Bayes bounds",
         "share of new rows",
-        f"{_DRAWN}; the prior has seen no row but those declared, which were chosen without looking",
+        f"{_DRAWN}; the prior has seen no row but the first N",
     ),
     Topic(
-        "tau",
+        "slack",
         "metric",
-        "Slack with which certify counts errors, so that a verifier whose runtime rounds otherwise finds no more of them."
-        " A verifier counts with 0.",
-        "2^-14 times the largest absolute value of a logit",
+        "By how much the largest logit of a row has to lead for the row to be decided. A row that is not decided, by a tie, a"
+        " lead within the slack or a number that is not finite, is an error, on new rows too. Runtimes that round otherwise"
+        " differ by far less, so the statement holds for each.",
+        "2^-14 of the largest absolute value of the row's logits",
         "our own",
         "a difference of logits",
     ),
     Topic(
         "bits",
         "metric",
-        "Length of the code of a certified network: 8 times the size of code.bin in bytes. Weights, biases, folded"
-        " BatchNorm, steps, every choice of the coder, and mean and std of the preprocessing at 32 bits each are in it;"
-        " the architecture only with `charge_skeleton`.",
+        "Length of the code of a certified network: 8 times the size of code.bin in bytes. The architecture, weights, biases,"
+        " folded BatchNorm, steps, every choice of the coder and the preprocessing are in it. The order of hidden units says"
+        " nothing about a network, so it carries the first bits of what else has to be said.",
         "8 x bytes of code.bin",
         "theory of description length: Blumer, Ehrenfeucht, Haussler, Warmuth 1987, Occam's razor",
         "bits",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from onnxbound.errors import DeviceError, Problem, UsageError
+from onnxbound.errors import DeviceError, OnnxboundError, Problem, UsageError
 from onnxbound.run.executor import Executor
 from onnxbound.run.partitions import Arrays, Partition, Recipe, Work
 
@@ -100,6 +100,10 @@ class Cluster(Executor):
                 yield partition, result
         except (OSError, CancelledError, KilledWorker) as error:
             raise _unavailable(self._address, f"{type(error).__name__}: {error}") from error
+        except Exception as error:  # a client that has given up raises whatever it stumbles over
+            if isinstance(error, OnnxboundError) or self._client.status == "running":
+                raise
+            raise _unavailable(self._address, "the connection is closed") from error
 
 
 def _run(recipe: Recipe, stage: str, inputs: Arrays) -> Arrays:

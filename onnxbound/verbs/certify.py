@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from onnxbound.certificates.certify import Prior
 from onnxbound.certificates.certify import certify as searched
 from onnxbound.certificates.holdout import certify_holdout
@@ -26,7 +23,7 @@ def certify(
     unlabelled: Rows | None = None,
     holdout: Rows | None = None,
     prior: AnyNetwork | None = None,
-    prior_rows: ArrayLike | None = None,
+    prior_rows: int | None = None,
     progress: Watcher = None,
 ) -> Certified:
     """Write a network in few bits, and the bound on its error that anyone can verify.
@@ -40,7 +37,7 @@ def certify(
         unlabelled: Fresh rows, for a statement about the original network.
         holdout: Labelled rows that the network has not seen: a baseline, or without `rows` all.
         prior: A network that has seen only declared rows; the code then holds the difference from it.
-        prior_rows: Places in the training set of the rows that the prior has seen; none for an initialisation.
+        prior_rows: How many rows the prior has seen, the first of the training set; 0 for an initialisation.
         progress: Called with (stage, rounds done, rounds in all).
 
     Returns:
@@ -63,13 +60,14 @@ def certify(
     """
     require_rows(rows=rows, unlabelled=unlabelled, holdout=holdout)
     if (prior is None) != (prior_rows is None):
-        raise UsageError("usage", "`prior` and `prior_rows` go together; for an initialisation the rows are none.")
+        raise UsageError("usage", "`prior` and `prior_rows` go together; for an initialisation the rows are 0.")
     where, options = resolve_device(device), settings or Options()
     if rows is None:
         if holdout is None or unlabelled is not None or prior is not None:
             raise UsageError("usage", "Without `rows` a certificate is of `holdout` alone.")
-        return certify_holdout(network_of(network), holdout, Path(folder), options, where)
-    known = None if prior is None else Prior(network_of(prior), np.asarray(prior_rows, np.int64))
+        with watched(progress) as shown:
+            return certify_holdout(network_of(network), holdout, Path(folder), options, where, shown)
+    known = None if prior is None or prior_rows is None else Prior(network_of(prior), prior_rows)
     with watched(progress) as shown:
         return searched(
             network_of(network),
@@ -80,5 +78,5 @@ def certify(
             unlabelled=unlabelled,
             holdout=holdout,
             prior=known,
-            improved=lambda found: shown("certify", found.round, found.rounds),
+            progress=shown,
         )

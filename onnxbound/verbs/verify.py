@@ -1,21 +1,18 @@
 """`verify`."""
 
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike
 
 from onnxbound.certificates.evidence import Evidence, Opener
 from onnxbound.certificates.verify import Verification
 from onnxbound.certificates.verify import verify as verified
-from onnxbound.data.open import Data, open_rows
+from onnxbound.data.open import Data, Reader, open_rows
 from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
-from onnxbound.graph.network import Network
-from onnxbound.rng import select_rows
+from onnxbound.progress import Watcher, watched
 from onnxbound.run.device import resolve_device
 from onnxbound.verbs.arguments import AnyNetwork, AnyPath, network_of
 
@@ -25,27 +22,37 @@ def verify(
     rows: Rows | Data | None = None,
     *,
     model: AnyNetwork | None = None,
+    preprocessing: Preprocessing | None = None,
     unlabelled: Rows | Data | None = None,
     holdout: Rows | Data | None = None,
     prior: AnyNetwork | None = None,
-    prior_rows: ArrayLike | None = None,
+    prior_rows: int | None = None,
+    labels_start: int = 0,
+    delta: float | str = "0.05",
+    unlabelled_known: bool = False,
+    repeated_rows: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    progress: Watcher = None,
 ) -> Verification:
-    """Find out again everything that a certificate says, trusting nobody.
-
-    Rows are opened with the preprocessing that the certificate states, whatever they were opened with before.
+    """Re-derive and check every claim in a certificate.
 
     Args:
         folder: With the certificate's files.
-        rows: The training set, opened for any network; or a file or arrays, as `open_rows` takes them.
+        rows: The whole training set: a file or arrays, as `open_rows` takes them, or rows that were opened.
         model: The original network, where the statement is about it.
+        preprocessing: What is done to rows before the original network sees them; the code has its own.
         unlabelled: The unlabelled rows.
         holdout: The labelled rows that no network has seen.
         prior: The prior network.
-        prior_rows: Places in the training set of the rows that it has seen.
+        prior_rows: How many rows it has seen, the first of the training set.
+        labels_start: The label of the first class.
+        delta: Probability with which the statement may be false, chosen before looking.
+        unlabelled_known: Whether the decoded network may be chosen by the unlabelled rows.
+        repeated_rows: Whether rows may be copies of each other.
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: Threads; None for all cores.
+        progress: Called with (stage, rows done, rows in all).
 
     Returns:
         What was counted and computed again.
@@ -58,39 +65,46 @@ def verify(
 
     The example of `certify` verifies what it wrote.
     """
+    others: dict[str, Any] = {"labels_start": labels_start, "role": "test"}
     evidence = Evidence(
-        data=_opener("rows", rows),
+        data=_opener("rows", rows, labels_start=labels_start),
         model=None if model is None else network_of(model),
-        unlabelled=_opener("unlabelled", unlabelled, labelled=False, role="test"),
-        holdout=_opener("holdout", holdout, role="test"),
+        preprocessing=preprocessing,
+        unlabelled=_opener("unlabelled", unlabelled, labelled=False, **others),
+        holdout=_opener("holdout", holdout, **others),
         prior=None if prior is None else network_of(prior),
-        prior_rows=None if prior_rows is None else np.asarray(prior_rows, np.int64),
+        prior_rows=prior_rows,
+        labels_start=labels_start,
     )
-    return verified(folder, evidence, resolve_device(device), threads)
+    with watched(progress) as shown:
+        return verified(
+            folder,
+            evidence,
+            resolve_device(device),
+            threads,
+            delta=Decimal(str(delta)),
+            unlabelled_known=unlabelled_known,
+            repeated_rows=repeated_rows,
+            progress=shown,
+        )
 
 
-def _reopened(
-    name: str, rows: Rows, network: Network, preprocessing: Preprocessing, limit: int | None, seed: int
-) -> Rows:
+def _reopened(name: str, rows: Rows, reader: Reader, preprocessing: Preprocessing) -> Rows:
     """Read rows that were opened for another network anew.
 
     Raises:
-        UsageError: They are not the sample that the certificate is about.
+        UsageError: They are a sample.
     """
-    count = rows.total if limit is None else limit
-    if not np.array_equal(select_rows(seed, rows.total, count, stream=1), rows.index):
-        sample = f"`limit={limit}` and `seed={seed}`" if count < rows.total else "no `limit`"
-        raise UsageError("usage", f"`{name}` must be the rows of the certificate: open them with {sample}.")
+    if rows.count != rows.total:
+        raise UsageError("usage", f"`{name}` must be all rows of a file: open them without `limit`.")
     array = rows.array
-    shape, kind = network.input_shape, network.input_type
+    shape, kind = reader.input_shape, reader.input_type
     convert = converter(array.shape[1:], array.dtype, array.name, shape, kind, preprocessing)
     return replace(rows, convert=convert, preprocessing=preprocessing)
 
 
 def _opener(name: str, given: Rows | Data | None, **how: Any) -> Opener | None:
-    """How a verifier opens rows: for the network at hand, with the preprocessing and the sample of the certificate."""
+    """How a verifier opens rows: for the network at hand, with its preprocessing."""
     if isinstance(given, Rows | None):
         return None if given is None else partial(_reopened, name, given)
-    return lambda network, preprocessing, limit, seed: open_rows(
-        given, network, preprocessing, limit=limit, seed=seed, **how
-    )
+    return lambda reader, preprocessing: open_rows(given, reader, preprocessing, **how)

@@ -1,16 +1,20 @@
 """A small net that labels its own rows, and a certificate of each kind, made by the command line."""
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import onnxbound
+from onnxbound.certificates.canonical import canonical_json, read_canonical
+from onnxbound.certificates.certificate import decimal_of
 from onnxbound.certificates.evidence import Evidence, Opener
+from onnxbound.certificates.statement import Disagreements, Statement
 from onnxbound.certificates.verify import Verification, verify
 from onnxbound.data.open import open_rows
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import CPU
@@ -18,7 +22,7 @@ from tests.cli.command import onnxbound as command
 from tests.nets import random_mlp
 
 SIZES = (10, 6, 4)
-ROWS = 12_000
+ROWS, PRIOR_ROWS = 12_000, 2000
 NORMALISED = ("--scale", "1", "--mean", "0.25", "--std", "2")
 
 
@@ -27,7 +31,7 @@ class Case:
     """Files of one classification task.
 
     Attributes:
-        folder: model.onnx, prior.onnx, train.npz, test.npz, fresh.npz, prior_rows.npy, and a folder per certificate.
+        folder: model.onnx, prior.onnx, train.npz, test.npz, fresh.npz, and a folder per certificate.
     """
 
     folder: Path
@@ -35,26 +39,29 @@ class Case:
     def __truediv__(self, name: str) -> Path:
         return self.folder / name
 
-    def evidence(self, kind: str) -> Evidence:
+    def evidence(self, kind: str, **changes: Any) -> Evidence:
         """What verify needs for a kind of certificate."""
-        model, prior = onnxbound.load(self / "model.onnx"), onnxbound.load(self / "prior.onnx")
-        return Evidence(
+        prior = kind == "prior"
+        found = Evidence(
             data=self.opener("train.npz"),
-            model=model,
+            model=onnxbound.load(self / "model.onnx"),
+            preprocessing=Preprocessing(1.0, (0.25,), (2.0,)),
             unlabelled=self.opener("fresh.npz", labelled=False) if kind == "original_unlabelled" else None,
-            holdout=self.opener("test.npz"),
-            prior=prior if kind == "prior" else None,
-            prior_rows=np.load(self / "prior_rows.npy") if kind == "prior" else None,
+            holdout=self.opener("test.npz", role="test"),
+            prior=onnxbound.load(self / "prior.onnx") if prior else None,
+            prior_rows=PRIOR_ROWS if prior else None,
         )
+        return replace(found, **changes)
 
-    def opener(self, name: str, *, labelled: bool = True) -> Opener:
+    def opener(self, name: str | Path, **options: Any) -> Opener:
         """A file of rows."""
-        opened = partial(open_rows, self / name, labelled=labelled)
-        return lambda network, preprocessing, limit, seed: opened(network, preprocessing, limit=limit, seed=seed)
+        return lambda reader, preprocessing: open_rows(self / str(name), reader, preprocessing, **options)
 
-    def verify(self, kind: str, folder: Path | None = None, **changes: int) -> Verification:
+    def verify(
+        self, kind: str, folder: Path | None = None, evidence: Evidence | None = None, **changes: Any
+    ) -> Verification:
         """Verify a certificate, or another folder as if it were one of that kind."""
-        return verify(folder or self / kind, self.evidence(kind), CPU, **changes)
+        return verify(folder or self / kind, evidence or self.evidence(kind), CPU, **changes)
 
 
 @pytest.fixture(scope="session")
@@ -69,14 +76,12 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
         labels = _labels(network, (x - 0.25) / 2)
         wrong = random.random(count) < 0.01
         np.savez(case / f"{name}.npz", x=x, y=np.where(wrong, (labels + 1) % SIZES[-1], labels))
-    np.save(case / "prior_rows.npy", np.arange(0, 2000, 2))
     data = (case / "model.onnx", "--data", case / "train.npz", *NORMALISED, "--effort", "2", "-q", "-o")
     asked = {
         "compressed": (*data, case / "compressed", "--holdout", case / "test.npz"),
         "original_unlabelled": (*data, case / "original_unlabelled", "--unlabelled", case / "fresh.npz"),
         "holdout": (case / "model.onnx", "--holdout", case / "test.npz", *NORMALISED, "-o", case / "holdout"),
-        "prior": (*data, case / "prior", "--prior", case / "prior.onnx", "--prior-rows", case / "prior_rows.npy"),
-        "charged": (*data, case / "charged", "--charge-skeleton"),
+        "prior": (*data, case / "prior", "--prior", case / "prior.onnx", "--prior-rows", PRIOR_ROWS),
     }
     for arguments in asked.values():
         outcome = command("certify", *arguments)
@@ -101,3 +106,23 @@ def _perturbed(path: Path) -> None:
         moved = values + 0.1 * random.normal(size=values.shape).astype(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(moved, tensor.name))
     onnx.save(model, path)
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """A consistent rewrite of a document: what follows from other numbers is made to follow, the checksum too."""
+    path = folder / "certificate.json"
+    document = read_canonical(path.read_bytes()) | changes
+    apart = document["disagreements"]
+    commonest = round((1 - document["chance"]) * document["rows"])
+    statement = Statement(
+        object=document["object"],
+        rows=document["rows"],
+        errors=document["errors"],
+        bits=document["bits"],
+        delta=decimal_of(document["delta"]),
+        classes=document["classes"],
+        commonest=commonest,
+        disagreements=None if apart is None else Disagreements(**apart),
+    )
+    follows = {"bound": float(statement.bound), "vacuous": statement.vacuous, "statement": statement.sentence()}
+    path.write_bytes(canonical_json(document | follows))

@@ -13,11 +13,12 @@ from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.search import search
 from onnxbound.certificates.space import Space
 from onnxbound.certificates.task import Effort, Task
-from onnxbound.codec.describe import describe
+from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import decode, encode, rounded_step
 from onnxbound.codec.parts import LowRank
 from onnxbound.compressors.svd import Factors
 from onnxbound.data.open import open_rows
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import Target, curvature, sides
 from onnxbound.linear.linearisation import linearise
@@ -25,6 +26,12 @@ from onnxbound.results import Float64Array
 from onnxbound.run.device import CPU
 from tests.cli.command import write_rows
 from tests.nets import mlp
+
+
+def opened(described: Description) -> bytes:
+    """The architecture with its tensors as inputs."""
+    architecture = described.architecture
+    return architecture.model(open_holes=range(len(architecture.holes))).SerializeToString()
 
 
 def logits(network: Network, rows: Float64Array) -> Float64Array:
@@ -71,7 +78,7 @@ def test_factors_are_the_network_and_its_code(name: str) -> None:
     described = describe(network)
     few = {layer.output: svd[layer.output] for layer in network.layers[1:]}
     few = {place: Factors(f.left[:, :3], f.right[:3], 32) for place, f in few.items()}
-    space = Space(network, described, None, (), few)
+    space = Space(network, described, None, Preprocessing(), few)
     steps = np.array([rounded_step(s) for s in np.maximum.reduceat(np.abs(space.trained), space.starts) / 7 + 1e-3])
     levels = np.rint(space.trained / steps[space.tensor]).astype(np.int64)
     moved = levels * steps[space.tensor]
@@ -79,7 +86,7 @@ def test_factors_are_the_network_and_its_code(name: str) -> None:
     assert sum(isinstance(part, LowRank) for part in code.parts) == network.depth - 1
     for name, values in space.filled(moved).items():
         np.testing.assert_allclose(values, space.tensors(levels, steps)[name], rtol=1e-6, atol=1e-6)
-    session = InferenceSession(described.skeleton.model.SerializeToString())
+    session = InferenceSession(opened(described))
     (found,) = session.run(None, {"input": rows, **space.tensors(levels, steps)})
     expected = logits(space.network(moved), rows)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
@@ -119,10 +126,10 @@ def test_a_search_takes_low_rank_where_it_pays(tmp_path: Path) -> None:
     labels = logits(network.cast(np.float32), x).argmax(axis=1)
     rows = open_rows(write_rows(tmp_path / "rows.npz", x=x, y=labels), network)
     described = describe(network)
-    outputs = Outputs(described.skeleton, rows, CPU, None)
-    task = Task(network, described, outputs, rows.labels, None, (), with_skeleton=False, delta=Decimal("0.05"))
+    outputs = Outputs(described.architecture, rows, CPU, None)
+    task = Task(network, described, outputs, rows.labels, None, Preprocessing(), delta=Decimal("0.05"))
     best = min(search(task, Effort(rounds=2, rows=1500, entries=900), generator()), key=lambda found: found.bound)
     assert [part.left.levels.shape for part in best.code.parts if isinstance(part, LowRank)] == [(60, 2), (50, 2)]
-    assert encode(described.skeleton, decode(described.skeleton, best.data)) == best.data
+    assert encode(decode(best.data)) == best.data
     assert 8 * len(best.data) < network.parameters
     assert best.bound < 0.3

@@ -14,15 +14,22 @@ from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.search import search
 from onnxbound.certificates.space import Space
 from onnxbound.certificates.task import Effort, Found, Task
-from onnxbound.codec.describe import describe
+from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import decode, encode, rounded_step
 from onnxbound.codec.parts import Levels
 from onnxbound.data.open import open_rows
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.linear.curvature import parameters
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import CPU
 from tests.cli.command import write_rows
 from tests.nets import random_mlp
+
+
+def opened(described: Description) -> bytes:
+    """The architecture with its tensors as inputs."""
+    architecture = described.architecture
+    return architecture.model(open_holes=range(len(architecture.holes))).SerializeToString()
 
 
 def test_temperatures() -> None:
@@ -54,7 +61,7 @@ def test_one_vector_is_the_network_and_its_code(name: str, with_prior: bool) -> 
             k: v + random.normal(scale=0.01, size=v.shape).astype(np.float32) for k, v in described.tensors.items()
         }
         prior = {k: shift[k] if k in described.parameters else v for k, v in described.tensors.items()}
-    space = Space(network, described, prior, ())
+    space = Space(network, described, prior, Preprocessing())
     if not with_prior:
         np.testing.assert_array_equal(space.trained, parameters(network.cast(np.float32)))
     steps = np.array([rounded_step(s) for s in np.maximum.reduceat(np.abs(space.trained), space.starts) / 7 + 1e-3])
@@ -66,7 +73,7 @@ def test_one_vector_is_the_network_and_its_code(name: str, with_prior: bool) -> 
     tensors = space.tensors(levels, steps)
     from onnxruntime import InferenceSession
 
-    (found,) = InferenceSession(described.skeleton.model.SerializeToString()).run(None, {"input": rows, **tensors})
+    (found,) = InferenceSession(opened(described)).run(None, {"input": rows, **tensors})
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
@@ -79,8 +86,8 @@ def task(tmp_path: Path) -> Task:
     labels = linearise(single, x, [single.output]).values[single.output].argmax(axis=1)
     rows = open_rows(write_rows(tmp_path / "rows.npz", x=x, y=labels), network)
     described = describe(network)
-    outputs = Outputs(described.skeleton, rows, CPU, None)
-    return Task(network, described, outputs, rows.labels, None, (), with_skeleton=False, delta=Decimal("0.05"))
+    outputs = Outputs(described.architecture, rows, CPU, None)
+    return Task(network, described, outputs, rows.labels, None, Preprocessing(), delta=Decimal("0.05"))
 
 
 def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,11 +120,10 @@ def found_by(task: Task) -> list[Found]:
 
 def test_codes_are_worth_what_is_said(task: Task) -> None:
     """Each decodes to itself, has these errors and this bound; the last is far better than the net as it is."""
-    skeleton = task.described.skeleton
     every = found_by(task)
     for found in every:
-        assert encode(skeleton, decode(skeleton, found.data)) == found.data
-        logits = task.outputs.logits(decode(skeleton, found.data).tensors(skeleton))
+        assert encode(decode(found.data)) == found.data
+        logits = task.outputs.logits(decode(found.data).tensors())
         assert np.sum(logits.argmax(axis=1) != task.labels) == found.errors
         assert found.bound == error_bound(found.errors, 3000, 8 * len(found.data), Decimal("0.05"))
     whole = error_bound(0, 3000, 32 * task.network.parameters, Decimal("0.05"))

@@ -40,14 +40,18 @@ def test_the_original_through_unlabelled_rows() -> None:
     parts = error_bound(840, 60_000, 5800, Decimal("0.025")) + error_bound(100, 10_000, 0, Decimal("0.025"))
     assert through.bound == parts > MNIST.bound + Decimal("0.01")
     assert sum(delta for _, delta in through.ledger) == through.delta
-    assert "and 10,000 unlabelled ones, the original network errs" in through.sentence()
+    assert "and the 10,000 unlabelled ones were drawn at random" in through.sentence()
+    assert "the original network errs" in through.sentence()
+    known = replace(through, disagreements=Disagreements(10_000, 100, known=True))
+    term = error_bound(100, 10_000, 5800, Decimal("0.025"))
+    assert known.bound == min(Decimal(1), error_bound(840, 60_000, 5800, Decimal("0.025")) + term) > through.bound
 
 
 def test_other_objects_say_what_they_are_about() -> None:
     holdout = Statement("holdout", 10_000, 100, 0, Decimal("0.05"), 10, 1135)
     assert holdout.bound == error_bound(100, 10_000, 0, Decimal("0.05"))
-    assert "10,000 hold-out rows, the original network" in holdout.sentence()
-    assert "which its prior has not seen" in replace(MNIST, object="prior").sentence()
+    assert "10,000 hold-out rows were drawn at random" in holdout.sentence()
+    assert "which the prior has not seen" in replace(MNIST, object="prior").sentence()
 
 
 @pytest.mark.parametrize("errors", [0, 840, 30_000])

@@ -29,34 +29,27 @@ def rows(tmp_path: Path) -> Path:
     ("options", "message"),
     [
         ((), "certify needs --data"),
-        (("--data", "rows.npz", "--effort", "0"), "--effort takes a number from 1 to 9"),
-        (("--data", "rows.npz", "--delta", "1"), "--delta takes a number between 0 and 1"),
+        (("--data", "rows.npz", "--effort", "0"), "must be 1 to 9, not 0"),
+        (("--data", "rows.npz", "--delta", "1"), "must lie between 0 and 1"),
         (("--data", "rows.npz", "--delta", "x"), "--delta takes a number, not 'x'"),
-        (("--data", "rows.npz", "--threads", "0"), "--threads takes a number of at least 1"),
+        (("--data", "rows.npz", "--threads", "0"), "must be at least 1, not 0"),
         (("--data", "rows.npz", "--prior", "net.onnx"), "--prior and --prior-rows go together"),
         (("--holdout", "rows.npz", "--unlabelled", "rows.npz"), "go with --data"),
         (
-            ("--data", "rows.npz", "--unlabelled", "rows.npz", "--prior", "net.onnx", "--prior-rows", "none.npy"),
+            ("--data", "rows.npz", "--unlabelled", "rows.npz", "--prior", "net.onnx", "--prior-rows", "0"),
             "One object per certificate",
         ),
-        (("--data", "rows.npz", "--prior", "other.onnx", "--prior-rows", "none.npy"), "another architecture"),
-        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "outside.npy"), "places of rows"),
-        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "all.npy"), "none is left"),
-        (
-            ("--data", "rows.npz", "--limit", "9", "--prior", "net.onnx", "--prior-rows", "none.npy"),
-            "the whole training set",
-        ),
-        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "matrix.npy"), "a vector of integers"),
+        (("--data", "rows.npz", "--prior", "other.onnx", "--prior-rows", "0"), "another architecture"),
+        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "0"), "the model itself"),
+        (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "300"), "none is left"),
+        (("--data", "rows.npz", "--seed", "-1"), "must be at least 0"),
+        (("--data", "rows.npz", "--x-key", "x", "--y-key", "x"), "the labels cannot be the inputs"),
     ],
 )
 def test_usage(net: Path, rows: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
     """Refused before any work, with what would be right."""
     random_mlp(tmp_path / "other.onnx", (6, 7, 4))
-    np.save(tmp_path / "none.npy", np.zeros(0, np.int64))
-    np.save(tmp_path / "outside.npy", np.array([5000]))
-    np.save(tmp_path / "all.npy", np.arange(300))
-    np.save(tmp_path / "matrix.npy", np.zeros((2, 2), np.int64))
-    given = [str(tmp_path / word) if word.endswith((".npz", ".npy", ".onnx")) else word for word in options]
+    given = [str(tmp_path / word) if word.endswith((".npz", ".onnx")) else word for word in options]
     error = failing("certify", net, *given, "-o", tmp_path / "c")
     assert (error["code"], error["exit_code"]) == ("usage", 2)
     assert message in error["message"]
@@ -70,24 +63,31 @@ def test_files_are_not_overwritten_unasked(net: Path, rows: Path, tmp_path: Path
     assert failing("certify", net, "--holdout", rows, "-o", tmp_path / "no" / "c")["code"] == "output-unwritable"
 
 
-def test_a_part_that_no_skeleton_has(net: Path, tmp_path: Path) -> None:
-    """A net that picks entries by index is certified by hold-out rows only, and says so."""
+def test_a_net_that_picks_entries_and_one_with_huge_numbers(tmp_path: Path) -> None:
+    """The first has a code like any other, the second is certified by hold-out rows only, and says so."""
     from onnx import helper
 
     from tests.nets import write_model
 
     random = np.random.default_rng(1)
-    constants = {"places": np.array([0, 2, 3]), "w": random.normal(size=(4, 3)).astype(np.float32)}
+    places = np.array([0, 2, 3])
+    weight = random.normal(size=(4, 3)).astype(np.float32)
     nodes = [
         helper.make_node("Gather", ["x", "places"], ["h"], axis=1),
         helper.make_node("Gemm", ["h", "w"], ["logits"], transB=1),
     ]
-    model = write_model(tmp_path / "picks.onnx", nodes, constants, ["N", 6])
-    rows = write_rows(tmp_path / "rows.npz", 300)
-    error = failing("certify", model, "--data", rows, "-o", tmp_path / "c")
+    x = random.normal(size=(2000, 6)).astype(np.float32)
+    rows = write_rows(tmp_path / "rows.npz", x=x, y=(x[:, places] @ weight.T).argmax(axis=1))
+    model = write_model(tmp_path / "picks.onnx", nodes, {"places": places, "w": weight}, ["N", 6])
+    seed = str(1 << 70)
+    words = ("certify", model, "--data", rows, "--effort", "1", "--seed", seed, "-q", "-o", tmp_path / "c")
+    assert onnxbound(*words).code == 0
+    assert onnxbound("verify", tmp_path / "c", "--data", rows).code == 0
+    large = write_model(tmp_path / "large.onnx", nodes, {"places": places, "w": weight * 2.0**61}, ["N", 6])
+    error = failing("certify", large, "--data", rows, "-o", tmp_path / "d")
     assert error["code"] == "certify-unsupported"
-    assert "--holdout" in error["problems"][0]["do"]
-    assert onnxbound("certify", model, "--holdout", rows, "-o", tmp_path / "c").code == 0
+    assert "holdout" in error["problems"][0]["do"]
+    assert onnxbound("certify", large, "--holdout", rows, "-o", tmp_path / "d").code == 0
 
 
 def require_printed(text: str, folder: Path, model: Path) -> None:
@@ -95,7 +95,7 @@ def require_printed(text: str, folder: Path, model: Path) -> None:
     document = json.loads((folder / "certificate.json").read_bytes())
     bits, size = 8 * (folder / "code.bin").stat().st_size, model.stat().st_size
     printed = {line[2:19].strip(): line[19:].strip() for line in text.splitlines() if line.startswith("  ")}
-    assert printed["code"] == f"{bits:,} bits, {bits / document['model']['parameters']:.2f} per parameter"
+    assert printed["code"].startswith(f"{bits:,} bits, ")
     assert printed["training error"].startswith(f"{document['errors'] / document['rows']:.2%}, of the original")
     assert printed["original file"] == f"{size:,} bytes"
     for name in ("code.bin", "decoded.onnx"):
@@ -154,7 +154,7 @@ def test_an_interrupt_keeps_the_best_so_far(case, tmp_path: Path) -> None:  # no
         assert process.stderr is not None
         assert process.stderr.readline().startswith("onnxbound: round 1 of 10")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "interrupted; the best so far was written" in err
     assert "Verify it" in out

@@ -16,6 +16,8 @@ from tests.nets import random_mlp
 from tests.oracle.models import FIXTURES
 
 COMMAND = [sys.executable, "-m", "onnxbound"]
+HANGING = 600
+"""Seconds after which a process is not merely slow."""
 
 
 def environment() -> dict[str, str]:
@@ -64,7 +66,7 @@ def test_interruption(tmp_path: Path, number: int, as_json: bool) -> None:
             wait_for_work(process, 4)
             assert process.poll() is None, process.communicate()
             process.send_signal(number)
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=HANGING)
         finally:
             process.kill()
     assert process.returncode == 130
@@ -106,12 +108,17 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     """kill -9 in the middle, twice; the run that is resumed gives what an uninterrupted one gives, bit for bit."""
     arguments = [*long_run(tmp_path)[:-2], "--measured", "300", "--probes", "1", "--threads", "1", "--engine", "numpy"]
     kept = [*COMMAND, *arguments, "--run", str(tmp_path / "run"), "--resume"]
+
+    def parts() -> int:
+        return sum(1 for _ in (tmp_path / "run").glob("*/*.npz"))
+
     for _ in range(2):
+        before = parts()
         with subprocess.Popen(kept, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            while process.poll() is None and parts() < before + 2:
+                time.sleep(0.01)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
     samples = [tmp_path / "resumed.npz", tmp_path / "whole.npz"]
     for command, file in zip((kept, [*COMMAND, *arguments]), samples, strict=True):
         subprocess.run([*command, "--samples", str(file)], check=True, env=environment(), capture_output=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxbound.codec.levels import code_levels
+from onnxbound.codec.levels import code_signs, code_sizes
 from onnxbound.codec.mixing import Writer
 from onnxbound.compressors.prices import LARGEST, prices
 
@@ -31,8 +31,8 @@ def test_close_to_the_coder(empty: float) -> None:
     """Within a tenth of the bytes that are written; without the densities it would be further away."""
     levels = structured(3, empty)
     writer = Writer()
-    code_levels(writer, 0, levels.shape, levels)
-    written = 8 * len(writer.finish())
+    code_signs(writer, 0, levels.shape, code_sizes(writer, 0, levels.shape, np.abs(levels)), levels)
+    written = len(writer.finish())
     found = prices([levels]).bits(levels.ravel(), np.zeros(levels.size, np.int64))
     assert found == pytest.approx(written, rel=0.1)
 

@@ -78,6 +78,8 @@ def test_limit_draws_without_replacement_by_the_seed(tmp_path: Path, network: Ma
     np.testing.assert_array_equal(labels, LABELS[drawn[0].index])
     with pytest.raises(UsageError, match="`limit` must be at least 1, not 0"):
         open_rows(tmp_path / "s.npz", net, PIXELS, limit=0)
+    with pytest.raises(UsageError, match="`labels_start` must be an integer of 32 bits"):
+        open_rows(tmp_path / "s.npz", net, PIXELS, labels_start=10**20)
 
 
 def test_npy_pair_and_labels_that_override_those_of_an_npz(tmp_path: Path, network: MakeNetwork) -> None:

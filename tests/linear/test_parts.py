@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import fields
-from threading import Timer, main_thread
+from threading import Thread, main_thread
 from typing import NoReturn
 
 import numpy as np
@@ -88,18 +88,24 @@ def _heeded() -> Iterator[None]:
 @pytest.mark.usefixtures("_heeded")
 def test_an_interrupt_ends_the_parts() -> None:
     """Ctrl-C reaches the main thread only."""
-    ended = []
+    begun, ended = [], []
 
     def run(part: slice) -> NoReturn:
         try:
+            begun.append(part.start)
             while True:
                 time.sleep(0.01)
         finally:
             ended.append(part.start)
 
-    timer = Timer(0.3, signal.pthread_kill, (main_thread().ident, signal.SIGINT))
-    timer.start()
+    def interrupt() -> None:
+        while len(begun) < 2:
+            time.sleep(0.01)
+        signal.pthread_kill(main_thread().ident, signal.SIGINT)
+
+    thread = Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         in_parts(run, 8, 2, 2)
-    timer.join()
+    thread.join()
     assert sorted(ended) == [0, 2]

@@ -1,5 +1,6 @@
 """The same partitions on a Dask cluster: the same report, and what happens when parts of it die."""
 
+import json
 import os
 import subprocess
 import sys
@@ -120,14 +121,17 @@ def test_a_scheduler_that_goes_away_is_an_error_and_the_run_goes_on_elsewhere(ca
     script = "from distributed.cli.dask_scheduler import main; main()"
     folder = tmp_path / "scheduler"
     folder.mkdir()
-    port = 20000 + os.getpid() % 20000
+    known = folder / "known.json"
     scheduler = subprocess.Popen(
-        [sys.executable, "-c", script, "--port", str(port), "--no-dashboard"],
+        [sys.executable, "-c", script, "--port", "0", "--scheduler-file", known, "--no-dashboard"],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        time.sleep(4)
-        with Cluster(f"tcp://127.0.0.1:{port}") as cluster, RunFolder(tmp_path / "run", resume=False) as run:
+        while not known.exists() or not known.read_text():
+            assert scheduler.poll() is None
+            time.sleep(0.05)
+        address = json.loads(known.read_text())["address"]
+        with Cluster(address) as cluster, RunFolder(tmp_path / "run", resume=False) as run:
             scheduler.kill()
             scheduler.wait()
             with pytest.raises(DeviceError) as caught:
@@ -136,6 +140,14 @@ def test_a_scheduler_that_goes_away_is_an_error_and_the_run_goes_on_elsewhere(ca
     finally:
         scheduler.kill()
         scheduler.wait()
+
+
+def test_a_client_that_has_given_up_is_an_error() -> None:
+    with Cluster("local:1") as cluster:
+        cluster._client.close()
+        with pytest.raises(DeviceError) as caught:
+            list(cluster.map(Failing(), one_partition()))
+    assert caught.value.code == "cluster-unavailable"
 
 
 @pytest.mark.parametrize("address", ["local:0", "local:", "local:x"])

@@ -1,0 +1,302 @@
+"""The architecture of a network as decisions: its operators, their order, their inputs and their settings.
+
+A sentence is a list of nodes. Each names its operator, whose probability depends on the operator before it, then the
+tensors that it reads, then its settings. The end can be said only where the last tensor is a vector of K logits and
+every other tensor is read, so nothing unreachable is ever written. No operator of the grammar knows the batch axis.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from onnxbound.codec.grammar import Grammar
+from onnxbound.codec.levels import Filters
+from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.window_words import LARGEST_ROW
+from onnxbound.codec.words import WORDS, code_shape
+from onnxbound.operators.average_pool import AveragePool
+from onnxbound.operators.dense import Dense
+from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.max_pool import MaxPool
+from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.weighted import Weighted
+
+INPUT, OUTPUT = "input", "logits"
+
+LARGEST_COUNT = 1 << 22
+"""Numbers in all tensors; a file of a few bytes may spell millions of zeros, and reading them takes a minute."""
+
+_LARGEST_NODES, _MOST_INPUTS = 1 << 14, 1 << 10
+_LARGEST_WORK = 1 << 33
+"""Products that one row may take."""
+
+_CLASSES, _CLASS_WEIGHTS = (10, 2, 100, 1000, 3), (8, 2, 2, 1, 1, 2)
+_SIDES, _SIDE_WEIGHTS = (32, 28, 224, 64, 96), (6, 6, 1, 1, 1, 1)
+_CHANNELS, _CHANNEL_WEIGHTS = (1, 3), (7, 8, 1)
+
+_NAMES = (
+    "Conv", "Dense", "Relu", "MaxPool", "Reshape", "Add", "AveragePool", "Mean", "LeakyRelu", "Clip",
+    "ElementwiseAffine", "Concat", "Smooth", "Softmax", "Product", "MatrixProduct", "Transpose", "Pad", "Select",
+    "SaturatingRounding",
+)  # fmt: skip
+_FOLLOWING: Mapping[str, Mapping[str, int]] = {
+    "": {"Conv": 40, "Dense": 20, "Reshape": 20, "ElementwiseAffine": 6, "Transpose": 4},
+    "Conv": {"Relu": 60, "Conv": 12, "Add": 12, "MaxPool": 4, "LeakyRelu": 6, "Smooth": 6, "Clip": 4},
+    "Dense": {"Relu": 40, "end": 40, "LeakyRelu": 5, "Smooth": 6, "Dense": 2, "Add": 4, "Reshape": 4},
+    "MaxPool": {"Conv": 30, "Reshape": 25, "Relu": 8, "Concat": 3},
+    "Reshape": {"Dense": 60, "Conv": 3, "Transpose": 5},
+    "Add": {"Relu": 30, "Conv": 20, "Mean": 4, "ElementwiseAffine": 8},
+    "AveragePool": {"Conv": 15, "Reshape": 30, "Concat": 4},
+    "Mean": {"Reshape": 60, "Dense": 15, "Add": 10},
+    "gate": {"Conv": 40, "Dense": 22, "MaxPool": 16, "Reshape": 10, "Mean": 6, "AveragePool": 4, "Add": 2, "Concat": 2},
+    "other": {"Conv": 5, "Dense": 5, "Relu": 5, "Reshape": 5, "Add": 4, "end": 2},
+}
+"""What the next operator is, by the one before: weights, 1 for those that are not named."""
+
+_GATES = ("Relu", "LeakyRelu", "Clip", "Smooth")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operator and the numbers of the tensors it reads: 0 for the row, k for the result of the k-th node.
+
+    Attributes:
+        operator: In float32; where it has tensors, they may be hollow.
+        inputs: Tensor numbers.
+    """
+
+    operator: Operator
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A tensor whose numbers an architecture leaves open.
+
+    Attributes:
+        node: Place of its node.
+        attribute: Of the node's operator.
+        shape: Its shape.
+    """
+
+    node: int
+    attribute: str
+    shape: Shape
+
+    @property
+    def name(self) -> str:
+        """Its name, for messages and models."""
+        return f"{self.attribute}_{self.node + 1}"
+
+    @property
+    def filters(self) -> Filters:
+        """The shape as filters, channels, height, width: the order in which it is written."""
+        shape = self.shape
+        if len(shape) == 1:
+            return (shape[0], 1, 1, 1)
+        if len(shape) == 2:
+            return (shape[0], shape[1], 1, 1)
+        return (shape[0], shape[1], prod(shape[2:-1]), shape[-1])
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network without its tensors.
+
+    Attributes:
+        input_shape: Shape of a row.
+        nodes: In topological order; the last writes the logits.
+    """
+
+    input_shape: Shape
+    nodes: tuple[Node, ...]
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Shape of a row of each tensor."""
+        found = [self.input_shape]
+        for node in self.nodes:
+            found.append(node.operator.output_shape(*(found[k] for k in node.inputs)))
+        return tuple(found)
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.shapes[-1][0]
+
+    @cached_property
+    def holes(self) -> tuple[Hole, ...]:
+        """The tensors that are missing, in the order in which they are written."""
+        return tuple(
+            Hole(place, name, values.shape)
+            for place, node in enumerate(self.nodes)
+            for name, values in tensors_of(node.operator)
+        )
+
+    def filled(self, tensors: Sequence[NDArray[np.float32]]) -> "Architecture":
+        """With numbers for all holes."""
+        left = iter(tensors)
+        nodes = []
+        for node in self.nodes:
+            values = {name: next(left) for name, _ in tensors_of(node.operator)}
+            nodes.append(replace(node, operator=replace(node.operator, **values) if values else node.operator))  # type: ignore[type-var]
+        return Architecture(self.input_shape, tuple(nodes))
+
+    def model(self, open_holes: Sequence[int] = ()) -> ModelProto:
+        """The network as an ONNX model; some holes are inputs of the graph, by their names, behind the rows."""
+        emitter = Emitter()
+        arrays = [dict(tensors_of(self.nodes[hole.node].operator))[hole.attribute] for hole in self.holes]
+        names = {emitter.constant(array): hole for array, hole in zip(arrays, self.holes, strict=True)}
+        values = [Value(INPUT, self.input_shape)]
+        for node in self.nodes:
+            values.append(node.operator.emit_act(emitter, *(values[k] for k in node.inputs)))
+        emitter.rename(values[-1].name, OUTPUT)
+        rows = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *self.input_shape])
+        logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", self.classes])
+        model = emitter.model([rows], [logits])
+        _without_last_identity(model)
+        _name_holes(model, {name: hole.name for name, hole in names.items()})
+        opened = {self.holes[k].name: self.holes[k].shape for k in open_holes}
+        for name, shape in opened.items():
+            model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        constants = [tensor for tensor in model.graph.initializer if tensor.name not in opened]
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(constants)
+        return model
+
+
+def tensors_of(operator: Operator) -> Iterator[tuple[str, Array]]:
+    """Name and value of an operator's tensors; a single number is none."""
+    for word in WORDS:
+        if type(operator) is word.kind:
+            for name in word.tensors:
+                values: Array | None = getattr(operator, name)
+                if values is not None and values.ndim > 0:
+                    yield name, values
+
+
+def code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
+    """Write or read an architecture.
+
+    Raises:
+        Malformed: No network is that large, an operator has no word, or what is read contradicts itself.
+    """
+    try:
+        return _code_architecture(g, given)
+    except Unsupported as error:
+        raise Malformed(error.why) from error
+
+
+def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
+    classes = g.usual(None if given is None else given.classes, _CLASSES, _CLASS_WEIGHTS)
+    if classes < 2:
+        raise Malformed("a classifier has at least two classes")
+    shapes = [_code_input_shape(g, None if given is None else given.input_shape)]
+    nodes: list[Node] = []
+    unread = {0}
+    work = numbers = 0
+    while True:
+        last = len(nodes)
+        node = None if given is None or last == len(given.nodes) else given.nodes[last]
+        complete = last > 0 and unread == {last} and shapes[-1] == (classes,)
+        place = _code_kind(g, _place_of(given, node), nodes, complete=complete)
+        if place == len(WORDS):
+            break
+        inputs = _code_inputs(g, None if node is None else node.inputs, WORDS[place].inputs, last, unread)
+        unread -= set(inputs)
+        before = tuple(shapes[k] for k in inputs)
+        extra = (classes,) if WORDS[place].kind is Dense else ()
+        operator = WORDS[place].code(g, None if node is None else node.operator, before, *extra)
+        shapes.append(operator.output_shape(*before))
+        nodes.append(Node(operator, inputs))
+        unread.add(last + 1)
+        work += sum(map(prod, (*before, shapes[-1])))
+        if isinstance(operator, Weighted):
+            work += operator.weight.size * operator.positions(before[0])
+        elif isinstance(operator, MaxPool | AveragePool):
+            work += prod(operator.windows.kernel) * prod(shapes[-1])
+        numbers += sum(values.size for _, values in tensors_of(operator))
+        if prod(shapes[-1]) > LARGEST_ROW or work > _LARGEST_WORK or len(nodes) > _LARGEST_NODES:
+            raise Malformed("a row of the network would take too much memory or time")
+        if numbers > LARGEST_COUNT:
+            raise Malformed(f"the network has more than {LARGEST_COUNT:,} numbers")
+    return given or Architecture(shapes[0], tuple(nodes))
+
+
+def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:
+    """A square image, an image, or any other shape."""
+    square = given is not None and len(given) == 3 and given[1] == given[2]
+    if g.flag(None if given is None else square, 3, 1):
+        channels = g.usual(None if given is None else given[0], _CHANNELS, _CHANNEL_WEIGHTS)
+        side = g.usual(None if given is None else given[1], _SIDES, _SIDE_WEIGHTS)
+        found: Shape = (channels, side, side)
+        if not 0 < prod(found) <= LARGEST_ROW:
+            raise Malformed("a row is empty or too large")
+        return found
+    found = code_shape(g, given)
+    if not found or (len(found) == 3 and found[1] == found[2]):
+        raise Malformed("the shape of a row is spelled the long way")
+    return found
+
+
+def _place_of(given: Architecture | None, node: Node | None) -> int | None:
+    if given is None:
+        return None
+    if node is None:
+        return len(WORDS)
+    for place, word in enumerate(WORDS):
+        if type(node.operator) is word.kind:
+            return place
+    raise Malformed(f"a code has no word for {type(node.operator).__name__}")
+
+
+def _code_kind(g: Grammar, given: int | None, nodes: list[Node], *, complete: bool) -> int:
+    """The place of the next word, or of the end behind them all."""
+    before = type(nodes[-1].operator).__name__ if nodes else ""
+    likely = _FOLLOWING.get("gate" if before in _GATES else before, _FOLLOWING["other"])
+    weights = [likely.get(name, 1) for name in _NAMES]
+    return g.choice(given, (*weights, likely.get("end", 1) if complete else 0))
+
+
+def _code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: int, unread: set[int]) -> tuple[int, ...]:
+    """The tensors that are read; first come those that nobody has read, the newest of them first."""
+    if count == 0:
+        pair = g.flag(None if given is None else len(given) == 2, 15, 1)
+        count = 2 if pair else g.unusual(1 + g.natural(None if given is None else len(given) - 1), (2,))
+    if count > _MOST_INPUTS:
+        raise Malformed("an operator reads too many tensors")
+    found: list[int] = []
+    for place in range(count):
+        order = sorted(range(last + 1), key=lambda k: (k in unread and k not in found, k), reverse=True)
+        rank = None if given is None else order.index(given[place])
+        if last == 0:
+            away = 0
+        elif place == 0:
+            first = g.flag(None if rank is None else rank == 0, 27, 5)
+            away = 0 if first else 1 + g.natural(None if rank is None else rank - 1)
+        else:
+            away = g.natural(rank)
+        if away >= len(order):
+            raise Malformed("a tensor is read that is not there")
+        found.append(order[away])
+    return tuple(found)
+
+
+def _without_last_identity(model: ModelProto) -> None:
+    """Let the node before it write the logits."""
+    source = model.graph.node.pop().input[0]
+    for node in model.graph.node:
+        node.output[:] = [OUTPUT if name == source else name for name in node.output]
+        node.input[:] = [OUTPUT if name == source else name for name in node.input]
+
+
+def _name_holes(model: ModelProto, names: Mapping[str, str]) -> None:
+    for tensor in model.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]

@@ -1,0 +1,165 @@
+"""Choices, counts and single numbers as decisions of fixed probability, in both directions.
+
+Each method writes the value that it is given, or ignores it and returns the one it reads; with a `Reader` callers have
+None. What is usual is cheap, everything else is possible. A value has one spelling: a reader refuses any other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.codec.levels import Coder
+from onnxbound.codec.range_coder import Malformed
+
+_LONGEST = 40
+"""Binary digits of a natural number."""
+
+_POWERS = (3, 3, 6, 6, 5, 4, 4, 3, 2, 1, 1, 1, 1)
+"""Weights of the powers of two in the length of an axis."""
+
+_DYADIC = 1 << 12
+_DECIMAL = 10_000
+_LARGEST_SHIFT, _LARGEST_POWER = 16, 7
+SMALLEST, LARGEST = 2.0**-126, 2.0**60
+"""Between these lie the absolute values of numbers that are not 0: processors treat others in different ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """Values by fixed probabilities.
+
+    Attributes:
+        coder: A `Writer` or a `Reader`.
+    """
+
+    coder: Coder
+
+    def choice(self, given: int | None, weights: Sequence[int]) -> int:
+        """A place among the weights, whose probabilities are in proportion to them; a weight of 0 has none."""
+        rest = sum(weights)
+        for place, weight in enumerate(weights):
+            if weight == rest:
+                if given not in (None, place):
+                    raise Malformed("the network has something that the grammar has no place for")
+                return place
+            if weight and self.coder.fixed(None if given is None else int(place == given), (weight << 16) // rest):
+                return place
+            rest -= weight
+        raise AssertionError
+
+    def flag(self, given: bool | None, yes: int, no: int) -> bool:
+        """A statement that is true with the odds `yes` to `no`."""
+        return self.choice(None if given is None else int(not given), (yes, no)) == 0
+
+    def plain(self, given: int | None, count: int) -> int:
+        """An integer of `count` bits, highest first."""
+        result = 0
+        for place in reversed(range(count)):
+            result = 2 * result + self.coder.fixed(None if given is None else given >> place & 1)
+        return result
+
+    def natural(self, given: int | None) -> int:
+        """0, 1, 2, ...: the length of n + 1 in unary, then its bits below the first (Elias' gamma code)."""
+        wanted = None if given is None else (given + 1).bit_length()
+        length = 1
+        while self.coder.fixed(None if wanted is None else int(length < wanted)):
+            length += 1
+            if length > _LONGEST:
+                raise Malformed("a number is too long")
+        low = self.plain(None if given is None else (given + 1) % (1 << (length - 1)), length - 1)
+        return (1 << (length - 1)) + low - 1
+
+    def integer(self, given: int | None) -> int:
+        """0, -1, 1, -2, ... in the order of `natural`."""
+        found = self.natural(None if given is None else 2 * given if given >= 0 else -2 * given - 1)
+        return found // 2 if found % 2 == 0 else -(found + 1) // 2
+
+    def usual(self, given: int | None, values: Sequence[int], weights: Sequence[int]) -> int:
+        """One of the usual values, or by the last weight another natural number."""
+        place = None if given is None else values.index(given) if given in values else len(values)
+        found = self.choice(place, weights)
+        if found < len(values):
+            return values[found]
+        return self.unusual(self.natural(given), values)
+
+    def unusual(self, value: int, values: Sequence[int]) -> int:
+        """A value that was written in full, which is none of those that have a shorter spelling."""
+        if value in values:
+            raise Malformed("a value is spelled the long way")
+        return value
+
+    def count(self, given: int | None) -> int:
+        """1, 2, 3, ...: a power of two, and an odd part."""
+        power = None if given is None else (given & -given).bit_length() - 1
+        found = self.usual(power, range(len(_POWERS)), (*_POWERS, 1))
+        if found > _LONGEST:
+            raise Malformed("a length is too large")
+        odd = self.natural(None if given is None or power is None else (given >> power) // 2)
+        return (2 * odd + 1) << found
+
+    def alike(
+        self, given: tuple[int, ...] | None, axes: int, values: Sequence[int], weights: Sequence[int]
+    ) -> tuple[int, ...]:
+        """One usual number per axis, which are likely to be equal."""
+        if axes == 1 or self.flag(None if given is None else len(set(given)) == 1, 15, 1):
+            return (self.usual(None if given is None else given[0], values, weights),) * axes
+        found = tuple(self.usual(None if given is None else given[axis], values, weights) for axis in range(axes))
+        if len(set(found)) == 1:
+            raise Malformed("equal lengths are spelled one by one")
+        return found
+
+    def number(self, given: float | None) -> float:
+        """A float32: n 2^-e, n 10^-e, or its 32 bits, the first that can say it."""
+        spelling = None if given is None else _spelled(given)
+        form = self.choice(None if spelling is None else spelling[0], (8, 4, 4))
+        if form == 2:
+            bits = self.plain(None if given is None else int(np.float32(given).view(np.uint32)), 32)
+            value = float(np.uint32(bits).view(np.float32))
+        else:
+            size = self.natural(None if spelling is None else abs(spelling[1]))
+            if size and self.flag(None if spelling is None else spelling[1] < 0, 1, 3):
+                size = -size
+            power = self.integer(None if spelling is None else spelling[2])
+            value = _value(form, size, power)
+            if _spelled(value) != (form, size, power):
+                raise Malformed("a number is spelled the long way")
+        if form == 2 and _spelled(value)[0] != 2:
+            raise Malformed("a number is spelled the long way")
+        require_plain(np.array(value))
+        return value
+
+
+def require_plain(values: NDArray[np.floating[Any]]) -> None:
+    """Refuse numbers that are infinite, NaN, denormal or very large.
+
+    Raises:
+        Malformed: One is.
+    """
+    sizes = np.abs(values[values != 0])
+    if not np.all((sizes >= SMALLEST) & (sizes <= LARGEST)):
+        raise Malformed("a number is not finite, denormal, or larger than 2^60")
+
+
+def _value(form: int, size: int, power: int) -> float:
+    if abs(size) > _DECIMAL or abs(power) > _LARGEST_SHIFT:
+        raise Malformed("a number is spelled the long way")
+    return float(np.float32(size * 2.0**-power if form == 0 else size / 10**power if power > 0 else np.inf))
+
+
+def _spelled(value: float) -> tuple[int, int, int]:
+    """Form, n and e."""
+    if value == 0:
+        return 0, 0, 0
+    numerator, denominator = float(value).as_integer_ratio() if np.isfinite(value) else (_DYADIC, 1)
+    shift = (numerator & -numerator).bit_length() - denominator.bit_length()
+    odd = numerator >> max(shift, 0)
+    if abs(odd) < _DYADIC and abs(shift) <= _LARGEST_SHIFT:
+        return 0, odd, -shift
+    for power in range(1, _LARGEST_POWER + 1):
+        rounded = round(value * 10**power) if abs(value) < _DECIMAL else 0
+        if 0 < abs(rounded) < _DECIMAL and rounded % 10 and float(np.float32(rounded / 10**power)) == value:
+            return 1, rounded, power
+    return 2, 0, 0

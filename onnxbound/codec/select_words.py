@@ -1,0 +1,96 @@
+"""How a choice of entries is written: per axis where it is one of whole slices, else entry by entry."""
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.codec.grammar import Grammar
+from onnxbound.codec.range_coder import Malformed
+from onnxbound.operators.operator import Shape
+from onnxbound.operators.select import Select
+
+_LARGEST = 1 << 20
+"""Entries that may be chosen one by one."""
+
+Sequence = NDArray[np.int64]
+
+
+def code_select(g: Grammar, given: Select | None, shapes: tuple[Shape, ...]) -> Select:
+    """Which entries of each axis, or of the whole row; then the shape, if it is not that of the choice."""
+    shape = shapes[0]
+    per_axis = None if given is None else _per_axis(given.source, shape)
+    if g.flag(None if given is None else per_axis is not None, 15, 1):
+        chosen = [_code_sequence(g, None if per_axis is None else per_axis[axis], n) for axis, n in enumerate(shape)]
+        lengths = tuple(len(places) for places in chosen)
+        source = np.arange(prod(shape)).reshape(shape)[np.ix_(*chosen)] if shape else np.zeros((), np.int64)
+    else:
+        count = 1 + g.natural(None if given is None else given.source.size - 1)
+        if count > _LARGEST:
+            raise Malformed("too many entries are chosen")
+        source = _code_entries(g, None if given is None else given.source.ravel(), count, prod(shape))
+        lengths = (count,)
+        if _per_axis(source, shape) is not None:
+            raise Malformed("a choice of slices is spelled the long way")
+    if g.flag(None if given is None else given.source.shape == lengths, 7, 1):
+        return Select(source)
+    rank = g.natural(None if given is None else given.source.ndim)
+    if rank > 8:
+        raise Malformed("a tensor has too many axes")
+    target = tuple(g.count(None if given is None else given.source.shape[axis]) for axis in range(rank))
+    if target == lengths or prod(target) != prod(lengths):
+        raise Malformed("the shape of a choice is spelled the long way, or does not fit")
+    return Select(source.reshape(target))
+
+
+def _code_sequence(g: Grammar, given: Sequence | None, length: int) -> Sequence:
+    """All entries of an axis, evenly spaced ones, or any."""
+    even = given is not None and (len(given) < 2 or len(set(np.diff(given))) == 1)
+    whole = given is not None and np.array_equal(given, np.arange(length))
+    form = g.choice(None if given is None else 0 if whole else 1 if even else 2, (4, 3, 1))
+    if form == 0:
+        return np.arange(length)
+    count = 1 + g.natural(None if given is None else len(given) - 1)
+    if count > _LARGEST:
+        raise Malformed("too many entries are chosen")
+    if form == 1:
+        first = g.natural(None if given is None else int(given[0]))
+        step = 1 if count == 1 else g.integer(None if given is None else int(given[1] - given[0]) - 1) + 1
+        last = first + (count - 1) * step
+        if not (0 <= first < length and 0 <= last < length) or (count, first, step) == (length, 0, 1):
+            raise Malformed("evenly spaced entries leave their axis, or are all of it")
+        return first + step * np.arange(count)
+    digits = (length - 1).bit_length()
+    found = np.array([g.plain(None if given is None else int(given[k]), digits) for k in range(count)], np.int64)
+    if found.max() >= length:
+        raise Malformed("a chosen entry is not there")
+    if count < 3 or len(set(np.diff(found))) == 1:
+        raise Malformed("evenly spaced entries are spelled the long way")
+    return found
+
+
+def _code_entries(g: Grammar, given: Sequence | None, count: int, size: int) -> Sequence:
+    """Any entries: each by its distance from the one before where that is the last distance, or by itself."""
+    found: list[int] = []
+    digits = max(1, (size - 1).bit_length())
+    for place in range(count):
+        expected = 2 * found[-1] - found[-2] if place > 1 else found[-1] + 1 if place else 0
+        value = None if given is None else int(given[place])
+        if 0 <= expected < size and g.flag(None if value is None else value == expected, 7, 1):
+            found.append(expected)
+            continue
+        entry = g.plain(value, digits)
+        if entry >= size or entry == expected:
+            raise Malformed("an entry is not there, or spelled the long way")
+        found.append(entry)
+    return np.array(found, np.int64)
+
+
+def _per_axis(source: NDArray[np.int64], shape: Shape) -> list[Sequence] | None:
+    """For each axis of a row the places that are chosen, if the choice is one of whole slices."""
+    places = np.unravel_index(source.ravel(), shape) if shape else ()
+    chosen = [np.array(list(dict.fromkeys(axis.tolist())), np.int64) for axis in places]
+    if prod(len(axis) for axis in chosen) != source.size:
+        return None
+    whole = np.arange(prod(shape)).reshape(shape)[np.ix_(*chosen)] if shape else np.zeros((), np.int64)
+    return chosen if np.array_equal(whole.ravel(), source.ravel()) else None

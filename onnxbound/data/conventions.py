@@ -1,0 +1,203 @@
+"""The conventions of a model in a file of its own: how it is read, and what is done to its rows."""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from math import isfinite
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import numpy as np
+
+from onnxbound.data.array_file import require_regular
+from onnxbound.data.preprocessing import Layout, Preprocessing
+from onnxbound.documents.files import write_atomically
+from onnxbound.errors import DataError, Problem, UsageError
+
+SCHEMA = "onnxbound.conventions/1"
+_ABOUT = "# How a model and its rows are read: onnxbound VERB MODEL --conventions THIS_FILE"
+_LARGEST_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """What has to be said about a model and its rows; None for what is not said.
+
+    Attributes:
+        scale: As in `Preprocessing`.
+        mean: Likewise.
+        std: Likewise.
+        layout: Likewise.
+        labels_start: As in `open_rows`.
+        x_key: Likewise.
+        y_key: Likewise.
+        logits: As in `load`.
+        fixed: Likewise, name to a number or an array, kept as nested tuples.
+    """
+
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    layout: Layout | None = None
+    labels_start: int | None = None
+    x_key: str | None = None
+    y_key: str | None = None
+    logits: str | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        how = self.preprocessing
+        for name in ("scale", "mean", "std"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, getattr(how, name))
+        fixed = {name: _tuples(np.asarray(value).tolist()) for name, value in self.fixed.items()}
+        object.__setattr__(self, "fixed", fixed)
+
+    def but(self, **given: Any) -> Self:
+        """The same with what is given; None gives nothing.
+
+        >>> Conventions(scale=1.0, x_key="x").but(scale=0.5, x_key=None)
+        Conventions(scale=0.5, x_key='x')
+        """
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    def of_model(self) -> dict[str, Any]:
+        """Arguments of `load`."""
+        return {"logits": self.logits, "fixed": {name: np.asarray(value) for name, value in self.fixed.items()}}
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to a row."""
+        numbers = {name: value for name in ("mean", "std") if (value := getattr(self, name)) is not None}
+        return Preprocessing(scale=self.scale, layout=self.layout, **numbers)
+
+    def of_rows(self) -> dict[str, Any]:
+        """Arguments of `open_rows`."""
+        keys = {name: getattr(self, name) for name in ("labels_start", "x_key", "y_key")}
+        return {"preprocessing": self.preprocessing, **keys}
+
+    def to_toml(self) -> str:
+        """The file, in which each number is read back as it is."""
+        said = {entry.name: value for entry in fields(self) if (value := getattr(self, entry.name)) is not None}
+        fixed = said.pop("fixed")
+        lines = [_ABOUT, f"schema = {_toml(SCHEMA)}", *(f"{name} = {_toml(value)}" for name, value in said.items())]
+        if fixed:
+            lines += ["", "[fixed]", *(f"{_toml(name)} = {_toml(value)}" for name, value in fixed.items())]
+        return "\n".join(lines) + "\n"
+
+    def write(self, path: str | PathLike[str], *, force: bool = False) -> None:
+        """Write the file.
+
+        Raises:
+            OutputError: output-exists or output-unwritable.
+        """
+        write_atomically(Path(path), lambda file: file.write(self.to_toml().encode()), force=force)
+
+    def __repr__(self) -> str:
+        said = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
+        return f"Conventions({', '.join(f'{name}={value!r}' for name, value in said if value not in (None, {}))})"
+
+
+def read_conventions(path: str | PathLike[str]) -> Conventions:
+    """Read a file that `Conventions.write` or a person wrote.
+
+    Raises:
+        UsageError: conventions-invalid; every key that is wrong is listed with what was expected.
+    """
+    file = Path(path)
+    try:
+        require_regular(file)
+        with file.open("rb") as stream:
+            content = stream.read(_LARGEST_BYTES + 1)
+        if len(content) > _LARGEST_BYTES:
+            raise _invalid(file, [("the file", f"it is larger than {_LARGEST_BYTES >> 20} MiB", "name another file")])
+        found = tomllib.loads(content.decode())
+    except DataError as error:
+        raise _invalid(file, [("the file", error.problems[0].why, "give a file")]) from error
+    except OSError as error:
+        raise _invalid(file, [("the file", str(error.strerror), "check the path and its permissions")]) from error
+    except (RecursionError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise _invalid(file, [("the file", f"it is no TOML: {error}", "write KEY = VALUE on each line")]) from error
+    problems = []
+    if found.pop("schema", SCHEMA) != SCHEMA:
+        problems.append(("schema", "it is that of another file", f"write {_toml(SCHEMA)}, or leave it out"))
+    for key, value in found.items():
+        if key not in _EXPECTED:
+            near = get_close_matches(key, _EXPECTED, 1)
+            do = f"write {near[0]}" if near else f"the keys are {', '.join(_EXPECTED)}"
+            problems.append((key, "there is no such key", do))
+        elif not _EXPECTED[key][1](value):
+            problems.append((key, f"it is {_short(value)}", f"expected {_EXPECTED[key][0]}"))
+    if problems:
+        raise _invalid(file, problems)
+    return Conventions(**found)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def _are_numbers(value: object) -> bool:
+    return _is_number(value) or (isinstance(value, list) and len(value) > 0 and all(map(_is_number, value)))
+
+
+def _is_value(value: object) -> bool:
+    """Whether NumPy makes a number, or an array of numbers, of it."""
+    try:
+        return np.asarray(value).dtype.kind in "biuf"
+    except ValueError:  # ragged
+        return False
+
+
+_EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "scale": ("a number other than 0", lambda value: _is_number(value) and value != 0),
+    "mean": ("a number, or a list of numbers", _are_numbers),
+    "std": (
+        "a number other than 0, or a list of such",
+        lambda value: _are_numbers(value) and not np.equal(value, 0).any(),
+    ),
+    "layout": ('"nchw", "nhwc" or "flat"', lambda value: value in get_args(Layout)),
+    "labels_start": ("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "x_key": ("a text", lambda value: isinstance(value, str)),
+    "y_key": ("a text", lambda value: isinstance(value, str)),
+    "logits": ("a text", lambda value: isinstance(value, str)),
+    "fixed": (
+        "a table of numbers, or of nested lists of numbers, by names of inputs",
+        lambda value: isinstance(value, dict) and all(map(_is_value, value.values())),
+    ),
+}
+"""Key to what may stand there, in words and as a check."""
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, at every depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _toml(value: Any) -> str:
+    r"""A value in TOML; JSON writes strings alike, except that it leaves DEL as it is.
+
+    >>> _toml((0.1, True)), _toml('a"\n\x7f')
+    ('[0.1, true]', '"a\\"\\n\\u007f"')
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(map(_toml, value))}]" if isinstance(value, tuple) else repr(value)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _invalid(path: Path, problems: list[tuple[str, str, str]]) -> UsageError:
+    listed = [Problem(f"{path}: {key}", why, do) for key, why, do in problems]
+    return UsageError("conventions-invalid", f"{path} is no file of conventions.", listed)

@@ -1,0 +1,58 @@
+"""What an error about rows suggests, tried on the net itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from onnxbound.data.rows import Rows
+from onnxbound.errors import DataError, OnnxboundError, Problem
+from onnxbound.graph.network import Network
+from onnxbound.run.device import CPU
+from onnxbound.run.likely_cause import likely_cause
+from onnxbound.run.logits import Logits
+
+_ROWS = 128
+_MOST_PARAMETERS = 20_000_000
+_SUSPICIOUS = 0.25
+"""Share of the error of guessing above which the numbers are worth a word."""
+
+
+def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any]], Rows]) -> DataError:
+    """The error, its suggestion completed by what a trial on a few rows shows: mean and std, above all.
+
+    Args:
+        error: What opening the rows raised.
+        network: The net that they are for.
+        reopen: Opens them with further parameters.
+    """
+    if not error.suggestion:
+        return error
+    if network.parameters > _MOST_PARAMETERS:
+        why = "they were not tried, since the net is large"
+        return _with(error, Problem("`mean` and `std`", why, "give those of training"), {})
+    try:
+        rows = reopen(error.suggestion)
+        places = np.linspace(0, rows.count - 1, min(_ROWS, rows.count)).astype(np.int64)
+        few = replace(rows, index=rows.index[places], labels=rows.labels[places])
+        logits = Logits(network, CPU, None)
+        predicted = np.concatenate([logits.run(batch.inputs).argmax(axis=1) for batch in few.batches(32)])
+        wrong = predicted != few.labels
+        cause = likely_cause(network, few, CPU, None, wrong)
+    except OnnxboundError:  # another error, of rows that did not fit in the first place
+        return error
+    where, found = f"{few.count} rows that were tried so", f"the net errs on {wrong.mean():.1%} of them"
+    if cause is not None:
+        return _with(
+            error, Problem(where, f"{found}, and on about {cause.after:.1%} so", cause.words), cause.parameters
+        )
+    if wrong.mean() > _SUSPICIOUS * (1 - 1 / network.classes):
+        why = f"{found}, and no usual `mean` and `std` help"
+        return _with(error, Problem(where, why, "give those of training"), {})
+    return error
+
+
+def _with(error: DataError, problem: Problem, parameters: Mapping[str, Any]) -> DataError:
+    suggestion = {**error.suggestion, **parameters}
+    return DataError(error.code, error.message, (*error.problems, problem), suggestion)
