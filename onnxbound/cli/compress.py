@@ -19,13 +19,6 @@ METHODS = ("matrix-project", "matrix-project-conv", "svd", "vector-compress", "v
 Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the distance from this initialisation.")]
 Codes = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write seeds and integers, for decompress.")]
 Layers = Annotated[list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer; repeatable.")]
-_CONSTANTS = typer.Option(metavar="explicit|paper", help="k with a proved constant, or the paper's.")
-_ETA = typer.Option(metavar="P", help="Probability with which an algorithm may miss its epsilon.")
-_WIDTH = typer.Option(metavar="B", help="Bits of a number of a factor of svd; 32 by default.")
-_FACTORISE = typer.Option("--factorise", help="Write a truncated layer as two where that saves work.")
-_EPSILON = typer.Option(metavar="E", help="Budget: the error of Algorithm 1, 3 or 4.")
-_CUT = typer.Option(metavar="D", help="Budget: singular values below D |A|_2 go.")
-_ENERGY = typer.Option(metavar="SHARE", help="Budget: share of |A|_F^2 that stays.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +26,9 @@ class MethodOptions:
     """By which algorithm."""
 
     method: Annotated[str, typer.Option(metavar="|".join(METHODS), help="The algorithm.")] = field()
-    constants: Annotated[str, _CONSTANTS] = "explicit"
-    eta: Annotated[float, _ETA] = 0.05
-    width: Annotated[int | None, _WIDTH] = None
+    constants: Annotated[str, typer.Option(metavar="explicit|paper", help="k as proved, or the paper's.")] = "explicit"
+    eta: Annotated[float, typer.Option(metavar="P", help="Probability that an algorithm misses its epsilon.")] = 0.05
+    width: Annotated[int | None, typer.Option(metavar="B", help="Bits of a number of a factor of svd, or 32.")] = None
     subspace: Annotated[str, typer.Option(metavar="auto|haar|hadamard", help="Of matrix-project-conv.")] = "auto"
     filter_cap: Annotated[str, typer.Option(metavar="SIZE", help="What filters per position may take.")] = "256MiB"
 
@@ -53,7 +46,7 @@ class MethodOptions:
 class RequestOptions:
     """What else is done and said."""
 
-    factorise: Annotated[bool, _FACTORISE] = False
+    factorise: Annotated[bool, typer.Option("--factorise", help="Write a truncated layer as two if it saves.")] = False
     sweep: Annotated[bool, typer.Option("--sweep", help="Try other budgets, and say where accuracy breaks.")] = False
     gamma_quantile: Annotated[float, typer.Option(metavar="Q", help="The margin of losses: this quantile.")] = 0.05
     delta: options.Delta = 0.05
@@ -66,13 +59,13 @@ class RequestOptions:
 class BudgetOptions:
     """How far: one of these."""
 
-    epsilon: Annotated[float | None, _EPSILON] = None
+    epsilon: Annotated[float | None, typer.Option(metavar="E", help="Budget: error of Algorithm 1, 3 or 4.")] = None
     k: Annotated[int | None, typer.Option("--k", metavar="K", help="Budget: projections.")] = None
     rank: Annotated[int | None, typer.Option(metavar="R", help="Budget: rank.")] = None
     keep: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: of the numbers, 10% or 0.1.")] = None
     gamma: Annotated[float | None, typer.Option(metavar="G", help="Budget: a margin that survives.")] = None
-    cut: Annotated[float | None, _CUT] = None
-    energy: Annotated[str | None, _ENERGY] = None
+    cut: Annotated[float | None, typer.Option(metavar="D", help="Budget: singular values below D |A|_2 go.")] = None
+    energy: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: share of |A|_F^2 that stays.")] = None
     bits: Annotated[int | None, typer.Option(metavar="B", help="Budget: bits of one weight.")] = None
     target_accuracy_drop: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: search, 0.5%, say.")] = None
 

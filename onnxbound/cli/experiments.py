@@ -1,9 +1,9 @@
 """`onnxbound noise`, `compare`, `track` and `rank`: the experiments of the paper on other nets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,8 @@ from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions
 
 if TYPE_CHECKING:
     from onnxbound.data.rows import Rows
-    from onnxbound.experiments.ranking import Ranking
     from onnxbound.graph.network import Network
+    from onnxbound.report.figures.figure import Figure
 
 Models = Annotated[
     list[Path],
@@ -96,13 +96,7 @@ def compare(models: Models, rows: RowsOfSeveral, measure: MeasureOptions, result
     from onnxbound.experiments.figures import comparison_figures
     from onnxbound.verbs.experiments import compare as compared
 
-    settings = measure.settings(rows.seed)
-    result.require_writable()
-    networks, own, _ = zip(*rows.opened(models, None), strict=True)
-    with result.progress() as progress:
-        found = compared(networks, own, settings, progress=progress)
-    result.show(found)
-    result.draw(lambda: comparison_figures(found))
+    _run(compared, comparison_figures, models, rows, measure, result)
 
 
 @grouped
@@ -110,9 +104,10 @@ def track(
     models: Checkpoints, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions, *, test: RequiredTest
 ) -> None:
     """Follow the bound and the properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
+    from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import track as tracked
 
-    _rank(tracked, models, rows, measure, result, test)
+    _run(tracked, ranking_figures, models, rows, measure, result, test)
 
 
 @grouped
@@ -120,25 +115,25 @@ def rank(
     models: Models, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions, *, test: RequiredTest
 ) -> None:
     """Hold every capacity against the true gaps of several nets of one task."""
+    from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import rank as ranked
 
-    _rank(ranked, models, rows, measure, result, test)
+    _run(ranked, ranking_figures, models, rows, measure, result, test)
 
 
-def _rank(
-    verb: "Callable[..., Ranking]",
+def _run(
+    verb: Callable[..., Any],
+    figures: "Callable[[Any], Sequence[Figure]]",
     models: list[Path],
     rows: RowsOfSeveral,
     measure: MeasureOptions,
     result: ResultOptions,
-    test: Path,
+    test: Path | None = None,
 ) -> None:
-    from onnxbound.experiments.figures import ranking_figures
-
     settings = measure.settings(rows.seed)
     result.require_writable()
     networks, own, tests = zip(*rows.opened(models, test), strict=True)
     with result.progress() as progress:
-        found = verb(networks, own, tests, settings, progress=progress)
+        found = verb(networks, own, *([] if test is None else [tests]), settings, progress=progress)
     result.show(found)
-    result.draw(lambda: ranking_figures(found))
+    result.draw(lambda: figures(found))

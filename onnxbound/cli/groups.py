@@ -181,10 +181,7 @@ class OutputOptions:
     """Whether the result has a page."""
 
     def __post_init__(self) -> None:
-        from onnxbound.errors import UsageError
-
-        if self.format is Format.HTML and not self.pages:
-            raise UsageError("usage", "Only a report has a page: html goes with analyze and report.")
+        assert self.format  # or an error, before anything is done
 
     @property
     def target(self) -> Path | None:
@@ -194,7 +191,7 @@ class OutputOptions:
     @property
     def format(self) -> Format:
         """The format that --format, --json and the name of the file together ask for."""
-        return chosen_format(self.output_format, as_json=self.as_json, output=self.target)
+        return chosen_format(self.output_format, as_json=self.as_json, output=self.target, pages=self.pages)
 
     @contextmanager
     def progress(self, kept: Path | None = None) -> "Iterator[Display]":

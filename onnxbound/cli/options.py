@@ -112,12 +112,24 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def chosen_format(
-    asked: Format | None, *, as_json: bool, output: Path | None = None, default: Format = Format.TABLE
+    asked: Format | None,
+    *,
+    as_json: bool,
+    output: Path | None = None,
+    default: Format = Format.TABLE,
+    pages: bool = False,
 ) -> Format:
     """The format that --format, --json and the suffix of the output together ask for.
 
+    Args:
+        asked: What --format says.
+        as_json: Whether --json was given.
+        output: The file that is written; None is stdout.
+        default: Where nothing is said.
+        pages: Whether the result has a page.
+
     Raises:
-        UsageError: They contradict each other, or nothing of this suffix is ever written.
+        UsageError: They contradict each other, or nothing of this kind is ever written.
     """
     from onnxbound.errors import UsageError
 
@@ -129,7 +141,10 @@ def chosen_format(
         raise UsageError("usage", f"Results are not written as {suffix}: -o takes {known}, or no suffix, not {output}.")
     if asked is not None and asked is not (_FORMATS[suffix] or asked):
         raise UsageError("usage", f"--format {asked} is not what -o {output} says.")
-    return asked or _FORMATS[suffix] or default
+    chosen = asked or _FORMATS[suffix] or default
+    if chosen is Format.HTML and not pages:
+        raise UsageError("usage", "Only a report has a page: html goes with analyze and report.")
+    return chosen
 
 
 def set_threads(threads: int | None) -> None:

@@ -30,7 +30,8 @@ class PageOptions(ReportOptions):
     @property
     def format(self) -> Format:
         """The format of the page, of which --json says nothing."""
-        return chosen_format(self.output_format, as_json=False, output=self.target, default=Format.HTML)
+        place, page = self.target, Format.HTML
+        return chosen_format(self.output_format, as_json=False, output=place, default=page, pages=True)
 
 
 @grouped

@@ -57,13 +57,10 @@ def held_inputs(given: list[str]) -> dict[str, NDArray[Any]]:
 
 
 def _held(text: str, value: str) -> NDArray[Any]:
-    words = {"true": True, "false": False}
-    if value.lower() in words:
-        return np.asarray(words[value.lower()])
-    try:
+    if value.lower() in ("true", "false"):
+        return np.asarray(value.lower() == "true")
+    with suppress(ValueError):
         return np.asarray(int(value) if value.lstrip("+-").isdecimal() else float(value))
-    except ValueError:
-        pass
     file = open_npy(Path(value))
     if not file.shape:
         raise UsageError("usage", f"the file of --fix {text} holds one number: write the number itself.")
@@ -101,16 +98,12 @@ def bytes_of(option: str, text: str) -> int:
     >>> bytes_of("--memory", "1.5GiB"), bytes_of("--memory", "10 MB")
     (1610612736, 10000000)
     """
-    match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMGT]?i?)B?\s*", text, re.IGNORECASE)
-    try:
-        number = float(match[1]) if match else 0.0
-    except ValueError:
-        number = 0.0
-    if match is None or number <= 0:
+    match = re.fullmatch(r"\s*(\d+\.?\d*(?:e\d+)?)\s*([KMGT]?i?)B?\s*", text, re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
         raise UsageError("usage", f"{option} takes a size such as 2GiB or 500MB, not {text!r}.")
     prefix = match[2].upper()
     base = 1024 if prefix.endswith("I") else 1000
-    return int(number * base ** " KMGT".index(prefix[:1] or " "))
+    return int(float(match[1]) * base ** " KMGT".index(prefix[:1] or " "))
 
 
 def decimal_of(flag: str, text: str) -> Decimal:

@@ -29,7 +29,7 @@ from tests.nets import random_mlp
     ],
 )
 def test_what_a_name_says(asked: Format | None, name: str | None, chosen: Format) -> None:
-    assert chosen_format(asked, as_json=False, output=None if name is None else Path(name)) is chosen
+    assert chosen_format(asked, as_json=False, output=None if name is None else Path(name), pages=True) is chosen
 
 
 @pytest.mark.parametrize(
