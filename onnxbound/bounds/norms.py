@@ -7,7 +7,7 @@ iteration on the layer; and a proved upper bound, the only one that may enter an
 """
 
 from dataclasses import dataclass
-from math import gcd, prod, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,13 +85,15 @@ def layer_norms(layer: Layer) -> LayerNorms:
 def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
     """A proved upper bound of |A|_2 of a convolution's whole linear map, the smaller of two.
 
-    A convolution splits its input into windows; no entry stands in more than prod ceil(k g / s) of them, g the greatest
-    common divisor of stride and dilation. So the windows together have at most that often |x|^2, and |A x| <= |W|_2
-    times its root, W the kernel matrix. Groups act on separate channels: the largest of their norms counts. The other
-    bound is the norm on a torus, `spectral.torus_upper`.
+    A convolution splits its input into windows; no entry stands in more than `Windows.overlap` of them. So the windows
+    together have at most that often |x|^2, and |A x| <= |W|_2 times its root, W the kernel matrix less taps that only
+    meet padding. Groups act on separate channels: the largest of their norms counts. The other bound is the norm on a
+    torus, `spectral.torus_upper`; where there is one window, the first is the norm itself.
     """
     factors = np.ones(operator.channels) if operator.scale is None else operator.scale
-    groups = zip(np.split(operator.matrix, operator.groups), np.split(factors, operator.groups), strict=True)
+    inside = np.tile(operator.windows.taps_inside() > 0, operator.weight.shape[1])
+    matrix = operator.matrix[:, inside] if 0 < inside.sum() < inside.size else operator.matrix
+    groups = zip(np.split(matrix, operator.groups), np.split(factors, operator.groups), strict=True)
     windows = outward(max(spectral_upper(group, factors=own) for group, own in groups) * overlap(layer))
     torus = torus_upper(operator)
     if torus is not None and torus < windows:
@@ -101,10 +103,7 @@ def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
 
 def overlap(layer: Layer) -> float:
     """The square root of the most windows of a conv layer that an entry stands in; 1 for a dense layer."""
-    if not isinstance(layer.operator, Conv):
-        return 1.0
-    w = layer.operator.windows
-    return sqrt(prod(-(-k * gcd(d, s) // s) for k, s, d in zip(w.kernel, w.strides, w.dilations, strict=True)))
+    return sqrt(layer.operator.windows.overlap) if isinstance(layer.operator, Conv) else 1.0
 
 
 def power_iteration(layer: Layer) -> float:

@@ -18,12 +18,10 @@ class ElementwiseAffine(Affine):
     Attributes:
         scale: Float64, broadcast against one row: rank at most that of the row.
         shift: The same for the shift.
-        trained: How many trained numbers of the file it stands for.
     """
 
     scale: NDArray[np.float64]
     shift: NDArray[np.float64]
-    trained: int
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's shape; constants that would enlarge it are refused."""
@@ -84,9 +82,9 @@ def _row_constant(node: Node, index: int, rank: int) -> NDArray[np.float64]:
 def _parse_sum(node: Node, sign: float) -> Operator:
     if node.constant(1) is not None:
         shift = sign * _row_constant(node, 1, len(node.shape(0)))
-        return ElementwiseAffine(np.ones(()), shift, shift.size)
+        return ElementwiseAffine(np.ones(()), shift)
     shift = _row_constant(node, 0, len(node.shape(1)))
-    return ElementwiseAffine(np.array(sign), shift, shift.size)
+    return ElementwiseAffine(np.array(sign), shift)
 
 
 def parse_add(node: Node) -> Operator:
@@ -103,7 +101,7 @@ def parse_mul(node: Node) -> Operator:
     """Mul with a constant."""
     index = 0 if node.constant(0) is not None else 1
     scale = _row_constant(node, index, len(node.shape(1 - index)))
-    return ElementwiseAffine(scale, np.zeros(()), scale.size)
+    return ElementwiseAffine(scale, np.zeros(()))
 
 
 def parse_div(node: Node) -> Operator:
@@ -113,13 +111,13 @@ def parse_div(node: Node) -> Operator:
     divisor = _row_constant(node, 1, len(node.shape(0)))
     if not np.all(divisor):
         raise Unsupported("it divides by zero")
-    return ElementwiseAffine(1 / divisor, np.zeros(()), divisor.size)
+    return ElementwiseAffine(1 / divisor, np.zeros(()))
 
 
 def parse_neg(node: Node) -> Operator:
     """Neg."""
     node.shape()
-    return ElementwiseAffine(np.array(-1.0), np.zeros(()), 0)
+    return ElementwiseAffine(np.array(-1.0), np.zeros(()))
 
 
 def parse_batch_normalization(node: Node) -> Operator:
@@ -139,7 +137,7 @@ def parse_batch_normalization(node: Node) -> Operator:
     # onnxruntime reads the attribute as float32.
     scale = weight / np.sqrt(variance + float(np.float32(node.attributes.get("epsilon", 1e-5))))
     shape = node.shape() if node.attributes.get("spatial", 1) == 0 else (-1, *(1,) * (len(node.shape()) - 1))
-    return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape), weight.size + bias.size)
+    return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape))
 
 
 PARSERS = {"Div": parse_div, "Neg": parse_neg, "BatchNormalization": parse_batch_normalization}

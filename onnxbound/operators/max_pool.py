@@ -1,7 +1,7 @@
 """MaxPool and its global forms."""
 
 from dataclasses import dataclass
-from math import gcd, prod, sqrt
+from math import prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,10 +148,8 @@ class MaxPool(Operator):
         return e.node("Greater", e.node("Sum", *equal), e.number(1))
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """sqrt(prod ceil(k g / s)), g = gcd(dilation, stride): no entry stands in more windows than that."""
-        w = self.windows
-        windows_per_entry = (-(-k * gcd(d, s) // s) for k, s, d in zip(w.kernel, w.strides, w.dilations, strict=True))
-        return (sqrt(prod(windows_per_entry)),)
+        """The root of the most windows that an entry is in."""
+        return (sqrt(self.windows.overlap),)
 
     def ties(self, *x: Array) -> NDArray[np.bool_]:
         """Rows with a window whose maximum occurs more than once."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,15 @@ class Windows:
         """Length per axis that all windows together cover, at least the padded input."""
         reach = zip(self.output, self.strides, self.span, self.size, self.begin, self.end, strict=True)
         return tuple(max((o - 1) * s + span, n + b + e) for o, s, span, n, b, e in reach)
+
+    @property
+    def overlap(self) -> int:
+        """The most windows that an entry can be in, whatever the padding.
+
+        prod min(ceil(k g / s), number of windows) over the axes, g the greatest common divisor of dilation and stride.
+        """
+        axes = zip(self.kernel, self.strides, self.dilations, self.output, strict=True)
+        return prod(min(-(-k * gcd(d, s) // s), n) for k, s, d, n in axes)
 
     @property
     def is_identity(self) -> bool:

@@ -1,5 +1,6 @@
 """Norms of weights, and the three spectral norms of a convolution against its dense matrix."""
 
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +118,35 @@ def test_the_kernel_matrix_is_too_small_on_large_inputs_and_too_large_on_small_o
     assert true > 8.9
     assert true <= norms.upper.value == pytest.approx(9)
     small = conv_layer(tmp_path, ones, (1, 1, 1), pads=[1] * 4)
-    assert float(np.linalg.norm(dense(small), 2)) == 1 < layer_norms(small).spectral.kernel_matrix
+    of_small = layer_norms(small).spectral
+    assert float(np.linalg.norm(dense(small), 2)) == 1 < of_small.kernel_matrix
+    assert 1 <= of_small.upper.value < 1 + 1e-6
 
 
-def test_overlap_is_the_most_windows_an_entry_is_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [60, 9, 6])
+def test_overlap_is_the_most_windows_an_entry_is_in(tmp_path: Path, size: int) -> None:
+    """Exact on long inputs, and where all windows share an entry; never too small."""
     random = np.random.default_rng(0)
     for _ in range(60):
-        k, s, d = (int(n) for n in random.integers(1, [6, 5, 5]))
-        layer = conv_layer(tmp_path, np.ones((1, 1, k)), (1, 60), strides=[s], dilations=[d])
-        most = int((dense(layer) != 0).sum(axis=0).max())
-        assert overlap(layer) ** 2 == pytest.approx(most)
+        k, s, d, pad = (int(n) for n in random.integers(1, [7, 5, 5, 4]))
+        if d * (k - 1) + 1 > size + 2 * pad or (pad > 1 and size == 60):
+            continue
+        layer = conv_layer(tmp_path, np.ones((1, 1, k)), (1, size), strides=[s], dilations=[d], pads=[pad, pad])
+        counts = (dense(layer) != 0).sum(axis=0)
+        assert overlap(layer) ** 2 >= counts.max() - 1e-9
+        if size == 60 or layer.positions == 1:
+            assert overlap(layer) ** 2 == pytest.approx(counts.max())
+
+
+def test_a_kernel_as_large_as_its_input_has_the_norm_of_its_matrix(tmp_path: Path) -> None:
+    weight = np.random.default_rng(3).normal(size=(4, 3, 5, 5))
+    layer = conv_layer(tmp_path, weight, (3, 5, 5))
+    true = float(np.linalg.norm(weight.reshape(4, -1), 2))
+    upper = layer_norms(layer).spectral.upper.value
+    assert true <= upper < true * (1 + 1e-6)
+    wide = conv_layer(tmp_path, weight, (3, 5, 6), pads=[0, 1, 0, 0])
+    own = layer_norms(wide).spectral.upper.value
+    assert float(np.linalg.norm(dense(wide), 2)) <= own <= true * sqrt(3) * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-160, 1e150])

@@ -18,8 +18,10 @@ def _node(node: Node, values: Mapping[str, Tensor]) -> float:
         axes = len(node.attributes["kernel_shape"])
         strides, dilations = (node.attributes.get(name, [1] * axes) for name in ("strides", "dilations"))
         overlap = [
-            math.ceil(k * math.gcd(dilation, stride) / stride)
-            for k, stride, dilation in zip(node.attributes["kernel_shape"], strides, dilations, strict=True)
+            min(math.ceil(k * math.gcd(dilation, stride) / stride), windows)
+            for k, stride, dilation, windows in zip(
+                node.attributes["kernel_shape"], strides, dilations, values[node.output].shape[2:], strict=True
+            )
         ]
         return math.sqrt(math.prod(overlap))
     if node.op in {"AveragePool", "GlobalAveragePool"}:
