@@ -67,6 +67,9 @@ class OnnxboundError(Exception):
         self.message = message
         self.problems = tuple(problems)
 
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {p.where}: {p.why}; {p.do}" for p in self.problems)])
+
     def __reduce__(self) -> tuple[type["OnnxboundError"], tuple[object, ...]]:
         """An error travels whole from a worker of a cluster."""
         return type(self), (self.code, self.message, self.problems)

@@ -55,7 +55,7 @@ def certify(
     >>> unseen = open_rows("fixtures/data/mnist.npz", network, how, role="test")
     >>> with TemporaryDirectory() as folder:
     ...     certified = certify(network, None, folder, holdout=unseen, device="cpu")
-    ...     verify(folder, holdout=unseen, model=network).errors == certified.document["errors"]
+    ...     verify(folder, holdout=unseen, model=network, preprocessing=how).errors == certified.document["errors"]
     True
     """
     require_rows(rows=rows, unlabelled=unlabelled, holdout=holdout)
