@@ -159,6 +159,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def forge(session: nox.Session) -> None:
+    """Certificates forged at random for ten minutes, or `-- --seconds N`: none may verify with a false bound."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "fuzz.forge", *session.posargs)
+
+
+@nox.session
 def certificates(session: nox.Session) -> None:
     """Certify the nets in fixtures/certified on the full sets, which ONNXBOUND_TEST_DATA leads to."""
     session.install("-e", ".", *group("benchmarks"))

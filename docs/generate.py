@@ -1,5 +1,6 @@
 """Write the pages that are made from the program itself: python -m docs.generate."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import typer
 
+import onnxbound
 from onnxbound.cli.app import app
 from onnxbound.cli.flags import changed, in_flags
 from onnxbound.cli.schemas import every_schema
@@ -30,7 +32,7 @@ _SYMBOLS = (
 
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
-    return {"cli.md": _reference(), "metrics.md": _metrics()}
+    return {"cli.md": _reference(), "metrics.md": _metrics(), "python.md": _python()}
 
 
 def _reference() -> str:
@@ -53,6 +55,60 @@ def _row(parameter: Any) -> str:
     default = getattr(parameter.default, "value", parameter.default)
     shown = "required" if parameter.required else "" if default is None or default is False else f"`{default}`"
     return "| " + " | ".join(_cell(text) for text in (f"`{flags}{metavar}`", shown, parameter.help or "")) + " |"
+
+
+def _python() -> str:
+    """Every public name with its signature and its docstring, whose examples the tests run."""
+    about = (
+        "Verbs are those of the command line. A verb takes its object first, then rows, then keyword arguments; what it"
+        " returns has a short `repr`, shows itself in a notebook, and has `to_json()` and `save()`. An error names the"
+        " parameter that would mend it. Examples run in a clone of the repository."
+    )
+    parts = ["# Python", _MADE, about]
+    for name in sorted(onnxbound.__all__, key=lambda name: (name[0].isupper(), name)):
+        if not name.startswith("__"):
+            known = getattr(onnxbound, name)
+            parts += [
+                f"## {name}",
+                f"```python\n{_signature(name, known)}\n```",
+                _as_markdown(inspect.getdoc(known) or ""),
+            ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _signature(name: str, known: Any) -> str:
+    """The call, a line per argument where one line is too long."""
+    if isinstance(known, type) and issubclass(known, Exception):
+        return f"class {name}(Exception)"
+    arguments = [str(p).replace("onnxbound.", "") for p in inspect.signature(known).parameters.values()]
+    arguments = [re.sub(r"(?:\w+\.)+(\w+)", r"\1", argument) for argument in arguments]
+    line = f"{name}({', '.join(arguments)})"
+    return line if len(line) < 100 else f"{name}(\n    " + ",\n    ".join(arguments) + ",\n)"
+
+
+def _as_markdown(docstring: str) -> str:
+    """Sections as lists, examples as code."""
+    lines: list[str] = []
+    example = False
+    for line in docstring.splitlines():
+        if line.lstrip().startswith(">>>") and not example:
+            lines.append("```python")
+            example = True
+        elif example and not line.strip():
+            lines.append("```")
+            example = False
+        entry = re.fullmatch(r"    (\w[\w, ]*): (.*)", line)
+        if re.fullmatch(r"(Args|Returns|Raises|Attributes):", line):
+            lines += [f"**{line.removesuffix(':')}**", ""]
+        elif entry and not example:
+            lines.append(f"* `{entry[1]}`: {entry[2]}")
+        else:
+            lines.append(
+                line
+                if example
+                else re.sub(r"^ {4,8}(?=\S)", "  " if lines and lines[-1][:2] in ("* ", "  ") else "", line)
+            )
+    return "\n".join([*lines, *(["```"] if example else [])])
 
 
 def _cell(text: str) -> str:

@@ -63,7 +63,8 @@ class Display:
             if notebook:
                 from IPython.display import display
 
-                self._cell = display({"text/plain": ""}, raw=True, display_id=True)
+                show: Any = display
+                self._cell = show({"text/plain": ""}, raw=True, display_id=True)
             else:
                 self._bars.start()
         return self

@@ -53,9 +53,13 @@ def test_files_name_no_absolute_path_of_a_machine() -> None:
 
 
 def test_source_files_are_small() -> None:
-    """A file that has to be scrolled through holds more than one idea; the second verifier is one file on purpose."""
-    sources = [p for p in tracked() if p.suffix == ".py" and p.name != "verify_certificate.py"]
-    long = {p: n for p in sources if (n := len(p.read_text().splitlines())) > 320}
+    """A file that has to be scrolled through holds more than one idea; the second verifier has to be one file."""
+    limits = {"verify_certificate.py": 1260}
+    long = {
+        p: n
+        for p in tracked()
+        if p.suffix == ".py" and (n := len(p.read_text().splitlines())) > limits.get(p.name, 320)
+    }
     assert not long
 
 

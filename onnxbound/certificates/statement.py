@@ -86,8 +86,9 @@ class Statement:
     def sentence(self) -> str:
         """For people; the percentage is rounded up.
 
-        >>> Statement("compressed", 60_000, 840, 5800, Decimal("0.05"), 10, 6742).sentence()[44:110]
-        'with a confidence of 95 % this network errs on at most 10.5 % of n'
+        >>> text = Statement("compressed", 60_000, 840, 5800, Decimal("0.05"), 10, 6742).sentence()
+        >>> "with a confidence of 95 % this network errs on at most 10.5 % of new rows" in text
+        True
         """
         confidence = (100 * (1 - self.delta)).normalize()
         percent = (100 * self.bound).quantize(Decimal("0.1"), ROUND_CEILING)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from onnxbound.cli import options
-from onnxbound.cli.groups import MeasureOptions, ReportOptions, RowOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import MeasureOptions, ReportOptions, RowOptions
 from onnxbound.cli.options import Format
 
 Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]

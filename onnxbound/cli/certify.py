@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxbound.cli import options
-from onnxbound.cli.groups import OptionalRowOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import OptionalRowOptions
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:

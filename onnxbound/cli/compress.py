@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxbound.cli import options
-from onnxbound.cli.groups import STDOUT, ModelOutputOptions, OptionalRowOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import STDOUT, ModelOutputOptions, OptionalRowOptions
 
 if TYPE_CHECKING:
     from onnxbound.compressors.budget import Budget

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from onnxbound.cli import options
-from onnxbound.cli.groups import ModelOutputOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import ModelOutputOptions
 
 Codes = Annotated[Path, typer.Argument(metavar="CODES", help="What compress --codes wrote.", show_default=False)]
 Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="The initialisation that compress was given.")]

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from onnxbound.cli import options
-from onnxbound.cli.groups import OutputOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import OutputOptions
 
 Before = Annotated[Path, typer.Argument(metavar="A.json", help="A report of `analyze --json`.", show_default=False)]
 After = Annotated[Path, typer.Argument(metavar="B.json", help="Another.", show_default=False)]

@@ -1,6 +1,7 @@
 """`onnxbound env`."""
 
-from onnxbound.cli.groups import OutputOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import OutputOptions
 
 
 @grouped

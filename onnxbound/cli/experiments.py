@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxbound.cli import options
-from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions
 
 if TYPE_CHECKING:
     from onnxbound.data.rows import Rows

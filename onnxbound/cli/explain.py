@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from onnxbound.cli.groups import OutputOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import OutputOptions
 
 TopicArgument = Annotated[
     str, typer.Argument(metavar="[TOPIC]", help="A metric, bound, certificate, method, error or schema; none lists.")

@@ -1,6 +1,7 @@
 """`onnxbound inspect`."""
 
-from onnxbound.cli.groups import ModelOptions, OutputOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import ModelOptions, OutputOptions
 from onnxbound.cli.options import ModelArgument
 
 

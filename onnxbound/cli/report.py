@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from onnxbound.cli.groups import STDOUT, OutputOptions, ReportOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import STDOUT, OutputOptions, ReportOptions
 from onnxbound.cli.options import Format, chosen_format
 
 ReportArgument = Annotated[

@@ -9,7 +9,8 @@ import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.certify import Delta, Holdout, Prior, PriorRows, RepeatedRows, Unlabelled, UnlabelledKnown
-from onnxbound.cli.groups import WholeFileOptions, grouped
+from onnxbound.cli.grouped import grouped
+from onnxbound.cli.groups import WholeFileOptions
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:

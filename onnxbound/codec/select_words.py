@@ -24,6 +24,8 @@ def code_select(g: Grammar, given: Select | None, shapes: tuple[Shape, ...]) -> 
         chosen = [_code_sequence(g, None if per_axis is None else per_axis[axis], n) for axis, n in enumerate(shape)]
         lengths = tuple(len(places) for places in chosen)
         source = np.arange(prod(shape)).reshape(shape)[np.ix_(*chosen)] if shape else np.zeros((), np.int64)
+        if any(len(set(places.tolist())) < len(places) for places in chosen):
+            raise Malformed("an entry of an axis is chosen twice, which only a choice entry by entry can say")
     else:
         count = 1 + g.natural(None if given is None else given.source.size - 1)
         if count > _LARGEST:

@@ -1,5 +1,7 @@
 """A small net that labels its own rows, and a certificate of each kind, made by the command line."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,12 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
         outcome = command("certify", *arguments)
         assert outcome.code == 0, outcome.stderr
     return case
+
+
+@pytest.fixture
+def copy(case: Case, tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of one certificate to spoil."""
+    return lambda kind: Path(shutil.copytree(case / kind, tmp_path / kind, dirs_exist_ok=True))
 
 
 def _labels(network: Network, rows: np.ndarray) -> np.ndarray:

@@ -55,9 +55,16 @@ def test_the_hold_out_bound_is_the_interval_of_clopper_and_pearson(tmp_path: Pat
     assert 100 * exact <= float(said.split("at most ")[1].rstrip("%.")) <= 100 * exact + 0.1
 
 
-@pytest.mark.parametrize("name", ["torch_gather_ts17", "torch_mlp_ts17"])
-def test_a_code_is_open_until_it_is_searched_for(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "largest", "obstacle"),
+    [("torch_gather_ts17", 1 << 22, ""), ("torch_mlp_ts17", 1 << 22, ""), ("torch_mlp_ts17", 10, "at most 10")],
+)
+def test_what_no_code_can_hold_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, largest: int, obstacle: str
+) -> None:
+    monkeypatch.setattr("onnxbound.codec.describe.LARGEST_COUNT", largest)
     bounds = {bound.name: bound for bound in analysed(tmp_path, name, test=None).bounds}
-    assert bounds["compressed"].met is None
+    assert bounds["compressed"].met == (False if obstacle else None)
+    assert obstacle in bounds["compressed"].met_reason
     assert "no test set was given" in bounds["holdout"].met_reason
     assert all(bounds[known].vacuous and bounds[known].value is None for known in ("holdout", "compressed"))

@@ -107,9 +107,9 @@ def full_data(dataset: str) -> Path | None:
     return next((Path(candidate) for candidate in candidates if candidate and Path(candidate).is_file()), None)
 
 
-def public_models() -> list[Model]:
+def public_models(folder: str = "models") -> list[Model]:
     """Trained classifiers from public repositories, without those that are not piecewise linear; [] where absent."""
-    manifest = Path(os.environ.get("ONNXBOUND_TEST_DATA", "")) / "models" / "manifest.json"
+    manifest = Path(os.environ.get("ONNXBOUND_TEST_DATA", "")) / folder / "manifest.json"
     if not os.environ.get("ONNXBOUND_TEST_DATA") or not manifest.is_file():
         return []
     models = []
@@ -117,10 +117,9 @@ def public_models() -> list[Model]:
         name, data = Path(entry["file"]).stem, full_data(entry["dataset"])
         if name in NOT_PIECEWISE_LINEAR or data is None:
             continue
-        constants = [
-            tuple(map(float, group.split(","))) for group in re.findall(r"\[([^\]]*)\]", entry["normalisation"])
-        ]
-        mean, std = constants or [(0.0,), (1.0,)]
+        constants = re.fullmatch(r"\(x/255-\[?(.*?)\]?\)/\[?(.*?)\]?", entry["normalisation"])
+        groups = constants.groups() if constants else ("0", "1")
+        mean, std = (tuple(map(float, group.split(","))) for group in groups)
         models.append(
             Model(
                 name=name,
