@@ -1,7 +1,10 @@
 """What the documentation says works, word for word; only the search of `certify` is cut short."""
 
+import os
 import re
 import shlex
+import subprocess
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +51,20 @@ def test_there_are_commands() -> None:
 def test_the_readmes_first_command_is_the_one_that_a_clean_install_runs() -> None:
     (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if ".venv/bin/onnxbound" in line]
     assert tuple(shlex.split(line.split(".venv/bin/onnxbound")[1])) == noxfile.ANALYZE_EXAMPLE
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the README is for POSIX shells")
+def test_the_readmes_commands_find_what_its_first_one_installs(tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().partition("## Install and run")[2].partition("\n## ")[0]
+    first, *later = re.findall(r"^ {4}(.*)$", section, re.MULTILINE)
+    assert first.startswith("python3.11 -m venv .venv && .venv/bin/pip install . && ")
+    venv.create(tmp_path / ".venv", symlinks=True)
+    command = tmp_path / ".venv" / "bin" / "onnxbound"
+    command.write_text('#!/bin/sh\necho "$1" >> verbs\n')
+    command.chmod(0o755)
+    lines = "\n".join(["set -e", *(line for line in later if "nox" not in line)])
+    subprocess.run(["bash", "-c", lines], cwd=tmp_path, env={"PATH": os.defpath}, check=True)
+    assert (tmp_path / "verbs").read_text().split() == ["analyze", "report"]
 
 
 def test_the_readmes_python_runs(folder: Path) -> None:

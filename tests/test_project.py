@@ -73,3 +73,10 @@ def test_no_test_draws_at_random() -> None:
     folders = [ROOT / name for name in ("tests", "fixtures", "fuzz")]
     sources = [path for path in tracked() if path.suffix == ".py" and any(map(path.is_relative_to, folders))]
     assert not [path for path in sources if path != Path(__file__) and pattern.search(path.read_text())]
+
+
+def test_nothing_is_said_to_be_on_an_index_that_is_not() -> None:
+    """A name that is free on the index could be anyone's tomorrow."""
+    pattern = re.compile(rb"(install|inject|uv add) +['\"]?onnxbound\b(?!\.)|['\"` ]onnxbound\[")
+    texts = [path for path in tracked() if path.suffix not in (".npz", ".onnx", ".png") and path != Path(__file__)]
+    assert not [path for path in texts if pattern.search(path.read_bytes())]
