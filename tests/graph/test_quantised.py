@@ -40,9 +40,16 @@ def test_logits_are_those_of_onnxruntime(folder: Path, kind: Kind) -> None:
     # What runs is what the file says, though nodes were spelled otherwise.
     np.testing.assert_array_equal(Logits(network, CPU, 1).run(x), expected)
     far = np.abs(ours(network, x) - expected).max(axis=1) > 1e-4 * np.abs(expected).max()
-    assert far.sum() <= ROWS // 10, f"{far.sum()} rows fall otherwise"
     assert network.smooth_operators == ("QuantizeLinear",)
     assert network.roundings >= network.depth
+    if kind.name.endswith("QOperator-QUInt8-QInt8") and _saturates():
+        pytest.skip("without VNNI onnxruntime adds products of these types in 16 bits, which saturate")
+    assert far.sum() <= ROWS // 10, f"{far.sum()} rows fall otherwise"
+
+
+def _saturates() -> bool:
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return "vnni" not in flags
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k.fixture != "cifar10_resnet"], ids=lambda kind: kind.name)
@@ -93,7 +100,7 @@ def test_analyze_says_that_the_net_rounds(folder: Path, form: str, engine: str) 
     bounds = {bound.name: bound for bound in report.bounds}
     assert "QuantizeLinear" in bounds["theorem-4.1"].met_reason
     assert bounds["arora"].value is None
-    assert bounds["compressed"].met is False
+    assert bounds["compressed"].met is None
     first = report.layers[0]
     assert first.contraction is not None
     assert first.contraction.median > 1.1

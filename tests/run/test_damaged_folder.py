@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import onnxbound
-from onnxbound import Settings, analyze
+from onnxbound import Settings
+from onnxbound.analysis.analyze import analyze
 from onnxbound.analysis.document import Report
 from onnxbound.data.rows import Rows
 from onnxbound.errors import RunError
