@@ -97,7 +97,7 @@ def _normal(operator: Operator, shape: Shape) -> Operator:
         return LeakyRelu(_broadcast(operator.negative_slope, shape))
     if isinstance(operator, ElementwiseAffine):
         scale, shift = _broadcast(operator.scale, shape), _broadcast(operator.shift, shape)
-        return ElementwiseAffine(scale, shift)
+        return ElementwiseAffine(scale, shift, operator.trained)
     if isinstance(operator, Clip):
         return Clip(_number(operator.low), _number(operator.high))
     if isinstance(operator, Pad):

@@ -104,7 +104,7 @@ def _leaky(g: Grammar, given: LeakyRelu | None, shapes: tuple[Shape, ...]) -> Le
 def _affine(g: Grammar, given: ElementwiseAffine | None, shapes: tuple[Shape, ...]) -> ElementwiseAffine:
     scale = _constant(g, None if given is None else given.scale, shapes[0], 1.0)
     shift = _constant(g, None if given is None else given.shift, shapes[0], 0.0)
-    return ElementwiseAffine(scale, shift)
+    return ElementwiseAffine(scale, shift, 0)
 
 
 def _mean(g: Grammar, given: Mean | None, shapes: tuple[Shape, ...]) -> Mean:
