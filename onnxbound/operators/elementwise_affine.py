@@ -18,10 +18,12 @@ class ElementwiseAffine(Affine):
     Attributes:
         scale: Float64, broadcast against one row: rank at most that of the row.
         shift: The same for the shift.
+        trained: How many trained numbers of the file it stands for.
     """
 
     scale: NDArray[np.float64]
     shift: NDArray[np.float64]
+    trained: int
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The input's shape; constants that would enlarge it are refused."""
@@ -82,9 +84,9 @@ def _row_constant(node: Node, index: int, rank: int) -> NDArray[np.float64]:
 def _parse_sum(node: Node, sign: float) -> Operator:
     if node.constant(1) is not None:
         shift = sign * _row_constant(node, 1, len(node.shape(0)))
-        return ElementwiseAffine(np.ones(()), shift)
+        return ElementwiseAffine(np.ones(()), shift, shift.size)
     shift = _row_constant(node, 0, len(node.shape(1)))
-    return ElementwiseAffine(np.array(sign), shift)
+    return ElementwiseAffine(np.array(sign), shift, shift.size)
 
 
 def parse_add(node: Node) -> Operator:
@@ -101,7 +103,7 @@ def parse_mul(node: Node) -> Operator:
     """Mul with a constant."""
     index = 0 if node.constant(0) is not None else 1
     scale = _row_constant(node, index, len(node.shape(1 - index)))
-    return ElementwiseAffine(scale, np.zeros(()))
+    return ElementwiseAffine(scale, np.zeros(()), scale.size)
 
 
 def parse_div(node: Node) -> Operator:
@@ -111,13 +113,13 @@ def parse_div(node: Node) -> Operator:
     divisor = _row_constant(node, 1, len(node.shape(0)))
     if not np.all(divisor):
         raise Unsupported("it divides by zero")
-    return ElementwiseAffine(1 / divisor, np.zeros(()))
+    return ElementwiseAffine(1 / divisor, np.zeros(()), divisor.size)
 
 
 def parse_neg(node: Node) -> Operator:
     """Neg."""
     node.shape()
-    return ElementwiseAffine(np.array(-1.0), np.zeros(()))
+    return ElementwiseAffine(np.array(-1.0), np.zeros(()), 0)
 
 
 def parse_batch_normalization(node: Node) -> Operator:
@@ -137,7 +139,7 @@ def parse_batch_normalization(node: Node) -> Operator:
     # onnxruntime reads the attribute as float32.
     scale = weight / np.sqrt(variance + float(np.float32(node.attributes.get("epsilon", 1e-5))))
     shape = node.shape() if node.attributes.get("spatial", 1) == 0 else (-1, *(1,) * (len(node.shape()) - 1))
-    return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape))
+    return ElementwiseAffine(scale.reshape(shape), (bias - mean * scale).reshape(shape), weight.size + bias.size)
 
 
 PARSERS = {"Div": parse_div, "Neg": parse_neg, "BatchNormalization": parse_batch_normalization}

@@ -142,7 +142,7 @@ def parse_dequantize(node: Node) -> Operator:
     node.shape()
     scale, zero_point = _scale(node), node.constant(2)
     offset = 0.0 if zero_point is None else float(np.ravel(zero_point)[0])
-    return ElementwiseAffine(np.array(scale), np.array(-scale * offset))
+    return ElementwiseAffine(np.array(scale), np.array(-scale * offset), trained=0)
 
 
 def _scale(node: Node) -> float:
