@@ -12,7 +12,7 @@ _SAME = (
     "data", "labels", "labels_start", "x_key", "y_key", "layout", "scale", "mean", "std", "limit", "seed", "logits",
     "external_root", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma", "gamma_quantile", "delta",
     "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume", "cluster", "fail_if",
-    "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "charge_skeleton", "method", "init",
+    "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "method", "init",
     "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "epsilon", "k", "rank",
     "keep", "cut", "energy", "bits", "samples",
 )  # fmt: skip

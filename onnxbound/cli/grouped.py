@@ -11,6 +11,8 @@ from onnxbound.cli.options import set_threads
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb as typer sees it: a parameter whose type is one of the dataclasses above stands for all its fields.
 
+    >>> from pathlib import Path
+    >>> from onnxbound.cli.groups import RowOptions
     >>> @grouped
     ... def verb(model: Path, rows: RowOptions) -> None: ...
     >>> list(inspect.signature(verb).parameters)[:3]

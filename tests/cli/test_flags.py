@@ -20,7 +20,10 @@ from tests.cli.command import failing, onnxbound, write_rows
 from tests.nets import random_mlp
 
 ROOT = Path(package.__file__).parent
-TO_COME = ("certificates", "codec", "compressors", "compression", "run/likely_cause.py")
+TO_COME = (
+    "certificates", "codec", "compressors", "compression", "run/likely_cause.py", "report/certificate_topics.py",
+    "data/conventions.py",
+)  # fmt: skip
 """Where messages still name options."""
 PYTHON_ONLY = {"table"}
 """Parameters of `to_dataframe`, which no command has."""

@@ -23,6 +23,7 @@ DASH = "\N{EN DASH}"
 ROWS, TEST_ROWS = 60, 40
 PROPERTIES = (
     "layer_cushion", "minimal_interlayer_cushion", "contraction", "smoothness_inverse", "beta", "noise_sensitivity",
+    "weight_noise_sensitivity",
 )  # fmt: skip
 
 

@@ -150,10 +150,11 @@ def test_an_error_after_the_result_leaves_one_document_on_stdout(net: Path, tmp_
     """A result that cannot go where it should goes to stdout; what failed is said on stderr."""
     code = (
         "import sys\n"
+        "from pathlib import Path\n"
         "from onnxbound.cli import app, output\n"
         "from onnxbound.documents.files import unwritable\n"
         "def emit_and_fail(*_, **__):\n"
-        "    output.emit('{}\\n', None, force=False); raise unwritable(output.STDOUT, 'full')\n"
+        "    output.emit('{}\\n', None, force=False); raise unwritable(Path('-'), 'full')\n"
         "app.app = emit_and_fail\n"
         "sys.exit(app.run(['--json']))"
     )
