@@ -81,7 +81,7 @@ def _signature(name: str, known: Any) -> str:
     if isinstance(known, type) and issubclass(known, Exception):
         return f"class {name}(Exception)"
     arguments = [str(p).replace("onnxbound.", "") for p in inspect.signature(known).parameters.values()]
-    arguments = [re.sub(r"(?:\w+\.)+(\w+)", r"\1", argument) for argument in arguments]
+    arguments = [re.sub(r"(?:[A-Za-z_]\w*\.)+(\w+)", r"\1", argument) for argument in arguments]
     line = f"{name}({', '.join(arguments)})"
     return line if len(line) < 100 else f"{name}(\n    " + ",\n    ".join(arguments) + ",\n)"
 
