@@ -105,13 +105,13 @@ def ending(arguments: list[str]) -> tuple[str, str]:
     found: list[str] = []
     reraise = app._fail
 
-    def fail(error: object, *, as_json: bool) -> int:
-        if getattr(error, "code", "") == "internal":
+    def fail(error: OnnxboundError, words: list[str], *, as_json: bool) -> int:
+        if error.code == "internal":
             found.append(traceback.format_exc())
-        return reraise(error, as_json=as_json)  # type: ignore[arg-type]
+        return reraise(error, words, as_json=as_json)
 
     out, err = io.StringIO(), io.StringIO()
-    app._fail = fail  # type: ignore[assignment]
+    app._fail = fail
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = app.run(arguments)
