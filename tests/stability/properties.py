@@ -16,7 +16,9 @@ def arrays_of(
     """Name of a property to (n, d) or (n, d, d), NaN where there is no pair; of a forward pass, what it gives."""
     catalogue = FORWARD if programme is None else CATALOGUE
     found = evaluate(catalogue, network, weight_norms(network), norms, programme)
-    result: dict[str, Float64Array] = {}
+    rows, depth = len(norms.source_norm), network.depth
+    pairs = (prop.name for prop in catalogue if prop.per == "pair")
+    result: dict[str, Float64Array] = {name: np.full((rows, depth, depth), np.nan) for name in pairs}
     for (name, *place), values in found.items():
         shape = (len(values), *[network.depth] * len(place))
         array = result.setdefault(str(name), np.full(shape, np.nan))
