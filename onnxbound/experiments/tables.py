@@ -76,7 +76,11 @@ def render_ranking(found: Ranking, console: Console) -> None:
     console.print(table)
     _print_capacities(found, console)
     tracked = isinstance(found, Track)
-    what = "checkpoints depend on one another: no interval" if tracked else "95 % intervals, for independent nets"
+    what = (
+        "checkpoints depend on one another: no interval"
+        if tracked
+        else "95 % intervals, for five independent nets or more"
+    )
     console.print(Text(f"\nRank correlation with the gap ({what})", style="bold"))
     table = plain_table("capacity", "tau-b, from -1 to 1", "tau-b", "from", "to", "nets", left=2)
     for entry in found.capacities:

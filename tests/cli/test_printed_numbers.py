@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from math import atanh, log10, sqrt, tanh
+from math import log10
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,6 +14,7 @@ import pytest
 import scipy.stats
 from onnx import numpy_helper
 
+from onnxbound.experiments import kendall
 from tests.cli.command import onnxbound
 from tests.nets import random_mlp
 
@@ -121,13 +122,12 @@ def test_rank_table(folder: Path, results: dict[str, Any]) -> None:
         errors = (f"{trained / ROWS:.2%}", f"{tested / TEST_ROWS:.2%}", f"{gap:.2%}")
         assert row == [f"net{number}", *errors, interval]
     assert len(set(gaps)) < len(gaps), "no ties are tested"
-    printed = section(table, "Rank correlation with the gap (95 % intervals, for independent nets)")
+    printed = section(table, "Rank correlation with the gap (95 % intervals, for five independent nets or more)")
     for place, (entry, row) in enumerate(zip(document["capacities"], printed, strict=True)):
         name, c = entry["capacity"], entry["correlation"]
         logs = [standing["net"]["log10_capacities"][name] for standing in document["standings"]]
         tau = scipy.stats.kendalltau(logs, gaps).statistic
-        half = scipy.stats.norm.ppf(0.975) * sqrt(0.437 / (len(logs) - 4))
-        expected = (tau, tanh(atanh(tau) - half), tanh(atanh(tau) + half))
+        expected = (tau, *kendall.interval(tau, len(logs)))
         assert (c["tau"], c["low"], c["high"]) == pytest.approx(expected, abs=1e-9)
         assert row[0] == name
         assert row[-4:] == [*map(shown, expected), "6"]
