@@ -17,11 +17,10 @@ from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
 from onnxbound.graph.passes.fold_constants import origin_of
 from onnxbound.graph.screen import require_moderate, too_large
 from onnxbound.graph.spellings import SPELLINGS
+from onnxbound.graph.trained import Constants
 from onnxbound.graph.unsupported import unknown
-from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
-from onnxbound.operators.quantise import SaturatingRounding
 from onnxbound.operators.registry import PARSERS
 from onnxbound.operators.weighted import Weighted
 
@@ -162,7 +161,7 @@ class _Lowering:
 
     def _lower_written(self, node: GraphNode, write: NodeWriter) -> None:
         self.constants |= write.constants
-        self.origins |= write.origins
+        self.origins |= {name: self.origins.get(origin, origin) for name, origin in write.origins.items()}
         # Single numbers count, since other exporters write the same epsilon or factor as a constant of the file.
         self.made |= {name for name, c in write.constants.items() if c.size > 1 and name not in write.origins}
         self.written += write.nodes
@@ -205,28 +204,12 @@ class _Lowering:
         shape = operator.output_shape(*(self.shapes[name] for name in inputs))
         require_moderate(f"output of {node.where}", shape)
         self.shapes[output] = shape
-        trained = self._trained(node, operator)
+        known = Constants(self.constants, self.origins, self.made)
+        trained = known.trained(node, operator, weighted=self.weighted)
         self.weighted |= isinstance(operator, Weighted)
         op = self.spelled or node.op_type
         weight = node.inputs[1] if isinstance(operator, Weighted) else ""
         self.steps.append(Step(operator, inputs, output, node.proto.name, op, node.where, trained, weight))
-
-    def _trained(self, node: GraphNode, operator: Operator) -> tuple[tuple[str, int], ...]:
-        """Constants of the node that training set; see `Network.parameters` for the rule."""
-        if node.op_type == "BatchNormalization":
-            names = node.inputs[1:3]
-        elif isinstance(operator, Weighted | SaturatingRounding) or node.op_type == "PRelu":
-            names = node.inputs[1:]
-        elif isinstance(operator, ElementwiseAffine) and self.weighted:
-            names = node.inputs
-        else:
-            names = ()
-        found = {name: self.origins.get(name, name) for name in names if name in self.constants.keys() - self.made}
-        return tuple((origin, self._numbers(name, origin)) for name, origin in found.items())
-
-    def _numbers(self, name: str, origin: str) -> int:
-        """How many numbers are behind a constant: of what is repeated each once, of what is chosen from the chosen."""
-        return min(int(np.size(self.constants[known])) for known in (name, origin) if known in self.constants)
 
 
 class Lowered(NamedTuple):

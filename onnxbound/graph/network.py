@@ -203,9 +203,10 @@ class Network:
     def parameters(self) -> int:
         """Every trained number of the file, shared ones once.
 
-        Weights, biases, scales and shifts of BatchNormalization, slopes, scales and zero points of quantised
-        activations, and the constants of element-wise maps behind
-        the first weighted layer; those before it are taken for preprocessing, running statistics for measurements.
+        Weights, biases, scales and shifts of BatchNormalization, slopes of PRelu, scales and zero points of quantised
+        activations, and the constants of element-wise maps behind the first weighted layer; those before it are taken
+        for preprocessing, running statistics for measurements. Of single numbers (the ends of a Clip, the slope of a
+        LeakyRelu, factors) those that no person writes; of what is repeated, as a class token for every row, each once.
         """
         return sum(dict(constant for step in self.steps for constant in step.trained).values())
 

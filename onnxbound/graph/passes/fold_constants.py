@@ -53,11 +53,18 @@ def room_for_constants(graph: OnnxGraph) -> int:
 
 
 def origin_of(node: GraphNode, constants: Mapping[str, Array], origins: Mapping[str, str]) -> dict[str, str]:
-    """The first input where the constant is that one's entries, chosen or repeated, or as many, scaled or converted."""
+    """The first input where the constant is that one's entries, chosen or repeated, or as many, scaled or converted.
+
+    What is added to one number, or multiplied by one, is repeated too: a class token is expanded so, from zeros.
+    """
     if not node.inputs or len(node.outputs) != 1 or not node.inputs[0]:
         return {}
     (output,), first = node.outputs, node.inputs[0]
-    same = np.size(constants[output]) == np.size(constants[first]) or node.op_type in ("Expand", "Gather", "Tile")
+    repeated = node.op_type in ("Expand", "Gather", "Tile")
+    if node.op_type in ("Add", "Mul"):
+        varied = [name for name in node.inputs if np.any(constants[name] != constants[name].flat[:1])]
+        repeated, first = len(varied) == 1, varied[0] if len(varied) == 1 else first
+    same = repeated or np.size(constants[output]) == np.size(constants[first])
     return {output: origins.get(first, first)} if same else {}
 
 
