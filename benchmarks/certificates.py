@@ -27,7 +27,7 @@ from benchmarks.worker import TUNING, environment
 from fixtures import excerpts
 from onnxbound.certificates.decisions import Evaluation, errors
 from onnxbound.codec.network_code import NetworkCode, decode, encode
-from onnxbound.codec.parts import Levels, LowRank
+from onnxbound.codec.tensors import Levels, LowRank
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.load import load
@@ -92,7 +92,7 @@ def timed(*arguments: str | Path) -> tuple[dict[str, Any], float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Certified:
     """What a certificate came to; fields are the columns of the table."""
 
     net: str
@@ -110,7 +110,7 @@ class Measured:
     met: bool
 
 
-def measure(case: Case, folder: Path) -> Measured:
+def measure(case: Case, folder: Path) -> Certified:
     """Certify and verify one net."""
     data = excerpts.full_set(case.dataset)
     made, seconds = timed("certify", case.model, "--data", data, *case.options, "-o", folder)
@@ -120,7 +120,7 @@ def measure(case: Case, folder: Path) -> Measured:
     rows = open_rows(data, original, case.preprocessing)
     bound = 100 * made["bound"]
     print(f"{case.name}: {made['bits']} bits, {made['errors']} errors, {bound:.2f} %, {seconds:.0f} s", flush=True)
-    return Measured(
+    return Certified(
         net=case.name,
         parameters=original.parameters,
         train_error=errors(Evaluation(CPU, None)(original, rows), rows.labels) / rows.count,
@@ -171,7 +171,7 @@ def upward(percent: float) -> str:
     return f"{math.ceil(100 * percent) / 100:.2f}"
 
 
-def table(rows: list[Measured]) -> list[str]:
+def table(rows: list[Certified]) -> list[str]:
     """Everything, as Markdown."""
     head = "net | parameters | training error | bits | error decoded | bound % | goal % | published %"
     head += " | entropy | constriction | seconds | verify, s | met"
@@ -184,7 +184,7 @@ def table(rows: list[Measured]) -> list[str]:
     return lines
 
 
-def update_readme(rows: list[Measured]) -> None:
+def update_readme(rows: list[Certified]) -> None:
     """Replace the table of the README."""
     readme = ROOT / "README.md"
     before, rest = readme.read_text().split(BEGIN)

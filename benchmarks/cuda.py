@@ -29,14 +29,16 @@ def measure(rows: int, repeats: int) -> tuple[Row, ...]:
     """Rows per second of both at one batch, in alternating rounds."""
     engine = OnnxruntimeEngine(load(vgg19.path()), PROGRAMME, resolve_device("cuda"), None)
     x, index = rows_of(rows), np.arange(rows)
-    theirs = [torch_engine.Measured(rows, layout, "cuda") for layout in (torch.contiguous_format, torch.channels_last)]
+    theirs = [
+        torch_engine.TorchTimes(rows, layout, "cuda") for layout in (torch.contiguous_format, torch.channels_last)
+    ]
     jacobian, residual = theirs[0].measure()
     require_agreement(
         norms(engine.measure(index, x)),
         {"jacobian": jacobian[:, 0].tolist(), "residual": residual[:, 0].tolist()},
     )
 
-    def theirs_in_full(measured: torch_engine.Measured) -> Any:
+    def theirs_in_full(measured: torch_engine.TorchTimes) -> Any:
         found = measured.measure()
         torch.cuda.synchronize()
         return found

@@ -26,7 +26,7 @@ from onnxbound.rng import normal_noise
 Map = Callable[[Tensor], Tensor]
 
 
-class Measured:
+class TorchTimes:
     """The net cut behind its weighted layers, and what is asked of it."""
 
     def __init__(self, rows: int, layout: torch.memory_format, device: str = "cpu") -> None:
@@ -114,8 +114,8 @@ def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
     """Task name to what it answers: seconds in either memory format, or the measured norms."""
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
-    plain = Measured(rows, torch.contiguous_format)
-    last = Measured(rows, torch.channels_last)
+    plain = TorchTimes(rows, torch.contiguous_format)
+    last = TorchTimes(rows, torch.channels_last)
 
     def norms() -> dict[str, Any]:
         jacobian, residual = plain.measure()

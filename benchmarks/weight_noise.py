@@ -23,7 +23,7 @@ from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.results import Float64Array
 from onnxbound.stability.layer_cushion import layer_cushion
-from onnxbound.stability.margin import margins
+from onnxbound.stability.row_margins import margins
 from onnxbound.stability.weight_noise import sensitivities
 from onnxbound.stability.weight_noise_errors import noisy_logits
 from tests.oracle.models import Model, fixtures, public_models

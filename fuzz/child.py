@@ -27,7 +27,7 @@ from onnxbound.errors import OnnxboundError
 from onnxbound.graph.load import load
 from onnxbound.run.device import CPU
 from onnxbound.run.environment import peak_rss_bytes
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.forward_norms import ForwardPass
 
 ADDRESS_SPACE = 12 << 30
 WHOLE, FORWARD = 96, 8

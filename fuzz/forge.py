@@ -24,12 +24,12 @@ from onnxbound.certificates.certify import certify
 from onnxbound.certificates.decisions import decided
 from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.evidence import Evidence
-from onnxbound.certificates.options import Options
+from onnxbound.certificates.request import Options
 from onnxbound.certificates.verify import verify
 from onnxbound.codec.architecture import INPUT
 from onnxbound.codec.network_code import decode, encode
-from onnxbound.codec.parts import Levels
 from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.tensors import Levels
 from onnxbound.data.open import open_rows
 from onnxbound.errors import OnnxboundError
 from onnxbound.graph.load import load

@@ -10,7 +10,7 @@ import numpy as np
 
 from fixtures.quantised import Kind, quantised
 from onnxbound.certificates.certify import certify
-from onnxbound.certificates.options import Options
+from onnxbound.certificates.request import Options
 from onnxbound.data.open import open_rows
 from onnxbound.graph.load import load
 from tests.nets import mlp

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
-    from onnxbound.analysis.document import Report as Report
-    from onnxbound.analysis.document import read_report as read_report
+    from onnxbound.analysis.result import Report as Report
+    from onnxbound.analysis.result import read_report as read_report
     from onnxbound.analysis.settings import Settings as Settings
-    from onnxbound.certificates.options import Options as Options
+    from onnxbound.certificates.request import Options as Options
     from onnxbound.compressors.budget import Budget as Budget
     from onnxbound.compressors.compress import Method as Method
     from onnxbound.compressors.request import Request as Request
@@ -51,9 +51,9 @@ _HOMES = {
     "Conventions": "onnxbound.data.conventions",
     "Method": "onnxbound.compressors.compress",
     "OnnxboundError": "onnxbound.errors",
-    "Options": "onnxbound.certificates.options",
+    "Options": "onnxbound.certificates.request",
     "Preprocessing": "onnxbound.data.preprocessing",
-    "Report": "onnxbound.analysis.document",
+    "Report": "onnxbound.analysis.result",
     "Request": "onnxbound.compressors.request",
     "Settings": "onnxbound.analysis.settings",
     "analyze": "onnxbound.verbs.analyze",
@@ -71,7 +71,7 @@ _HOMES = {
     "plan": "onnxbound.verbs.analyze",
     "rank": "onnxbound.verbs.experiments",
     "read_conventions": "onnxbound.data.conventions",
-    "read_report": "onnxbound.analysis.document",
+    "read_report": "onnxbound.analysis.result",
     "track": "onnxbound.verbs.experiments",
     "verify": "onnxbound.verbs.verify",
 }

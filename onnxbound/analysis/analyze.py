@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from onnxbound.analysis import described
 from onnxbound.analysis.breakdown import per_class, worst_rows
-from onnxbound.analysis.document import Analysis
 from onnxbound.analysis.layers import layer_reports, pair_reports
 from onnxbound.analysis.notices import notices
+from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.sections import Coverage, WeightNoise
 from onnxbound.analysis.settings import Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
@@ -34,11 +34,11 @@ from onnxbound.run.rows_apart import require_rows_apart
 from onnxbound.stability.batches import Batches, batches_within
 from onnxbound.stability.collect import Collector, Progress, silent
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
+from onnxbound.stability.property_table import PropertyTable
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
-from onnxbound.stability.table import PropertyTable
 from onnxbound.stability.weight_noise import WEIGHT_NOISE_SENSITIVITY, rows_of_noise, sensitivities
 from onnxbound.stability.weight_noise_errors import NoisyErrors, errors_under_weight_noise
-from onnxbound.stability.work import Arrangement, Work
+from onnxbound.stability.work import Arrangement, MeasuringWork
 from onnxbound.version import __version__
 
 
@@ -146,7 +146,7 @@ def prepare(
     device: Device,
     index: NDArray[np.int64],
     run: RunFolder | None = None,
-) -> tuple[Work, str]:
+) -> tuple[MeasuringWork, str]:
     """Sessions, engine and batches; of a run that goes on, the engine and the batches that it began with.
 
     Returns:
@@ -166,7 +166,7 @@ def prepare(
         wanted, network, programme, device, settings.threads, trial, len(index), batches.probes
     )
     arrangement = Arrangement(programme, engine.name, device.name, settings.threads, batches)
-    return Work.build(network, arrangement, engine), note
+    return MeasuringWork.build(network, arrangement, engine), note
 
 
 def _smoothness(
@@ -228,7 +228,7 @@ def _weight_noise(
 
 def _manifest(
     network: Network,
-    work: Work,
+    work: MeasuringWork,
     settings: Settings,
     device: Device,
     executor: Executor,

@@ -5,7 +5,7 @@ import numpy as np
 from onnxbound.analysis.sections import ClassReport, WorstRow, WorstRows
 from onnxbound.data.rows import Rows
 from onnxbound.results import Float64Array
-from onnxbound.run.table import Table
+from onnxbound.run.row_table import Table
 
 
 def per_class(table: Table, rows: Rows, classes: int, depth: int) -> tuple[ClassReport, ...]:

@@ -6,15 +6,15 @@ import numpy as np
 
 from onnxbound.analysis.sections import Data, Margin, Model, Tool
 from onnxbound.analysis.settings import Settings
-from onnxbound.bounds.margin import choose_gamma, loss_at
+from onnxbound.bounds.gamma import choose_gamma, loss_at
 from onnxbound.data.rows import Rows
 from onnxbound.documents.document import view
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 from onnxbound.run.environment import peak_rss_bytes, versions
 from onnxbound.run.executor import Executor
-from onnxbound.run.table import Table
-from onnxbound.stability.table import PropertyTable
+from onnxbound.run.row_table import Table
+from onnxbound.stability.property_table import PropertyTable
 from onnxbound.stability.work import DISAGREEMENT
 from onnxbound.version import __version__
 

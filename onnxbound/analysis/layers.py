@@ -9,12 +9,12 @@ from onnxbound.bounds.conditions import Conditions
 from onnxbound.bounds.norms import LayerNorms
 from onnxbound.documents.document import view
 from onnxbound.results import Measured, Statistic, summarise
-from onnxbound.run.table import Table
+from onnxbound.run.row_table import Table
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.property import Property
+from onnxbound.stability.property_table import PropertyTable
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
-from onnxbound.stability.table import PropertyTable
 from onnxbound.stability.weight_noise_errors import NoisyErrors
 
 

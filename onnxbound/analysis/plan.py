@@ -14,7 +14,7 @@ from onnxbound.linear.programme import EXACT_CLASSES
 from onnxbound.rng import select_rows
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
-from onnxbound.stability.work import Work
+from onnxbound.stability.work import MeasuringWork
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,7 +111,7 @@ def costs(network: Network, settings: Settings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _seconds_per_row(work: Work, stage: str, batch: Batch) -> float:
+def _seconds_per_row(work: MeasuringWork, stage: str, batch: Batch) -> float:
     inputs = {"index": batch.index, "inputs": batch.inputs, "labels": batch.labels}
     if stage == "forward":
         work.run(stage, inputs)  # the first run allocates

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from onnxbound.bounds.margin import GammaSource
+from onnxbound.bounds.gamma import GammaSource
 from onnxbound.bounds.norms import SpectralNorm
 from onnxbound.documents.document import nested
 from onnxbound.results import Statistic

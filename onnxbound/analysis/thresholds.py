@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from math import inf
 from typing import Any
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.analysis.settings import Settings
 from onnxbound.bounds.every_bound import NAMES
 from onnxbound.data.preprocessing import Preprocessing

@@ -10,12 +10,12 @@ from onnxbound.bounds.arora2018 import LayerCondition
 from onnxbound.bounds.outliers import keep_rows
 from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
-from onnxbound.run.table import Table
+from onnxbound.run.row_table import Table
 from onnxbound.stability.contraction import BETWEEN_CONTRACTION, CONTRACTION, bounded
 from onnxbound.stability.interlayer_cushion import CLIPPED
 from onnxbound.stability.layer_cushion import LAYER_CUSHION
 from onnxbound.stability.property import Property
-from onnxbound.stability.table import PropertyTable
+from onnxbound.stability.property_table import PropertyTable
 from onnxbound.stability.well_distributed import BETA
 
 

@@ -45,7 +45,7 @@ class CodeFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class CertificateDocument:
     """certificate.json, less its checksum."""
 
     statement: str
@@ -108,7 +108,7 @@ class Certificate:
     def document(self) -> dict[str, Any]:
         """As JSON, without its checksum."""
         s = self.statement
-        document = Document(
+        document = CertificateDocument(
             statement=s.sentence(),
             object=s.object,
             assumptions=assumptions(s.object, known=s.disagreements is not None and s.disagreements.known),

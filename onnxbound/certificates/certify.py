@@ -21,10 +21,10 @@ from onnxbound.certificates.certificate import (
 )
 from onnxbound.certificates.decisions import Evaluation, Progress, disagreements, errors
 from onnxbound.certificates.decoded import Decoded, decoded
-from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, require_folder, write_folder
-from onnxbound.certificates.options import Certified, Options
+from onnxbound.certificates.files import CERTIFICATE, CODE, DECODED, require_folder, write_folder
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.places import cheapest
+from onnxbound.certificates.request import Certified, Options
 from onnxbound.certificates.search import search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
 from onnxbound.certificates.task import Effort, Found, Task

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from onnxbound.certificates.certificate import SCHEMA, decimal_of
-from onnxbound.certificates.folder import CERTIFICATE, malformed
+from onnxbound.certificates.files import CERTIFICATE, malformed
 from onnxbound.certificates.statement import OBJECTS, Object
 from onnxbound.errors import Problem, VerificationError
 

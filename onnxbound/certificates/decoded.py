@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from onnxbound.codec.architecture import Architecture
 from onnxbound.codec.network_code import NetworkCode
-from onnxbound.operators.quantise import SaturatingRounding
+from onnxbound.operators.quantisation import SaturatingRounding
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from onnxbound.data.open import Reader
+from onnxbound.data.open import InputSpec
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
 from onnxbound.errors import DataError, Problem, UsageError, VerificationError
@@ -15,7 +15,7 @@ from onnxbound.graph.network import Network
 
 T = TypeVar("T")
 
-Opener = Callable[[Reader, Preprocessing], Rows]
+Opener = Callable[[InputSpec, Preprocessing], Rows]
 """Opens all rows of a file for a network, with its preprocessing."""
 
 _ROWS = 1024
@@ -63,7 +63,7 @@ class ByFile:
     class_labels: tuple[int | str, ...]
 
     @classmethod
-    def of(cls, network: Reader) -> "ByFile":
+    def of(cls, network: InputSpec) -> "ByFile":
         """For a network."""
         return cls("", network.input_shape, network.input_type, tuple(range(len(network.class_labels))))
 

@@ -10,7 +10,7 @@ from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import Tensors
 from onnxbound.linear.curvature import softmax
 from onnxbound.results import Float64Array
-from onnxbound.stability.margin import margins
+from onnxbound.stability.row_margins import margins
 
 _BLOCK_ROWS = 1000
 

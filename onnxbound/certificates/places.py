@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.decisions import decided
-from onnxbound.codec.preprocessing import on_lattice
+from onnxbound.codec.preprocessing_code import on_lattice
 from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network

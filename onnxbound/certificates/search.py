@@ -26,7 +26,7 @@ from onnxbound.compressors.lattice import Lattice, Matrix, descended, rounded_in
 from onnxbound.compressors.prices import LARGEST
 from onnxbound.linear.curvature import Curvature, Target, curvature, sides
 from onnxbound.results import Float64Array
-from onnxbound.stability.margin import margins
+from onnxbound.stability.row_margins import margins
 
 _STEP = 0.02
 """Lattice step of a tensor, over 1 / sqrt(mean of the curvature's diagonal)."""

@@ -13,7 +13,7 @@ from onnxbound.certificates.low_rank import factored
 from onnxbound.codec.describe import Description
 from onnxbound.codec.levels import Filters
 from onnxbound.codec.network_code import NetworkCode
-from onnxbound.codec.parts import Exact, Levels, LowRank, Part
+from onnxbound.codec.tensors import Exact, Levels, LowRank, Part
 from onnxbound.compressors.prices import Prices, prices
 from onnxbound.compressors.svd import Factors
 from onnxbound.data.preprocessing import Preprocessing

@@ -26,7 +26,7 @@ from onnxbound.certificates.claims import Claims, mismatch, require_same
 from onnxbound.certificates.decisions import BATCH_ROWS, Evaluation, Progress, disagreements, errors
 from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.evidence import ByFile, Evidence, given
-from onnxbound.certificates.folder import CERTIFICATE, CODE, DECODED, malformed, read_document, read_file, require_only
+from onnxbound.certificates.files import CERTIFICATE, CODE, DECODED, malformed, read_document, read_file, require_only
 from onnxbound.certificates.statement import Disagreements, Object, Statement
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import NetworkCode, architecture_bits, decode, is_the_prior, same_architecture

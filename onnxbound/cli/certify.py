@@ -14,7 +14,7 @@ from onnxbound.cli.groups import OptionalRowOptions
 from onnxbound.cli.options import Format, chosen_format, set_threads
 
 if TYPE_CHECKING:
-    from onnxbound.certificates.options import Certified
+    from onnxbound.certificates.request import Certified
     from onnxbound.certificates.task import Found
 
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files, and nothing else.")]
@@ -66,8 +66,8 @@ def certify(
     from onnxbound.certificates.certify import Prior
     from onnxbound.certificates.certify import certify as make
     from onnxbound.certificates.evidence import ByFile
-    from onnxbound.certificates.holdout import certify_holdout
-    from onnxbound.certificates.options import Options
+    from onnxbound.certificates.request import Options
+    from onnxbound.certificates.unseen_rows import certify_holdout
     from onnxbound.cli.output import emit
     from onnxbound.cli.values import decimal_of
     from onnxbound.documents.document import to_json_text

@@ -12,7 +12,7 @@ from onnxbound.cli.options import Format, chosen_format
 if TYPE_CHECKING:
     from onnxbound.analysis.settings import Settings
     from onnxbound.data.conventions import Conventions
-    from onnxbound.data.open import Reader
+    from onnxbound.data.open import InputSpec
     from onnxbound.data.rows import Rows
     from onnxbound.documents.document import Document
     from onnxbound.graph.network import Network
@@ -97,7 +97,7 @@ class OptionalRowOptions(WholeFileOptions):
     limit: options.Limit = None
     seed: options.Seed = 0
 
-    def rows(self, network: "Network", labels: Path | None = None, reader: "Reader | None" = None) -> "Rows":
+    def rows(self, network: "Network", labels: Path | None = None, reader: "InputSpec | None" = None) -> "Rows":
         """The training set, which has to be given, with its own labels or others."""
         from onnxbound.errors import DataError
         from onnxbound.run.trial import tried
@@ -113,7 +113,7 @@ class OptionalRowOptions(WholeFileOptions):
         except DataError as error:
             raise tried(error, network, opened) from error
 
-    def test_rows(self, network: "Reader", path: Path, *, labelled: bool = True) -> "Rows":
+    def test_rows(self, network: "InputSpec", path: Path, *, labelled: bool = True) -> "Rows":
         """All of a test set, or of other rows than those of training, read in the same way."""
         from onnxbound.errors import DataError
 
@@ -124,7 +124,7 @@ class OptionalRowOptions(WholeFileOptions):
                 error.suggestion = {}
             raise
 
-    def _open(self, path: Path, network: "Reader", suggested: Mapping[str, Any], **more: Any) -> "Rows":
+    def _open(self, path: Path, network: "InputSpec", suggested: Mapping[str, Any], **more: Any) -> "Rows":
         from onnxbound.data.open import open_rows
 
         keys = {name: value for name, value in suggested.items() if name in more}

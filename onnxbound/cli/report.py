@@ -37,7 +37,7 @@ class PageOptions(ReportOptions):
 @grouped
 def report(source: ReportArgument, result: PageOptions) -> None:
     """Turn a report into one HTML page that needs no network and no script, into CSV, or into figures."""
-    from onnxbound.analysis.document import read_report
+    from onnxbound.analysis.result import read_report
     from onnxbound.cli.documents import Files
     from onnxbound.errors import UsageError
     from onnxbound.report.figures.of_report import figures

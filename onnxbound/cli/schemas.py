@@ -3,8 +3,8 @@
 from typing import Any
 
 from onnxbound.analysis.difference import Difference
-from onnxbound.analysis.document import Report
 from onnxbound.analysis.plan import Plan
+from onnxbound.analysis.result import Report
 from onnxbound.certificates import certificate, verify
 from onnxbound.cli.documents import Failure, Files
 from onnxbound.compression.decompression import Decompression
@@ -22,7 +22,7 @@ _DOCUMENTS: tuple[type[Document], ...] = (
     Report, Plan, Inspection, Attenuation, Comparison, Track, Ranking, Difference, Compression, Decompression, Files,
     Topic, Topics, Environment, Failure,
 )  # fmt: skip
-_CERTIFICATES = {certificate.SCHEMA: certificate.Document, verify.SCHEMA: verify.Verification}
+_CERTIFICATES = {certificate.SCHEMA: certificate.CertificateDocument, verify.SCHEMA: verify.Verification}
 
 
 def every_schema() -> dict[str, dict[str, Any]]:

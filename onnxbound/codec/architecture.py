@@ -17,8 +17,8 @@ from onnx import ModelProto, TensorProto, helper
 from onnxbound.codec.grammar import Grammar
 from onnxbound.codec.levels import Filters
 from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.vocabulary import WORDS, code_shape
 from onnxbound.codec.window_words import LARGEST_ROW
-from onnxbound.codec.words import WORDS, code_shape
 from onnxbound.operators.average_pool import AveragePool
 from onnxbound.operators.dense import Dense
 from onnxbound.operators.emitter import Emitter, Value
@@ -62,7 +62,7 @@ _GATES = ("Relu", "LeakyRelu", "Clip", "Smooth")
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class CodedNode:
     """An operator and the numbers of the tensors it reads: 0 for the row, k for the result of the k-th node.
 
     Attributes:
@@ -114,7 +114,7 @@ class Architecture:
     """
 
     input_shape: Shape
-    nodes: tuple[Node, ...]
+    nodes: tuple[CodedNode, ...]
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
@@ -197,7 +197,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
     if classes < 2:
         raise Malformed("a classifier has at least two classes")
     shapes = [_code_input_shape(g, None if given is None else given.input_shape)]
-    nodes: list[Node] = []
+    nodes: list[CodedNode] = []
     unread = {0}
     work = numbers = 0
     while True:
@@ -213,7 +213,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
         extra = (classes,) if WORDS[place].kind is Dense else ()
         operator = WORDS[place].code(g, None if node is None else node.operator, before, *extra)
         shapes.append(operator.output_shape(*before))
-        nodes.append(Node(operator, inputs))
+        nodes.append(CodedNode(operator, inputs))
         unread.add(last + 1)
         work += sum(map(prod, (*before, shapes[-1])))
         if isinstance(operator, Weighted):
@@ -244,7 +244,7 @@ def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:
     return found
 
 
-def _place_of(given: Architecture | None, node: Node | None) -> int | None:
+def _place_of(given: Architecture | None, node: CodedNode | None) -> int | None:
     if given is None:
         return None
     if node is None:
@@ -255,7 +255,7 @@ def _place_of(given: Architecture | None, node: Node | None) -> int | None:
     raise Malformed(f"a code has no word for {type(node.operator).__name__}")
 
 
-def _code_kind(g: Grammar, given: int | None, nodes: list[Node], *, complete: bool) -> int:
+def _code_kind(g: Grammar, given: int | None, nodes: list[CodedNode], *, complete: bool) -> int:
     """The place of the next word, or of the end behind them all."""
     before = type(nodes[-1].operator).__name__ if nodes else ""
     likely = _FOLLOWING.get("gate" if before in _GATES else before, _FOLLOWING["other"])

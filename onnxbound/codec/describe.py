@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.codec.architecture import LARGEST_COUNT, Architecture, Node, code_architecture
+from onnxbound.codec.architecture import LARGEST_COUNT, Architecture, CodedNode, code_architecture
 from onnxbound.codec.grammar import LARGEST, SMALLEST, Grammar
 from onnxbound.codec.mixing import Writer
 from onnxbound.codec.range_coder import Malformed
@@ -22,7 +22,7 @@ from onnxbound.operators.leaky_relu import LeakyRelu
 from onnxbound.operators.max_pool import MaxPool
 from onnxbound.operators.operator import Operator, Shape
 from onnxbound.operators.pad import Pad
-from onnxbound.operators.quantise import SaturatingRounding
+from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.operators.smooth import Smooth, smooth
 from onnxbound.operators.weighted import Weighted
 
@@ -52,13 +52,13 @@ def describe(network: Network) -> Description:
         raise Malformed(f"the network has {network.parameters:,} numbers; a code has at most {LARGEST_COUNT:,}")
     single = network.cast(np.float32)
     places = {single.input: 0}
-    nodes: list[Node] = []
+    nodes: list[CodedNode] = []
     for step in _needed(single):
         inputs = tuple(places[name] for name in step.inputs)
         operator = _normal(step.operator, single.shapes[step.inputs[0]])
         if isinstance(operator, Add) and min(operator.signs) > 0:
             inputs = tuple(sorted(inputs, reverse=True))
-        nodes.append(Node(operator, inputs))
+        nodes.append(CodedNode(operator, inputs))
         places[step.output] = len(nodes)
     architecture = Architecture(single.input_shape, tuple(nodes))
     code_architecture(Grammar(Writer()), architecture)

@@ -19,9 +19,9 @@ from onnxbound.codec.architecture import Architecture, Hole, code_architecture
 from onnxbound.codec.grammar import Grammar, require_plain
 from onnxbound.codec.levels import LARGEST_LEVEL, Coder, Filters, code_signs, code_sizes
 from onnxbound.codec.mixing import Reader, Writer
-from onnxbound.codec.parts import Exact, Levels, LowRank, Part
-from onnxbound.codec.preprocessing import code_preprocessing
+from onnxbound.codec.preprocessing_code import code_preprocessing
 from onnxbound.codec.range_coder import Malformed, bits_of, bytes_of
+from onnxbound.codec.tensors import Exact, Levels, LowRank, Part
 from onnxbound.data.preprocessing import Preprocessing
 
 VERSION = 2

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from onnxbound.codec.network_code import NetworkCode
-from onnxbound.codec.parts import Levels, LowRank
+from onnxbound.codec.tensors import Levels, LowRank
 
 _FORMS = (("int4", TensorProto.INT4, 7, 21, 10), ("int8", TensorProto.INT8, 127, 18, 8))
 """Name, element type, largest level, and the oldest opset and IR version that have it."""

@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.codec.architecture import Architecture, Node
-from onnxbound.codec.parts import Exact, Levels, LowRank, Part
+from onnxbound.codec.architecture import Architecture, CodedNode
+from onnxbound.codec.tensors import Exact, Levels, LowRank, Part
 from onnxbound.operators.average_pool import AveragePool
 from onnxbound.operators.bilinear import Product
 from onnxbound.operators.branches import Add
@@ -104,7 +104,7 @@ def unit_sets(architecture: Architecture) -> tuple[UnitSet, ...]:
     return tuple(sorted(found, key=lambda units: units.rows[0]))
 
 
-def _followed(ties: _Ties, node: Node, given: list[int | None], shape: Shape, holes: dict[str, int]) -> int | None:
+def _followed(ties: _Ties, node: CodedNode, given: list[int | None], shape: Shape, holes: dict[str, int]) -> int | None:
     """The units of what a node puts out; a tensor of h units is h equal blocks in C order."""
     operator, (first, *_) = node.operator, given
     along = first is not None and len(shape) > 0 and ties.counts[first] == shape[0]

@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from onnxbound.codec.architecture import Architecture, Node
+from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.operators.average_pool import AveragePool
 from onnxbound.operators.conv import Conv
@@ -27,7 +27,7 @@ def architecture_in_words(architecture: Architecture) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(architecture.nodes):,} operators)"
 
 
-def _said(node: Node, place: int) -> str:
+def _said(node: CodedNode, place: int) -> str:
     operator = node.operator
     name = operator.form if isinstance(operator, Smooth) else type(operator).__name__
     if isinstance(operator, Dense):

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from onnxbound.analysis.analyze import analyze
-from onnxbound.analysis.document import Analysis
+from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.settings import Settings
 from onnxbound.compression.document import Compression, Sweep, SweepPoint
 from onnxbound.compression.sections import Outcome, compression_report

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from onnxbound.bounds.bound import Bound
-from onnxbound.bounds.margin import GammaSource
+from onnxbound.bounds.gamma import GammaSource
 from onnxbound.compressors.compressed import MethodName
 from onnxbound.documents.document import Document
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.build_and_look import margin_and_outliers, own_errors, own_errors_binomial
 from onnxbound.bounds.description import bias_bits, other_bits, weight_bits
-from onnxbound.bounds.margin import choose_gamma, loss_at
+from onnxbound.bounds.gamma import choose_gamma, loss_at
 from onnxbound.compression.document import (
     BeforeAfter,
     CompressedLayerReport,

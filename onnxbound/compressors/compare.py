@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.results import Float64Array
-from onnxbound.stability.margin import margins
+from onnxbound.stability.row_margins import margins
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
 from onnxbound.run.device import Device
-from onnxbound.run.forward import require_finite
+from onnxbound.run.forward_norms import require_finite
 from onnxbound.run.logits import Logits
 
 AGREEMENT = 1e-4

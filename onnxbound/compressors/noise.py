@@ -20,7 +20,7 @@ from onnxbound.compressors.compress import Method, compress_layers
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.linearisation import linearise
-from onnxbound.linear.norms import squared_norms
+from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.sweep import Sweeper
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array

@@ -8,7 +8,7 @@ from onnxbound.bounds.norms import overlap
 from onnxbound.compressors.compressed import CompressedNetwork, local_output
 from onnxbound.graph.network import Layer
 from onnxbound.linear.linearisation import linearise
-from onnxbound.linear.norms import squared_norms
+from onnxbound.linear.row_norms import squared_norms
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 

@@ -29,7 +29,7 @@ IN_MEMORY = "arrays in memory"
 """The path of rows that come from no file."""
 
 
-class Reader(Protocol):
+class InputSpec(Protocol):
     """What rows are opened for: a network, or something that reads rows like one."""
 
     @property
@@ -51,7 +51,7 @@ class Reader(Protocol):
 
 def open_rows(
     data: Data,
-    network: Reader,
+    network: InputSpec,
     preprocessing: Preprocessing | None = None,
     *,
     labels: str | PathLike[str] | ArrayLike | None = None,
@@ -163,7 +163,7 @@ class _Findings:
 class _Wanted:
     """Which arrays are meant."""
 
-    network: Reader
+    network: InputSpec
     x_key: str | None
     y_key: str | None
     role: Role

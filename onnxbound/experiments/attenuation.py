@@ -11,11 +11,11 @@ from onnxbound.data.rows import Rows
 from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
-from onnxbound.linear.forward import all_values, changed_values
+from onnxbound.linear.values import all_values, changed_values
 from onnxbound.operators.operator import Array
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise
 from onnxbound.rng import normal_noise, select_rows
-from onnxbound.run.forward import require_finite
+from onnxbound.run.forward_norms import require_finite
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
 
@@ -29,7 +29,7 @@ _BATCH_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class NoiseAtLayer:
     """The relative error |x'^j - x^j| / |x^j| at one layer, a row's mean over the probes; at the logits for j = d."""
 
     target: int
@@ -41,7 +41,7 @@ class NoiseCurve:
     """Noise that enters at one layer's input, and what arrives at that layer's output and at later ones."""
 
     source: int
-    arrivals: tuple[Arrival, ...]
+    arrivals: tuple[NoiseAtLayer, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,7 +78,7 @@ class Attenuation(Document):
         return f"of noise in {self.model}: {len(self.curves)} layers at {self.measured_rows:,} rows of {self.data}"
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.experiments.tables import render_noise
+        from onnxbound.experiments.result_tables import render_noise
 
         render_noise(self, console)
 
@@ -123,7 +123,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         NoiseCurve(
             layer.index,
             tuple(
-                Arrival(j, _summary(mean[:, layer.index - 1, j - 1], error[:, layer.index - 1, j - 1], settings))
+                NoiseAtLayer(j, _summary(mean[:, layer.index - 1, j - 1], error[:, layer.index - 1, j - 1], settings))
                 for j in range(layer.index, depth + 1)
                 if j == layer.index or network.has_path(layer.index, j)
             ),

@@ -77,7 +77,7 @@ class Comparison(Document):
         return f"of {', '.join(net.name for net in self.nets)} at {self.measured_rows:,} rows of {self.data}"
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.experiments.tables import render_comparison
+        from onnxbound.experiments.result_tables import render_comparison
 
         render_comparison(self, console)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxbound.analysis.analyze import analyze
-from onnxbound.analysis.document import Analysis, Report
+from onnxbound.analysis.result import Analysis, Report
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network

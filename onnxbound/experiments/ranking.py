@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import sqrt
 from typing import TYPE_CHECKING, ClassVar
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.analysis.settings import Settings
 from onnxbound.documents.document import Document
 from onnxbound.experiments.kendall import RankCorrelation, kendall
@@ -86,7 +86,7 @@ class Ranking(Document):
         return f"of {', '.join(standing.net.name for standing in self.standings)} on {self.data}"
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.experiments.tables import render_ranking
+        from onnxbound.experiments.result_tables import render_ranking
 
         render_ranking(self, console)
 

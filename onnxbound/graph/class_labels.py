@@ -68,11 +68,11 @@ def class_labels(
         zipped, listed = node.op_type == "ai.onnx.ml::ZipMap", node.attributes()
         columns = listed.get("classlabels_int64s") or listed.get("classlabels_strings") if zipped else None
         scores = node.inputs[0] if zipped else head
-        named.append(_labels(_Head(graph, opsets, scores, logits, shapes, batch), size) or columns)
+        named.append(_labels(_ClassHead(graph, opsets, scores, logits, shapes, batch), size) or columns)
     return next(filter(None, named), tuple(range(max(size, 2))))
 
 
-def _labels(head: "_Head", size: int) -> tuple[Label, ...] | None:
+def _labels(head: "_ClassHead", size: int) -> tuple[Label, ...] | None:
     """The names that an output has for the classes; None if it gives scores alone."""
     rows = _rows(size)
     decided = _decided(rows)
@@ -126,7 +126,7 @@ def _label(value: Any) -> Label:
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class _ClassHead:
     """The nodes between the logits and an output."""
 
     graph: OnnxGraph

@@ -7,7 +7,7 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph
 from onnxbound.operators.operator import Array
-from onnxbound.operators.quantise import PAIRED
+from onnxbound.operators.quantisation import PAIRED
 
 
 class Written:

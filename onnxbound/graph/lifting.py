@@ -11,7 +11,7 @@ from string import ascii_letters
 
 import numpy as np
 
-from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.constants import evaluate
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.operators.operator import Array, Shape, Unsupported

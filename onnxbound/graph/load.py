@@ -9,7 +9,7 @@ import numpy as np
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.class_labels import Label
 from onnxbound.graph.complete import Written
-from onnxbound.graph.logits import end_at_logits
+from onnxbound.graph.head import end_at_logits
 from onnxbound.graph.lower import ANY_BATCH, lower
 from onnxbound.graph.model_file import WeightReader, lift_constants, read_model
 from onnxbound.graph.network import Network, Step

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onnxbound.errors import ModelError, Problem
-from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.constants import evaluate
 from onnxbound.graph.lifting import LIFTED, Lifted, lift
 from onnxbound.graph.network import Step
 from onnxbound.graph.node_writer import NodeWriter

@@ -15,7 +15,7 @@ from onnxbound.graph.reading import Reading
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array, Operator, Shape
-from onnxbound.operators.quantise import SaturatingRounding
+from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.operators.weighted import Weighted, bands
 
 

@@ -5,7 +5,7 @@ from math import floor, prod
 
 import numpy as np
 
-from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.constants import evaluate
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.graph.screen import require_moderate

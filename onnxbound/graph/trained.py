@@ -8,7 +8,7 @@ import numpy as np
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.operator import Array, Operator
-from onnxbound.operators.quantise import SaturatingRounding
+from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.operators.weighted import Weighted
 
 _ROUNDING = 4e-7

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.graph.passes.spell_quantised import SPELLED
 from onnxbound.operators.operator import Array, Unsupported
-from onnxbound.operators.quantise import AS_QDQ, FLOAT
+from onnxbound.operators.quantisation import AS_QDQ, FLOAT
 
 _DYNAMIC = "it takes its scale from the values of the whole batch, so that a row alone has no logits"
 _INTEGER = "it multiplies integers whose scales other nodes bring in, as dynamic quantisation writes it"

@@ -69,7 +69,7 @@ class Emission:
 
 
 @dataclass(frozen=True, slots=True)
-class Streams:
+class EmittedStreams:
     """A tensor and what arrives with it; no tensors of streams where there are no sources.
 
     Attributes:
@@ -114,7 +114,7 @@ class _Writer:
 
     def write(self) -> tuple[ModelProto, Emission]:
         network, watched = self._network, observed(self._network)
-        live = {network.input: Streams((), Value(ROWS, network.input_shape))}
+        live = {network.input: EmittedStreams((), Value(ROWS, network.input_shape))}
         ties: list[str] = []
         if network.input in watched:
             self._output(squared_name(network.input), self._squared(live[network.input].primal), "n")
@@ -172,7 +172,7 @@ class _Writer:
         wide = self._e.double(t.name)
         return self._e.node("Mul", wide, wide)
 
-    def _ties(self, step: Step, inputs: list[Streams]) -> list[str]:
+    def _ties(self, step: Step, inputs: list[EmittedStreams]) -> list[str]:
         """Whether a gate of the step has no derivative at a row, as 0 or 1, (n,)."""
         e, found = self._e, step.operator.emit_ties(self._e, *(x.primal for x in inputs))
         if not found:
@@ -181,7 +181,7 @@ class _Writer:
         rank = len(self._network.shapes[step.output])
         return [e.node("ReduceMax", flags, e.integers(*range(1, rank + 1)), keepdims=0)]
 
-    def _advance(self, step: Step, inputs: list[Streams]) -> Streams:
+    def _advance(self, step: Step, inputs: list[EmittedStreams]) -> EmittedStreams:
         """Every stream through one operator."""
         e, operator = self._e, step.operator
         x = tuple(streams.primal for streams in inputs)
@@ -190,7 +190,7 @@ class _Writer:
         sources, count = inputs[0].sources, len(inputs[0].sources)
         primal = operator.emit_act(e, *x)
         if not sources:
-            return Streams((), primal)
+            return EmittedStreams((), primal)
         probes = count * self._programme.probes
         t, w = (tuple(streams.moving[kind] for streams in inputs) for kind in ("tangents", "residuals"))
         moving = {
@@ -199,19 +199,21 @@ class _Writer:
         }
         if "signals" in self._per_source:
             moving["signals"] = operator.emit_jvp(e, state, count, *(streams.moving["signals"] for streams in inputs))
-        return Streams(sources, primal, moving)
+        return EmittedStreams(sources, primal, moving)
 
-    def _align(self, inputs: list[Streams]) -> list[Streams]:
+    def _align(self, inputs: list[EmittedStreams]) -> list[EmittedStreams]:
         """Inputs with the same sources, zero streams put in where a source does not reach an input."""
         if len({streams.sources for streams in inputs}) == 1:
             return inputs
         sources = tuple(sorted({source for streams in inputs for source in streams.sources}))
         return [
-            Streams(sources, streams.primal, {kind: self._spread(streams, kind, sources) for kind in self._per_source})
+            EmittedStreams(
+                sources, streams.primal, {kind: self._spread(streams, kind, sources) for kind in self._per_source}
+            )
             for streams in inputs
         ]
 
-    def _spread(self, streams: Streams, kind: str, sources: tuple[int, ...]) -> Value:
+    def _spread(self, streams: EmittedStreams, kind: str, sources: tuple[int, ...]) -> Value:
         e, per_source = self._e, self._per_source[kind]
         own: dict[int, str] = {}
         if len(streams.sources) == 1:
@@ -227,7 +229,7 @@ class _Writer:
         e = self._e
         return e.node("ConstantOfShape", e.node("Concat", e.integers(streams), e.node("Shape", like.name), axis=0))
 
-    def _behind(self, layer: Layer, streams: Streams) -> Streams:
+    def _behind(self, layer: Layer, streams: EmittedStreams) -> EmittedStreams:
         """Behind a layer but the last its own streams join: the noise, no deviation yet, and x^i as a signal."""
         e, x, probes = self._e, streams.primal, self._programme.probes
         if self._programme.form == "linear":
@@ -254,7 +256,7 @@ class _Writer:
         for kind in self._per_source:
             parts = [streams.moving[kind].name] if streams.sources else []
             moving[kind] = Value(e.node("Concat", *parts, joining[kind], axis=0), x.shape)
-        return Streams((*streams.sources, layer.index), x, moving)
+        return EmittedStreams((*streams.sources, layer.index), x, moving)
 
     def _less_bias(self, layer: Layer, x: Value) -> Value:
         """A^i a^i."""
@@ -264,7 +266,7 @@ class _Writer:
         behind = len(x.shape) - 1 if layer.operator.channel_axis == 1 else 0
         return Value(e.node("Sub", x.name, e.reshape(e.constant(bias), -1, *(1,) * behind)), x.shape)
 
-    def _arrive(self, target: int, streams: Streams) -> None:
+    def _arrive(self, target: int, streams: EmittedStreams) -> None:
         """Norms of every stream at a target."""
         e, count, probes = self._e, len(streams.sources), self._programme.probes
         if not count or (self._programme.output_only and target != self._network.depth):

@@ -14,8 +14,8 @@ from onnxbound.graph.network import Network
 from onnxbound.linear import emit
 from onnxbound.linear.measure import measure
 from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
-from onnxbound.linear.parts import in_parts, part_rows
 from onnxbound.linear.programme import Measurement, Programme
+from onnxbound.linear.threads import in_parts, part_rows
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 from onnxbound.rng import noise_words

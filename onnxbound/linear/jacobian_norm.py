@@ -8,9 +8,9 @@ import numpy as np
 
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import Linearisation
-from onnxbound.linear.norms import pixel_squared_norms, squared_norms
 from onnxbound.linear.observation import OutputJacobians
 from onnxbound.linear.receptive_field import column_spacing, receptive_fields, row_spacing
+from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
 from onnxbound.operators.operator import Array, Shape
 from onnxbound.results import Float64Array
 

@@ -8,9 +8,9 @@ import numpy as np
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.jacobian_norm import output_jacobians, pair_jacobians
 from onnxbound.linear.linearisation import Linearisation
-from onnxbound.linear.norms import squared_norms
 from onnxbound.linear.observation import Observation, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme
+from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.sweep import Sweep, Sweeper
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array

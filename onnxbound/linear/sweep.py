@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxbound.graph.network import Layer, Network, Step
-from onnxbound.linear.norms import squared_norms
 from onnxbound.linear.observation import Arrival
+from onnxbound.linear.row_norms import squared_norms
 from onnxbound.operators.operator import Array
 
 Noise = Callable[[Layer, int], Array]

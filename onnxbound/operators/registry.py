@@ -14,7 +14,7 @@ from onnxbound.operators import (
     max_pool,
     mean,
     pad,
-    quantise,
+    quantisation,
     relu,
     reshape,
     select,
@@ -27,7 +27,7 @@ from onnxbound.operators.operator import Operator
 
 _FAMILIES = (
     conv, dense, relu, leaky_relu, clip, max_pool, average_pool, mean, elementwise_affine, branches, reshape,
-    transpose, pad, select, smooth, softmax, quantise,
+    transpose, pad, select, smooth, softmax, quantisation,
 )  # fmt: skip
 
 PARSERS: Mapping[str, Callable[[Node], Operator]] = MappingProxyType(

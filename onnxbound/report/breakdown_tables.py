@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.analysis.sections import WorstRow
 from onnxbound.errors import visible
 from onnxbound.report.plain_table import plain_table

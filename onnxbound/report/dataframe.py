@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.documents.paths import flatten
 from onnxbound.errors import Problem, UsageError
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.report.words import at_most, percentage
 
 _LARGE_GAP = 0.1

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.errors import visible
 from onnxbound.report.breakdown_tables import breakdown

@@ -11,12 +11,12 @@ from onnxbound.linear.programme import Measurement
 from onnxbound.run.executor import Executor
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.partitions import Arrays, Partition, partitions
-from onnxbound.run.table import Table
+from onnxbound.run.row_table import Table
 from onnxbound.stability.catalogue import CATALOGUE
-from onnxbound.stability.margin import margins
 from onnxbound.stability.property import evaluate
-from onnxbound.stability.table import PropertyTable, forward_table
-from onnxbound.stability.work import Work
+from onnxbound.stability.property_table import PropertyTable, forward_table
+from onnxbound.stability.row_margins import margins
+from onnxbound.stability.work import MeasuringWork
 
 Progress = Callable[[str, int, int], None]
 """(stage, rows done, rows in all)."""
@@ -30,7 +30,7 @@ def silent(stage: str, done: int, total: int) -> None:
 class Collector:
     """Computes the partitions of a run, each once: those that its folder holds are taken from there."""
 
-    def __init__(self, work: Work, executor: Executor, folder: RunFolder | None, progress: Progress) -> None:
+    def __init__(self, work: MeasuringWork, executor: Executor, folder: RunFolder | None, progress: Progress) -> None:
         self._work = work
         self._executor = executor
         self._folder = folder

@@ -11,8 +11,8 @@ from onnxbound.documents.topic import Topic
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Float64Array
-from onnxbound.run.forward import ForwardNorms
-from onnxbound.run.table import Column
+from onnxbound.run.forward_norms import ForwardNorms
+from onnxbound.run.row_table import Column
 
 
 @dataclass(frozen=True, slots=True)

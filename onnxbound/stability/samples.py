@@ -7,7 +7,7 @@ from typing import IO
 import numpy as np
 
 from onnxbound.documents.files import write_atomically
-from onnxbound.stability.table import Samples
+from onnxbound.stability.property_table import Samples
 
 
 def write_samples(samples: Samples, path: Path, *, force: bool) -> None:

@@ -37,8 +37,8 @@ from onnxbound.data.rows import Batch
 from onnxbound.documents.topic import Topic
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.linearisation import linearise
-from onnxbound.linear.norms import squared_norms
-from onnxbound.linear.parts import in_parts, part_rows
+from onnxbound.linear.row_norms import squared_norms
+from onnxbound.linear.threads import in_parts, part_rows
 from onnxbound.operators.operator import Array
 from onnxbound.results import Estimate, Float64Array, Measured
 from onnxbound.rng import normal_noise

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from onnxbound.data.rows import Batch
 from onnxbound.graph.network import Layer, Network
-from onnxbound.linear.forward import all_values, changed_values
-from onnxbound.linear.norms import squared_norms
-from onnxbound.linear.parts import in_parts, part_rows
+from onnxbound.linear.row_norms import squared_norms
+from onnxbound.linear.threads import in_parts, part_rows
+from onnxbound.linear.values import all_values, changed_values
 from onnxbound.operators.operator import Array
 from onnxbound.operators.weighted import Weighted
 from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
-from onnxbound.stability.margin import margins
+from onnxbound.stability.row_margins import margins
 from onnxbound.stability.weight_noise import cut_to_memory, quietly
 
 DRAWS = 4

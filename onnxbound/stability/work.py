@@ -15,13 +15,13 @@ from onnxbound.linear.engine import Engine, EngineName, build_engine
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Float64Array
 from onnxbound.run.device import resolve_device
-from onnxbound.run.forward import ForwardNorms, ForwardPass, require_finite
+from onnxbound.run.forward_norms import ForwardNorms, ForwardPass, require_finite
 from onnxbound.run.partitions import Arrays
 from onnxbound.run.scratch import scratch
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import FORWARD
-from onnxbound.stability.margin import margins
 from onnxbound.stability.property import WeightNorms, evaluate, weight_norms
+from onnxbound.stability.row_margins import margins
 
 DISAGREEMENT = 1e-4
 """Largest difference of two float32 evaluations of a net, relative to max |f(x)|, that their rounding can explain."""
@@ -50,7 +50,7 @@ class Arrangement:
 
 
 @dataclass(frozen=True)
-class Work:
+class MeasuringWork:
     """Everything that a partition needs beside its rows.
 
     Attributes:
@@ -77,7 +77,7 @@ class Work:
         )
         return cls(network, arrangement, weight_norms(network), forward, engine)
 
-    def recipe(self) -> "Recipe":
+    def recipe(self) -> "MeasuringRecipe":
         """What a worker elsewhere builds the same work from.
 
         Raises:
@@ -90,7 +90,9 @@ class Work:
             raise UsageError("usage", "`cluster` does not go with weights outside the model's folder.", [problem])
         files = {name: (folder / name).read_bytes() for name in names}
         files[self.network.path.name] = self.network.path.read_bytes()
-        return Recipe(self.network.path.name, self.network.sha256, self.network.reading, self.arrangement, files)
+        return MeasuringRecipe(
+            self.network.path.name, self.network.sha256, self.network.reading, self.arrangement, files
+        )
 
     def run(self, stage: str, inputs: Arrays) -> Arrays:
         """One partition: "forward" gives `table`, "test" gives `wrong`, "measure" the fields of a `Measurement`."""
@@ -123,7 +125,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MeasuringRecipe:
     """A model's files and what is done with them.
 
     Attributes:
@@ -140,7 +142,7 @@ class Recipe:
     arrangement: Arrangement
     files: Mapping[str, bytes] = field(repr=False)
 
-    def build(self) -> Work:
+    def build(self) -> MeasuringWork:
         """Load the model from a temporary folder, which is gone again when its weights are read or mapped.
 
         Raises:
@@ -156,7 +158,7 @@ class Recipe:
                     self.model, "its hash is another one", "keep its files as they are while a run goes on"
                 )
                 raise ModelError("model-invalid", f"{self.model} was changed while the run went on.", [problem])
-            return Work.build(network, self.arrangement)
+            return MeasuringWork.build(network, self.arrangement)
 
 
 def _cut(inputs: Arrays, size: int) -> list[Arrays]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from warnings import warn
 
 from onnxbound.analysis.analyze import analyze as analysis_of
-from onnxbound.analysis.document import Analysis
 from onnxbound.analysis.plan import Plan
 from onnxbound.analysis.plan import plan as planned
+from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from onnxbound.certificates.certify import Prior
 from onnxbound.certificates.certify import certify as searched
-from onnxbound.certificates.holdout import certify_holdout
-from onnxbound.certificates.options import Certified, Options
+from onnxbound.certificates.request import Certified, Options
+from onnxbound.certificates.unseen_rows import certify_holdout
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
 from onnxbound.progress import Watcher, watched

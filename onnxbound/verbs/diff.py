@@ -1,7 +1,7 @@
 """`diff`."""
 
 from onnxbound.analysis.difference import Difference, difference
-from onnxbound.analysis.document import Report, read_report
+from onnxbound.analysis.result import Report, read_report
 from onnxbound.errors import UsageError
 from onnxbound.verbs.arguments import AnyPath
 

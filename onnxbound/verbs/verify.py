@@ -8,7 +8,7 @@ from typing import Any
 from onnxbound.certificates.evidence import Evidence, Opener
 from onnxbound.certificates.verify import Verification
 from onnxbound.certificates.verify import verify as verified
-from onnxbound.data.open import Data, Reader, open_rows
+from onnxbound.data.open import Data, InputSpec, open_rows
 from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
@@ -89,7 +89,7 @@ def verify(
         )
 
 
-def _reopened(name: str, rows: Rows, reader: Reader, preprocessing: Preprocessing) -> Rows:
+def _reopened(name: str, rows: Rows, reader: InputSpec, preprocessing: Preprocessing) -> Rows:
     """Read rows that were opened for another network anew.
 
     Raises:

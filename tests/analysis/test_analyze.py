@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxbound import Preprocessing, Settings, analyze, load, open_rows
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.errors import UsageError
 from tests.nets import mlp
 

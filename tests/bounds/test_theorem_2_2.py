@@ -15,7 +15,7 @@ from onnxbound.bounds.occam import description_gap
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
-from onnxbound.stability.margin import margins
+from onnxbound.stability.row_margins import margins
 from tests.linear.test_measure import net
 from tests.nets import mlp, random_mlp
 

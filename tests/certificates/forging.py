@@ -13,9 +13,9 @@ from onnxbound.certificates.certificate import CodeFile, preprocessing_said
 from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.evidence import Evidence
 from onnxbound.certificates.verify import verify
-from onnxbound.codec.architecture import Architecture, Node
+from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.codec.network_code import NetworkCode, encode
-from onnxbound.codec.parts import Levels
+from onnxbound.codec.tensors import Levels
 from onnxbound.errors import DataError, ModelError, VerificationError
 from onnxbound.operators.dense import Dense
 from onnxbound.run.device import CPU
@@ -27,7 +27,7 @@ Copy = Callable[[str], Path]
 def linear(inputs: int, weight: Any) -> NetworkCode:
     """A code of one dense layer."""
     levels = np.asarray(weight, np.int64).reshape(-1, inputs)
-    architecture = Architecture((inputs,), (Node(Dense(levels.astype(np.float32), None, None), (0,)),))
+    architecture = Architecture((inputs,), (CodedNode(Dense(levels.astype(np.float32), None, None), (0,)),))
     return NetworkCode(architecture, (Levels(1.0, levels),))
 
 

@@ -12,7 +12,7 @@ from onnxbound.certificates.decisions import Evaluation
 from onnxbound.certificates.places import cheapest
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import NetworkCode, encode
-from onnxbound.codec.parts import Levels
+from onnxbound.codec.tensors import Levels
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.run.device import CPU

@@ -15,7 +15,7 @@ from onnxbound.certificates.space import Space
 from onnxbound.certificates.task import Effort, Task
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import decode, encode, rounded_step
-from onnxbound.codec.parts import LowRank
+from onnxbound.codec.tensors import LowRank
 from onnxbound.compressors.svd import Factors
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing

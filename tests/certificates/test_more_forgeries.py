@@ -15,10 +15,10 @@ import onnxbound
 from onnxbound.certificates.canonical import read_canonical
 from onnxbound.certificates.decisions import Evaluation, errors
 from onnxbound.certificates.verify import verify
-from onnxbound.codec.architecture import Architecture, Node
+from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import NetworkCode, architecture_bits, encode
-from onnxbound.codec.parts import Exact, Levels
+from onnxbound.codec.tensors import Exact, Levels
 from onnxbound.data.open import open_rows
 from onnxbound.errors import OnnxboundError
 from onnxbound.operators.dense import Dense
@@ -48,16 +48,16 @@ def test_how_a_model_is_read_is_the_verifiers(case: Case, copy: Copy, entry: dic
 def test_whatever_an_architecture_says_is_paid(count: int) -> None:
     """Pads and shapes chosen at random cost about as many bits as there are choices."""
     random = np.random.default_rng(count)
-    nodes: list[Node] = []
+    nodes: list[CodedNode] = []
     length = 10
     for _ in range(count):
         before, behind = (int(n) for n in random.integers(0, 32, 2))
-        nodes.append(Node(Pad((before,), (behind,), 0.0), (len(nodes),)))
+        nodes.append(CodedNode(Pad((before,), (behind,), 0.0), (len(nodes),)))
         length += before + behind
-        nodes.append(Node(Reshape((1, length)), (len(nodes),)))
-        nodes.append(Node(Reshape((length,)), (len(nodes),)))
-    plain = (Node(Dense(np.zeros((4, 10), np.float32), None, None), (0,)),)
-    last = Node(Dense(np.zeros((4, length), np.float32), None, None), (len(nodes),))
+        nodes.append(CodedNode(Reshape((1, length)), (len(nodes),)))
+        nodes.append(CodedNode(Reshape((length,)), (len(nodes),)))
+    plain = (CodedNode(Dense(np.zeros((4, 10), np.float32), None, None), (0,)),)
+    last = CodedNode(Dense(np.zeros((4, length), np.float32), None, None), (len(nodes),))
     more = architecture_bits(Architecture((10,), (*nodes, last))) - architecture_bits(Architecture((10,), plain))
     assert more >= 10 * count
 
@@ -157,7 +157,7 @@ def test_numbers_that_a_device_may_flush_or_overflow(case: Case, copy: Copy, val
     folder = copy("compressed")
     weight = np.zeros((4, 10), np.float32)
     weight[1, 2] = value
-    architecture = Architecture((10,), (Node(Dense(weight, None, None), (0,)),))
+    architecture = Architecture((10,), (CodedNode(Dense(weight, None, None), (0,)),))
     (folder / "code.bin").write_bytes(encode(NetworkCode(architecture, (Exact(weight),))))
     refused(folder, data_of(case), "denormal")
 

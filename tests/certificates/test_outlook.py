@@ -8,7 +8,7 @@ from scipy.special import betaincinv
 
 from fixtures.zoo.digits import HERE, digits
 from onnxbound import Preprocessing, Settings, analyze, load, open_rows
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.report.sentences import sentences
 
 

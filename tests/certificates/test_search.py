@@ -16,7 +16,7 @@ from onnxbound.certificates.space import Space
 from onnxbound.certificates.task import Effort, Found, Task
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import decode, encode, rounded_step
-from onnxbound.codec.parts import Levels
+from onnxbound.codec.tensors import Levels
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.linear.curvature import parameters

@@ -8,12 +8,12 @@ import onnxruntime
 import pytest
 
 import onnxbound
-from onnxbound.codec.architecture import LARGEST_COUNT, Architecture, Node, code_architecture
+from onnxbound.codec.architecture import LARGEST_COUNT, Architecture, CodedNode, code_architecture
 from onnxbound.codec.describe import describe
 from onnxbound.codec.grammar import Grammar
 from onnxbound.codec.mixing import Reader, Writer
 from onnxbound.codec.range_coder import Malformed
-from onnxbound.codec.words import WORDS
+from onnxbound.codec.vocabulary import WORDS
 from onnxbound.errors import ModelError
 from onnxbound.operators.dense import Dense
 from onnxbound.operators.operator import Operator
@@ -81,9 +81,9 @@ def test_nothing_unreachable_is_said() -> None:
     """A tensor that nobody reads, and a last one that is no vector of logits, leave no place for the end."""
     weight = np.zeros((4, 6), np.float32)
     dense = Dense(weight, None, None)
-    straight = Architecture((6,), (Node(dense, (0,)),))
+    straight = Architecture((6,), (CodedNode(dense, (0,)),))
     assert len(sentence(straight)) < 40
-    dangling = Architecture((6,), (Node(Relu(), (0,)), Node(dense, (0,))))
+    dangling = Architecture((6,), (CodedNode(Relu(), (0,)), CodedNode(dense, (0,))))
     with pytest.raises(Malformed, match="no place"):
         sentence(dangling)
 

@@ -13,8 +13,8 @@ import scipy.fft
 import onnxbound
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import VERSION, NetworkCode, decode, encode, rounded_step
-from onnxbound.codec.parts import Exact, Levels, LowRank, cosines
 from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.tensors import Exact, Levels, LowRank, cosines
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.linear.curvature import parameters
 

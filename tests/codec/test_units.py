@@ -12,7 +12,7 @@ import onnxbound
 from onnxbound.codec import units
 from onnxbound.codec.describe import describe
 from onnxbound.codec.network_code import NetworkCode, decode, encode
-from onnxbound.codec.parts import Levels
+from onnxbound.codec.tensors import Levels
 from tests.codec.test_network_code import logits, rounded, rows_for
 from tests.nets import random_mlp
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from onnxbound.errors import ModelError
-from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.constants import evaluate
 from onnxbound.graph.lower import _Lowering
 from onnxbound.graph.model_file import WeightReader, default_opset
 from onnxbound.graph.network import Step
@@ -22,7 +22,7 @@ from onnxbound.graph.onnx_graph import GraphNode, build_graph
 from onnxbound.graph.passes.fold_constants import fold_constants
 from onnxbound.graph.passes.pair_roundings import pair_roundings
 from onnxbound.graph.passes.spell_quantised import spell_quantised
-from onnxbound.operators.quantise import SaturatingRounding, dequantised
+from onnxbound.operators.quantisation import SaturatingRounding, dequantised
 
 OPERATORS = ("DequantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
 

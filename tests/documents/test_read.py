@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from onnxbound.analysis.document import read_report
+from onnxbound.analysis.result import read_report
 from onnxbound.errors import DataError
 from tests.report.example import KINDS, example
 

@@ -15,7 +15,7 @@ from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import resolve_device
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.forward_norms import ForwardPass
 from tests.nets import model_of
 
 W = np.float32([[1, 2, 3], [4, 5, 6]])

@@ -15,7 +15,7 @@ from onnxbound import Preprocessing, Settings, analyze, load, open_rows
 from onnxbound.errors import ModelError
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
-from onnxbound.operators.quantise import SaturatingRounding
+from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.operators.relu import Relu
 from onnxbound.run.device import CPU
 from onnxbound.run.logits import Logits

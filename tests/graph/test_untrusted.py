@@ -16,7 +16,7 @@ from onnxbound.errors import ModelError
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.run.device import CPU
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.forward_norms import ForwardPass
 from tests.nets import model_of
 
 W = np.arange(12, dtype=np.float32).reshape(4, 3) / 10

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxbound.analysis.analyze import analyze
-from onnxbound.analysis.document import Analysis
+from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing

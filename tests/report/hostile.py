@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from tests.report.example import example
 
 NAMES = (

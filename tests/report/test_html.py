@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.report.html.page import page
 from onnxbound.report.topics import TOPICS
 from tests.report.example import KINDS, example

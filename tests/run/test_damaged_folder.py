@@ -15,7 +15,7 @@ import pytest
 import onnxbound
 from onnxbound import Settings
 from onnxbound.analysis.analyze import analyze
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.data.rows import Rows
 from onnxbound.errors import RunError
 from onnxbound.graph.network import Network

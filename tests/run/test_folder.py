@@ -10,7 +10,7 @@ import pytest
 
 from onnxbound import Preprocessing, Settings, load, open_rows
 from onnxbound.analysis.analyze import analyze
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.data.rows import Rows
 from onnxbound.errors import OutputError, RunError
 from onnxbound.graph.network import Network

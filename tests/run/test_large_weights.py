@@ -13,7 +13,7 @@ from onnxbound.linear.engine import OnnxruntimeEngine
 from onnxbound.linear.programme import Programme
 from onnxbound.run import session
 from onnxbound.run.device import CPU
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.forward_norms import ForwardPass
 from tests.nets import model_of
 
 WIDTH, LAYERS = 2048, 4

@@ -5,7 +5,7 @@ import numpy as np
 from onnxbound.graph.network import Network
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Float64Array
-from onnxbound.run.forward import ForwardNorms
+from onnxbound.run.forward_norms import ForwardNorms
 from onnxbound.stability.catalogue import CATALOGUE, FORWARD
 from onnxbound.stability.property import evaluate, weight_norms
 

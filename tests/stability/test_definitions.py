@@ -6,8 +6,8 @@ import pytest
 from onnxbound.stability.contraction import activation_contraction, between_contraction
 from onnxbound.stability.interlayer_cushion import interlayer_cushion, minimal_interlayer_cushion
 from onnxbound.stability.layer_cushion import layer_cushion
-from onnxbound.stability.margin import margins
 from onnxbound.stability.noise_sensitivity import noise_sensitivity
+from onnxbound.stability.row_margins import margins
 from onnxbound.stability.smoothness import smoothness_inverse
 from onnxbound.stability.well_distributed import well_distributed
 

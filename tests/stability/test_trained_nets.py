@@ -8,7 +8,7 @@ import pytest
 from onnxbound.graph.load import load
 from onnxbound.results import Float64Array
 from onnxbound.run.device import CPU
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.forward_norms import ForwardPass
 from tests.oracle.models import fixtures
 from tests.stability.properties import arrays_of
 

@@ -16,7 +16,7 @@ from onnxbound.linear.measure import measure
 from onnxbound.linear.programme import Programme
 from onnxbound.results import Estimate, Float64Array, Measured
 from onnxbound.rng import normal_noise
-from onnxbound.stability.margin import margins
+from onnxbound.stability.row_margins import margins
 from onnxbound.stability.weight_noise import sensitivities, weight_noise_sensitivity
 from onnxbound.stability.weight_noise_errors import errors_under_weight_noise, noisy_logits
 from tests.linear.test_measure import NETS, net, node

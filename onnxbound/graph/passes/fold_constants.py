@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxbound.graph.evaluate import evaluate
+from onnxbound.graph.constants import evaluate
 from onnxbound.graph.model_file import WeightReader
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
 from onnxbound.graph.screen import too_large

@@ -6,7 +6,7 @@ import onnx
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
 from onnxbound.graph.passes.spell_quantised import DEQUANTIZE, QUANTIZE
-from onnxbound.operators.quantise import PAIRED, READERS
+from onnxbound.operators.quantisation import PAIRED, READERS
 
 
 def pair_roundings(graph: OnnxGraph) -> PassResult:

@@ -18,7 +18,7 @@ def spell_activation(graph: OnnxGraph) -> PassResult:
 
     and `Where(x > c, x, Softplus(x))` with c at least 15, where both are equal in float32, as Softplus.
     """  # noqa: D415 - the sentence runs into its list
-    matcher = _Matcher(graph, graph.producers())
+    matcher = _ActivationMatcher(graph, graph.producers())
     nodes = tuple(matcher.rewrite(node) for node in graph.nodes)
     found = sorted({new.op_type for new, old in zip(nodes, graph.nodes, strict=True) if new is not old})
     reason = f"read the formula of {', '.join(found)}" if found else ""
@@ -26,7 +26,7 @@ def spell_activation(graph: OnnxGraph) -> PassResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Matcher:
+class _ActivationMatcher:
     graph: OnnxGraph
     producers: dict[str, GraphNode]
 

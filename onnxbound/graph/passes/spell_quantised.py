@@ -16,7 +16,7 @@ from onnxbound.graph.passes.drop_no_ops import reading
 from onnxbound.graph.passes.fold_constants import room_for_constants
 from onnxbound.graph.screen import too_large
 from onnxbound.operators.operator import Array
-from onnxbound.operators.quantise import dequantised
+from onnxbound.operators.quantisation import dequantised
 
 QUANTIZE = {"QuantizeLinear", "com.microsoft::QuantizeLinear"}
 DEQUANTIZE = {"DequantizeLinear", "com.microsoft::DequantizeLinear"}

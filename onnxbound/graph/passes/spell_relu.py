@@ -17,7 +17,7 @@ def spell_relu(graph: OnnxGraph) -> PassResult:
 
     At x = 0 all of them are 0, and the gate counts as closed, as in Relu.
     """  # noqa: D415 - the sentence runs into its list
-    matcher = _Matcher(graph, graph.producers())
+    matcher = _ReluMatcher(graph, graph.producers())
     nodes = tuple(matcher.rewrite(node) for node in graph.nodes)
     count = sum(new is not old for new, old in zip(nodes, graph.nodes, strict=True))
     reason = f"read {count} other spellings of Relu or Clip" if count else ""
@@ -25,7 +25,7 @@ def spell_relu(graph: OnnxGraph) -> PassResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Matcher:
+class _ReluMatcher:
     graph: OnnxGraph
     producers: dict[str, GraphNode]
 

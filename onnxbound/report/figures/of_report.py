@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import log10
 
-from onnxbound.analysis.document import Report
+from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.report.figures.bars import Bar, bars
 from onnxbound.report.figures.figure import Figure

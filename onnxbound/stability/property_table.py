@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnxbound.graph.network import Network
 from onnxbound.linear.programme import Programme
 from onnxbound.results import Estimate, Float64Array, Measured
-from onnxbound.run.table import Column, Table
+from onnxbound.run.row_table import Column, Table
 from onnxbound.stability.catalogue import CATALOGUE, FORWARD
 from onnxbound.stability.property import Property, error_of
 

@@ -23,7 +23,7 @@ from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.conditions import Conditions
 from onnxbound.documents.document import Document, plain
 from onnxbound.documents.read import read_document
-from onnxbound.stability.table import Samples
+from onnxbound.stability.property_table import Samples
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,8 +8,8 @@ from onnxbound.certificates import evidence
 from onnxbound.certificates.canonical import canonical_json
 from onnxbound.certificates.certificate import Certificate, Source, model_hash, preprocessing_said, reading_of
 from onnxbound.certificates.decisions import Evaluation, Progress, errors
-from onnxbound.certificates.folder import CERTIFICATE, require_folder, write_folder
-from onnxbound.certificates.options import Certified, Options
+from onnxbound.certificates.files import CERTIFICATE, require_folder, write_folder
+from onnxbound.certificates.request import Certified, Options
 from onnxbound.certificates.statement import Statement
 from onnxbound.codec.words_said import preprocessing_in_words
 from onnxbound.data.rows import Rows

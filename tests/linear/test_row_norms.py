@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxbound.linear.norms import pixel_squared_norms, squared_norms
+from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
 
 RANDOM = np.random.default_rng(2)
 LAYOUTS = {

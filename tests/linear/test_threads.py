@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_info
 
 from onnxbound.graph.load import load
 from onnxbound.linear.engine import NumpyEngine
-from onnxbound.linear.parts import in_parts, part_rows
 from onnxbound.linear.programme import Measurement
+from onnxbound.linear.threads import in_parts, part_rows
 from tests.linear.test_engine import programme, require_agreement
 from tests.oracle.models import fixtures
 

@@ -16,7 +16,7 @@ from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.operators.emitter import Emitter, Value
-from onnxbound.operators.quantise import SaturatingRounding, dequantised, quantised
+from onnxbound.operators.quantisation import SaturatingRounding, dequantised, quantised
 from onnxbound.run.device import CPU
 from onnxbound.run.logits import Logits
 from tests.nets import model_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnxbound.errors import OutputError
-from onnxbound.run.table import Table
+from onnxbound.run.row_table import Table
 
 
 def test_columns_come_back_in_the_order_of_the_rows() -> None:

@@ -9,7 +9,7 @@ from onnx import TensorProto
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.graph.screen import LARGEST_ENTRIES
 from onnxbound.operators.operator import Array
-from onnxbound.operators.quantise import PAIRED, dequantised, quantised
+from onnxbound.operators.quantisation import PAIRED, dequantised, quantised
 
 _GROWING = {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot", "EyeLike"}
 

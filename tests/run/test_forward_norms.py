@@ -8,7 +8,7 @@ import pytest
 from onnxbound.graph.load import load
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import CPU
-from onnxbound.run.forward import ForwardPass
+from onnxbound.run.forward_norms import ForwardPass
 from tests.nets import random_mlp
 from tests.oracle.models import fixtures
 

@@ -26,7 +26,7 @@ from onnxbound.operators.max_pool import MaxPool
 from onnxbound.operators.mean import Mean
 from onnxbound.operators.operator import Array, Operator, Shape
 from onnxbound.operators.pad import Pad
-from onnxbound.operators.quantise import SaturatingRounding
+from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.operators.relu import Relu
 from onnxbound.operators.reshape import Reshape
 from onnxbound.operators.select import Select
