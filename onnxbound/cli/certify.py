@@ -93,7 +93,7 @@ def certify(
     if rows.data is None and (unlabelled is not None or prior is not None):
         raise UsageError("usage", "--unlabelled and --prior go with --data.")
     where = resolve_device(device)
-    network = rows.network(model)
+    network = rows.network(model, rows.data or holdout, by_file=True)
     reader = ByFile.of(network)
     kept = None if holdout is None else rows.test_rows(reader, holdout)
     with Display(shown=not quiet) as progress:

@@ -28,6 +28,10 @@ Fix = Annotated[
     list[str] | None,
     typer.Option("--fix", metavar="NAME=VALUE", help="Hold an input at a number or an .npy file; repeatable."),
 ]
+InputShape = Annotated[
+    str | None,
+    typer.Option("--input-shape", metavar="N,...", help="A row's lengths where the model leaves some open."),
+]
 ExternalRoot = Annotated[
     Path | None, typer.Option("--external-root", metavar="DIR", help="A further folder that weights may lie in.")
 ]

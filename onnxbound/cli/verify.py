@@ -57,7 +57,7 @@ def verify(
 
     evidence = Evidence(
         data=_opener(rows.data, **rows.of_training()),
-        model=None if model is None else rows.network(model),
+        model=None if model is None else rows.network(model, holdout or unlabelled, by_file=True),
         preprocessing=said.preprocessing,
         unlabelled=None if unlabelled is None else _opener(unlabelled, labelled=False, **rows.of_others(unlabelled)),
         holdout=None if holdout is None else _opener(holdout, **rows.of_others(holdout)),
