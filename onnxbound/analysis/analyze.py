@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import choose_engine
+from onnxbound.linear.engine import EngineName, choose_engine
 from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
@@ -31,7 +31,7 @@ from onnxbound.run.executor import Executor, Here
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.rows_apart import require_rows_apart
-from onnxbound.stability.batches import Batches, batches_within
+from onnxbound.stability.batches import Batches, batches_begun, batches_within
 from onnxbound.stability.collect import Collector, Progress, silent
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.property_table import PropertyTable
@@ -151,12 +151,21 @@ def prepare(
 
     Returns:
         What partitions are computed with, and how the engine was chosen, in words.
+
+    Raises:
+        RunError: run-damaged, nothing begins with the engine or batches of a run that goes on.
     """
     programme = settings.programme(network)
     wanted, batches = settings.engine, batches_within(settings.memory, network, programme)
     if run is not None and run.stored is not None:
-        wanted = run.stored["engine"] if wanted == "auto" else wanted
-        batches = Batches(**run.stored["batches"])
+        engine: Any = run.stored.get("engine")
+        if engine not in get_args(EngineName):
+            raise run.damaged(f"it names the engine {engine!r}")
+        try:
+            batches = batches_begun(run.stored.get("batches"), network, programme)
+        except ValueError as error:
+            raise run.damaged(str(error)) from error
+        wanted = engine if wanted == "auto" else wanted
 
     def trial() -> tuple[NDArray[np.int64], NDArray[Any]]:
         batch = rows.batch(index[: batches.sweep])
