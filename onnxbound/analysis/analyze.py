@@ -7,17 +7,17 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.analysis import described
+from onnxbound.analysis import budget, described
 from onnxbound.analysis.breakdown import per_class, worst_rows
 from onnxbound.analysis.layers import layer_reports, pair_reports
 from onnxbound.analysis.notices import notices
 from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.sections import Coverage, WeightNoise
-from onnxbound.analysis.settings import Settings
+from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
 from onnxbound.bounds.conditions import conditions
 from onnxbound.bounds.every_bound import Premises, every_bound
-from onnxbound.bounds.norms import layer_norms
+from onnxbound.bounds.norms import LayerNorms, layer_norms
 from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
@@ -75,8 +75,9 @@ def analyze(
     device = resolve_device(settings.device)
     require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
-    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
-    work, engine_note = prepare(network, rows, settings, device, index, run)
+    norms = _norms(network, progress)
+    asked = settings
+    settings, work, index, engine_note = _decided(network, rows, asked, device, run, perf_counter() - started)
     fingerprint = rows.fingerprint()
     if run is not None:
         run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows))
@@ -85,16 +86,12 @@ def analyze(
     test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
     measured = collector.measure(rows, index)
     noisy = _weight_noise(measured, rows, settings, work.arrangement.batches, progress)
-    norms = []
-    for layer in network.layers:
-        norms.append(layer_norms(layer))
-        progress("norms", layer.index, network.depth)
     found = conditions(network, forward, measured, settings.zeta)
     margin = described.margin(forward, settings)
     missed = sub_sampling_zeta(len(index), rows.count, found.outliers, _claimed(measured), settings.delta / 3)
     premises = Premises(
         network=network,
-        norms=tuple(norms),
+        norms=norms,
         conditions=found,
         margins=forward.column("margin"),
         input_norms=lambda layer: forward.column("input_norm", layer),
@@ -135,8 +132,43 @@ def analyze(
     return replace(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
-        warnings=notices(analysis, network, rows, work.arrangement.batches, cause),
+        warnings=notices(
+            analysis, network, rows, work.arrangement.batches, budget.in_words(asked, settings, rows.count), cause
+        ),
     )
+
+
+def _norms(network: Network, progress: Progress) -> tuple[LayerNorms, ...]:
+    norms = []
+    for layer in network.layers:
+        norms.append(layer_norms(layer))
+        progress("norms", layer.index, network.depth)
+    return tuple(norms)
+
+
+def _decided(
+    network: Network, rows: Rows, asked: Settings, device: Device, run: RunFolder | None, norms: float
+) -> tuple[Settings, MeasuringWork, NDArray[np.int64], str]:
+    """What is done within the time, with what, at which rows, and how the engine was chosen: fixed before the run."""
+
+    def prepared(settings: Settings) -> tuple[MeasuringWork, NDArray[np.int64], str]:
+        index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
+        work, note = prepare(network, rows, settings, device, index, run)
+        return work, index, note
+
+    settings = asked
+    if asked.measured == "auto" and run is not None and run.stored is not None:
+        stored = run.stored["settings"]
+        settings = replace(asked, measured=stored["measured"], pairs=stored["pairs"])
+    work, index, note = prepared(settings)
+    if settings.measured == "auto":
+        settings = replace(asked, measured=DEFAULT_ROWS)
+        if budget.needs_trial(network, rows.count, asked):
+            settings = budget.within(budget.trial(work, rows, index, norms), rows.count, asked)
+            index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
+        if settings.pairs != asked.pairs:
+            work, index, note = prepared(settings)
+    return settings, work, index, note
 
 
 def prepare(

@@ -13,6 +13,12 @@ from onnxbound.cli.options import Format
 Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]
 FailIf = Annotated[list[str] | None, typer.Option(metavar="'NAME OP X'", help="Exit 1 if it holds; repeatable.")]
 Worst = Annotated[int, typer.Option(metavar="N", help="List the N rows of smallest margin and of smallest cushion.")]
+Time = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME", help="Measure fewer rows where 1000 would take longer, unless --measured or --fail-if is given."
+    ),
+]
 Reference = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The framework's own outputs on the first rows, .npy, to compare.")
 ]
@@ -35,6 +41,7 @@ def analyze(
     cluster: options.ClusterOption = None,
     samples: Samples = None,
     worst: Worst = 0,
+    time: Time = "3min",
     fail_if: FailIf = None,
     reference: Reference = None,
     dry_run: DryRun = False,
@@ -42,10 +49,12 @@ def analyze(
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     from contextlib import ExitStack
+    from dataclasses import replace
 
     from onnxbound.analysis.plan import costs
     from onnxbound.analysis.thresholds import failures, parse_threshold, require_known
     from onnxbound.cli.output import tell
+    from onnxbound.cli.values import seconds_of
     from onnxbound.data.array_file import open_npy
     from onnxbound.errors import UsageError
     from onnxbound.report.figures.of_report import figures
@@ -60,7 +69,9 @@ def analyze(
     if dry_run and result.format is Format.HTML:
         raise UsageError("usage", "Only a report has a page: a plan has none.")
     thresholds = [parse_threshold(text) for text in fail_if or ()]
-    settings = measure.settings(rows.seed, worst)
+    # A gate is not to depend on how fast the machine is.
+    limit = None if thresholds else seconds_of("--time", time)
+    settings = replace(measure.settings(rows.seed, worst), time=limit)
     result.require_writable(samples, save_conventions)
     network = rows.network(model)
     require_known(thresholds, network, settings)

@@ -72,7 +72,7 @@ def noise(
     rows: RowOptions,
     result: ResultOptions,
     *,
-    measured: options.Measured = "1000",
+    measured: options.Measured = "auto",
     probes: options.Probes = "4",
     noise: options.Noise = "gaussian:0.1",
     threads: options.Threads = None,

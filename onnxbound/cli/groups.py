@@ -172,7 +172,7 @@ class MeasureOptions:
     """What is measured, and by what."""
 
     form: options.Form = "affine"
-    measured: options.Measured = "1000"
+    measured: options.Measured = "auto"
     probes: options.Probes = "4"
     pairs: options.Pairs = "all"
     noise: options.Noise = "gaussian:0.1"

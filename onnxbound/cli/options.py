@@ -89,7 +89,7 @@ ClusterOption = Annotated[
 Form = Annotated[
     str, typer.Option(metavar="affine|linear", help="Keep biases in the signal, or measure [A] as printed.")
 ]
-Measured = Annotated[str, typer.Option(metavar="N|all", help="Rows for the Jacobian properties.")]
+Measured = Annotated[str, typer.Option(metavar="N|all|auto", help="Rows for the Jacobian properties; auto is 1000.")]
 Probes = Annotated[str, typer.Option(metavar="N|exact", help="Noise vectors per layer and row, or exact Jacobians.")]
 Pairs = Annotated[str, typer.Option(metavar="all|output", help="All pairs of layers, or those with the output.")]
 Noise = Annotated[

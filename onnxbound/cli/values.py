@@ -119,6 +119,18 @@ def bytes_of(option: str, text: str) -> int:
     return int(float(match[1]) * base ** " KMGT".index(prefix[:1] or " "))
 
 
+def seconds_of(option: str, text: str) -> float:
+    """A time such as 90s, 3min, 1.5h; a number alone counts seconds.
+
+    >>> seconds_of("--time", "3min"), seconds_of("--time", "1.5 h")
+    (180.0, 5400.0)
+    """
+    match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(s|min|h)?\s*", text)
+    if match is None or float(match[1]) == 0:
+        raise UsageError("usage", f"{option} takes a time such as 90s, 3min or 2h, not {text!r}.")
+    return float(match[1]) * {"min": 60, "h": 3600}.get(match[2], 1)
+
+
 def decimal_of(flag: str, text: str) -> Decimal:
     """A number in decimal, as it is written.
 
