@@ -61,8 +61,9 @@ class Trial:
         """Every file that the command has written for good, without what two runs of the same thing differ in."""
         out, found = self.work / "out", {}
         for path in sorted(out.rglob("*")):
-            if path.is_file() and "run" not in path.relative_to(out).parts:
-                found[str(path.relative_to(out))] = _comparable(path)
+            inside = path.relative_to(out)
+            if path.is_file() and "run" not in inside.parts and not any(part.startswith(".") for part in inside.parts):
+                found[str(inside)] = _comparable(path)
         return found
 
     def left(self) -> list[str]:
@@ -140,7 +141,7 @@ def ended(trial: Trial, command: str, name: str, after: float, expected: dict[st
         wrong.append(f"exit code {end}")
     if name != "SIGKILL" and trial.left():
         wrong.append(f"left behind: {trial.left()}")
-    wrong += [f"{file} is not whole" for file, content in trial.results().items() if content != expected[file]]
+    wrong += [f"{file} is not whole" for file, content in trial.results().items() if content != expected.get(file)]
     try:
         found, _ = whole(trial, command)
         wrong += [f"{file} differs" for file in expected if found.get(file) != expected[file]]
