@@ -136,9 +136,16 @@ def ended(trial: Trial, command: str, name: str, after: float, expected: dict[st
         wrong.append("processes live on")
     if "Traceback" in said:
         wrong.append(said.strip().splitlines()[-1])
-    # Before the first line of Python's own has run, a signal ends the interpreter.
-    if end not in (0, 130, -number) or (end == -number and name != "SIGKILL" and any((trial.work / "out").iterdir())):
-        wrong.append(f"exit code {end}")
+    nothing, everything = not any((trial.work / "out").iterdir()), trial.results() == expected
+    # A signal ends the interpreter itself where it starts and where it stops; and where it met `exec`, Python ends of
+    # SIGINT although the interrupt was caught. A shell calls that 130.
+    itself = name != "SIGKILL" and (nothing or everything)
+    if (
+        end not in (0, 130)
+        and not (end == -number and (name == "SIGKILL" or itself))
+        and (end != -2 or "Interrupted" not in said)
+    ):
+        wrong.append(f"exit code {end}: {said[:300]}")
     if name != "SIGKILL" and trial.left():
         wrong.append(f"left behind: {trial.left()}")
     wrong += [f"{file} is not whole" for file, content in trial.results().items() if content != expected.get(file)]

@@ -1,15 +1,13 @@
 """`python -m onnxbound` and the console script."""
 
-import signal
 import sys
+
+from onnxbound.cli.signals import heed_signals
 
 
 def main() -> None:
     """Run the command line and exit with its code; who ends the process or closes the terminal interrupts it."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
-            signal.signal(number, signal.default_int_handler)
+    heed_signals()
     try:
         from onnxbound.cli.streams import open_streams
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onnxbound.cli import output
+from onnxbound.cli import output, signals
 from onnxbound.cli.analyze import analyze
 from onnxbound.cli.certify import certify
 from onnxbound.cli.compress import compress
@@ -74,11 +74,14 @@ def run(arguments: list[str]) -> int:
         return 0
     except OnnxboundError as error:
         _reraise_if_debugging(arguments)
-        return _fail(error, arguments, as_json=as_json)
+        made_of_an_interrupt = signals.received and not isinstance(error, OutputError)
+        return _fail(InterruptionError() if made_of_an_interrupt else error, arguments, as_json=as_json)
     except KeyboardInterrupt:
         return _fail(InterruptionError(), arguments, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - whatever happened, the user gets a message and a code
         _reraise_if_debugging(arguments)
+        if signals.received:
+            return _fail(InterruptionError(), arguments, as_json=as_json)
         if hasattr(error, "format_message"):  # a usage error of the option parser
             return _fail(UsageError("usage", error.format_message()), arguments, as_json=as_json)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:

@@ -103,6 +103,26 @@ def test_a_model_that_is_tried_goes_with_the_process(tmp_path: Path, name: str) 
     assert not list((tmp_path / "outputs").iterdir())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals to send")
+@pytest.mark.parametrize("kind", ["ImportError", "MemoryError"])
+def test_a_library_that_makes_another_error_of_a_signal(tmp_path: Path, kind: str) -> None:
+    model, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")
+    code = (
+        "import os, signal\n"
+        "from onnxbound.__main__ import main\n"
+        "from onnxbound.run import installation\n"
+        "def interrupted(_):\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"    except KeyboardInterrupt as error: raise {kind}('import interrupted') from error\n"
+        "installation.import_module = interrupted\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, "analyze", str(model), "--data", str(data)]
+    found = subprocess.run(command, check=False, env=environment(), capture_output=True, text=True)
+    assert found.returncode == 130, found.stderr
+    assert "Interrupted" in found.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows kills in another way")
 def test_killed_and_resumed(tmp_path: Path) -> None:
     """kill -9 in the middle, twice; the run that is resumed gives what an uninterrupted one gives, bit for bit."""
