@@ -19,6 +19,7 @@ from onnxbound.graph.passes.drop_no_ops import drop_no_ops
 from onnxbound.graph.passes.expand_ml import expand_ml
 from onnxbound.graph.passes.fix_lengths import RowShape, fix_lengths
 from onnxbound.graph.passes.fold_affine import fold_affine
+from onnxbound.graph.passes.fold_codes import fold_codes
 from onnxbound.graph.passes.fold_constants import fold_constants
 from onnxbound.graph.passes.fold_pad import fold_pad
 from onnxbound.graph.passes.hold_inputs import hold_inputs
@@ -26,6 +27,7 @@ from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.graph.passes.pair_roundings import pair_roundings
 from onnxbound.graph.passes.shape_logits import shape_logits
 from onnxbound.graph.passes.spell_activation import spell_activation
+from onnxbound.graph.passes.spell_codes import spell_codes
 from onnxbound.graph.passes.spell_linear import spell_linear
 from onnxbound.graph.passes.spell_quantised import spell_quantised
 from onnxbound.graph.passes.spell_relu import spell_relu
@@ -90,6 +92,7 @@ def load(
     graph = follow(pair_roundings(graph))
     graph = follow(spell_relu(graph))
     graph = follow(drop_no_ops(graph))
+    graph = follow(spell_codes(graph))
     graph = follow(spell_linear(graph))
     graph = follow(spell_activation(graph))
     ending, labels = end_at_logits(graph, whole, model, reading.logits)
@@ -103,6 +106,7 @@ def load(
     written.note(lowered.written)
     (output,), shapes = graph.outputs, lowered.shapes
     steps, _, padded = fold_pad(lowered.steps, output)
+    steps, _, coded = fold_codes(steps, output)
     steps, _, folded = fold_affine(steps, shapes, output)
     assert ending.data_input.type is not None
     network = Network(
@@ -123,7 +127,7 @@ def load(
         steps=steps,
         shapes=shapes,
         head="; ".join(filter(None, (ending.results[0].reason, shaped.reason, _called(labels)))) or None,
-        notes=tuple(note for note in [*notes, padded, folded] if note),
+        notes=tuple(note for note in [*notes, padded, coded, folded] if note),
         node_count=node_count,
         reading=reading,
         external=reader.external(model),

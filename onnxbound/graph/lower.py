@@ -19,6 +19,7 @@ from onnxbound.graph.screen import require_moderate, too_large
 from onnxbound.graph.spellings import SPELLINGS
 from onnxbound.graph.trained import Constants
 from onnxbound.graph.unsupported import unknown
+from onnxbound.operators.lookup import Lookup
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.registry import PARSERS
@@ -206,7 +207,7 @@ class _Lowering:
         self.shapes[output] = shape
         known = Constants(self.constants, self.origins, self.made)
         trained = known.trained(node, operator, weighted=self.weighted)
-        self.weighted |= isinstance(operator, Weighted)
+        self.weighted |= isinstance(operator, Weighted | Lookup)
         op = self.spelled or node.op_type
         weight = node.inputs[1] if isinstance(operator, Weighted) else ""
         self.steps.append(Step(operator, inputs, output, node.proto.name, op, node.where, trained, weight))

@@ -7,6 +7,7 @@ import numpy as np
 
 from onnxbound.graph.onnx_graph import GraphNode
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
+from onnxbound.operators.lookup import Lookup
 from onnxbound.operators.operator import Array, Operator
 from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.operators.weighted import Weighted
@@ -35,13 +36,15 @@ class Constants:
         Args:
             node: The node.
             operator: What it was parsed into.
-            weighted: Whether a weighted layer came before.
+            weighted: Whether a weighted layer or a table of embeddings came before.
         """
         single: tuple[tuple[str, int], ...] = ()
         if node.op_type == "BatchNormalization":
             names = node.inputs[1:3]
         elif isinstance(operator, Weighted | SaturatingRounding) or node.op_type == "PRelu":
             names = node.inputs[1:]
+        elif isinstance(operator, Lookup):
+            names = node.inputs[:1]
         elif isinstance(operator, ElementwiseAffine):
             rank = 1 if node.op_type in ("Mul", "Div") else 0  # what is added to one unit is a bias
             names = tuple(name for name in node.inputs if weighted and not self._by_hand(name, rank))

@@ -11,6 +11,7 @@ from onnxbound.operators import (
     dense,
     elementwise_affine,
     leaky_relu,
+    lookup,
     max_pool,
     mean,
     pad,
@@ -27,7 +28,7 @@ from onnxbound.operators.operator import Operator
 
 _FAMILIES = (
     conv, dense, relu, leaky_relu, clip, max_pool, average_pool, mean, elementwise_affine, branches, reshape,
-    transpose, pad, select, smooth, softmax, quantisation,
+    transpose, pad, select, smooth, softmax, quantisation, lookup,
 )  # fmt: skip
 
 PARSERS: Mapping[str, Callable[[Node], Operator]] = MappingProxyType(

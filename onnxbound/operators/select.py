@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.lookup import parse_lookup
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -121,10 +122,12 @@ def parse_slice(node: Node) -> Operator:
 
 
 def parse_gather(node: Node) -> Operator:
-    """Gather by a constant index."""
+    """Gather by a constant index, or from a constant table."""
     index = node.constant(1)
+    if index is None and node.constant(0) is not None:
+        return parse_lookup(node)
     if index is None:
-        raise Unsupported("its index depends on the rows", "onnxbound reads Gather with a constant index")
+        raise Unsupported("its index depends on the rows", "onnxbound reads Gather with a constant index or table")
     return _taken(node, index, _axis(node, 0))
 
 

@@ -7,6 +7,7 @@ import onnx
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
 
+_MOVES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Split", "Expand", "Tile")
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
 
 
@@ -14,11 +15,12 @@ def drop_no_ops(graph: OnnxGraph) -> PassResult:
     """Let every reader of a no-op's output read its input instead.
 
     A Cast to float32 or float64 keeps the value of every number a supported net computes: a float up to rounding, and
-    the integers of an image input exactly.
+    the integers of an image input exactly. A Cast of an integer input to int32 or int64 keeps every index of a table.
     """
     source: dict[str, str] = {}
     read = {name for node in graph.nodes for name in node.inputs}
     lengths: set[str] = set(graph.constants)
+    integers = {value.name for value in graph.inputs if value.type is not None and value.type.kind in "iu"}
     kept: list[GraphNode] = []
     dropped: list[str] = []
     for node in graph.nodes:
@@ -26,14 +28,22 @@ def drop_no_ops(graph: OnnxGraph) -> PassResult:
         if node.op_type in ("Shape", "Size") or lengths.issuperset(filter(None, inputs)):
             lengths.update(node.outputs)  # arithmetic on lengths and constants is evaluated later, types and all
             kept.append(reading(node, inputs))
-        elif read.isdisjoint(node.proto.output[1:]) and _is_no_op(node, graph):
+        elif read.isdisjoint(node.proto.output[1:]) and (
+            _is_no_op(node, graph) or (node.op_type == "Cast" and inputs[0] in integers and _to_integers(node))
+        ):
             source[node.outputs[0]] = inputs[0]
             dropped.append(node.op_type)
         else:
             kept.append(reading(node, inputs))
+            if node.op_type in _MOVES and inputs[0] in integers:
+                integers.update(node.outputs)
     outputs = tuple(source.get(name, name) for name in graph.outputs)
     reason = f"took out {len(dropped)} nodes without effect: {', '.join(sorted(set(dropped)))}" if dropped else ""
     return PassResult(replace(graph, nodes=tuple(kept), outputs=outputs), bool(dropped), reason)
+
+
+def _to_integers(node: GraphNode) -> bool:
+    return node.attributes().get("to") in (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 
 
 def _is_no_op(node: GraphNode, graph: OnnxGraph) -> bool:

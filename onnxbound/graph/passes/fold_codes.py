@@ -1,0 +1,25 @@
+"""One-hot codes times a matrix are entries of a table: (x == 0, ..., x == v - 1) W = W[x]."""
+
+from collections import Counter
+from dataclasses import replace
+
+from onnxbound.graph.network import Step
+from onnxbound.operators.dense import Dense
+from onnxbound.operators.lookup import Lookup, OneHot
+
+
+def fold_codes(steps: tuple[Step, ...], logits: str) -> tuple[tuple[Step, ...], bool, str]:
+    """Make a lookup of every product of codes with a weight; codes that nothing else reads go."""
+    codes = {step.output: step for step in steps if isinstance(step.operator, OneHot)}
+    result, folded = [], 0
+    for step in steps:
+        operator, code = step.operator, codes.get(step.inputs[0])
+        if code is not None and isinstance(operator, Dense) and operator.bias is None and operator.scale is None:
+            table = Lookup(operator.weight.T, codes=True)
+            result.append(replace(step, operator=table, inputs=code.inputs, weight="", folded=("Equal",)))
+            folded += 1
+        else:
+            result.append(step)
+    read = Counter(name for step in result for name in step.inputs)
+    kept = tuple(step for step in result if step.output not in codes or read[step.output] or step.output == logits)
+    return kept, bool(folded), f"read {folded} products with one-hot codes as tables of embeddings" if folded else ""
