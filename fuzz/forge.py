@@ -21,11 +21,11 @@ import numpy as np
 
 from onnxbound.certificates.canonical import canonical_json, read_canonical
 from onnxbound.certificates.certify import certify
-from onnxbound.certificates.decisions import decided
 from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.evidence import Evidence
 from onnxbound.certificates.request import Options
 from onnxbound.certificates.verify import verify
+from onnxbound.certificates.winner import decided
 from onnxbound.codec.architecture import INPUT
 from onnxbound.codec.network_code import decode, encode
 from onnxbound.codec.range_coder import Malformed

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certificates.decisions import decided
+from onnxbound.certificates.winner import decided
 from onnxbound.codec.preprocessing_code import on_lattice
 from onnxbound.data.preprocessing import Preprocessing, converter
 from onnxbound.data.rows import Rows

@@ -9,7 +9,7 @@ from onnx import ModelProto
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.class_labels import HeadError, Label, class_labels
-from onnxbound.graph.lower import ANY_BATCH, Lowered, lower
+from onnxbound.graph.lower import Lowered, lower
 from onnxbound.graph.onnx_graph import GraphInput, OnnxGraph, PassResult
 from onnxbound.graph.passes.drop_unused import drop_unused
 from onnxbound.graph.passes.share_weights import share_weights
@@ -93,7 +93,7 @@ def _ended(graph: OnnxGraph, logits: str | None, *, bare: bool) -> Ending:
 def _lowered(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> tuple[Lowered, int | None]:
     """The graph's steps; where they do not keep the rows of a batch apart, those of a batch of one row."""
     try:
-        return lower(graph, data_input, batch or ANY_BATCH), batch
+        return lower(graph, data_input, batch), batch
     except ModelError as several:
         if batch is not None:
             raise

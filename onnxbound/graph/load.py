@@ -11,7 +11,7 @@ from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.class_labels import Label
 from onnxbound.graph.complete import Written
 from onnxbound.graph.head import end_at_logits
-from onnxbound.graph.lower import ANY_BATCH, lower
+from onnxbound.graph.lower import lower
 from onnxbound.graph.model_file import WeightReader, lift_constants, read_model
 from onnxbound.graph.network import Network, Step
 from onnxbound.graph.onnx_graph import OnnxGraph, PassResult, build_graph
@@ -102,7 +102,7 @@ def load(
     shaped = shape_logits(graph, lowered.shapes[graph.outputs[0]])
     if shaped.changed:
         graph = follow(shaped)
-        lowered = lower(graph, ending.data_input, batch or ANY_BATCH)
+        lowered = lower(graph, ending.data_input, batch)
     written.note(lowered.written)
     (output,), shapes = graph.outputs, lowered.shapes
     steps, _, padded = fold_pad(lowered.steps, output)
@@ -127,6 +127,7 @@ def load(
         steps=steps,
         shapes=shapes,
         head="; ".join(filter(None, (ending.results[0].reason, shaped.reason, _called(labels)))) or None,
+        heads=ending.heads,
         notes=tuple(note for note in [*notes, padded, coded, folded] if note),
         node_count=node_count,
         reading=reading,

@@ -1,9 +1,10 @@
 """Parse every node into its operator, carrying shapes along and folding the arithmetic that exporters do on them."""
 
+import secrets
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from math import prod
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from math import isqrt, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +26,10 @@ from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.registry import PARSERS
 from onnxbound.operators.weighted import Weighted
 
+_SHORTEST = 1_000
+
 _CONTRADICTIONS = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 """What a parser meets in a node whose attributes have other types, or other lengths, than its operator has."""
-
-ANY_BATCH = 7919
-"""Stands for a symbolic batch in shape arithmetic: a prime that no layer's own length is likely to equal."""
 
 
 @dataclass(slots=True)
@@ -227,17 +227,57 @@ class Lowered(NamedTuple):
     written: OnnxGraph
 
 
-def lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> Lowered:
+def lower(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> Lowered:
     """The graph's steps and the shape of one row of every tensor.
 
     Args:
         graph: Normalised, with one output.
         data_input: The input that carries the rows, its lengths behind the batch all known.
-        batch: Length of the batch axis to resolve shape arithmetic with.
+        batch: Length of the batch axis to resolve shape arithmetic with; None for any, which two lengths stand for that
+            nobody who wrote the model could know.
 
     Raises:
-        ModelError: model-unsupported-operator, listing every node that is not supported.
+        ModelError: model-unsupported-operator, listing every node that is not supported; model-batch, the steps depend
+            on the length of the batch.
     """
+    if batch is None:
+        first, second = (_lower(graph, data_input, length) for length in _unforeseen_lengths(graph))
+        if not _alike((first.steps, first.shapes), (second.steps, second.shapes)):
+            what = [Problem("the graph", "it computes with the length of the batch", "export with a batch of one row")]
+            raise ModelError("model-batch", "What the model computes for a row depends on how many rows go in.", what)
+        return first
+    return _lower(graph, data_input, batch)
+
+
+def _unforeseen_lengths(graph: OnnxGraph) -> list[int]:
+    """Two primes between 1,000 and 10,000, drawn anew each time, that divide no length and no integer of the model."""
+    taken = {length for value in graph.constants.values() for length in value.shape}
+    for value in graph.constants.values():
+        if value.dtype.kind in "iu":
+            taken.update(map(int, np.unique(value[value >= _SHORTEST])))
+    lengths: list[int] = []
+    while len(lengths) < 2:
+        length = _SHORTEST + secrets.randbelow(9 * _SHORTEST)
+        prime = all(length % n for n in range(2, isqrt(length) + 1))
+        if prime and length not in lengths and all(number == 0 or number % length for number in taken):
+            lengths.append(length)
+    return lengths
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether two results of lowering say the same, number for number."""
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and (one is other or np.array_equal(one, other, equal_nan=True))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if is_dataclass(one) and type(one) is type(other):
+        return all(_alike(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    return one == other
+
+
+def _lower(graph: OnnxGraph, data_input: GraphInput, batch: int) -> Lowered:
     assert data_input.dims is not None
     row = tuple(n for n in data_input.dims[1:] if n is not None)
     require_moderate(f"input {data_input.name!r}", row)

@@ -133,6 +133,7 @@ class Network:
         steps: Operators in topological order.
         shapes: Tensor name to the shape of one row.
         head: What was stripped behind the logits, in words; None if nothing.
+        heads: The outputs that were computed from it.
         notes: What each pass did, in words.
         node_count: Nodes in the file's main graph, functions inlined.
         reading: What the caller said about how to read it.
@@ -156,6 +157,7 @@ class Network:
     steps: tuple[Step, ...]
     shapes: Mapping[str, Shape]
     head: str | None
+    heads: tuple[str, ...]
     notes: tuple[str, ...]
     node_count: int
     reading: Reading

@@ -1,0 +1,95 @@
+"""What the file of an original network delivers for a row: every output that it declares, and they have to agree."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.certificates.winner import UNCLEAR, decided
+from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.network import Network
+from onnxbound.results import Float64Array
+from onnxbound.run.device import Device
+from onnxbound.run.session import failed_run, open_session, with_outputs
+
+
+class Delivered:
+    """Runs a network's own file; its class is the one that all its outputs give, or there is none.
+
+    Outputs may be scores (n, K), names of classes, or one score per row of a network with two classes. Where `logits`
+    names a tensor, that alone decides.
+    """
+
+    def __init__(self, network: Network, labels_start: int, device: Device, threads: int | None) -> None:
+        self._network = network
+        self._columns = _columns(network.class_labels, labels_start)
+        asked = network.reading.logits
+        declared = [] if asked else [value.name for value in network.model.graph.output]
+        self._names = list(dict.fromkeys([asked or network.output, *declared]))
+        model = with_outputs(network, self._names)
+        outside = {tensor.name for tensor in model.graph.initializer}
+        self._weights = {name: values for name, values in network.external.items() if name in outside}
+        self._session = open_session(model, network.path.parent, device, threads, self._weights)
+
+    def logits(self, inputs: NDArray[Any], size: int) -> Float64Array:
+        """Scores (n, K) of rows, that many at a time; NaN where the outputs do not agree.
+
+        A batch is filled up with its last row where the model has a fixed length, so that a row alone meets itself.
+
+        Raises:
+            DeviceError: device-runtime.
+            ModelError: model-not-classifier.
+        """
+        size = min(size, self._network.batch or size)
+        pieces = (inputs[start : start + size] for start in range(0, len(inputs), size))
+        return np.concatenate([self._of(np.ascontiguousarray(piece)) for piece in pieces])
+
+    def _of(self, piece: NDArray[Any]) -> Float64Array:
+        count = len(piece)
+        missing = (self._network.batch or count) - count
+        filled = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) if missing else piece
+        try:
+            values = self._session.run(self._names, {self._network.input: filled})
+        except Exception as error:
+            raise failed_run(error) from error
+        first, *others = (self._scores(*named, len(filled))[:count] for named in zip(self._names, values, strict=True))
+        winner = decided(first)
+        agreed = np.logical_and.reduce([winner != UNCLEAR, *(decided(other) == winner for other in others)])
+        return np.where(agreed[:, None], first, np.nan)[:, self._columns]
+
+    def _scores(self, name: str, value: Any, rows: int) -> Float64Array:
+        """An output as numbers of which the largest is its class."""
+        network, labels = self._network, self._network.class_labels
+        if isinstance(value, list):  # of dicts: ZipMap
+            value = np.array([[row.get(label, np.nan) for label in labels] for row in value])
+        if value.dtype.kind == "f" and value.shape == (rows, network.classes):
+            return np.asarray(value, np.float64)
+        if value.size == rows:
+            value = value.reshape(rows)
+            if value.dtype.kind == "f" and network.classes == 2:
+                zero = 0.5 if name in network.heads else 0.0
+                return np.stack([np.zeros(rows), value.astype(np.float64) - zero], axis=1)
+            named = value[:, None].astype(str) == np.array(labels).astype(str)
+            return np.asarray(named, np.float64)
+        raise ModelError(
+            "model-not-classifier",
+            f"The output {name!r} of the model has the shape {value.shape} for {rows} rows.",
+            [Problem(name, "it says nothing of one class per row", "`logits` names the output that decides")],
+        )
+
+
+def _columns(labels: Sequence[int | str], start: int) -> list[int]:
+    """The place among a network's classes of the class that a label counts, (K,)."""
+    classes = len(labels)
+    if list(labels) == list(range(classes)):
+        return list(range(classes))
+    counted = range(start, start + classes)
+    if sorted(labels, key=str) != sorted(counted, key=str):
+        listed = ", ".join(map(str, labels[:6]))
+        raise ModelError(
+            "model-not-classifier",
+            "A certificate counts the classes, and the model calls them otherwise.",
+            [Problem("classes", f"{listed}, not {start} to {start + classes - 1}", "`labels_start`, or `logits`")],
+        )
+    return [labels.index(label) for label in counted]
