@@ -1,5 +1,6 @@
 """The two counts of a certificate that a verifier's own may be below, and how everything else is compared."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -59,7 +60,7 @@ class Claims:
 
 def require_same(name: str, claimed: object, found: object) -> None:
     """Raise certificate-mismatch if an entry is not what was found out."""
-    if claimed != found or type(claimed) is not type(found):
+    if json.dumps(claimed, sort_keys=True) != json.dumps(found, sort_keys=True):  # 1, 1.0 and true are three things
         raise mismatch(name, repr(claimed), repr(found))
 
 

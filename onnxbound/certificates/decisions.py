@@ -23,6 +23,8 @@ from onnxbound.run.session import Runner
 BATCH_ROWS = 500
 _OTHER_BATCH_ROWS = 377
 _CHUNK_ROWS = 4 * BATCH_ROWS
+_ROOM = 1 << 26
+"""Numbers that the rows of a batch may take at one time."""
 Progress = Callable[[str, int, int], object]
 """Is told a stage, how much of it is done, and how much there is."""
 
@@ -90,8 +92,10 @@ class Evaluation:
 
     def _of_decoded(self, decoded: Decoded) -> Outcome:
         runner = Runner(decoded.model, Path(), self.device, self.threads)
+        room = max(1, _ROOM // decoded.architecture.largest)
 
         def logits(inputs: NDArray[Any], size: int) -> Float64Array:
+            size = min(size, room)
             pieces = (inputs[start : start + size] for start in range(0, len(inputs), size))
             return np.concatenate([runner.run({INPUT: piece})[OUTPUT].astype(np.float64) for piece in pieces])
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from onnxbound.certificates.statement import Object
 from onnxbound.data.open import InputSpec
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
@@ -19,6 +20,14 @@ Opener = Callable[[InputSpec, Preprocessing], Rows]
 """Opens all rows of a file for a network, with its preprocessing."""
 
 _ROWS = 1024
+
+_PARTS: dict[Object, tuple[str, ...]] = {
+    "compressed": ("data",),
+    "original_unlabelled": ("data", "model", "unlabelled"),
+    "holdout": ("holdout", "model"),
+    "prior": ("data", "prior", "prior_rows"),
+}
+"""What the statement about each object rests on, beside how files are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,24 @@ class Evidence:
     prior: Network | None = None
     prior_rows: int | None = None
     labels_start: int = 0
+
+    def require_no_more_than(self, kind: Object, *, known: bool) -> None:
+        """Refuse what plays no part in a certificate of this kind: whoever gives it expects a statement about it.
+
+        Raises:
+            VerificationError: certificate-evidence.
+        """
+        names = ("data", "model", "unlabelled", "holdout", "prior", "prior_rows")
+        idle = [name for name in names if getattr(self, name) is not None and name not in _PARTS[kind]]
+        if known and kind != "original_unlabelled":
+            idle.append("unlabelled_known")
+        if idle:
+            said = ", ".join(f"`{name}`" for name in idle)
+            raise VerificationError(
+                "certificate-evidence",
+                f"The certificate is of the object {kind}, in which {said} plays no part.",
+                [Problem(name, "the statement is not about it", f"leave `{name}` out") for name in idle],
+            )
 
 
 @dataclass(frozen=True, slots=True)

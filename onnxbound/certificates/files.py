@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_ISREG
 
 from onnxbound.certificates.canonical import read_canonical
 from onnxbound.codec.quantised import INTEGER_FILES
@@ -87,6 +88,8 @@ def read_file(folder: Path, name: str) -> bytes:
     """
     path, largest = folder / name, _LARGEST.get(name, _LARGEST_MODEL)
     try:
+        if not S_ISREG(path.lstat().st_mode):
+            raise malformed(name, "it is a folder, a link or a device, not a file")
         with path.open("rb") as file:
             content = file.read(largest + 1)
     except OSError as error:

@@ -55,7 +55,7 @@ class Options:
     repeated_rows: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.delta < 1:
+        if self.delta.is_nan() or not 0 < self.delta < 1:
             raise UsageError("usage", f"`delta` must lie between 0 and 1, and is {self.delta}.")
         if not 1 <= self.effort <= 9:
             raise UsageError("usage", f"`effort` must be 1 to 9, not {self.effort}.")

@@ -1,7 +1,7 @@
 """What is certified of a network: the numbers, the bound they give, and one sentence for people."""
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, localcontext
 from typing import Literal
 
 from onnxbound.bounds.binomial_tail import error_bound
@@ -10,6 +10,10 @@ Object = Literal["compressed", "original_unlabelled", "holdout", "prior"]
 OBJECTS: tuple[Object, ...] = ("compressed", "original_unlabelled", "holdout", "prior")
 """The decoded network; the original through unlabelled rows; the original on rows it was not trained on; the decoded
 network as its difference from another one that has seen fewer rows."""
+
+
+_EVERY_DIGIT = 800
+"""Digits of 1 - delta for any delta that is a float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Statement:
         >>> "with a confidence of 95 % this network errs on at most 10.5 % of new rows" in text
         True
         """
-        confidence = (100 * (1 - self.delta)).normalize()
+        with localcontext(prec=_EVERY_DIGIT):
+            confidence = (100 * (1 - self.delta)).normalize()
         percent = (100 * self.bound).quantize(Decimal("0.1"), ROUND_CEILING)
         rows, subject = f"these {self.rows:,} rows", "this network"
         if self.disagreements is not None:

@@ -35,6 +35,7 @@ from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.words_said import preprocessing_in_words
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
+from onnxbound.errors import UsageError
 from onnxbound.run.device import CPU, Device
 
 SCHEMA = "onnxbound.verification/2"
@@ -129,7 +130,10 @@ def verify(
         DeviceError: The runtime failed.
     """
     files = Path(folder)
+    if delta.is_nan() or not 0 < delta < 1:
+        raise UsageError("usage", f"`delta` must lie between 0 and 1, and is {delta}.")
     claims = Claims(read_document(files), delta)
+    evidence.require_no_more_than(claims.object, known=unlabelled_known)
     check = _Check(claims, evidence, Evaluation(device, threads, batch_rows, progress), repeated_rows, unlabelled_known)
     try:
         if claims.object == "holdout":

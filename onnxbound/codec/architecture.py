@@ -20,6 +20,7 @@ from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.vocabulary import WORDS, code_shape
 from onnxbound.codec.window_words import LARGEST_ROW
 from onnxbound.operators.average_pool import AveragePool
+from onnxbound.operators.conv import Conv
 from onnxbound.operators.dense import Dense
 from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.max_pool import MaxPool
@@ -34,6 +35,9 @@ LARGEST_COUNT = 1 << 22
 _LARGEST_NODES, _MOST_INPUTS = 1 << 14, 1 << 10
 _LARGEST_WORK = 1 << 33
 """Products that one row may take."""
+
+_IMPOSSIBLE = (ArithmeticError, LookupError, TypeError, ValueError, Unsupported)
+"""What an operator raises of shapes that it does not take: a Conv of a single number, say."""
 
 _CLASSES, _CLASS_WEIGHTS = (10, 2, 100, 1000, 3), (8, 2, 2, 1, 1, 2)
 _SIDES, _SIDE_WEIGHTS = (32, 28, 224, 64, 96), (6, 6, 1, 1, 1, 1)
@@ -129,6 +133,12 @@ class Architecture:
         """K."""
         return self.shapes[-1][0]
 
+    @property
+    def largest(self) -> int:
+        """Most numbers that a row takes at one time: a tensor, with its padding, or its windows side by side."""
+        unfolded = (max(_unfolded(node.operator, self.shapes[node.inputs[0]])) for node in self.nodes)
+        return max(*map(prod, self.shapes), *unfolded)
+
     @cached_property
     def holes(self) -> tuple[Hole, ...]:
         """The tensors that are missing, in the order in which they are written."""
@@ -211,8 +221,11 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
         unread -= set(inputs)
         before = tuple(shapes[k] for k in inputs)
         extra = (classes,) if WORDS[place].kind is Dense else ()
-        operator = WORDS[place].code(g, None if node is None else node.operator, before, *extra)
-        shapes.append(operator.output_shape(*before))
+        try:
+            operator = WORDS[place].code(g, None if node is None else node.operator, before, *extra)
+            shapes.append(operator.output_shape(*before))
+        except _IMPOSSIBLE as error:
+            raise Malformed(f"a {WORDS[place].kind.__name__} takes no tensors of the shapes {before}") from error
         nodes.append(CodedNode(operator, inputs))
         unread.add(last + 1)
         work += sum(map(prod, (*before, shapes[-1])))
@@ -221,11 +234,24 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
         elif isinstance(operator, MaxPool | AveragePool):
             work += prod(operator.windows.kernel) * prod(shapes[-1])
         numbers += sum(values.size for _, values in tensors_of(operator))
-        if prod(shapes[-1]) > LARGEST_ROW or work > _LARGEST_WORK or len(nodes) > _LARGEST_NODES:
+        if (
+            max(prod(shapes[-1]), *_unfolded(operator, before[0])) > LARGEST_ROW
+            or work > _LARGEST_WORK
+            or len(nodes) > _LARGEST_NODES
+        ):
             raise Malformed("a row of the network would take too much memory or time")
         if numbers > LARGEST_COUNT:
             raise Malformed(f"the network has more than {LARGEST_COUNT:,} numbers")
     return given or Architecture(shapes[0], tuple(nodes))
+
+
+def _unfolded(operator: Operator, row: Shape) -> tuple[int, int]:
+    """Numbers of a row with its padding, and of its windows side by side: what evaluating an operator may hold."""
+    if not isinstance(operator, Conv | MaxPool | AveragePool):
+        return 0, 0
+    w = operator.windows
+    padded = (sum(lengths) for lengths in zip(w.size, w.begin, w.end, strict=True))
+    return row[0] * prod(padded), row[0] * prod(w.kernel) * prod(w.output)
 
 
 def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:

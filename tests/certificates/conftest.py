@@ -43,17 +43,18 @@ class Case:
 
     def evidence(self, kind: str, **changes: Any) -> Evidence:
         """What verify needs for a kind of certificate."""
-        prior = kind == "prior"
-        found = Evidence(
-            data=self.opener("train.npz"),
-            model=onnxbound.load(self / "model.onnx"),
-            preprocessing=Preprocessing(1.0, (0.25,), (2.0,)),
-            unlabelled=self.opener("fresh.npz", labelled=False) if kind == "original_unlabelled" else None,
-            holdout=self.opener("test.npz", role="test"),
-            prior=onnxbound.load(self / "prior.onnx") if prior else None,
-            prior_rows=PRIOR_ROWS if prior else None,
-        )
-        return replace(found, **changes)
+        of_original = {
+            "model": onnxbound.load(self / "model.onnx"),
+            "preprocessing": Preprocessing(1.0, (0.25,), (2.0,)),
+        }
+        data = {"data": self.opener("train.npz")}
+        parts: dict[str, dict[str, Any]] = {
+            "compressed": data,
+            "original_unlabelled": data | of_original | {"unlabelled": self.opener("fresh.npz", labelled=False)},
+            "holdout": of_original | {"holdout": self.opener("test.npz", role="test")},
+            "prior": data | {"prior": onnxbound.load(self / "prior.onnx"), "prior_rows": PRIOR_ROWS},
+        }
+        return replace(Evidence(), **(parts[kind] | changes))
 
     def opener(self, name: str | Path, **options: Any) -> Opener:
         """A file of rows."""

@@ -55,7 +55,7 @@ def test_a_file_of_several_inputs_is_refused_whatever_the_net(case: Case, tmp_pa
 
 @pytest.mark.parametrize("aim", [1, 377, 500])
 def test_a_net_that_minds_the_size_of_its_batch(tmp_path: Path, aim: int) -> None:
-    """Logits that are turned over in batches of one size, by arithmetic on the shape: seen, or never read at all."""
+    """Logits that are turned over in batches of one size, by arithmetic on the shape: seen, or of no account."""
     constants = {
         "w": np.eye(4, 6, dtype=np.float32), "zero": np.array(0), "aim": np.array(aim), "two": np.float32(2),
         "one": np.float32(1),
@@ -73,8 +73,11 @@ def test_a_net_that_minds_the_size_of_its_batch(tmp_path: Path, aim: int) -> Non
     model = write_model(tmp_path / "net.onnx", nodes, constants, ["N", 6])
     x = np.random.default_rng(1).normal(size=(1500, 6)).astype(np.float32)
     np.savez(tmp_path / "rows.npz", x=x, y=x[:, :4].argmax(axis=1))
-    error = failing("certify", model, "--holdout", tmp_path / "rows.npz", "-o", tmp_path / "c")
-    assert error["code"] in ("model-batch", "model-unsupported-operator")
+    words = ("certify", model, "--holdout", tmp_path / "rows.npz", "-o", tmp_path / "c")
+    if aim == 377:  # no batch has that size, and for one row at a time the net is right
+        assert command(*words).code == 0
+    else:
+        assert failing(*words)["code"] == "model-batch"
 
 
 # 3. What stands behind the logits

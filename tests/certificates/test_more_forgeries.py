@@ -3,7 +3,9 @@
 The issuer knows every row and all of this program. Here: kinds 7 to 12, and some more: what is said beside the code.
 """
 
+import os
 import shutil
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ import pytest
 import onnxbound
 from onnxbound.certificates.canonical import read_canonical
 from onnxbound.certificates.decisions import Evaluation, errors
+from onnxbound.certificates.statement import Statement
 from onnxbound.certificates.verify import verify
 from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.codec.describe import describe
-from onnxbound.codec.network_code import NetworkCode, architecture_bits, encode
+from onnxbound.codec.network_code import NetworkCode, architecture_bits, decode, encode
+from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.tensors import Exact, Levels
 from onnxbound.data.open import open_rows
 from onnxbound.errors import OnnxboundError
@@ -171,3 +175,52 @@ def test_a_net_that_decides_by_rounding(tmp_path: Path) -> None:
     network = onnxbound.load(model)
     rows = open_rows(tmp_path / "rows.npz", network)
     assert errors(Evaluation(CPU, 1)(network, rows), rows.labels) == 600
+
+
+# 13. What plays no part, types that compare equal, files that are none
+
+
+@pytest.mark.parametrize(
+    ("kind", "idle"), [("compressed", "model"), ("compressed", "holdout"), ("prior", "unlabelled")]
+)
+def test_evidence_that_the_statement_does_not_rest_on_is_refused(case: Case, kind: str, idle: str) -> None:
+    """Whoever gives a model or other rows expects a statement about them; the folder may not choose another one."""
+    other = {
+        "model": case.evidence("holdout").model,
+        "holdout": case.opener("test.npz"),
+        "unlabelled": case.opener("fresh.npz"),
+    }
+    refused(case / kind, case.evidence(kind, **{idle: other[idle]}), f"{idle} the statement is not about it")
+
+
+@pytest.mark.parametrize(("entry", "value"), [("labels_start", False), ("labels_start", 0.0)])
+def test_nested_entries_have_their_types(case: Case, copy: Copy, entry: str, value: object) -> None:
+    folder = copy("compressed")
+    entries(folder, reading={entry: value})
+    refused(folder, data_of(case), "reading")
+
+
+@pytest.mark.parametrize("name", ["certificate.json", "code.bin"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(case: Case, copy: Copy, name: str) -> None:
+    folder = copy("compressed")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    refused(folder, data_of(case), "not a file" if name == "certificate.json" else "missing")
+
+
+@pytest.mark.parametrize("delta", ["nan", "0", "1", "-0.1"])
+def test_a_delta_that_is_none(case: Case, delta: str) -> None:
+    assert failing("verify", case / "compressed", "--data", case / "train.npz", "--delta", delta)["code"] == "usage"
+    words = ("certify", case / "model.onnx", "--data", case / "train.npz", "-o", case / "none", "--delta", delta)
+    assert failing(*words)["code"] == "usage"
+
+
+def test_a_tiny_delta_is_no_certainty() -> None:
+    said = Statement("holdout", 1000, 0, 0, Decimal("1e-300"), 10, 100).sentence()
+    assert "100 %" not in said
+    assert f"99.{298 * '9'} %" in said
+
+
+def test_a_convolution_of_a_single_number_is_refused() -> None:
+    with pytest.raises(Malformed, match="takes no tensors of the shapes"):
+        decode(bytes.fromhex("022793e70c33d8d1d79f367df3a6af29ef"))
