@@ -18,9 +18,8 @@ from onnxbound.codec.grammar import Grammar
 from onnxbound.codec.levels import Filters
 from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.vocabulary import WORDS, code_shape
-from onnxbound.codec.window_words import LARGEST_ROW
+from onnxbound.codec.window_words import LARGEST_ROW, unfolded
 from onnxbound.operators.average_pool import AveragePool
-from onnxbound.operators.conv import Conv
 from onnxbound.operators.dense import Dense
 from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.max_pool import MaxPool
@@ -136,8 +135,8 @@ class Architecture:
     @property
     def largest(self) -> int:
         """Most numbers that a row takes at one time: a tensor, with its padding, or its windows side by side."""
-        unfolded = (max(_unfolded(node.operator, self.shapes[node.inputs[0]])) for node in self.nodes)
-        return max(*map(prod, self.shapes), *unfolded)
+        held = (max(unfolded(node.operator, self.shapes[node.inputs[0]])) for node in self.nodes)
+        return max(*map(prod, self.shapes), *held)
 
     @cached_property
     def holes(self) -> tuple[Hole, ...]:
@@ -235,7 +234,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
             work += prod(operator.windows.kernel) * prod(shapes[-1])
         numbers += sum(values.size for _, values in tensors_of(operator))
         if (
-            max(prod(shapes[-1]), *_unfolded(operator, before[0])) > LARGEST_ROW
+            max(prod(shapes[-1]), *unfolded(operator, before[0])) > LARGEST_ROW
             or work > _LARGEST_WORK
             or len(nodes) > _LARGEST_NODES
         ):
@@ -243,15 +242,6 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
         if numbers > LARGEST_COUNT:
             raise Malformed(f"the network has more than {LARGEST_COUNT:,} numbers")
     return given or Architecture(shapes[0], tuple(nodes))
-
-
-def _unfolded(operator: Operator, row: Shape) -> tuple[int, int]:
-    """Numbers of a row with its padding, and of its windows side by side: what evaluating an operator may hold."""
-    if not isinstance(operator, Conv | MaxPool | AveragePool):
-        return 0, 0
-    w = operator.windows
-    padded = (sum(lengths) for lengths in zip(w.size, w.begin, w.end, strict=True))
-    return row[0] * prod(padded), row[0] * prod(w.kernel) * prod(w.output)
 
 
 def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:

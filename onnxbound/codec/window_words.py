@@ -9,7 +9,7 @@ from onnxbound.codec.range_coder import Malformed
 from onnxbound.operators.average_pool import AveragePool
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.max_pool import MaxPool
-from onnxbound.operators.operator import Array, Shape
+from onnxbound.operators.operator import Array, Operator, Shape
 from onnxbound.operators.windows import Windows
 
 LARGEST_ROW = 1 << 26
@@ -24,6 +24,15 @@ _DILATIONS, _DILATION_WEIGHTS = (1, 2), (30, 1, 1)
 def hollow(*shape: int) -> Array:
     """A tensor that takes no memory and stands for one that is still to come."""
     return np.broadcast_to(np.zeros((), np.float32), shape)
+
+
+def unfolded(operator: Operator, row: Shape) -> tuple[int, int]:
+    """Numbers of a row with its padding, and of its windows side by side: what evaluating an operator may hold."""
+    if not isinstance(operator, Conv | MaxPool | AveragePool):
+        return 0, 0
+    w = operator.windows
+    padded = (sum(lengths) for lengths in zip(w.size, w.begin, w.end, strict=True))
+    return row[0] * prod(padded), row[0] * prod(w.kernel) * prod(w.output)
 
 
 def trimmed(windows: Windows) -> Windows:
