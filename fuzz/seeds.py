@@ -10,7 +10,7 @@ import numpy as np
 
 from fixtures.quantised import Kind, quantised
 from onnxbound.certificates.certify import certify
-from onnxbound.certificates.request import Options
+from onnxbound.certificates.request import CertificateOptions
 from onnxbound.data.open import open_rows
 from onnxbound.graph.load import load
 from tests.nets import mlp
@@ -134,6 +134,6 @@ def _certificate_seeds(folder: Path) -> list[Seed]:
     x = random.normal(size=(2000, 10)).astype(np.float32)
     hidden = np.maximum(x @ weights[0][0].T + weights[0][1], 0)
     np.savez(data, x=x, y=(hidden @ weights[1][0].T + weights[1][1]).argmax(axis=1))
-    certify(network, open_rows(data, network), folder / "of", Options(effort=1, threads=1))
+    certify(network, open_rows(data, network), folder / "of", CertificateOptions(effort=1, threads=1))
     files = [folder / "of" / name for name in ("certificate.json", "code.bin", "decoded.onnx")]
     return [Seed("certificate", file.name, file.read_bytes(), network.path, data, file) for file in files]

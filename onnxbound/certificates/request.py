@@ -31,7 +31,7 @@ class Certified:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CertificateOptions:
     """How to certify.
 
     Attributes:

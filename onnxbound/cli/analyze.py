@@ -11,7 +11,13 @@ from onnxbound.cli.groups import MeasureOptions, ReportOptions, RowOptions
 from onnxbound.cli.options import Format
 
 Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]
-FailIf = Annotated[list[str] | None, typer.Option(metavar="'NAME OP X'", help="Exit 1 if it holds; repeatable.")]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="'NAME OP X'",
+        help="Exit 1 if it holds, as 'arora > 1e9' or 'min(layers.layer_cushion.min) < 0.01'; repeatable.",
+    ),
+]
 Worst = Annotated[int, typer.Option(metavar="N", help="List the N rows of smallest margin and of smallest cushion.")]
 Reference = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The framework's own outputs on the first rows, .npy, to compare.")

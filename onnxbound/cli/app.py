@@ -110,7 +110,7 @@ def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
     for problem in problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
     if command is not None:
-        lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
+        lines += ["  one complete command; what it adds is a suggestion to check:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
     if as_json and not output.printed:

@@ -66,7 +66,7 @@ def certify(
     from onnxbound.certificates.certify import Prior
     from onnxbound.certificates.certify import certify as make
     from onnxbound.certificates.evidence import ByFile
-    from onnxbound.certificates.request import Options
+    from onnxbound.certificates.request import CertificateOptions
     from onnxbound.certificates.unseen_rows import certify_holdout
     from onnxbound.cli.output import emit
     from onnxbound.cli.values import decimal_of
@@ -76,7 +76,7 @@ def certify(
     from onnxbound.progress import Display
     from onnxbound.run.device import resolve_device
 
-    settings = Options(
+    settings = CertificateOptions(
         delta=decimal_of("--delta", delta),
         effort=effort,
         seed=rows.seed,

@@ -29,7 +29,9 @@ def diff(
     from onnxbound.verbs.diff import diff as compared
 
     result.require_writable()
-    found = compared(before, after, tolerance)
-    result.show(found, verbose=verbose)
-    if exit_code and found.changes:
+    difference = compared(before, after, tolerance)
+    if before.exists() and after.exists() and before.samefile(after):
+        result.say([f"{before} and {after} are the same file: nothing in it can differ"])
+    result.show(difference, verbose=verbose)
+    if exit_code and difference.changes:
         raise typer.Exit(1)

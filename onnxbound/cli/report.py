@@ -1,5 +1,6 @@
 """`onnxbound report`."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -44,10 +45,12 @@ def report(source: ReportArgument, result: PageOptions) -> None:
 
     if result.as_json and result.output == STDOUT:
         raise UsageError("usage", "--json and the page cannot both go to stdout: give -o a file.")
+    if result.output is None and result.format is Format.HTML and sys.stdout.isatty() and not result.as_json:
+        raise UsageError("usage", "A page is nothing to read in a terminal: -o page.html writes it, -o - prints it.")
     result.require_writable()
-    found = read_report(source)
+    read = read_report(source)
     if result.output is not None or not result.as_json:
-        result.show(found)
-    files = [path for path in (result.target,) if path is not None] + result.draw(lambda: figures(found))
+        result.show(read)
+    files = [path for path in (result.target,) if path is not None] + result.draw(lambda: figures(read))
     if result.as_json:
         OutputOptions(as_json=True).show(Files(str(source), tuple(map(str, files))))

@@ -42,7 +42,7 @@ def noise_of(noise: str) -> dict[str, Any]:
 
 def numbers_of(**given: str | None) -> dict[str, tuple[float, ...] | None]:
     """The options of preprocessing as numbers; None where one was not given."""
-    return {name: None if text is None else parse_numbers(text) for name, text in given.items()}
+    return {name: None if text is None else parse_numbers(name, text) for name, text in given.items()}
 
 
 def held_inputs(given: list[str]) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ Convert = Callable[[NDArray[Any]], NDArray[Any]]
 """Rows `(b, *row)` of the file to contiguous rows `(b, *input_shape)` of the model's element type."""
 
 
-Numbers = float | Sequence[float] | NDArray[Any]
+Numbers = float | str | Sequence[float] | NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -25,7 +25,8 @@ class Preprocessing:
 
     Attributes:
         scale: Factor that x is multiplied by first; None says nothing, and then integers do not fit a float input.
-        mean: Subtracted then, one number or one per channel: a number, numbers or an array, kept as a tuple.
+        mean: Subtracted then, one number or one per channel: a number, numbers, an array, or a text such as "1/255" or
+            "0.49,0.48,0.45"; kept as a tuple.
         std: Divided by last, one number or one per channel, likewise.
         layout: How the file is laid out where it differs from the model; "flat" allows any reshape.
     """
@@ -36,7 +37,7 @@ class Preprocessing:
     layout: Layout | None
 
     def __init__(
-        self, scale: float | None = None, mean: Numbers = 0.0, std: Numbers = 1.0, layout: Layout | None = None
+        self, scale: float | str | None = None, mean: Numbers = 0.0, std: Numbers = 1.0, layout: Layout | None = None
     ) -> None:
         if layout not in (None, *get_args(Layout)):
             raise UsageError("usage", f'`layout` must be "nchw", "nhwc" or "flat", not {layout!r}.')
@@ -59,7 +60,9 @@ class Preprocessing:
 
 
 def _numbers(parameter: str, given: object) -> tuple[float, ...]:
-    """A number, numbers or an array as a tuple."""
+    """A number, numbers, an array or a text as a tuple."""
+    if isinstance(given, str):
+        return parse_numbers(parameter, given)
     try:
         array = np.asarray(given)
     except (RuntimeError, TypeError, ValueError):  # ragged, or a tensor that NumPy does not take
@@ -70,20 +73,22 @@ def _numbers(parameter: str, given: object) -> tuple[float, ...]:
     return numbers
 
 
-def parse_numbers(text: str) -> tuple[float, ...]:
-    """Numbers separated by commas, each a decimal or a fraction.
+def parse_numbers(parameter: str, text: str) -> tuple[float, ...]:
+    """Numbers of a parameter, separated by commas, each a decimal or a fraction.
 
     Raises:
         UsageError: It is something else.
 
-    >>> parse_numbers("0.5,1/4")
+    >>> parse_numbers("mean", "0.5,1/4")
     (0.5, 0.25)
     """
     try:
         parts = [part.split("/") for part in text.split(",")]
         return tuple(float(part[0]) if len(part) == 1 else _quotient(*part) for part in parts)
     except (ValueError, TypeError, ZeroDivisionError) as error:
-        raise UsageError("usage", f"{text!r} is not a list of numbers such as 1/255 or 0.49,0.48,0.45.") from error
+        raise UsageError(
+            "usage", f"`{parameter}` takes numbers such as 1/255 or 0.49,0.48,0.45, not {text!r}."
+        ) from error
 
 
 def _quotient(numerator: str, denominator: str) -> float:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
-from onnxbound.documents.document import Document
+from onnxbound.documents.document import Document, plain
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.values import all_values, changed_values
@@ -81,6 +81,17 @@ class Attenuation(Document):
         from onnxbound.experiments.result_tables import render_noise
 
         render_noise(self, console)
+
+    def to_dataframe(self) -> Any:
+        """Return the relative error for every layer where noise enters and every one behind it; needs pandas.
+
+        Raises:
+            UsageError: Pandas is not installed.
+        """
+        from onnxbound.report.dataframe import dataframe
+
+        entries = [{"source": curve.source} | plain(noise) for curve in self.curves for noise in curve.arrivals]
+        return dataframe("curves", {"curves": ["source", "target"]}, entries)
 
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:

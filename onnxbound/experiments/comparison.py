@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.analysis.settings import Settings
-from onnxbound.documents.document import Document
+from onnxbound.documents.document import Document, plain
 from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import Paired, paired
 from onnxbound.results import Float64Array, Histogram
@@ -80,6 +80,28 @@ class Comparison(Document):
         from onnxbound.experiments.result_tables import render_comparison
 
         render_comparison(self, console)
+
+    def to_dataframe(self, table: Literal["medians", "statements"] = "medians") -> Any:
+        """Return a part of the comparison as a pandas DataFrame; needs pandas.
+
+        Args:
+            table: Medians, with a column per net, or what can be said of each pair of nets.
+
+        Raises:
+            UsageError: There is no such table, or pandas is not installed.
+        """
+        from onnxbound.report.dataframe import dataframe
+
+        names = [net.name for net in self.nets]
+        entries = [
+            {"property": own.property, "layer": own.layer} | part
+            for own in self.properties
+            for part in (
+                map(plain, own.statements) if table == "statements" else [dict(zip(names, own.medians, strict=True))]
+            )
+        ]
+        place = ["property", "layer"]
+        return dataframe(table, {"medians": place, "statements": [*place, "first", "second"]}, entries)
 
 
 def _values(samples: Samples, prop: Property, layer: int) -> Float64Array:

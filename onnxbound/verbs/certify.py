@@ -4,7 +4,7 @@ from pathlib import Path
 
 from onnxbound.certificates.certify import Prior
 from onnxbound.certificates.certify import certify as searched
-from onnxbound.certificates.request import Certified, Options
+from onnxbound.certificates.request import CertificateOptions, Certified
 from onnxbound.certificates.unseen_rows import certify_holdout
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
@@ -17,7 +17,7 @@ def certify(
     network: AnyNetwork,
     rows: Rows | None,
     folder: AnyPath,
-    settings: Options | None = None,
+    settings: CertificateOptions | None = None,
     *,
     device: str = "auto",
     unlabelled: Rows | None = None,
@@ -61,7 +61,7 @@ def certify(
     require_rows(rows=rows, unlabelled=unlabelled, holdout=holdout)
     if (prior is None) != (prior_rows is None):
         raise UsageError("usage", "`prior` and `prior_rows` go together; for an initialisation the rows are 0.")
-    where, options = resolve_device(device), settings or Options()
+    where, options = resolve_device(device), settings or CertificateOptions()
     if rows is None:
         if holdout is None or unlabelled is not None or prior is not None:
             raise UsageError("usage", "Without `rows` a certificate is of `holdout` alone.")

@@ -13,7 +13,7 @@ from onnxbound.report.figures.of_report import bound_figures, pair_figures, repo
 from onnxbound.report.html.tree import Child, linked, table, tag, to_html
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import at_most, magnitude, number, percentage, shortened
+from onnxbound.report.words import error_at_most, magnitude, number, percentage, shortened
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS, PLOTTED
 from onnxbound.stability.property import Property
@@ -110,8 +110,7 @@ def _bounds(report: Report) -> Element:
     words = {True: "met", False: "not met", None: "open"}
 
     def row(bound: Bound) -> tuple[Child, ...]:
-        vacuous = " (vacuous)" if bound.value is not None and bound.vacuous else ""
-        value = linked(f"{at_most(bound.value)}{vacuous}", bound.name)
+        value = linked(error_at_most(bound), bound.name)
         return linked(bound.name, bound.name), value, f"{words[bound.met]}: {bound.met_reason}", bound.reference
 
     rows = [row(bound) for bound in report.bounds if bound.kind != "as_plotted"]
