@@ -24,7 +24,7 @@ from onnxbound.certificates.decoded import Decoded, decoded
 from onnxbound.certificates.files import CERTIFICATE, CODE, DECODED, require_folder, write_folder
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.places import cheapest
-from onnxbound.certificates.request import CertificateOptions, Certified
+from onnxbound.certificates.request import CertificateOptions, Certified, Original, verified_with
 from onnxbound.certificates.search import search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
 from onnxbound.certificates.task import Effort, Found, Task
@@ -159,10 +159,10 @@ def certify(
         write_folder(target, files, force=options.force)
     return Certified(
         document=document,
-        found=best,
+        verified_with=verified_with(document),
         interrupted=interrupted,
         files={name: len(content) for name, content in files.items()},
-        original=(network.parameters, errors(original, remaining.labels) / remaining.count),
+        original=Original.of(network, errors(original, remaining.labels) / remaining.count),
         baselines=() if holdout is None else _baselines(network, net, code, holdout, evaluate, options),
     )
 

@@ -66,9 +66,9 @@ class LabelOptions:
         keys = {"x_key": self.x_key, "y_key": self.y_key}
         return {"labels": labels or self.labels, "labels_start": self.labels_start, **keys}
 
-    def of_others(self, path: Path) -> dict[str, Any]:
+    def of_others(self, path: Path | None) -> dict[str, Any]:
         """The same for rows of another role; in the file of the training set itself the keys are those of that."""
-        if self.data is not None and path.resolve() == self.data.resolve():
+        if path is not None and self.data is not None and path.resolve() == self.data.resolve():
             return {"role": "test", "labels_start": self.labels_start}
         return {"role": "test", "labels_start": self.labels_start, "x_key": self.x_key, "y_key": self.y_key}
 

@@ -1,10 +1,12 @@
 """`certify`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from onnxbound.certificates.certify import Prior
 from onnxbound.certificates.certify import certify as searched
 from onnxbound.certificates.request import CertificateOptions, Certified
+from onnxbound.certificates.task import Found
 from onnxbound.certificates.unseen_rows import certify_holdout
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
@@ -24,6 +26,8 @@ def certify(
     holdout: Rows | None = None,
     prior: AnyNetwork | None = None,
     prior_rows: int | None = None,
+    improved: Callable[[Found], object] = lambda _: None,
+    fixed: Callable[[str, str], object] = lambda *_: None,
     progress: Watcher = None,
 ) -> Certified:
     """Write a network in few bits, and the bound on its error that anyone can verify.
@@ -38,6 +42,8 @@ def certify(
         holdout: Labelled rows that the network has not seen: a baseline, or without `rows` all.
         prior: A network that has seen only declared rows; the code then holds the difference from it.
         prior_rows: How many rows the prior has seen, the first of the training set; 0 for an initialisation.
+        improved: Called with every code that is better than those before.
+        fixed: Called with the hashes of model and code before the unlabelled rows are looked at.
         progress: Called with (stage, rounds done, rounds in all).
 
     Returns:
@@ -64,7 +70,9 @@ def certify(
     where, options = resolve_device(device), settings or CertificateOptions()
     if rows is None:
         if holdout is None or unlabelled is not None or prior is not None:
-            raise UsageError("usage", "Without `rows` a certificate is of `holdout` alone.")
+            raise UsageError(
+                "usage", "certify needs `rows`, the training set; without it a certificate is of `holdout` alone."
+            )
         with watched(progress) as shown:
             return certify_holdout(network_of(network), holdout, Path(folder), options, where, shown)
     known = None if prior is None or prior_rows is None else Prior(network_of(prior), prior_rows)
@@ -78,5 +86,7 @@ def certify(
             unlabelled=unlabelled,
             holdout=holdout,
             prior=known,
+            improved=improved,
+            fixed=fixed,
             progress=shown,
         )

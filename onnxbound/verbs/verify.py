@@ -16,19 +16,22 @@ from onnxbound.progress import Watcher, watched
 from onnxbound.run.device import resolve_device
 from onnxbound.verbs.arguments import AnyNetwork, AnyPath, network_of
 
+AnyRows = Rows | Data | Opener
+"""Rows that were opened, what `open_rows` takes, or a function that opens them for a network and its preprocessing."""
+
 
 def verify(
     folder: AnyPath,
-    rows: Rows | Data | None = None,
+    rows: AnyRows | None = None,
     *,
     model: AnyNetwork | None = None,
     preprocessing: Preprocessing | None = None,
-    unlabelled: Rows | Data | None = None,
-    holdout: Rows | Data | None = None,
+    unlabelled: AnyRows | None = None,
+    holdout: AnyRows | None = None,
     prior: AnyNetwork | None = None,
     prior_rows: int | None = None,
     labels_start: int = 0,
-    delta: float | str = "0.05",
+    delta: float | Decimal = 0.05,
     unlabelled_known: bool = False,
     repeated_rows: bool = False,
     device: str = "auto",
@@ -39,7 +42,8 @@ def verify(
 
     Args:
         folder: With the certificate's files.
-        rows: The whole training set: a file or arrays, as `open_rows` takes them, or rows that were opened.
+        rows: The whole training set: a file or arrays as `open_rows` takes them, opened rows, or a function that opens
+            them for a network, with its preprocessing.
         model: The original network, where the statement is about it.
         preprocessing: What is done to rows before the original network sees them; the code has its own.
         unlabelled: The unlabelled rows.
@@ -103,8 +107,10 @@ def _reopened(name: str, rows: Rows, reader: InputSpec, preprocessing: Preproces
     return replace(rows, convert=convert, preprocessing=preprocessing)
 
 
-def _opener(name: str, given: Rows | Data | None, **how: Any) -> Opener | None:
+def _opener(name: str, given: AnyRows | None, **how: Any) -> Opener | None:
     """How a verifier opens rows: for the network at hand, with its preprocessing."""
     if isinstance(given, Rows | None):
         return None if given is None else partial(_reopened, name, given)
+    if callable(given):
+        return given
     return lambda reader, preprocessing: open_rows(given, reader, preprocessing, **how)
