@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.certificates.certificate import SCHEMA
@@ -92,12 +92,27 @@ def verified_with(document: Mapping[str, Any]) -> str:
     return needed if document["delta"] == 0.05 else f"{needed} `delta={document['delta']}`"
 
 
+def probability(delta: Decimal | float | str) -> Decimal:
+    """A probability with which a statement may be false, as the decimal that it is written as.
+
+    >>> probability(0.05), probability("1e-3")
+    (Decimal('0.05'), Decimal('0.001'))
+    """
+    try:
+        exact = Decimal(repr(float(Decimal(str(delta)))))
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise UsageError("usage", f"`delta` takes a number, not {delta!r}.") from error
+    if not 0 < exact < 1:
+        raise UsageError("usage", f"`delta` must lie between 0 and 1, and is {delta}.")
+    return exact
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateOptions:
     """How to certify.
 
     Attributes:
-        delta: Probability with which the statement may be false.
+        delta: Probability with which the statement may be false; a float or a text becomes the decimal it is written as.
         effort: 1 to 9.
         seed: Of the search.
         threads: None for all cores.
@@ -117,8 +132,7 @@ class CertificateOptions:
     repeated_rows: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.delta < 1:
-            raise UsageError("usage", f"`delta` must lie between 0 and 1, and is {self.delta}.")
+        object.__setattr__(self, "delta", probability(self.delta))
         if not 1 <= self.effort <= 9:
             raise UsageError("usage", f"`effort` must be 1 to 9, not {self.effort}.")
         if self.threads is not None and self.threads < 1:

@@ -1,31 +1,16 @@
 """`onnxbound analyze`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import MeasureOptions, ReportOptions, RowOptions
-from onnxbound.cli.options import Format
+from onnxbound.cli.options import Format, option
 
-Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]
-FailIf = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="'NAME OP X'",
-        help="Exit 1 if it holds, as 'arora > 1e9' or 'min(layers.layer_cushion.min) < 0.01'; repeatable.",
-    ),
-]
-Worst = Annotated[int, typer.Option(metavar="N", help="List the N rows of smallest margin and of smallest cushion.")]
-Reference = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The framework's own outputs on the first rows, .npy, to compare.")
-]
-SaveConventions = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write how the model and its rows are read, for --conventions.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long it would take.")]
+_CONDITION = "Exit 1 if it holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
 
 
 @grouped
@@ -35,16 +20,16 @@ def analyze(
     measure: MeasureOptions,
     result: ReportOptions,
     *,
-    test: options.Test = None,
-    run: options.Run = None,
-    resume: options.Resume = False,
-    cluster: options.ClusterOption = None,
-    samples: Samples = None,
-    worst: Worst = 0,
-    fail_if: FailIf = None,
-    reference: Reference = None,
-    dry_run: DryRun = False,
-    save_conventions: SaveConventions = None,
+    test: Path | None = option("FILE", "A test set, for the true gap."),
+    run: Path | None = option("DIR", "Keep what is finished there."),
+    resume: bool = option(None, "Go on with what --run holds.", False),
+    cluster: str | None = option("ADDRESS|local:N", "Compute in N processes, or on a Dask cluster."),
+    samples: Path | None = option("FILE", "Write the per-row arrays, .npz."),
+    worst: int = option("N", "List the N rows of smallest margin and of smallest cushion.", 0),
+    fail_if: list[str] | None = option("'NAME OP X'", _CONDITION),
+    reference: Path | None = option("FILE", "The framework's own outputs on the first rows, .npy, to compare."),
+    dry_run: bool = option(None, "Only say what would be done, and how long it would take.", False),
+    save_conventions: Path | None = option("FILE", "Write how the model and its rows are read, for --conventions."),
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     from contextlib import ExitStack
@@ -66,7 +51,7 @@ def analyze(
     if dry_run and result.format is Format.HTML:
         raise UsageError("usage", "Only a report has a page: a plan has none.")
     thresholds = [parse_threshold(text) for text in fail_if or ()]
-    settings = measure.settings(rows.seed, worst)
+    settings = measure.settings(rows.seed, worst=worst)
     result.require_writable(samples, save_conventions)
     network = rows.network(model)
     require_known(thresholds, network, settings)

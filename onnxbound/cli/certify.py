@@ -1,49 +1,31 @@
 """`onnxbound certify`, and the options that it shares with `verify`."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import ModelOutputOptions, OptionalRowOptions
+from onnxbound.cli.options import REQUIRED, option
 
 if TYPE_CHECKING:
     from onnxbound.certificates.task import Found
 
-Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files, and nothing else.")]
-Unlabelled = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Fresh rows without labels: certify the original through them."),
-]
-UnlabelledKnown = Annotated[
-    bool,
-    typer.Option("--unlabelled-known", help="The unlabelled rows were public; the code's bits are paid twice."),
-]
-Holdout = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Labelled rows the net has not seen: a baseline; alone, without --data, all."),
-]
-Prior = Annotated[Path | None, typer.Option(metavar="MODEL", help="Code the difference from this net.")]
-PriorRows = Annotated[int | None, typer.Option(metavar="N", help="It has seen the first N rows of --data, or fewer.")]
-Effort = Annotated[int, typer.Option(metavar="1..9", help="How long to search.")]
-Delta = Annotated[str, typer.Option(metavar="D", help="Probability with which the statement may be false.")]
-RepeatedRows = Annotated[bool, typer.Option("--repeated-rows", help="Rows may be copies of each other.")]
+_HOLDOUT = "Labelled rows the net has not seen: a baseline; alone, without --data, all."
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions:
     """What a certificate is about, beside the training set, and how sure it is."""
 
-    unlabelled: Unlabelled = None
-    unlabelled_known: UnlabelledKnown = False
-    holdout: Holdout = None
-    prior: Prior = None
-    prior_rows: PriorRows = None
-    repeated_rows: RepeatedRows = False
-    delta: Delta = "0.05"
+    unlabelled: Path | None = option("FILE", "Fresh rows without labels: certify the original through them.")
+    unlabelled_known: bool = option(None, "The unlabelled rows were public; the code's bits are paid twice.", False)
+    holdout: Path | None = option("FILE", _HOLDOUT)
+    prior: Path | None = option("MODEL", "Code the difference from this net.")
+    prior_rows: int | None = option("N", "It has seen the first N rows of --data, or fewer.")
+    repeated_rows: bool = option(None, "Rows may be copies of each other.", False)
+    delta: str = option("D", "Probability with which the statement may be false.", "0.05")
     device: options.Device = "auto"
     threads: options.Threads = None
 
@@ -52,7 +34,7 @@ class EvidenceOptions:
 class FolderOptions(ModelOutputOptions):
     """The same where -o is a folder."""
 
-    output: Folder = field()
+    output: Path = option("DIR", "Folder for the files, and nothing else.", REQUIRED, "--output", "-o")
 
 
 @grouped
@@ -62,17 +44,16 @@ def certify(
     result: FolderOptions,
     evidence: EvidenceOptions,
     *,
-    effort: Effort = 5,
+    effort: int = option("1..9", "How long to search.", 5),
 ) -> None:
     """Write a network in few bits, and the bound on its error that anyone can verify."""
     from onnxbound.certificates.evidence import ByFile
-    from onnxbound.certificates.request import CertificateOptions
-    from onnxbound.cli.values import decimal_of
+    from onnxbound.certificates.request import CertificateOptions, probability
     from onnxbound.verbs.certify import certify as searched
 
     rows = replace(rows, labels_start=rows.said().labels_start or 0)  # names of classes are no evidence
     settings = CertificateOptions(
-        delta=decimal_of("--delta", evidence.delta),
+        delta=probability(evidence.delta),
         effort=effort,
         seed=rows.seed,
         threads=evidence.threads,

@@ -50,15 +50,6 @@ def text_of(document: "Document", wanted: Format, *, to_file: bool, verbose: boo
     return text.getvalue()
 
 
-def emit(text: str, output: Path | None, *, force: bool) -> None:
-    """Print words to stdout, or write them to a file, with control characters made visible.
-
-    Raises:
-        OutputError: output-exists or output-unwritable.
-    """
-    deliver("\n".join(map(visible, text.split("\n"))), output, force=force)
-
-
 def deliver(text: str, output: Path | None, *, force: bool) -> None:
     """Print a text to stdout, or write it to a file, as it is.
 

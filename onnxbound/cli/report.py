@@ -3,30 +3,20 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import STDOUT, OutputOptions, ReportOptions
-from onnxbound.cli.options import Format, chosen_format
+from onnxbound.cli.options import Format, argument, chosen_format, option
 
-ReportArgument = Annotated[
-    Path, typer.Argument(metavar="REPORT.json", help="What `analyze --json` wrote; - is stdin.", show_default=False)
-]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="out.html, or out.csv; - is HTML on stdout, the default."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the names of the files as JSON; errors are JSON too.")]
+_PLACE = "out.html, or out.csv; - is HTML on stdout, the default where that is no terminal."
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageOptions(ReportOptions):
     """The same where a page is the default, and --json names the files that were written."""
 
-    output: Output = None
-    as_json: Json = False
+    output: Path | None = option("FILE", _PLACE, None, "--output", "-o")
+    as_json: bool = option(None, "Print the names of the files as JSON; errors are JSON too.", False, "--json")
 
     @property
     def format(self) -> Format:
@@ -36,7 +26,9 @@ class PageOptions(ReportOptions):
 
 
 @grouped
-def report(source: ReportArgument, result: PageOptions) -> None:
+def report(
+    *, source: Path = argument("REPORT.json", "What `analyze --json` wrote; - is stdin."), result: PageOptions
+) -> None:
     """Turn a report into one HTML page that needs no network and no script, into CSV, or into figures."""
     from onnxbound.analysis.result import read_report
     from onnxbound.cli.documents import Files

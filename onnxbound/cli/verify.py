@@ -2,24 +2,24 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from onnxbound.cli.certify import EvidenceOptions
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import OutputOptions, WholeFileOptions
-
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the certificate.", show_default=False)]
-Model = Annotated[Path | None, typer.Option("--model", metavar="MODEL", help="The original network.")]
+from onnxbound.cli.options import argument, option
 
 
 @grouped
 def verify(
-    folder: Folder, rows: WholeFileOptions, result: OutputOptions, evidence: EvidenceOptions, *, model: Model = None
+    *,
+    folder: Path = argument("DIR", "Folder with the certificate."),
+    rows: WholeFileOptions,
+    result: OutputOptions,
+    evidence: EvidenceOptions,
+    model: Path | None = option("MODEL", "The original network."),
 ) -> None:
     """Find out again everything a certificate says: exit 0 if it holds, 1 and the first mismatch if not."""
-    from onnxbound.cli.values import decimal_of
     from onnxbound.data.open import open_rows
     from onnxbound.verbs.verify import verify as verified
 
@@ -31,7 +31,6 @@ def verify(
         return None if path is None else lambda reader, own: open_rows(path, reader, own, **how)
 
     given = vars(evidence) | {
-        "delta": decimal_of("--delta", evidence.delta),
         "unlabelled": opener(evidence.unlabelled, labelled=False, **rows.of_others(evidence.unlabelled)),
         "holdout": opener(evidence.holdout, **rows.of_others(evidence.holdout)),
     }

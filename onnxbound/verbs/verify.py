@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from onnxbound.certificates.evidence import Evidence, Opener
+from onnxbound.certificates.request import probability
 from onnxbound.certificates.verify import Verification
 from onnxbound.certificates.verify import verify as verified
 from onnxbound.data.open import Data, InputSpec, open_rows
@@ -31,7 +32,7 @@ def verify(
     prior: AnyNetwork | None = None,
     prior_rows: int | None = None,
     labels_start: int = 0,
-    delta: float | Decimal = 0.05,
+    delta: float | str | Decimal = 0.05,
     unlabelled_known: bool = False,
     repeated_rows: bool = False,
     device: str = "auto",
@@ -86,7 +87,7 @@ def verify(
             evidence,
             resolve_device(device),
             threads,
-            delta=Decimal(str(delta)),
+            delta=probability(delta),
             unlabelled_known=unlabelled_known,
             repeated_rows=repeated_rows,
             progress=shown,
