@@ -112,7 +112,7 @@ class CertificateOptions:
     """How to certify.
 
     Attributes:
-        delta: Probability with which the statement may be false; a float or a text becomes the decimal it is written as.
+        delta: Probability with which the statement may be false; a float or a text is taken as it is written.
         effort: 1 to 9.
         seed: Of the search.
         threads: None for all cores.
