@@ -62,7 +62,7 @@ def certify(
         unlabelled_known=evidence.unlabelled_known,
         repeated_rows=evidence.repeated_rows,
     )
-    network = rows.network(model)
+    network = rows.network(model, rows.data or evidence.holdout, by_file=True)
     reader = ByFile.of(network)
 
     def others(path: Path | None, *, labelled: bool = True) -> Any:

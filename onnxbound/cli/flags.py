@@ -10,11 +10,11 @@ from onnxbound.errors import shown
 
 _SAME = (
     "data", "labels", "labels_start", "x_key", "y_key", "layout", "scale", "mean", "std", "limit", "seed", "logits",
-    "external_root", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma", "gamma_quantile", "delta",
-    "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume", "cluster", "fail_if",
-    "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "method", "init",
-    "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "epsilon", "k", "rank",
-    "keep", "cut", "energy", "bits", "samples",
+    "external_root", "input_shape", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma",
+    "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
+    "cluster", "fail_if", "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "method",
+    "init", "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "epsilon", "k",
+    "rank", "keep", "cut", "energy", "bits", "samples",
 )  # fmt: skip
 FLAGS = {
     **{name: f"--{name.replace('_', '-')}" for name in _SAME},

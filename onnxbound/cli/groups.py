@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onnxbound.data.rows import Rows
     from onnxbound.documents.document import Document
     from onnxbound.graph.network import Network
+    from onnxbound.graph.passes.fix_lengths import RowShape
     from onnxbound.progress import Display
     from onnxbound.report.figures.figure import Figure
 
@@ -31,21 +32,37 @@ class ModelOptions:
     conventions: Path | None = option("FILE", "A file of --save-conventions; it says what other options do not.")
     logits: str | None = option("NAME", "Of several outputs, read this tensor as the logits.")
     fix: list[str] | None = option("NAME=VALUE", "Hold an input at a number or an .npy file; repeatable.")
+    input_shape: str | None = option("N,...", "A row's lengths where the model leaves some open.")
     external_root: Path | None = option("DIR", "A further folder that weights may lie in.")
 
     def said(self) -> "Conventions":
         """What the file of conventions says, and over it the options."""
-        from onnxbound.cli.values import held_inputs
+        from onnxbound.cli.values import held_inputs, lengths_of
         from onnxbound.data.conventions import Conventions, read_conventions
 
         file = Conventions() if self.conventions is None else read_conventions(self.conventions)
-        return file.but(logits=self.logits, fixed={**file.fixed, **held_inputs(self.fix or [])})
+        lengths = lengths_of("--input-shape", self.input_shape)
+        return file.but(logits=self.logits, input_shape=lengths, fixed={**file.fixed, **held_inputs(self.fix or [])})
 
-    def network(self, model: Path) -> "Network":
-        """Load a model."""
+    def network(self, model: Path, rows: Path | None = None, *, by_file: bool = False) -> "Network":
+        """Load a model.
+
+        Args:
+            model: Its file.
+            rows: Rows whose lengths are those that the model leaves open; the training set if None.
+            by_file: Whether the file's own names alone decide which array holds them.
+        """
         from onnxbound.graph.load import load
 
-        return load(model, **self.said().of_model(), external_root=self.external_root)
+        found = self.said().of_model()
+        if found["input_shape"] is None:
+            found["input_shape"] = self.lengths(rows, by_file=by_file)
+        return load(model, **found, external_root=self.external_root)
+
+    def lengths(self, rows: Path | None, *, by_file: bool) -> "RowShape":
+        """What says the lengths that a model leaves open where no option does: nothing here, rows elsewhere."""
+        del rows, by_file
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +104,17 @@ class WholeFileOptions(ModelOptions, LabelOptions):
     def said(self) -> "Conventions":
         names = ("layout", "scale", "mean", "std", "labels_start", "x_key", "y_key")
         return super().said().but(**{name: getattr(self, name) for name in names})
+
+    def lengths(self, rows: Path | None, *, by_file: bool) -> "RowShape":
+        from onnxbound.data.lengths import row_lengths
+
+        said, file = self.said(), rows or self.data
+        if file is None:
+            return None
+        own = self.under(said)
+        how = own.of_training() if file == self.data else own.of_others(file)
+        keys = {name: how[name] for name in ("x_key", "role") if name in how}
+        return lambda name, dims: row_lengths(file, "" if by_file else name, dims, said.layout, **keys)
 
 
 @dataclass(frozen=True, kw_only=True)

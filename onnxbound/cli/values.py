@@ -38,6 +38,19 @@ def noise_of(noise: str) -> dict[str, Any]:
     )
 
 
+def lengths_of(flag: str, text: str | None) -> tuple[int, ...] | None:
+    """Lengths of axes, separated by commas.
+
+    >>> lengths_of("--input-shape", "3,224,224")
+    (3, 224, 224)
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"0*[1-9]\d*(,0*[1-9]\d*)*", text):
+        raise UsageError("usage", f"{flag} takes lengths such as 3,224,224, the batch left out, not {text!r}.")
+    return tuple(map(int, text.split(",")))
+
+
 def held_inputs(given: list[str]) -> dict[str, NDArray[Any]]:
     """Input name to value, from NAME=VALUE with VALUE a number, true, false or an npy file."""
     result: dict[str, NDArray[Any]] = {}

@@ -38,7 +38,7 @@ def verify(
         verification = verified(
             folder,
             opener(rows.data, **rows.of_training()),
-            model=None if model is None else rows.network(model),
+            model=None if model is None else rows.network(model, evidence.holdout or evidence.unlabelled, by_file=True),
             preprocessing=said.preprocessing,
             labels_start=rows.labels_start or 0,
             progress=progress,

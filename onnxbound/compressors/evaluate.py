@@ -16,6 +16,7 @@ from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.load import load
 from onnxbound.graph.model_file import WeightReader, read_model
 from onnxbound.graph.network import Network
+from onnxbound.graph.passes.fix_lengths import fix_lengths
 from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.results import Float64Array
@@ -52,11 +53,12 @@ def reopen(original: Network, path: Path) -> Reopened:
     """Read what was written, as the original was read."""
     reading = original.reading
     try:
-        return Reopened(load(path, logits=reading.logits, fixed=reading.fixed), "")
+        return Reopened(load(path, **reading.of_model()), "")
     except ModelError as error:
         message, sha256 = read_model(path)
         message, _, _ = inline_functions(message)
         message, _, _ = hold_inputs(message, reading.fixed)
+        message, _, _ = fix_lengths(message, reading.lengths)
         computed = {name for node in message.graph.node for name in node.output}
         if original.output not in computed:
             problem = Problem(str(path), "its logits are not a tensor of the file", "use another --method")

@@ -35,6 +35,7 @@ class Conventions:
         x_key: Likewise.
         y_key: Likewise.
         logits: As in `load`.
+        input_shape: Likewise.
         fixed: Likewise, name to a number or an array, kept as nested tuples.
     """
 
@@ -46,6 +47,7 @@ class Conventions:
     x_key: str | None = None
     y_key: str | None = None
     logits: str | None = None
+    input_shape: tuple[int, ...] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class Conventions:
                 object.__setattr__(self, name, getattr(how, name))
         fixed = {name: _tuples(np.asarray(value).tolist()) for name, value in self.fixed.items()}
         object.__setattr__(self, "fixed", fixed)
+        if self.input_shape is not None:
+            object.__setattr__(self, "input_shape", tuple(self.input_shape))
 
     def but(self, **given: Any) -> Self:
         """The same with what is given; None gives nothing.
@@ -66,7 +70,8 @@ class Conventions:
 
     def of_model(self) -> dict[str, Any]:
         """Arguments of `load`."""
-        return {"logits": self.logits, "fixed": {name: np.asarray(value) for name, value in self.fixed.items()}}
+        fixed = {name: np.asarray(value) for name, value in self.fixed.items()}
+        return {"logits": self.logits, "fixed": fixed, "input_shape": self.input_shape}
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -143,6 +148,10 @@ def _is_number(value: object) -> bool:
         return False
 
 
+def _is_length(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 def _are_numbers(value: object) -> bool:
     return _is_number(value) or (isinstance(value, list) and len(value) > 0 and all(map(_is_number, value)))
 
@@ -167,6 +176,7 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "x_key": ("a text", lambda value: isinstance(value, str)),
     "y_key": ("a text", lambda value: isinstance(value, str)),
     "logits": ("a text", lambda value: isinstance(value, str)),
+    "input_shape": ("a list of lengths", lambda value: isinstance(value, list) and all(map(_is_length, value))),
     "fixed": (
         "a table of numbers, or of nested lists of numbers, by names of inputs",
         lambda value: isinstance(value, dict) and all(map(_is_value, value.values())),

@@ -95,9 +95,9 @@ def open_rows(
         raise UsageError("usage", f"`labels_start` must be an integer of 32 bits, not {labels_start}.")
     options = preprocessing or Preprocessing()
     path = fspath(data) if isinstance(data, str | PathLike) else IN_MEMORY
-    findings = _Findings()
-    wanted = _Wanted(network, x_key, y_key, role, labelled and labels is None, findings)
-    inputs, targets = findings.need(lambda: _opened(data, wanted))
+    findings = Findings()
+    wanted = Wanted(network, x_key, y_key, role, labelled and labels is None, findings)
+    inputs, targets = findings.need(lambda: opened_arrays(data, wanted))
     if labelled and labels is not None:
         targets = findings.need(lambda: _labels(labels))
     total = findings.need(lambda: _require_rows(inputs))
@@ -120,7 +120,7 @@ def open_rows(
 
 
 @dataclass
-class _Findings:
+class Findings:
     """What does not fit: the opening goes on as if what would help had been said, so that all of it is found."""
 
     errors: list[DataError] = field(default_factory=list)
@@ -160,7 +160,7 @@ class _Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """Which arrays are meant."""
 
     network: InputSpec
@@ -168,7 +168,7 @@ class _Wanted:
     y_key: str | None
     role: Role
     labelled: bool
-    findings: _Findings
+    findings: Findings
 
     def among(self, headers: Headers, name: str, opened: Callable[[str], AnyArray]) -> tuple[AnyArray, AnyArray | None]:
         """The two arrays of several, found by their keys."""
@@ -185,7 +185,7 @@ class _Wanted:
         return opened(x), None if y is None else opened(y)
 
 
-def _opened(data: Data, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None]:
+def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
     """The arrays of inputs and labels."""
     if isinstance(data, Mapping):
         arrays = {key: in_memory(f'`data["{key}"]`', values) for key, values in data.items()}
@@ -202,7 +202,7 @@ def _opened(data: Data, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None]:
     return _alone(in_memory("`data`", data), wanted)
 
 
-def _opened_file(path: Path, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None]:
+def _opened_file(path: Path, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
     """By the name of the file; what none of the names says is taken for npz."""
     if path.is_dir():
         return open_image_folder(path, wanted.role, labelled=wanted.labelled)
@@ -217,14 +217,14 @@ def _opened_file(path: Path, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None
     return wanted.among(member_headers(path, members), path.name, lambda key: open_member(path, members[key]))
 
 
-def _alone(inputs: AnyArray, wanted: _Wanted) -> tuple[AnyArray, None]:
+def _alone(inputs: AnyArray, wanted: Wanted) -> tuple[AnyArray, None]:
     if wanted.labelled:
         problem = Problem(inputs.name, "it is one array, and the labels are needed too", "give `labels`")
         raise DataError("data-key", f"{inputs.name} has no labels.", [problem])
     return inputs, None
 
 
-def _columns(table: ArrowFile, path: Path, wanted: _Wanted) -> tuple[AnyArray, AnyArray | None]:
+def _columns(table: ArrowFile, path: Path, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
     def choose(x_key: str | None, y_key: str | None) -> tuple[list[str], str | None]:
         names = (wanted.network.input, x_key, y_key)
         return choose_columns(table, path, names, wanted.network.input_shape, wanted.role, labelled=wanted.labelled)

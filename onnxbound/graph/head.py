@@ -123,6 +123,6 @@ def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
         raise ModelError(
             "model-inputs",
             "The shape of a row of the input is not known.",
-            [Problem(where, f"shape {dims}", "export with fixed lengths; only the batch may be symbolic")],
+            [Problem(where, f"shape {dims}", "say it by `input_shape`, such as 3,224,224, or give the rows")],
         )
     return replace(data_input, dims=(None, *dims[1:])), dims[0]

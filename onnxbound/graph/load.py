@@ -1,6 +1,7 @@
 """`load`: the passes in their order."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from onnxbound.graph.network import Network, Step
 from onnxbound.graph.onnx_graph import OnnxGraph, PassResult, build_graph
 from onnxbound.graph.passes.drop_no_ops import drop_no_ops
 from onnxbound.graph.passes.expand_ml import expand_ml
+from onnxbound.graph.passes.fix_lengths import RowShape, fix_lengths
 from onnxbound.graph.passes.fold_affine import fold_affine
 from onnxbound.graph.passes.fold_constants import fold_constants
 from onnxbound.graph.passes.fold_pad import fold_pad
@@ -43,6 +45,7 @@ def load(
     *,
     logits: str | None = None,
     fixed: Mapping[str, Array] | None = None,
+    input_shape: RowShape = None,
     external_root: str | PathLike[str] | None = None,
 ) -> Network:
     """Read an ONNX classifier.
@@ -51,6 +54,8 @@ def load(
         path: An ONNX file of opset 7 or newer; external data beside it is memory-mapped.
         logits: Name of the tensor that is read as the logits, an output or any other; found if None.
         fixed: Input name to the value that it is held at, where the model has several inputs.
+        input_shape: Shape of one row where the file leaves lengths open, for all such inputs alike or by name; or a
+            function that is asked for it with an input's name and lengths, None for each that is open.
         external_root: One further folder that external data may lie in or below, as model caches need.
 
     Returns:
@@ -66,10 +71,12 @@ def load(
     screen(model)
     model, _, inlined = inline_functions(model)
     model, _, held = hold_inputs(model, reading.fixed)
+    model, lengths, sized = fix_lengths(model, input_shape)
+    reading = replace(reading, lengths=lengths)
     model, _, widened = widen_floats(model)
     reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
     sha256 = reader.fingerprint(model, sha256)
-    notes, written = [inlined, held, widened], Written()
+    notes, written = [inlined, held, sized, widened], Written()
     node_count = len(model.graph.node)
 
     def follow(result: PassResult) -> OnnxGraph:

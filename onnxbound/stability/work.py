@@ -152,7 +152,7 @@ class MeasuringRecipe:
             for name, content in self.files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
-            network = load(folder / self.model, logits=self.reading.logits, fixed=self.reading.fixed)
+            network = load(folder / self.model, **self.reading.of_model())
             if network.sha256 != self.sha256:
                 problem = Problem(
                     self.model, "its hash is another one", "keep its files as they are while a run goes on"

@@ -1,0 +1,62 @@
+"""Lengths that a model leaves open, taken from the rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxbound.data.keys import Role
+from onnxbound.data.open import Data, Findings, Wanted, opened_arrays
+from onnxbound.data.preprocessing import Layout, Shape
+from onnxbound.errors import DataError, Problem
+
+Dims = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenInput:
+    """An input some lengths of which are not known: 0 stands for them where arrays are told apart."""
+
+    input: str
+    input_shape: Shape
+    input_type: np.dtype[np.generic]
+    class_labels: tuple[int | str, ...]
+
+
+def row_lengths(
+    data: Data, name: str, dims: Dims, layout: Layout | None = None, *, x_key: str | None = None, role: Role = "train"
+) -> Shape:
+    """The shape that the rows of a data set give an input with open lengths.
+
+    Args:
+        data: As `open_rows` takes it.
+        name: The input; empty where the names in the file alone decide.
+        dims: Its lengths, None where open, the batch left out.
+        layout: How the file is laid out where it differs from the model.
+        x_key: Key of the inputs among several arrays.
+        role: Whether keys that end in _train or in _test come first.
+
+    Raises:
+        DataError: The rows cannot be found, or do not fit the lengths that the model states.
+    """
+    findings = Findings()
+    spec = _OpenInput(name, tuple(n or 0 for n in dims), np.dtype(np.float32), ())
+    inputs, _ = findings.need(lambda: opened_arrays(data, Wanted(spec, x_key, None, role, False, findings)))
+    row = inputs.shape[1:]
+    last_first, first_last = (*row[-1:], *row[:-1]), (*row[1:], *row[:1])
+    found = {"nhwc": [last_first], "nchw": [first_last], "flat": []}.get(layout or "", [row, last_first, first_last])
+    for shape in found:
+        filled = _filled(shape, dims)
+        if filled is not None:
+            return filled
+    expected = f"({', '.join('any' if n is None else str(n) for n in dims)})"
+    problem = Problem(inputs.name, f"expected rows {expected}, found {row}", "say the model's own: `input_shape`")
+    raise DataError("data-shape", "The lengths that the model leaves open do not follow from the rows.", [problem])
+
+
+def _filled(shape: Shape, dims: Dims) -> Shape | None:
+    """The model's lengths with those of a row for the open ones; axes of length 1 may be missing or too many."""
+    if len(shape) != len(dims):
+        longer = iter(n for n in shape if n != 1)
+        shape = tuple(1 if n == 1 else next(longer, 0) for n in dims) + tuple(longer)
+    fits = len(shape) == len(dims) and all(m > 0 and n in (None, m) for n, m in zip(dims, shape, strict=True))
+    return shape if fits else None
