@@ -79,10 +79,10 @@ def _tail(network: Network, forward: Table) -> float:
     size = sqrt(layer.operator.frobenius_squared()) * forward.column("input_norm", layer.index)
     norms = size * forward.column(LAYER_CUSHION.name, layer.index)
     largest = float(np.max(norms, initial=0.0, where=np.isfinite(norms)))
-    found = network.tail_lipschitz.get(layer.index, 0.0) * largest
+    noise = network.tail_lipschitz.get(layer.index, 0.0) * largest
     scale = float(forward.column("logit_norm").max())
     # Norms come from float32: what only copies x^d is within 1e-6 of 1.
-    return 1.0 if found <= scale * (1 + 1e-6) else found * (1 + 1e-6) / scale if scale > 0 else inf
+    return 1.0 if noise <= scale * (1 + 1e-6) else noise * (1 + 1e-6) / scale if scale > 0 else inf
 
 
 def _per_row(network: Network, measured: PropertyTable) -> NDArray[np.float64]:

@@ -124,10 +124,10 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         require_finite(batch.index, {layer.place: values[layer.output] for layer in work.layers})
         for layer in work.layers:
             noise = _noise(layer, values[layer.input], batch.index, settings)
-            for target, found in _errors(work, layer, values, noise):
-                mean[done:stop, layer.index - 1, target - 1] = found.mean(axis=0)
-                if len(found) > 1:
-                    error[done:stop, layer.index - 1, target - 1] = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+            for target, errors in _errors(work, layer, values, noise):
+                mean[done:stop, layer.index - 1, target - 1] = errors.mean(axis=0)
+                if len(errors) > 1:
+                    error[done:stop, layer.index - 1, target - 1] = errors.std(axis=0, ddof=1) / np.sqrt(len(errors))
         done = stop
         progress("noise", done, len(index))
     curves = (

@@ -80,8 +80,8 @@ class Gate(Operator):
 
     def emit_ties(self, e: Emitter, *x: Value) -> str:
         """Entries exactly at a breakpoint."""
-        found = [e.node("Equal", x[0].name, e.number(point)) for point in self.breakpoints]
-        return "" if not found else found[0] if len(found) == 1 else e.node("Or", *found)
+        equal = [e.node("Equal", x[0].name, e.number(point)) for point in self.breakpoints]
+        return "" if not equal else equal[0] if len(equal) == 1 else e.node("Or", *equal)
 
     def ties(self, *x: Array) -> NDArray[np.bool_] | None:
         """Rows with an entry exactly at a breakpoint; None if there is none."""

@@ -155,9 +155,9 @@ def track(
     """
     subjects = _subjects(networks, rows, test_rows)
     with watched(progress) as shown:
-        found = ranked(*subjects, settings or Settings(), checkpoints=True, progress=shown)
-    assert isinstance(found, Track)
-    return found
+        tracked = ranked(*subjects, settings or Settings(), checkpoints=True, progress=shown)
+    assert isinstance(tracked, Track)
+    return tracked
 
 
 def _subjects(
