@@ -52,16 +52,9 @@ def certify(
     from onnxbound.verbs.certify import certify as searched
 
     rows = replace(rows, labels_start=rows.said().labels_start or 0)  # names of classes are no evidence
-    settings = CertificateOptions(
-        delta=probability(evidence.delta),
-        effort=effort,
-        seed=rows.seed,
-        threads=evidence.threads,
-        force=result.force,
-        labels_start=rows.labels_start or 0,
-        unlabelled_known=evidence.unlabelled_known,
-        repeated_rows=evidence.repeated_rows,
-    )
+    known = {name: getattr(evidence, name) for name in ("threads", "unlabelled_known", "repeated_rows")}
+    known |= {"seed": rows.seed, "force": result.force, "labels_start": rows.labels_start or 0}
+    settings = CertificateOptions(probability(evidence.delta), effort, **known)
     network = rows.network(model, rows.data or evidence.holdout, by_file=True)
     reader = ByFile.of(network)
 

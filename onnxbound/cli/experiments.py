@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
@@ -65,66 +65,52 @@ def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, 
     result.draw(lambda: noise_figures(attenuation))
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
+    """What verbs of several nets take."""
+
+    test: ClassVar[Path | None] = None
+
+    def run(self, verb: Callable[..., Any], figures: "Callable[[Any], Sequence[Figure]]", models: list[Path]) -> None:
+        """Open everything, call a verb, and show what it returns."""
+        settings = self.settings(self.seed)
+        self.require_writable()
+        networks, own, tests = zip(*self.opened(models, self.test), strict=True)
+        with self.progress() as progress:
+            outcome = verb(networks, own, *([] if self.test is None else [tests]), settings, progress=progress)
+        self.show(outcome)
+        self.draw(lambda: figures(outcome))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedOptions(SeveralOptions):
+    """The same where gaps are the subject."""
+
+    test: Path = option("FILE", "A test set, for the gaps.", REQUIRED)  # type: ignore[misc]
+
+
 @grouped
-def compare(
-    *,
-    models: list[Path] = argument("MODEL...", _MODELS),
-    rows: RowsOfSeveral,
-    measure: MeasureOptions,
-    result: ResultOptions,
-) -> None:
+def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: SeveralOptions) -> None:
     """Show the properties of several nets side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7."""
     from onnxbound.experiments.figures import comparison_figures
     from onnxbound.verbs.experiments import compare as compared
 
-    _run(compared, comparison_figures, models, rows, measure, result)
+    several.run(compared, comparison_figures, models)
 
 
 @grouped
-def track(
-    *,
-    models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS),
-    rows: RowsOfSeveral,
-    measure: MeasureOptions,
-    result: ResultOptions,
-    test: Path = option("FILE", "A test set, for the gaps.", REQUIRED),
-) -> None:
+def track(*, models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS), several: TestedOptions) -> None:
     """Follow the bound and the properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
     from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import track as tracked
 
-    _run(tracked, ranking_figures, models, rows, measure, result, test)
+    several.run(tracked, ranking_figures, models)
 
 
 @grouped
-def rank(
-    *,
-    models: list[Path] = argument("MODEL...", _MODELS),
-    rows: RowsOfSeveral,
-    measure: MeasureOptions,
-    result: ResultOptions,
-    test: Path = option("FILE", "A test set, for the gaps.", REQUIRED),
-) -> None:
+def rank(*, models: list[Path] = argument("MODEL...", _MODELS), several: TestedOptions) -> None:
     """Hold every capacity against the true gaps of several nets of one task."""
     from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import rank as ranked
 
-    _run(ranked, ranking_figures, models, rows, measure, result, test)
-
-
-def _run(
-    verb: Callable[..., Any],
-    figures: "Callable[[Any], Sequence[Figure]]",
-    models: list[Path],
-    rows: RowsOfSeveral,
-    measure: MeasureOptions,
-    result: ResultOptions,
-    test: Path | None = None,
-) -> None:
-    settings = measure.settings(rows.seed)
-    result.require_writable()
-    networks, own, tests = zip(*rows.opened(models, test), strict=True)
-    with result.progress() as progress:
-        outcome = verb(networks, own, *([] if test is None else [tests]), settings, progress=progress)
-    result.show(outcome)
-    result.draw(lambda: figures(outcome))
+    several.run(ranked, ranking_figures, models)

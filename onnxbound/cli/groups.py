@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.cli import options
 from onnxbound.cli.options import REQUIRED, Format, chosen_format, option
@@ -75,22 +76,6 @@ class LabelOptions:
     x_key: str | None = option("KEY", "Which array or column holds the inputs.")
     y_key: str | None = option("KEY", "Which array or column holds the labels.")
 
-    def under(self, said: "Conventions") -> Self:
-        """The same, with what a file of conventions says where no option does."""
-        own = said.but(labels_start=self.labels_start, x_key=self.x_key, y_key=self.y_key)
-        return replace(self, labels_start=own.labels_start, x_key=own.x_key, y_key=own.y_key)
-
-    def of_training(self, labels: Path | None = None) -> dict[str, Any]:
-        """What `open_rows` takes of them for the training set, with its own labels or others."""
-        keys = {"x_key": self.x_key, "y_key": self.y_key}
-        return {"labels": labels or self.labels, "labels_start": self.labels_start, **keys}
-
-    def of_others(self, path: Path | None) -> dict[str, Any]:
-        """The same for rows of another role; in the file of the training set itself the keys are those of that."""
-        if path is not None and self.data is not None and path.resolve() == self.data.resolve():
-            return {"role": "test", "labels_start": self.labels_start}
-        return {"role": "test", "labels_start": self.labels_start, "x_key": self.x_key, "y_key": self.y_key}
-
 
 @dataclass(frozen=True, kw_only=True)
 class WholeFileOptions(ModelOptions, LabelOptions):
@@ -105,14 +90,26 @@ class WholeFileOptions(ModelOptions, LabelOptions):
         names = ("layout", "scale", "mean", "std", "labels_start", "x_key", "y_key")
         return super().said().but(**{name: getattr(self, name) for name in names})
 
+    def of_training(self, labels: Path | None = None) -> dict[str, Any]:
+        """What `open_rows` takes for the training set, with its own labels or others."""
+        said = self.said()
+        keys = {"labels_start": said.labels_start, "x_key": said.x_key, "y_key": said.y_key}
+        return {"labels": labels or self.labels, **keys}
+
+    def of_others(self, path: Path | None) -> dict[str, Any]:
+        """The same for rows of another role; in the file of the training set itself the keys are those of that."""
+        how = self.of_training() | {"role": "test"}
+        same = path is not None and self.data is not None and path.resolve() == self.data.resolve()
+        left_out = ("labels", "x_key", "y_key") if same else ("labels",)
+        return {name: value for name, value in how.items() if name not in left_out}
+
     def lengths(self, rows: Path | None, *, by_file: bool) -> "RowShape":
         from onnxbound.data.lengths import row_lengths
 
         said, file = self.said(), rows or self.data
         if file is None:
             return None
-        own = self.under(said)
-        how = own.of_training() if file == self.data else own.of_others(file)
+        how = self.of_training() if file == self.data else self.of_others(file)
         keys = {name: how[name] for name in ("x_key", "role") if name in how}
         return lambda name, dims: row_lengths(file, "" if by_file else name, dims, said.layout, **keys)
 
@@ -130,11 +127,7 @@ class OptionalRowOptions(WholeFileOptions):
         from onnxbound.run.trial import tried
 
         assert self.data is not None
-        data, training = self.data, self.under(self.said()).of_training(labels)
-
-        def opened(suggested: Mapping[str, Any]) -> "Rows":
-            return self._open(data, reader or network, suggested, **training, limit=self.limit)
-
+        opened = partial(self._open, self.data, reader or network, **self.of_training(labels), limit=self.limit)
         try:
             return opened({})
         except DataError as error:
@@ -145,7 +138,7 @@ class OptionalRowOptions(WholeFileOptions):
         from onnxbound.errors import DataError
 
         try:
-            return self._open(path, network, {}, **self.under(self.said()).of_others(path), labelled=labelled)
+            return self._open(path, network, {}, **self.of_others(path), labelled=labelled)
         except DataError as error:
             if self.data is not None:  # the training set fits, and would not with other options
                 error.suggestion = {}

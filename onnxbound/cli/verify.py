@@ -25,7 +25,7 @@ def verify(
 
     result.require_writable()
     said = rows.said()
-    rows = replace(rows.under(said), labels_start=said.labels_start or 0)  # names of classes are no evidence
+    rows = replace(rows, labels_start=said.labels_start or 0)  # names of classes are no evidence
 
     def opener(path: Path | None, **how: Any) -> Any:
         return None if path is None else lambda reader, own: open_rows(path, reader, own, **how)

@@ -67,26 +67,16 @@ def certify(
     require_rows(rows=rows, unlabelled=unlabelled, holdout=holdout)
     if (prior is None) != (prior_rows is None):
         raise UsageError("usage", "`prior` and `prior_rows` go together; for an initialisation the rows are 0.")
-    where, options = resolve_device(device), settings or CertificateOptions()
-    if rows is None:
-        if holdout is None or unlabelled is not None or prior is not None:
-            raise UsageError(
-                "usage", "certify needs `rows`, the training set; without it a certificate is of `holdout` alone."
-            )
-        with watched(progress) as shown:
-            return certify_holdout(network_of(network), holdout, Path(folder), options, where, shown)
+    if rows is None and (holdout is None or unlabelled is not None or prior is not None):
+        why = "certify needs `rows`, the training set; without it a certificate is of `holdout` alone."
+        raise UsageError("usage", why)
+    net, where, options = network_of(network), resolve_device(device), settings or CertificateOptions()
     known = None if prior is None or prior_rows is None else Prior(network_of(prior), prior_rows)
     with watched(progress) as shown:
+        if rows is None:
+            assert holdout is not None
+            return certify_holdout(net, holdout, Path(folder), options, where, shown)
+        others = {"unlabelled": unlabelled, "holdout": holdout}
         return searched(
-            network_of(network),
-            rows,
-            folder,
-            options,
-            where,
-            unlabelled=unlabelled,
-            holdout=holdout,
-            prior=known,
-            improved=improved,
-            fixed=fixed,
-            progress=shown,
+            net, rows, folder, options, where, **others, prior=known, improved=improved, fixed=fixed, progress=shown
         )
