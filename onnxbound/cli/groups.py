@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -127,7 +126,11 @@ class OptionalRowOptions(WholeFileOptions):
         from onnxbound.run.trial import tried
 
         assert self.data is not None
-        opened = partial(self._open, self.data, reader or network, **self.of_training(labels), limit=self.limit)
+        data, how = self.data, self.of_training(labels) | {"limit": self.limit}
+
+        def opened(suggested: Mapping[str, Any]) -> "Rows":
+            return self._open(data, reader or network, suggested, **how)
+
         try:
             return opened({})
         except DataError as error:
