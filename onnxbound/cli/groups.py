@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,7 +61,6 @@ class ModelOptions:
 
     def lengths(self, rows: Path | None, *, by_file: bool) -> "RowShape":
         """What says the lengths that a model leaves open where no option does: nothing here, rows elsewhere."""
-        del rows, by_file
         return None
 
 
@@ -176,8 +175,9 @@ class NoiseOptions:
         from onnxbound.analysis.settings import Settings
         from onnxbound.cli.values import count_or_word, noise_of
 
-        counts = {name: count_or_word(getattr(self, name)) for name in ("measured", "probes")}
-        return Settings(**vars(self) | counts | noise_of(self.noise) | more, seed=seed)
+        own = {entry.name: getattr(self, entry.name) for entry in fields(Settings) if hasattr(self, entry.name)}
+        counts = {name: count_or_word(own[name]) for name in ("measured", "probes")}
+        return Settings(**own | counts | noise_of(self.noise) | {"seed": seed} | more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +290,6 @@ class ModelOutputOptions(OutputOptions):
 
     @property
     def target(self) -> None:
-        """Stdout."""
         return
 
 
