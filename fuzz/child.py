@@ -7,6 +7,7 @@ made again by its number.
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import resource
@@ -18,8 +19,8 @@ from time import process_time
 
 import numpy as np
 
-from fuzz.mutate import mutate_bytes, mutate_model
-from fuzz.seeds import Seed, seeds
+from fuzz.mutate import mutate_bytes, mutate_json, mutate_model
+from fuzz.seeds import Seed, analysis, seeds
 from onnxbound.cli import app
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
@@ -35,13 +36,40 @@ WHOLE, FORWARD = 96, 8
 
 
 def mutated(seed: int, number: int, pool: list[Seed], share: float = 0.7) -> tuple[Seed, bytes]:
-    """Which seed input `number` comes from, and its bytes; `share` of them are models."""
+    """Which seed input `number` comes from, and its bytes; `share` are models, the others of each kind alike."""
     random = np.random.Generator(np.random.Philox(key=[seed, number]))
-    models = [entry for entry in pool if entry.kind == "model"]
-    chosen = models if random.random() < share else [entry for entry in pool if entry.kind != "model"]
+    others = sorted({entry.kind for entry in pool} - {"model"})
+    kind = "model" if random.random() < share else others[int(random.integers(len(others)))]
+    chosen = [entry for entry in pool if entry.kind == kind]
     weights = np.array([entry.weight for entry in chosen])
     entry = chosen[int(random.choice(len(chosen), p=weights / weights.sum()))]
-    return entry, mutate_model(entry.content, random) if entry.kind == "model" else mutate_bytes_of_data(entry, random)
+    return entry, mutate(entry, random)
+
+
+def mutate(entry: Seed, random: np.random.Generator) -> bytes:
+    """A seed's bytes, changed in the way of its kind."""
+    if entry.kind == "model":
+        return mutate_model(entry.content, random)
+    if entry.kind == "report":
+        return mutate_json(entry.content, random)
+    if entry.place.name == "run.json":
+        return (
+            hashed(mutate_json(entry.content, random)) if random.random() < 0.5 else mutate_json(entry.content, random)
+        )
+    return mutate_bytes_of_data(entry, random)
+
+
+def hashed(content: bytes) -> bytes:
+    """A manifest of a run with the hash that goes with what it says."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return content
+    if not isinstance(document, dict):
+        return content
+    document.pop("sha256", None)
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**document, "sha256": digest}).encode()
 
 
 def tried(entry: Seed, content: bytes, number: int) -> tuple[str, str]:
@@ -52,11 +80,37 @@ def tried(entry: Seed, content: bytes, number: int) -> tuple[str, str]:
             end, fault = ending(["verify", str(entry.place.parent), "--data", str(entry.data), "--json"])
             passed = end == "ok" and content != entry.content
             return end, "a changed certificate verifies" if passed else fault
+        if entry.kind == "run":
+            return resumed(entry)
+        if entry.kind == "report":
+            return ending(shown(entry, number))
         if number % WHOLE == 0 or (entry.kind == "model" and number % FORWARD):
             return ending(command(entry, number))
         return reading(run_rows if entry.kind == "model" else read_rows, entry)
     finally:
         entry.place.write_bytes(entry.content)
+
+
+def resumed(entry: Seed) -> tuple[str, str]:
+    """How a run goes on with a mutated file in its folder; its numbers must be those of before."""
+    folder = entry.data.parent
+    end, fault = ending([*analysis(entry.model, entry.data, folder / "run"), "-o", str(folder / "again.json")])
+    again = folder / "again.json"
+    if end == "ok":
+        then, now = (json.loads(path.read_bytes()) for path in (folder / "report.json", again))
+        changed = [key for key in then if key not in ("tool", "warnings") and then[key] != now[key]]
+        fault = f"the resumed run differs in {changed}" if changed else fault
+    again.unlink(missing_ok=True)
+    return end, fault
+
+
+def shown(entry: Seed, number: int) -> list[str]:
+    """What is made of a mutated report: a difference, a page, a table, or one time in 16 the figures."""
+    if number % 3 == 0:
+        return ["diff", str(entry.place), str(entry.data), "--json"]
+    page = entry.place.with_suffix(".html" if number % 3 == 1 else ".csv")
+    plots = ["--plots", str(entry.place.parent / "plots")] if number % 16 == 0 else []
+    return ["report", str(entry.place), "-o", str(page), *plots, "--force", "--json", "-q"]
 
 
 def mutate_bytes_of_data(entry: Seed, random: np.random.Generator) -> bytes:
@@ -120,6 +174,8 @@ def ending(arguments: list[str]) -> tuple[str, str]:
     finally:
         app._fail = reraise
     text = out.getvalue()
+    if code == 0 and "-o" in arguments and not text:  # the document is in that file
+        return "ok", "".join(found)
     if any(not (c.isprintable() or c == "\n") for c in text + err.getvalue()):
         return "control characters", repr(text[:300] + err.getvalue()[:300])
     try:

@@ -1,6 +1,8 @@
-"""Mutations of files: of their bytes, and of a model's message field by field."""
+"""Mutations of files: of their bytes, of a model's message field by field, of JSON value by value."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
@@ -17,6 +19,10 @@ _WORDS = (
     "", "x", "Relu", "Conv", "Gemm", "MatMul", "Reshape", "ConstantOfShape", "Loop", "If", "Constant", "Identity",
     "com.microsoft", "ai.onnx.ml", "evil", "../../etc/passwd", "/dev/zero", "\x1b[2J", "[red]", "=1+1", "n" * 3000,
     "SAME_UPPER", "NOTSET", "location", "offset", "length", "\u202e", "*/_ORT_MEM_ADDR_/*",
+)  # fmt: skip
+_VALUES = (
+    None, True, False, [], {}, [[]], [None], "", "x", "\ud800", "\x1b[2J", "1e5", "certified", "n" * 3000, 0, -1, 7,
+    10**15, 0.5, -0.0, 1e-320, 1e300, 10**30, 10**400, float("nan"), float("inf"),
 )  # fmt: skip
 _LARGE = 64
 """Bytes of weights from this length on are mostly left alone: changing them changes numbers, not what is read."""
@@ -74,6 +80,37 @@ def mutate_model(content: bytes, random: Random) -> bytes:
         return model.SerializeToString()
     except (ValueError, DecodeError):  # a string that is no UTF-8
         return content
+
+
+def mutate_json(content: bytes, random: Random) -> bytes:
+    """Change a JSON file: its bytes in one case of four, otherwise up to four of its values."""
+    if random.random() < 0.25:
+        return mutate_bytes(content, random)
+    document = json.loads(content)
+    for _ in range(int(random.integers(1, 5))):
+        places = list(_places(document))
+        if not places:
+            break
+        holder, key = places[int(random.integers(len(places)))]
+        match random.integers(4):
+            case 0:
+                del holder[key]
+            case 1 if isinstance(holder, list):
+                holder.insert(key, holder[key])
+            case 2:  # a value from elsewhere in the file
+                other, place = places[int(random.integers(len(places)))]
+                holder[key] = json.loads(json.dumps(other[place]))
+            case _:  # of the same type, or of any
+                alike = [value for value in _VALUES if random.random() < 0.3 or type(value) is type(holder[key])]
+                holder[key] = alike[int(random.integers(len(alike)))] if alike else None
+    return json.dumps(document).encode()
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every object or list in a value with each of its keys or numbers."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from _places(value[key])
 
 
 def _weights(content: bytes) -> tuple[tuple[int, int], ...]:

@@ -11,8 +11,10 @@ import numpy as np
 from fixtures.quantised import Kind, quantised
 from onnxbound.certificates.certify import certify
 from onnxbound.certificates.request import CertificateOptions
+from onnxbound.cli import app
 from onnxbound.data.open import open_rows
 from onnxbound.graph.load import load
+from onnxbound.graph.network import Network
 from tests.nets import mlp
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -24,11 +26,11 @@ class Seed:
     """A valid file, and the other files that a command with it needs.
 
     Attributes:
-        kind: "model", "data", "image" of a folder of them, or "certificate" for a file of one.
+        kind: "model", "data", "image" of a folder of them, "certificate" or "run" for a file of one, or "report".
         name: Where it comes from.
         content: Its bytes.
         model: The model to read rows with; for a model, itself.
-        data: Rows that fit it; for data, where they lie.
+        data: Rows that fit it; for data, where they lie; for a report, the file that it was.
         place: Where the mutated bytes go.
     """
 
@@ -55,7 +57,8 @@ def seeds(folder: Path) -> list[Seed]:
     for model in models:
         rows = _rows_for(model, folder)
         found.append(Seed("model", model.stem, model.read_bytes(), model, rows, folder / "mutated.onnx"))
-    return found + _data_seeds(folder) + _image_seeds(folder / "images") + _certificate_seeds(folder / "certified")
+    found += _data_seeds(folder) + _image_seeds(folder / "images") + _certificate_seeds(folder / "certified")
+    return found + _run_seeds(folder / "analyzed")
 
 
 def _rows_for(model: Path, folder: Path) -> Path:
@@ -124,16 +127,38 @@ def _image_seeds(folder: Path) -> list[Seed]:
 
 def _certificate_seeds(folder: Path) -> list[Seed]:
     """The files of a certificate of a small net."""
+    network, data = _net_with_rows(folder, 2000)
+    certify(network, open_rows(data, network), folder / "of", CertificateOptions(effort=1, threads=1))
+    files = [folder / "of" / name for name in ("certificate.json", "code.bin", "decoded.onnx")]
+    return [Seed("certificate", file.name, file.read_bytes(), network.path, data, file) for file in files]
+
+
+def _run_seeds(folder: Path) -> list[Seed]:
+    """The files of a finished run, and its report."""
+    network, data = _net_with_rows(folder, 40)
+    run, report = folder / "run", folder / "report.json"
+    assert app.run([*analysis(network.path, data, run), "-o", str(report)]) == 0
+    files = [file for file in sorted(run.rglob("*")) if file.is_file() and file.name != "lock"]
+    found = [Seed("run", str(file.relative_to(run)), file.read_bytes(), network.path, data, file) for file in files]
+    return [*found, Seed("report", report.name, report.read_bytes(), network.path, report, folder / "mutated.json")]
+
+
+def analysis(model: Path, data: Path, run: Path) -> list[str]:
+    """A short run in a folder, which goes on with what is there."""
+    words = ["analyze", str(model), "--data", str(data), "--run", str(run), "--resume", "--json", "-q"]
+    return [*words, "--probes", "1", "--threads", "1", "--device", "cpu", "--engine", "numpy"]
+
+
+def _net_with_rows(folder: Path, count: int) -> tuple[Network, Path]:
+    """A small net, and rows that it classifies without an error."""
     folder.mkdir()
     random = np.random.default_rng(3)
     weights = [
         (random.normal(size=(6, 10)), random.normal(size=6)),
         (random.normal(size=(4, 6)), random.normal(size=4)),
     ]
-    network, data = load(mlp(folder / "net.onnx", weights)), folder / "rows.npz"
-    x = random.normal(size=(2000, 10)).astype(np.float32)
+    data = folder / "rows.npz"
+    x = random.normal(size=(count, 10)).astype(np.float32)
     hidden = np.maximum(x @ weights[0][0].T + weights[0][1], 0)
     np.savez(data, x=x, y=(hidden @ weights[1][0].T + weights[1][1]).argmax(axis=1))
-    certify(network, open_rows(data, network), folder / "of", CertificateOptions(effort=1, threads=1))
-    files = [folder / "of" / name for name in ("certificate.json", "code.bin", "decoded.onnx")]
-    return [Seed("certificate", file.name, file.read_bytes(), network.path, data, file) for file in files]
+    return load(mlp(folder / "net.onnx", weights)), data

@@ -47,10 +47,19 @@ class UpperBound:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts of the defined rows in equally wide bins between the smallest and the largest value."""
+    """Counts of the defined rows in equally wide bins between the smallest and the largest value.
+
+    Raises:
+        ValueError: There is not one edge more than counts, edges fall, or a count is negative.
+    """
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        rising, counted = list(self.edges) == sorted(self.edges), min(self.counts, default=0) >= 0
+        if not (rising and counted and len(self.edges) == len(self.counts) + 1):
+            raise ValueError("a histogram has rising edges, one more than counts, which are not negative")
 
 
 @dataclass(frozen=True, slots=True)

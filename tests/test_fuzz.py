@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.child import mutate_bytes_of_data, tried
+from fuzz.child import mutate, tried
 from fuzz.mutate import mutate_model
 from fuzz.seeds import Seed, seeds
 from onnxbound.errors import CODES, OnnxboundError
@@ -38,7 +38,7 @@ def test_data(every: list[Seed], number: int) -> None:
     random = np.random.default_rng(number)
     others = [seed for seed in every if seed.kind != "model"]
     entry = others[int(random.integers(len(others)))]
-    end, fault = tried(entry, mutate_bytes_of_data(entry, random), number=1)
+    end, fault = tried(entry, mutate(entry, random), number=1)
     assert not fault, fault
     assert end == "ok" or end in CODES
 

@@ -2,28 +2,28 @@
 
 from dataclasses import asdict, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.analysis import described
+from onnxbound.analysis import budget, described
 from onnxbound.analysis.breakdown import per_class, worst_rows
 from onnxbound.analysis.layers import layer_reports, pair_reports
 from onnxbound.analysis.notices import notices
 from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.sections import Coverage, WeightNoise
-from onnxbound.analysis.settings import Settings
+from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
 from onnxbound.bounds.conditions import conditions
 from onnxbound.bounds.every_bound import Premises, every_bound
-from onnxbound.bounds.norms import layer_norms
+from onnxbound.bounds.norms import LayerNorms, layer_norms
 from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import choose_engine
+from onnxbound.linear.engine import EngineName, choose_engine
 from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
@@ -31,7 +31,7 @@ from onnxbound.run.executor import Executor, Here
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.rows_apart import require_rows_apart
-from onnxbound.stability.batches import Batches, batches_within
+from onnxbound.stability.batches import Batches, batches_begun, batches_within
 from onnxbound.stability.collect import Collector, Progress, silent
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.property_table import PropertyTable
@@ -75,8 +75,9 @@ def analyze(
     device = resolve_device(settings.device)
     require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
-    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
-    work, engine_note = prepare(network, rows, settings, device, index, run)
+    norms = _norms(network, progress)
+    asked = settings
+    settings, work, index, engine_note = _decided(network, rows, asked, device, run, perf_counter() - started)
     fingerprint = rows.fingerprint()
     if run is not None:
         run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows))
@@ -85,16 +86,12 @@ def analyze(
     test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
     measured = collector.measure(rows, index)
     noisy = _weight_noise(measured, rows, settings, work.arrangement.batches, progress)
-    norms = []
-    for layer in network.layers:
-        norms.append(layer_norms(layer))
-        progress("norms", layer.index, network.depth)
     extremes = conditions(network, forward, measured, settings.zeta)
     margin = described.margin(forward, settings)
     missed = sub_sampling_zeta(len(index), rows.count, extremes.outliers, _claimed(measured), settings.delta / 3)
     premises = Premises(
         network=network,
-        norms=tuple(norms),
+        norms=norms,
         conditions=extremes,
         margins=forward.column("margin"),
         input_norms=lambda layer: forward.column("input_norm", layer),
@@ -135,8 +132,43 @@ def analyze(
     return replace(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
-        warnings=notices(analysis, network, rows, work.arrangement.batches, cause),
+        warnings=notices(
+            analysis, network, rows, work.arrangement.batches, budget.in_words(asked, settings, rows.count), cause
+        ),
     )
+
+
+def _norms(network: Network, progress: Progress) -> tuple[LayerNorms, ...]:
+    norms = []
+    for layer in network.layers:
+        norms.append(layer_norms(layer))
+        progress("norms", layer.index, network.depth)
+    return tuple(norms)
+
+
+def _decided(
+    network: Network, rows: Rows, asked: Settings, device: Device, run: RunFolder | None, norms: float
+) -> tuple[Settings, MeasuringWork, NDArray[np.int64], str]:
+    """What is done within the time, with what, at which rows, and how the engine was chosen: fixed before the run."""
+
+    def prepared(settings: Settings) -> tuple[MeasuringWork, NDArray[np.int64], str]:
+        index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
+        work, note = prepare(network, rows, settings, device, index, run)
+        return work, index, note
+
+    settings = asked
+    if asked.measured == "auto" and run is not None and run.stored is not None:
+        stored = run.stored["settings"]
+        settings = replace(asked, measured=stored["measured"], pairs=stored["pairs"])
+    work, index, note = prepared(settings)
+    if settings.measured == "auto":
+        settings = replace(asked, measured=DEFAULT_ROWS)
+        if budget.needs_trial(network, rows.count, asked):
+            settings = budget.within(budget.trial(work, rows, index, norms), rows.count, asked)
+            index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
+        if settings.pairs != asked.pairs:
+            work, index, note = prepared(settings)
+    return settings, work, index, note
 
 
 def prepare(
@@ -151,12 +183,21 @@ def prepare(
 
     Returns:
         What partitions are computed with, and how the engine was chosen, in words.
+
+    Raises:
+        RunError: run-damaged, nothing begins with the engine or batches of a run that goes on.
     """
     programme = settings.programme(network)
     wanted, batches = settings.engine, batches_within(settings.memory, network, programme)
     if run is not None and run.stored is not None:
-        wanted = run.stored["engine"] if wanted == "auto" else wanted
-        batches = Batches(**run.stored["batches"])
+        engine: Any = run.stored.get("engine")
+        if engine not in get_args(EngineName):
+            raise run.damaged(f"it names the engine {engine!r}")
+        try:
+            batches = batches_begun(run.stored.get("batches"), network, programme)
+        except ValueError as error:
+            raise run.damaged(str(error)) from error
+        wanted = engine if wanted == "auto" else wanted
 
     def trial() -> tuple[NDArray[np.int64], NDArray[Any]]:
         batch = rows.batch(index[: batches.sweep])

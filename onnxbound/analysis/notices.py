@@ -17,7 +17,12 @@ _NEAR_CHANCE = 0.9
 
 
 def notices(
-    report: Report, network: Network, rows: Rows, batches: Batches, cause: Cause | None = None
+    report: Report,
+    network: Network,
+    rows: Rows,
+    batches: Batches,
+    shortened: str = "",
+    cause: Cause | None = None,
 ) -> tuple[str, ...]:
     """All warnings of a report, the gravest first.
 
@@ -26,10 +31,12 @@ def notices(
         network: The net.
         rows: Its training set.
         batches: How many rows went at a time.
+        shortened: What the time left out.
         cause: What is probably wrong with the rows.
     """
     return (
         *_about_the_data(report, rows, batches, cause),
+        *filter(None, [shortened]),
         *_about_the_measurement(report, network),
         *_nulls(report, network),
     )

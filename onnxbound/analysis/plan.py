@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, ClassVar
 
+from onnxbound.analysis import budget
 from onnxbound.analysis.analyze import prepare
 from onnxbound.analysis.settings import Settings
-from onnxbound.data.rows import Batch, Rows
+from onnxbound.bounds.norms import layer_norms
+from onnxbound.data.rows import Rows
 from onnxbound.documents.document import Document
 from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import plan_exact_pairs
@@ -14,7 +16,6 @@ from onnxbound.linear.programme import EXACT_CLASSES
 from onnxbound.rng import select_rows
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
-from onnxbound.stability.work import MeasuringWork
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,12 +72,18 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
     """Time one batch of forward passes and one of sweeps, and extrapolate."""
     network.require_finite_weights()
     device, programme = resolve_device(settings.device), settings.programme(network)
-    measured = settings.rows_to_measure(rows.count)
-    index = rows.index[select_rows(settings.seed, rows.count, measured)]
+    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
     work, _ = prepare(network, rows, settings, device, index)
+    started = perf_counter()
+    for layer in network.layers:
+        layer_norms(layer)
+    found, asked = budget.trial(work, rows, index, perf_counter() - started), settings
+    if budget.needs_trial(network, rows.count, asked):
+        settings = budget.within(found, rows.count, asked)
+        programme = settings.programme(network)
+    measured = settings.rows_to_measure(rows.count)
     products = network.classes if programme.exact_output else 0
     products += plan_exact_pairs(network).products if programme.exact_pairs else 0
-    few = 1 if programme.exact_pairs else work.arrangement.batches.sweep
     return Plan(
         rows=rows.count,
         measured_rows=measured,
@@ -85,11 +92,9 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
         forward_batch=work.arrangement.batches.forward,
         sweep_batch=work.arrangement.batches.sweep,
         jacobian_products=products,
-        estimated_seconds=_seconds_per_row(work, "forward", rows.batch(rows.index[: work.arrangement.batches.forward]))
-        * rows.count
-        + _seconds_per_row(work, "measure", rows.batch(index[:few])) * measured,
+        estimated_seconds=found.seconds(rows.count, measured),
         estimated_peak_bytes=peak_rss_bytes(),
-        notes=costs(network, settings),
+        notes=tuple(filter(None, [*costs(network, settings), budget.in_words(asked, settings, rows.count)])),
     )
 
 
@@ -109,12 +114,3 @@ def costs(network: Network, settings: Settings) -> tuple[str, ...]:
             " `plan` says how long it takes, a smaller `measured` makes it less"
         )
     return tuple(found)
-
-
-def _seconds_per_row(work: MeasuringWork, stage: str, batch: Batch) -> float:
-    inputs = {"index": batch.index, "inputs": batch.inputs, "labels": batch.labels}
-    if stage == "forward":
-        work.run(stage, inputs)  # the first run allocates
-    started = perf_counter()
-    work.run(stage, inputs)
-    return (perf_counter() - started) / len(batch.index)

@@ -14,6 +14,9 @@ from onnxbound.stability.batches import DEFAULT_MEMORY
 Pairs = Literal["all", "output"]
 Noise = Literal["gaussian", "compression"]
 
+DEFAULT_ROWS = 1000
+"""Measured rows where the caller names no number and the time allows it."""
+
 _NOISE_PROBES = 4
 """Noise vectors for smoothness where the Jacobians are exact and need none."""
 
@@ -24,7 +27,9 @@ class Settings:
 
     Attributes:
         form: "affine" keeps biases in the signal, "linear" is [A] as printed.
-        measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all.
+        measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all, "auto" for 1,000.
+        time: Seconds within which an analysis keeps, as far as it can be estimated: where `measured` is "auto" it
+            takes fewer rows, 500 down to 10, and at last only pairs with the output; None for no limit.
         probes: Noise vectors per layer and row, or "exact" for exact Jacobians of all pairs.
         pairs: All pairs of layers, or only those with the output.
         noise: What smoothness is measured with: gaussian noise, or what compression really changes.
@@ -43,7 +48,8 @@ class Settings:
     """
 
     form: Form = "affine"
-    measured: int | Literal["all"] | None = 1000
+    measured: int | Literal["auto", "all"] | None = "auto"
+    time: float | None = 180.0
     probes: int | Literal["exact"] = 4
     pairs: Pairs = "all"
     noise: Noise = "gaussian"
@@ -66,10 +72,16 @@ class Settings:
         words = {name: get_args(kind) for name, kind in (("form", Form), ("pairs", Pairs), ("noise", Noise))}
         for name, allowed in (words | {"engine": ("auto", *get_args(EngineName))}).items():
             require_word(name, getattr(self, name), allowed)
-        counted = {"measured": 'None, "all" or', "probes": '"exact" or', "projections": "None or", "threads": "None or"}
+        counted = {
+            "measured": '"auto", "all", None or',
+            "probes": '"exact" or',
+            "projections": "None or",
+            "threads": "None or",
+        }
         for name, others in counted.items():
             value = getattr(self, name)
-            if not (_is_count(value) or (value is None and "None" in others) or (name, value) == ("probes", "exact")):
+            words_too = (("probes", "exact"), ("measured", "auto"))
+            if not (_is_count(value) or (value is None and "None" in others) or (name, value) in words_too):
                 raise UsageError("usage", f"`{name}` must be {others} a whole number of at least 1, not {value!r}.")
         checks = {
             "`noise_radius` must be a positive number": 0 < self.noise_radius < np.inf,
@@ -80,6 +92,7 @@ class Settings:
             "`delta` must lie between 0 and 1": 0 < self.delta < 1,
             "`zeta` must be at least 0 and less than 1": 0 <= self.zeta < 1,
             "`seed` must lie between 0 and 2^64 - 1": 0 <= self.seed < 2**64,
+            "`time` must be None or a positive number": self.time is None or 0 < self.time < np.inf,
             "`worst` must be at least 0": self.worst >= 0,
         }
         for complaint, fine in checks.items():
@@ -88,7 +101,8 @@ class Settings:
 
     def rows_to_measure(self, rows: int) -> int:
         """Return n of so many rows."""
-        return min(self.measured, rows) if isinstance(self.measured, int) else rows
+        most = DEFAULT_ROWS if self.measured == "auto" else self.measured
+        return min(most, rows) if isinstance(most, int) else rows
 
     def programme(self, network: Network) -> Programme:
         """What to measure at each row."""

@@ -8,6 +8,7 @@ iteration on the layer; and a proved upper bound, the only one that may enter an
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from onnxbound.results import UpperBound
 
 _POWER_STEPS = 100
 _POWER_TOLERANCE = 1e-4
+_LARGEST_IN_FLOAT32 = 2.0**60
+"""Of |A|^2; its square, |A^T A v|^2, is then a float32."""
 
 _WHOLE = "largest singular value of the weight, rounded up"
 _SLICES = "largest singular values of slices of the weight, their squares added, rounded up"
@@ -109,14 +112,16 @@ def overlap(layer: Layer) -> float:
 def power_iteration(layer: Layer) -> float:
     """A lower estimate of |A|_2 of a layer's linear map: |A v| for a unit v that A^T A was applied to.
 
-    It stops when a step changes the estimate by less than 1e-4 of it, or after 100 steps.
+    It stops when a step changes the estimate by less than 1e-4 of it, or after 100 steps. Weights whose products leave
+    float32 are multiplied in float64.
     """
-    operator = layer.operator.cast(np.float32)
+    at_most = layer.operator.frobenius_squared() * overlap(layer) ** 2
+    operator = layer.operator.cast(np.float32 if at_most < _LARGEST_IN_FLOAT32 else np.float64)
     random = np.random.Generator(np.random.Philox(key=[layer.index, 0]))
-    v: NDArray[np.float32] = random.standard_normal((1, *layer.input_shape), np.float32)
+    v: NDArray[Any] = random.standard_normal((1, *layer.input_shape), np.float32)
     estimate = 0.0
     for _ in range(_POWER_STEPS):
-        v = v / np.float32(np.linalg.norm(v))
+        v = v / operator.weight.dtype.type(np.linalg.norm(v))
         image = operator.linear(v)
         previous, estimate = estimate, float(np.linalg.norm(image.astype(np.float64)))
         if estimate == 0 or abs(estimate - previous) <= _POWER_TOLERANCE * estimate:

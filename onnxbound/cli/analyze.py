@@ -11,6 +11,7 @@ from onnxbound.cli.groups import MeasureOptions, ReportOptions, RowOptions
 from onnxbound.cli.options import Format, option
 
 _CONDITION = "Exit 1 if it holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
+_TIME = "Measure fewer rows where 1000 would take longer, unless --measured or --fail-if is given."
 
 
 @grouped
@@ -26,6 +27,7 @@ def analyze(
     cluster: str | None = option("ADDRESS|local:N", "Compute in N processes, or on a Dask cluster."),
     samples: Path | None = option("FILE", "Write the per-row arrays, .npz."),
     worst: int = option("N", "List the N rows of smallest margin and of smallest cushion.", 0),
+    time: str = option("TIME", _TIME, "3min"),
     fail_if: list[str] | None = option("'NAME OP X'", _CONDITION),
     reference: Path | None = option("FILE", "The framework's own outputs on the first rows, .npy, to compare."),
     dry_run: bool = option(None, "Only say what would be done, and how long it would take.", False),
@@ -37,6 +39,7 @@ def analyze(
     from onnxbound.analysis.plan import costs
     from onnxbound.analysis.thresholds import failures, parse_threshold, require_known
     from onnxbound.cli.output import tell
+    from onnxbound.cli.values import seconds_of
     from onnxbound.data.array_file import open_npy
     from onnxbound.errors import UsageError
     from onnxbound.report.figures.of_report import figures
@@ -51,7 +54,9 @@ def analyze(
     if dry_run and result.format is Format.HTML:
         raise UsageError("usage", "Only a report has a page: a plan has none.")
     thresholds = [parse_threshold(text) for text in fail_if or ()]
-    settings = measure.settings(rows.seed, worst=worst)
+    # A gate is not to depend on how fast the machine is.
+    limit = None if thresholds else seconds_of("--time", time)
+    settings = measure.settings(rows.seed, worst=worst, time=limit)
     result.require_writable(samples, save_conventions)
     network = rows.network(model)
     require_known(thresholds, network, settings)

@@ -14,7 +14,7 @@ _SAME = (
     "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
     "cluster", "fail_if", "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "method",
     "init", "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "epsilon", "k",
-    "rank", "keep", "cut", "energy", "bits", "samples",
+    "rank", "keep", "time", "cut", "energy", "bits", "samples",
 )  # fmt: skip
 FLAGS = {
     **{name: f"--{name.replace('_', '-')}" for name in _SAME},

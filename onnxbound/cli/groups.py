@@ -165,7 +165,7 @@ class RowOptions(OptionalRowOptions):
 class NoiseOptions:
     """At how many rows, and under which noise."""
 
-    measured: str = option("N|all", "Rows for the Jacobian properties.", "1000")
+    measured: str = option("N|all|auto", "Rows for the Jacobian properties; auto is 1000.", "auto")
     probes: str = option("N|exact", "Noise vectors per layer and row, or exact Jacobians.", "4")
     noise: str = option("gaussian:R|compression", "Noise for smoothness: R |x| long, or real.", "gaussian:0.1")
     threads: options.Threads = None

@@ -110,3 +110,15 @@ def bytes_of(option: str, text: str) -> int:
     prefix = match[2].upper()
     base = 1024 if prefix.endswith("I") else 1000
     return int(float(match[1]) * base ** " KMGT".index(prefix[:1] or " "))
+
+
+def seconds_of(option: str, text: str) -> float:
+    """A time such as 90s, 3min, 1.5h; a number alone counts seconds.
+
+    >>> seconds_of("--time", "3min"), seconds_of("--time", "1.5 h")
+    (180.0, 5400.0)
+    """
+    match = re.fullmatch(r"\s*(\d+\.?\d*)\s*(s|min|h)?\s*", text)
+    if match is None or float(match[1]) == 0:
+        raise UsageError("usage", f"{option} takes a time such as 90s, 3min or 2h, not {text!r}.")
+    return float(match[1]) * {"min": 60, "h": 3600}.get(match[2], 1)

@@ -15,6 +15,8 @@ from onnxbound.results import UpperBound
 _LARGEST = 1 << 28
 """Bytes of a document; a report of a hundred layers has about thirty million."""
 
+_LARGEST_NUMBER = 1 << 64
+"""Of a whole number; they count things, and are drawn as floats."""
 
 T = TypeVar("T", bound=Document)
 
@@ -105,7 +107,10 @@ def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
         if field.name not in value:
             raise _MismatchError(f"{place} is missing")
         given[field.name] = _of(hints[field.name], value[field.name], place)
-    return kind(**given)
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise _MismatchError(f"{where}: {error}") from error
 
 
 def _of_keys(kind: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -130,6 +135,7 @@ def _of_scalar(kind: Any, value: Any, where: str) -> Any:
         fine = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
         return float(_require(fine, value, where, "a number"))
     fine = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    fine = fine and (kind is not int or abs(value) <= _LARGEST_NUMBER)
     return _require(fine, value, where, {str: "text", int: "a whole number", bool: "true or false"}[kind])
 
 

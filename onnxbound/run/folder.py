@@ -89,6 +89,10 @@ class RunFolder:
         else:
             self._require_same(self.stored, document)
 
+    def damaged(self, why: str) -> RunError:
+        """What to raise if the manifest says what no run has."""
+        return _damaged(self._path / "run.json", why)
+
     def load(self, partition: Partition) -> Arrays | None:
         """A finished partition; None if it is not finished, damaged, or of another run or place.
 

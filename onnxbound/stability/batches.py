@@ -4,7 +4,7 @@ What a batch takes was measured on nets from 50,000 to 20 million parameters on 
 largest seen, so a run usually takes less than it is allowed.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 
 import numpy as np
@@ -14,6 +14,7 @@ from onnxbound.graph.network import Network
 from onnxbound.linear.programme import Programme
 
 DEFAULT_MEMORY = 2 << 30
+_EVERY_MEMORY = 1 << 62
 _BASE = 300 << 20
 """Interpreter, libraries and data buffers."""
 
@@ -85,6 +86,31 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
     forward = network.batch or int(np.clip(room // (4 * activations), 1, _LARGEST_FORWARD))
     sweep = int(np.clip(room // per_row, 1, _LARGEST_SWEEP))
     return Batches(forward, sweep, probes, _multiple(forward, "forward"), _multiple(sweep, "measure"))
+
+
+def batches_begun(stored: object, network: Network, programme: Programme) -> Batches:
+    """Batches that a run began with, whatever its memory was.
+
+    Args:
+        stored: What its manifest says of them.
+        network: The net.
+        programme: What is run.
+
+    Raises:
+        ValueError: No memory leads to them.
+    """
+    most = batches_within(_EVERY_MEMORY, network, programme)
+    numbers = [stored.get(name) for name in ("forward", "sweep", "probes")] if isinstance(stored, dict) else []
+    match numbers:
+        case [int(forward), int(sweep), int(probes)] if (
+            (network.batch or 1) <= forward <= most.forward
+            and 1 <= sweep <= most.sweep
+            and probes in _divisors(most.probes)
+        ):
+            found = Batches(forward, sweep, probes, _multiple(forward, "forward"), _multiple(sweep, "measure"))
+            if asdict(found) == stored:
+                return found
+    raise ValueError("its batches are none that a run begins with")
 
 
 def _too_little(memory: int, needed: int, what: str) -> UsageError:

@@ -84,6 +84,12 @@ def test_upper_bound_and_estimate_enclose_the_norm_of_the_map(
     assert torus >= true * (1 - 1e-12)
 
 
+def test_the_estimate_of_weights_whose_squares_leave_float32(tmp_path: Path) -> None:
+    weight = np.random.default_rng(1).normal(size=(3, 2, 3, 3))
+    of, of_large = (layer_norms(conv_layer(tmp_path, weight * unit, (2, 8, 8))).spectral for unit in (1.0, 2.0**100))
+    assert of_large.estimate == pytest.approx(of.estimate * 2.0**100, rel=1e-4)
+
+
 def test_without_strides_the_torus_is_nearly_the_truth_on_large_inputs(tmp_path: Path) -> None:
     weight = np.random.default_rng(1).normal(size=(3, 2, 3, 3))
     for attributes in ({"pads": [1] * 4}, {"pads": [1] * 4, "dilations": [1, 2]}):

@@ -155,6 +155,31 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, content: bytes) -> None:
     assert caught.value.code == "run-damaged"
 
 
+NUMBERS = {"forward": 512, "sweep": 64, "probes": 2, "forward_partition": 1024, "sweep_partition": 64}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"engine": None}, {"engine": "evil"}, {"engine": [1]}, {"batches": None}, {"batches": []}, {"batches": {}},
+        {"batches": NUMBERS | {"forward": 0}}, {"batches": NUMBERS | {"forward": 1 << 40}},
+        {"batches": NUMBERS | {"sweep": 64.0}}, {"batches": NUMBERS | {"sweep": "64"}},
+        {"batches": NUMBERS | {"more": 1}}, {"batches": NUMBERS | {"probes": 3}},
+        {"batches": NUMBERS | {"sweep_partition": 63}},
+    ],
+)  # fmt: skip
+def test_a_manifest_that_was_changed_with_its_hash(case: tuple[Network, Rows], run: Path, changes: Any) -> None:
+    document = json.loads((run / "run.json").read_text())
+    del document["sha256"]
+    assert document["batches"] == NUMBERS
+    document |= changes
+    document["sha256"] = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    (run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(RunError) as caught:
+        finish(case, run, Counting(), resume=True)
+    assert caught.value.code == "run-damaged"
+
+
 def test_files_half_written_are_removed_by_the_next_run_and_no_others(case: tuple[Network, Rows], run: Path) -> None:
     left = [run / name for name in (".onnxbound-abc", "measure/.onnxbound-abc")]
     others = [run / name for name in (".gitignore", "measure/notes", "measure/.hidden")]

@@ -1,0 +1,100 @@
+"""A time limit decides how many rows are measured: before the run, by steps, and so that it can be said again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxbound import Settings, analyze, load, open_rows, plan
+from onnxbound.analysis import budget
+from onnxbound.analysis.budget import Costs, within
+from onnxbound.cli.values import seconds_of
+from onnxbound.data.rows import Rows
+from onnxbound.errors import UsageError
+from onnxbound.graph.network import Network
+from onnxbound.run.folder import RunFolder
+from tests.cli.command import onnxbound, write_rows
+from tests.nets import random_mlp
+
+SHORT = 1e-6
+"""A limit that nothing keeps."""
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+    monkeypatch.setattr(budget, "_WORTH_A_TRIAL", 0)
+    return load(random_mlp(tmp_path / "net.onnx", (6, 5, 5, 4)))
+
+
+@pytest.fixture
+def rows(tmp_path: Path, network: Network) -> Rows:
+    return open_rows(write_rows(tmp_path / "rows.npz", 60), network)
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "measured", "pairs"),
+    [(5000, 1051, 1000, "all"), (5000, 1049, 500, "all"), (5000, 61, 10, "all"), (5000, 59, 10, "output"),
+     (15, 16, 1000, "all"), (15, 12, 10, "all"), (15, 9, 10, "output")],
+)  # fmt: skip
+def test_the_largest_step_that_fits(rows: int, seconds: float, measured: int, pairs: str) -> None:
+    costs = Costs(norms=0, forward=0.01, sweep=1, pass_=0, passes_per_row=(0, 0))
+    found = within(costs, rows, Settings(time=seconds))
+    assert (found.measured, found.pairs) == (measured, pairs)
+
+
+def test_noise_of_compression_keeps_all_pairs() -> None:
+    costs = Costs(norms=100, forward=0, sweep=1, pass_=0, passes_per_row=(0, 0))
+    assert within(costs, 1000, Settings(time=1, noise="compression")).pairs == "all"
+
+
+def test_the_estimate_is_of_every_stage() -> None:
+    costs = Costs(norms=7, forward=0.5, sweep=2, pass_=0.1, passes_per_row=(4, 20))
+    assert costs.seconds(300, 100) == pytest.approx(7 + 150 + 200 + 0.1 * (4 * 20 + 20 * 25))
+
+
+def test_what_was_decided_is_reported_and_said_again_gives_the_same(network: Network, rows: Rows) -> None:
+    found = analyze(network, rows, Settings(time=SHORT, engine="numpy"))
+    assert (found.data.measured_rows, found.settings["measured"], found.settings["pairs"]) == (10, 10, "output")
+    (said,) = [text for text in found.warnings if "too short" in text]
+    assert '`measured=10` and `pairs="output"` says the same' in said
+    assert found.data.sub_sampling_zeta > 0
+    again = analyze(network, rows, Settings(measured=10, pairs="output", time=None, engine="numpy"))
+    assert not any("too short" in text for text in again.warnings)
+    for name, values in found.samples.items():
+        np.testing.assert_array_equal(values, again.samples[name])
+    assert found.bounds == again.bounds
+
+
+@pytest.mark.parametrize("settings", [Settings(time=None), Settings(time=SHORT, measured="all"), Settings(time=1e6)])
+def test_no_limit_measures_all(network: Network, rows: Rows, settings: Settings) -> None:
+    found = analyze(network, rows, settings)
+    assert found.data.measured_rows == 60
+    assert not any("too short" in text for text in found.warnings)
+
+
+def test_a_run_that_goes_on_keeps_what_was_decided(network: Network, rows: Rows, tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", resume=False) as folder:
+        first = analyze(network, rows, Settings(time=SHORT), run=folder)
+    second = analyze(network, rows, Settings(time=1e6), run=tmp_path / "run", resume=True)
+    assert (second.data.measured_rows, second.settings["pairs"]) == (10, "output")
+    np.testing.assert_array_equal(first.samples["index"], second.samples["index"])
+
+
+def test_a_plan_decides_alike(network: Network, rows: Rows) -> None:
+    found = plan(network, rows, Settings(time=SHORT))
+    assert found.measured_rows == 10
+    assert "too short" in found.notes[-1]
+    assert plan(network, rows, Settings(time=None)).measured_rows == 60
+
+
+def test_a_gate_does_not_depend_on_the_machine(network: Network, rows: Rows) -> None:
+    words = ("analyze", network.path, "--data", rows.path, "--time", "0.000001s", "--json")
+    assert onnxbound(*words).json()["data"]["measured_rows"] == 10
+    assert onnxbound(*words, "--fail-if", "model.depth > 9").json()["data"]["measured_rows"] == 60
+    assert onnxbound(*words, "--measured", "20").json()["data"]["measured_rows"] == 20
+
+
+@pytest.mark.parametrize("text", ["0", "3 days", "-1", "min"])
+def test_times_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="--time takes a time"):
+        seconds_of("--time", text)
