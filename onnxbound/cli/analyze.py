@@ -69,8 +69,7 @@ def analyze(
     if dry_run:
         result.show(plan(network, train, settings))
         return
-    result.say(costs(network, settings))
-    result.say([] if cluster is None else exposure(cluster))
+    result.say([*costs(network, settings), *([] if cluster is None else exposure(cluster))])
     with ExitStack() as stack:
         folder = None if run is None else stack.enter_context(RunFolder(run, resume=resume))
         progress = stack.enter_context(result.progress(run))

@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import ModelOutputOptions, OptionalRowOptions
 from onnxbound.cli.options import REQUIRED, option
-
-if TYPE_CHECKING:
-    from onnxbound.certificates.task import Found
 
 _HOLDOUT = "Labelled rows the net has not seen: a baseline; alone, without --data, all."
 
@@ -80,6 +77,6 @@ def certify(
     result.show(certified)
 
 
-def _improved(code: "Found") -> str:
+def _improved(code: Any) -> str:
     at = f"round {code.round} of {code.rounds}"
     return f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {100 * code.bound:.2f} %"

@@ -21,8 +21,7 @@ class PageOptions(ReportOptions):
     @property
     def format(self) -> Format:
         """The format of the page, of which --json says nothing."""
-        place, page = self.target, Format.HTML
-        return chosen_format(self.output_format, as_json=False, output=place, default=page, pages=True)
+        return chosen_format(self.output_format, as_json=False, output=self.target, default=Format.HTML, pages=True)
 
 
 @grouped
