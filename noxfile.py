@@ -152,9 +152,10 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Property tests on examples drawn anew, then 100,000 mutated files; arguments go to `python -m fuzz`."""
+    """Property tests on examples drawn anew, commands ended 90 times, 100,000 mutants; arguments go to the last."""
     session.install("-e", ".", *group("test"))
     session.run("pytest", "-m", "hypothesis", "--hypothesis-profile=random", "tests")
+    session.run("python", "-m", "fuzz.kills")
     session.run("python", "-m", "fuzz", *session.posargs)
 
 
@@ -163,6 +164,16 @@ def forge(session: nox.Session) -> None:
     """Certificates forged at random for ten minutes, or `-- --seconds N`: none may verify with a false bound."""
     session.install("-e", ".", *group("test"))
     session.run("python", "-m", "fuzz.forge", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look the newest dependencies up among known vulnerabilities, which needs the network, and check the workflow."""
+    extras = (lines for name, lines in PROJECT["project"]["optional-dependencies"].items() if name != "cuda")
+    session.install(*PROJECT["project"]["dependencies"], *chain.from_iterable(extras), *group("audit"))
+    session.run("zizmor", "--offline", "examples/github-action.yml")
+    # Strict: a package that could not be looked up is a failure, not a pass.
+    session.run("pip-audit", "--local", "--strict", "--progress-spinner", "off")
 
 
 @nox.session

@@ -127,7 +127,7 @@ def _image_seeds(folder: Path) -> list[Seed]:
 
 def _certificate_seeds(folder: Path) -> list[Seed]:
     """The files of a certificate of a small net."""
-    network, data = _net_with_rows(folder, 2000)
+    network, data = net_with_rows(folder, 2000)
     certify(network, open_rows(data, network), folder / "of", CertificateOptions(effort=1, threads=1))
     files = [folder / "of" / name for name in ("certificate.json", "code.bin", "decoded.onnx")]
     return [Seed("certificate", file.name, file.read_bytes(), network.path, data, file) for file in files]
@@ -135,7 +135,7 @@ def _certificate_seeds(folder: Path) -> list[Seed]:
 
 def _run_seeds(folder: Path) -> list[Seed]:
     """The files of a finished run, and its report."""
-    network, data = _net_with_rows(folder, 40)
+    network, data = net_with_rows(folder, 40)
     run, report = folder / "run", folder / "report.json"
     assert app.run([*analysis(network.path, data, run), "-o", str(report)]) == 0
     files = [file for file in sorted(run.rglob("*")) if file.is_file() and file.name != "lock"]
@@ -149,7 +149,7 @@ def analysis(model: Path, data: Path, run: Path) -> list[str]:
     return [*words, "--probes", "1", "--threads", "1", "--device", "cpu", "--engine", "numpy"]
 
 
-def _net_with_rows(folder: Path, count: int) -> tuple[Network, Path]:
+def net_with_rows(folder: Path, count: int) -> tuple[Network, Path]:
     """A small net, and rows that it classifies without an error."""
     folder.mkdir()
     random = np.random.default_rng(3)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from onnxbound.certificates.canonical import read_canonical
 from onnxbound.codec.quantised import INTEGER_FILES
-from onnxbound.documents.files import require_writable, write_atomically
+from onnxbound.documents.files import remove_left, require_writable, write_atomically
 from onnxbound.errors import OutputError, Problem, VerificationError
 
 CERTIFICATE = "certificate.json"
@@ -32,6 +32,7 @@ def require_folder(folder: Path, *, force: bool) -> None:
             f"The folder {folder} cannot be made: {why}.",
             [Problem(str(folder), why, "choose another folder with -o")],
         ) from error
+    remove_left(folder)
     known = (CERTIFICATE, CODE, DECODED, *INTEGER_FILES)
     others = sorted(path.name for path in folder.iterdir() if path.name not in known)
     if others:

@@ -1,9 +1,13 @@
 """Output files: written whole or not at all, and never over an existing one unasked."""
 
 import os
+import re
 import secrets
+import shutil
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -11,6 +15,54 @@ from onnxbound.errors import OutputError, Problem
 
 TEMPORARY = ".onnxbound-"
 """How names of files begin that are not whole yet; what the file will be called may be as long as names can be."""
+
+
+_LEFT = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{16}}|[0-9a-z_]{{8}})")
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[None]:
+    """Whatever begins with `TEMPORARY` in a folder is at work meanwhile; what killed processes left is removed first.
+
+    Each process that writes there holds a shared lock of the folder, which ends with it however that ends.
+    """
+    remove_left(folder)
+    lock = _locked(folder)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what killed processes of this user left in a folder, unless another process is writing there."""
+    lock = _locked(folder, alone=True)
+    if lock is None:
+        return
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if _LEFT.fullmatch(path.name) and path.lstat().st_uid == os.getuid():
+                shutil.rmtree(path) if stat.S_ISDIR(path.lstat().st_mode) else path.unlink()
+    os.close(lock)
+
+
+def _locked(folder: Path, *, alone: bool = False) -> int | None:
+    """The lock of a folder, held until it is closed; None where there are none, or for `alone` another has one."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+    except OSError:
+        os.close(opened)
+        return None
+    return opened
 
 
 def require_writable(path: Path, *, force: bool) -> None:
@@ -46,14 +98,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, force:
     require_writable(path, force=force)
     # The name is known before the file is there, so that no signal comes between the two.
     temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
-    try:
-        with temporary.open("xb") as file:
-            write(file)
-        temporary.replace(path)
-    except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with unfinished(path.parent):
+        try:
+            with temporary.open("xb") as file:
+                write(file)
+            temporary.replace(path)
+        except OSError as error:
+            raise unwritable(path, error.strerror or str(error)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, why: str) -> OutputError:

@@ -10,7 +10,7 @@ from typing import IO
 import onnx
 from onnx import ModelProto, TensorProto
 
-from onnxbound.documents.files import TEMPORARY, require_writable, unwritable, write_atomically
+from onnxbound.documents.files import TEMPORARY, require_writable, unfinished, unwritable, write_atomically
 
 MESSAGE_BYTES = (1 << 31) - (1 << 24)
 """From here on weights lie outside: a protobuf message ends at 2 GiB."""
@@ -80,12 +80,13 @@ def staged(output: Path) -> Iterator[Staged]:
     Raises:
         OutputError: output-unwritable.
     """
-    try:
-        folder = tempfile.TemporaryDirectory(dir=output.parent, prefix=TEMPORARY)
-    except OSError as error:
-        raise unwritable(output, error.strerror or str(error)) from error
-    with folder as name:
-        yield Staged(Path(name) / output.name)
+    with unfinished(output.parent):
+        try:
+            folder = tempfile.TemporaryDirectory(dir=output.parent, prefix=TEMPORARY)
+        except OSError as error:
+            raise unwritable(output, error.strerror or str(error)) from error
+        with folder as name:
+            yield Staged(Path(name) / output.name)
 
 
 def passes_checker(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxbound.cli.app import app
 from tests.cli.command import write_rows
 from tests.nets import random_mlp
 
@@ -48,16 +51,15 @@ WRITTEN = {
 
 
 def forbid_the_network() -> None:
-    """From here on, the process dies of SIGSYS if it, or any library in it, makes a socket of IPv4 or IPv6 (Linux)."""
+    """From here on, the process dies of SIGSYS if it, or any library in it, makes a socket of any family (Linux).
+
+    A pair of sockets, as between a process and its children, is another call: nobody else can reach them.
+    """
     number = {"x86_64": 41, "aarch64": 198}.get(os.uname().machine)
     assert number is not None
     load, equal, give = 0x20, 0x15, 0x06
-    of_call, of_first_argument, kill, allow = 0, 16, 0x80000000, 0x7FFF0000
-    program = [
-        (load, 0, 0, of_call), (equal, 0, 4, number),
-        (load, 0, 0, of_first_argument), (equal, 1, 0, 2), (equal, 0, 1, 10),
-        (give, 0, 0, kill), (give, 0, 0, allow),
-    ]  # fmt: skip
+    of_call, kill, allow = 0, 0x80000000, 0x7FFF0000
+    program = [(load, 0, 0, of_call), (equal, 0, 1, number), (give, 0, 0, kill), (give, 0, 0, allow)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     filter_ = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code)))
     library = ctypes.CDLL(None, use_errno=True)
@@ -66,7 +68,7 @@ def forbid_the_network() -> None:
     assert library.prctl(seccomp, by_filter, filter_, 0, 0) == 0, os.strerror(ctypes.get_errno())
 
 
-def guarded(folder: Path, code: str, stdin: str) -> "subprocess.CompletedProcess[str]":
+def guarded(folder: Path, words: list[str], stdin: str) -> "subprocess.CompletedProcess[str]":
     """A child with an empty home and an empty temporary folder, and no variable that would keep a library quiet."""
     for name in ("home", "tmp", "work"):
         (folder / name).mkdir(exist_ok=True)
@@ -75,21 +77,30 @@ def guarded(folder: Path, code: str, stdin: str) -> "subprocess.CompletedProcess
         "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     return subprocess.run(
-        [sys.executable, "-c", code],
-        input=stdin, check=False, cwd=folder / "work", env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+        words, input=stdin, check=False, cwd=folder / "work", env=environment, capture_output=True, text=True
+    )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the network is forbidden by seccomp, which Linux has")
-def test_no_verb_makes_a_socket_or_leaves_a_file_that_nobody_asked_for(tmp_path: Path) -> None:
-    work = tmp_path / "work"
+def given_files(work: Path) -> None:
+    """What the commands are run on."""
     work.mkdir()
     random_mlp(work / "net.onnx", [6, 5, 4])
     random_mlp(work / "other.onnx", [6, 7, 4])
     with np.load(write_rows(work / "rows.npz", 300)) as rows:
         np.savez_compressed(work / "deflated.npz", **rows)
+
+
+def test_every_verb_is_among_the_commands() -> None:
+    verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert {line.split()[0] for line in COMMANDS.strip().splitlines()} == verbs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the network is forbidden by seccomp, which Linux has")
+def test_no_verb_makes_a_socket_or_leaves_a_file_that_nobody_asked_for(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    given_files(work)
     given = {entry.name for entry in work.iterdir()}
-    found = guarded(tmp_path, RUN, COMMANDS.strip())
+    found = guarded(tmp_path, [sys.executable, "-c", RUN], COMMANDS.strip())
     assert found.returncode == 0, found.stderr
     for name in ("home", "tmp"):
         assert not list((tmp_path / name).rglob("*"))
@@ -97,10 +108,43 @@ def test_no_verb_makes_a_socket_or_leaves_a_file_that_nobody_asked_for(tmp_path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the network is forbidden by seccomp, which Linux has")
-@pytest.mark.parametrize("family, code", [("AF_UNIX", 0), ("AF_INET", -31), ("AF_INET6", -31)])
-def test_what_forbids_the_network_would_notice(tmp_path: Path, family: str, code: int) -> None:
-    line = "from tests.cli.test_privacy import forbid_the_network as f; import socket; f();"
-    assert guarded(tmp_path, f"{line} socket.socket(socket.{family}).close()", "").returncode == code
+@pytest.mark.parametrize("call, code", [("socketpair()[0]", 0), ("socket(1)", -31), ("socket(2)", -31)])
+def test_what_forbids_the_network_would_notice(tmp_path: Path, call: str, code: int) -> None:
+    line = "from tests.cli.test_privacy import forbid_the_network as f; import socket as s; f();"
+    assert guarded(tmp_path, [sys.executable, "-c", f"{line} s.{call}.close()"], "").returncode == code
+
+
+CHANGING = re.compile(r"^(?:\d+ +)?(mkdir|unlink|rmdir|rename|link|symlink|truncate|chmod|mknod|utimensat|open|creat)")
+TRACED = "trace=?creat,/open,/mkdir,/unlink,?rmdir,/rename,/link,/truncate,/chmod,/mknod,?utimensat"
+
+
+def written(trace: str, work: Path) -> set[Path]:
+    """Where the calls of a trace of strace would have changed the file system, whether or not they could."""
+    found = set()
+    for line in trace.splitlines():
+        reads = "open" in line.split("(")[0] and not re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", line)
+        if CHANGING.match(line) and not reads:
+            for folder, name in re.findall(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"([^"]*)"', line):
+                found.add(Path(os.path.normpath(Path(folder or work, name))))
+    return found
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not there")
+def test_no_verb_writes_anywhere_else_on_the_way(tmp_path: Path) -> None:
+    work, trace = tmp_path / "work", tmp_path / "trace"
+    given_files(work)
+    probe = guarded(tmp_path, ["strace", "-o", str(trace), "true"], "")
+    if probe.returncode:
+        pytest.skip(f"strace may not trace here: {probe.stderr[:80]}")
+    run = RUN.replace("forbid_the_network()\nfrom", "from")
+    words = ["strace", "-f", "-y", "-s", "4096", "-o", str(trace), "-e", TRACED, "-e", "signal=none"]
+    found = guarded(tmp_path, [*words, sys.executable, "-c", run], COMMANDS.strip())
+    assert found.returncode == 0, found.stderr
+    places = written(trace.read_text(errors="replace"), work)
+    assert work / "samples.npz" in {place.parent / "samples.npz" for place in places}
+    assert any(place.is_relative_to(tmp_path / "tmp") for place in places)
+    allowed = (work, tmp_path / "tmp", Path(os.devnull))
+    assert not {place for place in places if not any(map(place.is_relative_to, allowed))}
 
 
 @pytest.mark.parametrize("module", ["onnxbound", "onnxbound.run.session", "onnxbound.run.device"])
@@ -113,5 +157,5 @@ def test_the_runtime_is_told_before_it_is_imported(tmp_path: Path, module: str) 
         "        assert name != 'onnxruntime' or os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
         f"sys.meta_path.insert(0, Watch()); import {module}; import onnxruntime"
     )
-    found = guarded(tmp_path, code, "")
+    found = guarded(tmp_path, [sys.executable, "-c", code], "")
     assert found.returncode == 0, found.stderr

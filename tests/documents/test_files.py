@@ -2,13 +2,15 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pytest
 
-from onnxbound.documents.files import require_writable, write_atomically
+from onnxbound.documents.files import TEMPORARY, require_writable, unfinished, write_atomically
 from onnxbound.errors import OutputError
 from onnxbound.stability.samples import write_samples
 from tests.report.example import example
@@ -60,6 +62,31 @@ def test_interruption_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "out", interrupt, force=False)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_what_killed_processes_left_goes_with_the_next_file(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, tempfile; from pathlib import Path; from onnxbound.documents.files import *\n"
+        "with unfinished(Path('.')):\n"
+        "    tempfile.mkdtemp(dir='.', prefix=TEMPORARY)\n"
+        "    write_atomically(Path('out'), lambda file: (print('there', flush=True), sys.stdin.read()), force=True)"
+    )
+    others = {f"{TEMPORARY}conventions.toml", ".onnxbound", "mine"}
+    for name in others:
+        (tmp_path / name).write_text("")
+    words = [sys.executable, "-c", code]
+    root = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(words, cwd=tmp_path, env=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writing:
+        assert writing.stdout is not None
+        assert writing.stdout.readline() == b"there\n"
+        write_atomically(tmp_path / "one", lambda file: file.write(b"text"), force=False)
+        at_work = {path.name for path in tmp_path.iterdir()} - others - {"one"}
+        writing.kill()
+    assert len(at_work) == 2
+    assert all(name.startswith(TEMPORARY) for name in at_work)
+    with unfinished(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == others | {"one"}
 
 
 @pytest.mark.parametrize("place", ["missing/out", "."])
