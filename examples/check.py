@@ -43,7 +43,9 @@ def main(node: str, compiler: str) -> None:
             assert "data-not-found" in run(*words, MODEL, "--data", "none.npz", code=4)
             print(f"{name}: fine")
         gate = [str(HERE / "gate.sh"), str(Path(folder) / "baseline.json")]
-        here = subprocess.run([*gate, *WORDS], cwd=folder, check=False).returncode
+        first = subprocess.run([*gate, *WORDS], cwd=folder, check=False, capture_output=True, text=True)
+        here = first.returncode
+        assert "compared with nothing" in first.stderr
         again = subprocess.run([*gate, *WORDS], cwd=folder, check=False, stdout=subprocess.DEVNULL).returncode
         other = [MODEL.replace("mlp", "logistic"), *WORDS[1:], "--layout", "flat"]
         changed = subprocess.run([*gate, *other], cwd=folder, check=False, stdout=subprocess.DEVNULL).returncode

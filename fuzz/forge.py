@@ -23,7 +23,7 @@ from onnxbound.certificates.canonical import canonical_json, read_canonical
 from onnxbound.certificates.certify import certify
 from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.evidence import Evidence
-from onnxbound.certificates.request import Options
+from onnxbound.certificates.request import CertificateOptions
 from onnxbound.certificates.verify import verify
 from onnxbound.certificates.winner import decided
 from onnxbound.codec.architecture import INPUT
@@ -116,7 +116,7 @@ def main() -> int:
         x, y = drawn(random, 8000, teacher)
         np.savez(here / "rows.npz", x=x, y=y)
         network = load(model)
-        options = Options(effort=1, threads=1)
+        options = CertificateOptions(effort=1, threads=1)
         certify(network, open_rows(here / "rows.npz", network), here / "genuine", options)
         fresh = drawn(random, _FRESH, teacher)
         while time.monotonic() < end:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fixtures.quantised import Kind, quantised
 from onnxbound.certificates.certify import certify
-from onnxbound.certificates.request import Options
+from onnxbound.certificates.request import CertificateOptions
 from onnxbound.cli import app
 from onnxbound.data.open import open_rows
 from onnxbound.graph.load import load
@@ -128,7 +128,7 @@ def _image_seeds(folder: Path) -> list[Seed]:
 def _certificate_seeds(folder: Path) -> list[Seed]:
     """The files of a certificate of a small net."""
     network, data = net_with_rows(folder, 2000)
-    certify(network, open_rows(data, network), folder / "of", Options(effort=1, threads=1))
+    certify(network, open_rows(data, network), folder / "of", CertificateOptions(effort=1, threads=1))
     files = [folder / "of" / name for name in ("certificate.json", "code.bin", "decoded.onnx")]
     return [Seed("certificate", file.name, file.read_bytes(), network.path, data, file) for file in files]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnxbound.analysis.result import Report as Report
     from onnxbound.analysis.result import read_report as read_report
     from onnxbound.analysis.settings import Settings as Settings
-    from onnxbound.certificates.request import Options as Options
+    from onnxbound.certificates.request import CertificateOptions as CertificateOptions
     from onnxbound.compressors.budget import Budget as Budget
     from onnxbound.compressors.compress import Method as Method
     from onnxbound.compressors.request import Request as Request
@@ -51,7 +51,7 @@ _HOMES = {
     "Conventions": "onnxbound.data.conventions",
     "Method": "onnxbound.compressors.compress",
     "OnnxboundError": "onnxbound.errors",
-    "Options": "onnxbound.certificates.request",
+    "CertificateOptions": "onnxbound.certificates.request",
     "Preprocessing": "onnxbound.data.preprocessing",
     "Report": "onnxbound.analysis.result",
     "Request": "onnxbound.compressors.request",

@@ -53,6 +53,26 @@ def test_the_readmes_first_command_is_the_one_that_a_clean_install_runs() -> Non
     assert tuple(shlex.split(line.split(".venv/bin/onnxbound")[1])) == noxfile.ANALYZE_EXAMPLE
 
 
+def test_the_readmes_sample_is_what_its_first_command_prints() -> None:
+    """Word for word but for the line of the run, numbers to what another processor changes of three digits."""
+    section = (ROOT / "README.md").read_text().partition("## What it says")[2].partition("\n* ")[0]
+    shown = [line.split() for line in re.sub("^ {4}", "", section, flags=re.MULTILINE).strip().splitlines()]
+    printed = [line.split() for line in onnxbound(*noxfile.ANALYZE_EXAMPLE).stdout.strip().splitlines()]
+    assert [line[:1] for line in shown] == [line[:1] for line in printed]
+    for line, real in zip(shown, printed, strict=True):
+        if line[:1] != ["run"]:
+            assert [as_number(word) for word in line] == [
+                pytest.approx(value, rel=0.02) if isinstance(value := as_number(word), float) else value
+                for word in real
+            ]
+
+
+def as_number(word: str) -> float | str:
+    """What is printed as a number."""
+    plain = word.strip("%,;").replace(",", "")
+    return float(plain) if re.fullmatch(r"[\d.]+(e[+-]\d+)?", plain) else word
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the README is for POSIX shells")
 def test_the_readmes_commands_find_what_its_first_one_installs(tmp_path: Path) -> None:
     section = (ROOT / "README.md").read_text().partition("## Install and run")[2].partition("\n## ")[0]
@@ -67,7 +87,9 @@ def test_the_readmes_commands_find_what_its_first_one_installs(tmp_path: Path) -
     assert (tmp_path / "verbs").read_text().split() == ["analyze", "report"]
 
 
-def test_the_readmes_python_runs(folder: Path) -> None:
+def test_the_readmes_python_runs_in_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fixtures").symlink_to(FIXTURES, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
 

@@ -86,13 +86,13 @@ def analyze(
     test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
     measured = collector.measure(rows, index)
     noisy = _weight_noise(measured, rows, settings, work.arrangement.batches, progress)
-    found = conditions(network, forward, measured, settings.zeta)
+    extremes = conditions(network, forward, measured, settings.zeta)
     margin = described.margin(forward, settings)
-    missed = sub_sampling_zeta(len(index), rows.count, found.outliers, _claimed(measured), settings.delta / 3)
+    missed = sub_sampling_zeta(len(index), rows.count, extremes.outliers, _claimed(measured), settings.delta / 3)
     premises = Premises(
         network=network,
         norms=norms,
-        conditions=found,
+        conditions=extremes,
         margins=forward.column("margin"),
         input_norms=lambda layer: forward.column("input_norm", layer),
         gamma=margin.gamma,
@@ -110,7 +110,7 @@ def analyze(
         data=described.data(network, rows, fingerprint, forward, test, len(index), missed),
         settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
         margin=margin,
-        layers=layer_reports(norms, found, forward, measured, noisy),
+        layers=layer_reports(norms, extremes, forward, measured, noisy),
         pairs=pair_reports(measured),
         bounds=(*bounds, *outlook(network, settings.delta, 1 - 1 / network.classes, test)),
         coverage=Coverage(
@@ -126,7 +126,7 @@ def analyze(
         worst=worst_rows(forward, rows, network.depth, settings.worst),
         weight_noise=WeightNoise(noisy.radius, noisy.noisy.shape[1], noisy.rows, noisy.clean),
         samples=measured.samples(),
-        conditions=found,
+        conditions=extremes,
     )
     cause = likely_cause(network, rows, device, settings.threads, ~(forward.column("margin") > 0))
     return replace(
@@ -259,8 +259,8 @@ def _weight_noise(
     few, some = (index[select_rows(settings.seed, len(index), k, stream=3)] for k in rows_of_noise(len(index)))
     seed, threads, size = settings.seed, settings.threads, batches.sweep
     progress("weights", 0, len(few) + len(some))
-    found = sensitivities(network, rows.batches(size, few), seed=seed, threads=threads)
-    measured.attach(WEIGHT_NOISE_SENSITIVITY, found.index, found.values, found.of)
+    measurement = sensitivities(network, rows.batches(size, few), seed=seed, threads=threads)
+    measured.attach(WEIGHT_NOISE_SENSITIVITY, measurement.index, measurement.values, measurement.of)
     progress("weights", len(few), len(few) + len(some))
     noisy = errors_under_weight_noise(network, rows.batches(size, some), seed=seed, threads=threads)
     progress("weights", len(few) + len(some), len(few) + len(some))

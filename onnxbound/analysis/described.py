@@ -72,9 +72,9 @@ def data(
 
 def margin(table: Table, settings: Settings) -> Margin:
     """Describe the margins of all rows, and choose gamma."""
-    found = table.column("margin")
-    gamma, source = choose_gamma(found, settings.gamma, settings.gamma_quantile)
-    defined = found[np.isfinite(found)]
+    margins = table.column("margin")
+    gamma, source = choose_gamma(margins, settings.gamma, settings.gamma_quantile)
+    defined = margins[np.isfinite(margins)]
     low, q05, median, high = np.quantile(defined, [0, 0.05, 0.5, 1]).tolist() if defined.size else [None] * 4
     return Margin(
         gamma=gamma,
@@ -83,6 +83,6 @@ def margin(table: Table, settings: Settings) -> Margin:
         q05=q05,
         median=median,
         max=high,
-        loss_at_gamma=None if gamma is None else loss_at(found, gamma),
+        loss_at_gamma=None if gamma is None else loss_at(margins, gamma),
         max_logit_norm=float(table.column("logit_norm").max()),
     )

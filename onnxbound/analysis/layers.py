@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from onnxbound.analysis.sections import LayerReport, PairReport
+from onnxbound.analysis.sections import ErrorUnderNoise, LayerReport, PairReport
 from onnxbound.bounds.arora2018 import effective_parameters
 from onnxbound.bounds.conditions import Conditions
 from onnxbound.bounds.norms import LayerNorms
@@ -52,7 +52,7 @@ def layer_reports(
                 statistics={prop.name: statistic(prop, layer.index) for prop in OF_LAYERS},
                 effective_parameters=effective,
                 compression_percent=None if effective is None else 100 * effective / layer.parameters,
-                error_under_weight_noise=float(noisy.noisy[layer.index - 1].mean()),
+                error_under_weight_noise=ErrorUnderNoise(*noisy.over_draws(layer.index)),
             )
         )
     return tuple(reports)

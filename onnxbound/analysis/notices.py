@@ -72,8 +72,9 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     estimated = [pair for pair in report.pairs if pair.method == "hutchinson"]
     if estimated:
         yield (
-            f"|J|_F of {len(estimated)} of {len(report.pairs)} pairs is estimated from {settings['probes']} probes per"
-            ' row: a minimum over rows then lies too low; `probes="exact"` measures them'
+            f"between {len(estimated)} of {len(report.pairs)} pairs of layers the norm of the Jacobian is an estimate,"
+            f" from {settings['probes']} probes per row, and the smallest interlayer cushion comes out too small;"
+            ' `probes="exact"` measures them'
         )
     if data.measured_rows < data.rows:
         yield (

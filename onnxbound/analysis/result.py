@@ -92,10 +92,14 @@ class Report(Document):
 
         Args:
             table: Which part. Columns are the dotted names of the report, such as `layer_cushion.min`.
+
+        Raises:
+            UsageError: There is no such table, or pandas is not installed.
         """
         from onnxbound.report.dataframe import dataframe
 
-        return dataframe(self, table)
+        index = {"layers": ["index"], "pairs": ["source", "target"], "bounds": ["name"]}
+        return dataframe(table, index, self.to_json().get(table, ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -119,6 +119,14 @@ class _WithStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorUnderNoise:
+    """A share of rows under some draws of noise: its mean over the draws, and the standard error of that mean."""
+
+    mean: float
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
 class LayerReport(_WithStatistics):
     """One weighted layer.
 
@@ -137,8 +145,8 @@ class LayerReport(_WithStatistics):
         statistics: Every property of layers, by name; also attributes of this object and keys of its JSON.
         effective_parameters: q_i; None where it is undefined.
         compression_percent: 100 q_i / parameters.
-        error_under_weight_noise: Share of rows without a positive margin when this layer's weights alone are noisy, a
-            mean over draws; `Report.weight_noise` says what noise, and at which rows.
+        error_under_weight_noise: Share of rows without a positive margin when this layer's weights alone are noisy;
+            `Report.weight_noise` says what noise, and at how many rows.
     """
 
     index: int
@@ -155,7 +163,7 @@ class LayerReport(_WithStatistics):
     statistics: Statistics = field(metadata={"keys": tuple(prop.name for prop in OF_LAYERS)})
     effective_parameters: float | None
     compression_percent: float | None
-    error_under_weight_noise: float | None = None
+    error_under_weight_noise: ErrorUnderNoise | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +258,10 @@ class WeightNoise:
         radius: |dA|_F / |A^i|_F.
         draws: Noise per layer.
         rows: Measured rows that were tried.
-        error: Share of them without a positive margin when no weight is noisy.
+        error_without_noise: Share of them without a positive margin when no weight is noisy.
     """
 
     radius: float
     draws: int
     rows: int
-    error: float
+    error_without_noise: float

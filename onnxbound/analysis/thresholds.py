@@ -29,7 +29,8 @@ _COMPARISONS = {
     "!=": operator.ne,
 }
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_THRESHOLD = re.compile(r"\s*([\w.-]+)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*")
+_EXTREME = re.compile(r"(min|max)\((\w+)\.([\w.-]+)\)")
+_THRESHOLD = re.compile(rf"\s*({_EXTREME.pattern}|[\w.-]+)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Threshold:
 
     Attributes:
         text: As it was given.
-        name: A bound, or a dotted name of the report.
+        name: A bound, a dotted name of the report, or the extreme of one over all entries of a list.
         comparison: One of < <= > >= == !=.
         limit: The number to compare with.
     """
@@ -50,18 +51,19 @@ class Threshold:
 
 
 def parse_threshold(text: str) -> Threshold:
-    """Read "NAME OP NUMBER".
+    """Read "NAME OP NUMBER"; `min(layers.NAME)` and `max(layers.NAME)` are over all layers, or pairs, or classes.
 
     Raises:
         UsageError: usage-threshold.
 
-    >>> parse_threshold("arora > 1e6").limit
-    1000000.0
+    >>> parse_threshold("arora > 1e6").limit, parse_threshold("min(layers.layer_cushion.min) < 0.01").comparison
+    (1000000.0, '<')
     """
     match = _THRESHOLD.fullmatch(text)
-    if match is not None and _NUMBER.fullmatch(match[3]):
-        return Threshold(text, match[1], match[2], float(match[3]))
-    problem = Problem("condition", "it is not NAME OP NUMBER", "write one such as 'arora > 1e6'")
+    if match is not None and _NUMBER.fullmatch(match[6]):
+        return Threshold(text, match[1], match[5], float(match[6]))
+    examples = "write one such as 'arora > 1e6', or 'min(layers.layer_cushion.min) < 0.01' over all layers"
+    problem = Problem("condition", "it is not NAME OP NUMBER", examples)
     raise UsageError("usage-gate", f"{text!r} is not a condition.", [problem])
 
 
@@ -72,12 +74,14 @@ def require_known(thresholds: Iterable[Threshold], network: Network, settings: S
         UsageError: usage-gate, with the closest names.
     """
     names = known_names(network, settings)
-    unknown = [t for t in thresholds if not {t.name, re.sub(r"\.\d+$", ".#", t.name)} & names]
+    unknown = [t for t in thresholds if not {re.sub(r"\.\d+$", ".#", name) for name in _behind(t.name, names)} & names]
     if not unknown:
         return
     problems = []
     for threshold in unknown:
-        near = ", ".join(get_close_matches(threshold.name, names, cutoff=0))
+        extreme = _EXTREME.fullmatch(threshold.name)
+        wanted = f"{extreme[2]}.1.{extreme[3]}" if extreme else threshold.name
+        near = ", ".join(get_close_matches(wanted, names, cutoff=0))
         problems.append(Problem(threshold.text, f"it has no number {threshold.name!r}", f"closest: {near}"))
     raise UsageError("usage-gate", f"The report of {network.path} has no number {unknown[0].name!r}.", problems)
 
@@ -117,14 +121,31 @@ def failures(report: Report, thresholds: Iterable[Threshold]) -> list[str]:
 
 
 def _failure(numbers: dict[str, Any], threshold: Threshold) -> str:
-    if threshold.name not in numbers:
-        return f"{threshold.text}: there is no number {threshold.name!r} in the report"
-    value = numbers[threshold.name]
-    if not isinstance(value, int | float):
-        return f"{threshold.text}: {threshold.name} is {'null' if value is None else repr(value)}"
-    if _COMPARISONS[threshold.comparison](value, threshold.limit):
-        return f"{threshold.text}: it is {value:.6g}"
+    names = _behind(threshold.name, numbers)
+    for name in names:
+        if name not in numbers:
+            return f"{threshold.text}: there is no number {name!r} in the report"
+        if not isinstance(value := numbers[name], int | float):
+            return f"{threshold.text}: {name} is {'null' if value is None else repr(value)}"
+    extreme = max if threshold.name.startswith("max(") else min
+    place = extreme(names, key=lambda name: numbers[name])
+    if _COMPARISONS[threshold.comparison](numbers[place], threshold.limit):
+        return f"{threshold.text}: {'it' if place == threshold.name else place} is {numbers[place]:.6g}"
     return ""
+
+
+def _behind(name: str, numbers: Iterable[str]) -> list[str]:
+    """The dotted names behind a name: itself, or that of every entry of the list for an extreme.
+
+    >>> _behind("max(layers.beta.max)", ["layers.1.index", "layers.2.index", "data.rows"])
+    ['layers.1.beta.max', 'layers.2.beta.max']
+    """
+    extreme = _EXTREME.fullmatch(name)
+    if extreme is None:
+        return [name]
+    _, of, rest = extreme.groups()
+    entries = dict.fromkeys(known.split(".")[1] for known in numbers if known.startswith(f"{of}."))
+    return [f"{of}.{entry}.{rest}" for entry in entries]
 
 
 def _bound_value(bound: Any) -> float | None:

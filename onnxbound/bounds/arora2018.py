@@ -163,17 +163,17 @@ def theorem_4_1(
     )
 
 
-def _is_smooth(depth: int, found: RealisedSmoothness | None) -> tuple[bool | None, str]:
+def _is_smooth(depth: int, realised: RealisedSmoothness | None) -> tuple[bool | None, str]:
     """Whether rho >= 3d, and in words why."""
-    if found is None:
+    if realised is None:
         return None, 'smoothness was measured under gaussian noise, or at another k: `noise="compression"` decides'
-    if found.projected == 0:
+    if realised.projected == 0:
         return True, "every layer is kept as it is, since its projections would take more bits: there is no noise"
     said = (
-        f"under the noise of compression 1/rho is at most {found.largest_inverse:.3g} on {found.rows:,} rows (layers"
-        f" {found.source} to {found.target}), 1/(3d) = {1 / (3 * depth):.3g}"
+        f"under the noise of compression 1/rho is at most {realised.largest_inverse:.3g} on {realised.rows:,} rows"
+        f" (layers {realised.source} to {realised.target}), 1/(3d) = {1 / (3 * depth):.3g}"
     )
-    return found.largest_inverse * 3 * depth <= 1, said
+    return realised.largest_inverse * 3 * depth <= 1, said
 
 
 def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: bool) -> str:

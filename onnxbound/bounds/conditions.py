@@ -47,6 +47,8 @@ def conditions(network: Network, forward: Table, measured: PropertyTable, zeta: 
     kept = keep_rows(per_row, zeta)
 
     def extreme(prop: Property, layer: Layer) -> float | None:
+        # Forward properties are known at all rows, and need no sample; but where zeta leaves rows out, all conditions
+        # have to hold together on what is left, and only the measured rows have all of them.
         if prop.forward and not zeta:
             return _extreme(prop, forward.column(prop.name, layer.index))
         values = measured.column(prop.name, layer.index)
@@ -60,6 +62,7 @@ def conditions(network: Network, forward: Table, measured: PropertyTable, zeta: 
             LayerCondition(
                 layer_cushion=extreme(LAYER_CUSHION, layer),
                 minimal_interlayer_cushion=extreme(CLIPPED, layer),
+                # Without a gate nothing is taken away from the signal.
                 contraction=1.0 if layer.gate is None else extreme(CONTRACTION, layer),
                 beta=extreme(BETA, layer),
                 tail=_tail(network, forward) if layer.index == network.depth else 1.0,
@@ -79,10 +82,10 @@ def _tail(network: Network, forward: Table) -> float:
     size = sqrt(layer.operator.frobenius_squared()) * forward.column("input_norm", layer.index)
     norms = size * forward.column(LAYER_CUSHION.name, layer.index)
     largest = float(np.max(norms, initial=0.0, where=np.isfinite(norms)))
-    found = network.tail_lipschitz.get(layer.index, 0.0) * largest
+    noise = network.tail_lipschitz.get(layer.index, 0.0) * largest
     scale = float(forward.column("logit_norm").max())
     # Norms come from float32: what only copies x^d is within 1e-6 of 1.
-    return 1.0 if found <= scale * (1 + 1e-6) else found * (1 + 1e-6) / scale if scale > 0 else inf
+    return 1.0 if noise <= scale * (1 + 1e-6) else noise * (1 + 1e-6) / scale if scale > 0 else inf
 
 
 def _per_row(network: Network, measured: PropertyTable) -> NDArray[np.float64]:
@@ -91,6 +94,7 @@ def _per_row(network: Network, measured: PropertyTable) -> NDArray[np.float64]:
     for layer in network.layers:
         wanted = [(LAYER_CUSHION, layer.index), (BETA, layer.index)]
         if not measured.programme.output_only:
+            # Towards the output alone its minimum over later layers is not known.
             wanted.append((CLIPPED, layer.index))
         if layer.gate is not None:
             wanted.append((CONTRACTION, layer.index))

@@ -24,7 +24,7 @@ from onnxbound.certificates.decoded import Decoded, decoded
 from onnxbound.certificates.files import CERTIFICATE, CODE, DECODED, require_folder, write_folder
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.places import cheapest
-from onnxbound.certificates.request import Certified, Options
+from onnxbound.certificates.request import CertificateOptions, Certified, Original, verified_with
 from onnxbound.certificates.search import search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
 from onnxbound.certificates.task import Effort, Found, Task
@@ -60,7 +60,7 @@ def certify(
     network: Network,
     rows: Rows,
     folder: str | PathLike[str],
-    options: Options | None = None,
+    options: CertificateOptions | None = None,
     device: Device = CPU,
     *,
     unlabelled: Rows | None = None,
@@ -94,7 +94,7 @@ def certify(
     """
     if unlabelled is not None and prior is not None:
         raise UsageError("usage", "One object per certificate: `unlabelled` or `prior`.")
-    options = options or Options()
+    options = options or CertificateOptions()
     target = Path(folder)
     trial = rows.count < rows.total
     kind: Object = "prior" if prior else "original_unlabelled" if unlabelled else "compressed"
@@ -159,10 +159,10 @@ def certify(
         write_folder(target, files, force=options.force)
     return Certified(
         document=document,
-        found=best,
+        verified_with=verified_with(document),
         interrupted=interrupted,
         files={name: len(content) for name, content in files.items()},
-        original=(network.parameters, errors(original, remaining.labels) / remaining.count),
+        original=Original.of(network, errors(original, remaining.labels) / remaining.count),
         baselines=() if holdout is None else _baselines(network, net, code, holdout, evaluate, options),
     )
 
@@ -178,7 +178,7 @@ def _described(network: Network) -> Description:
         ) from error
 
 
-def _require_independent(first: Rows, remaining: Rows, unlabelled: Rows | None, options: Options) -> None:
+def _require_independent(first: Rows, remaining: Rows, unlabelled: Rows | None, options: CertificateOptions) -> None:
     """What a verifier would refuse is refused before the work."""
     repeated = options.repeated_rows
     values = evidence.distinct(remaining)
@@ -192,7 +192,7 @@ def _require_independent(first: Rows, remaining: Rows, unlabelled: Rows | None, 
         evidence.require_disjoint(values, fresh, ("The labelled rows", "the unlabelled ones"), repeated=repeated)
 
 
-def _require_hope(network: Network, rows: Rows, wrong: int, options: Options) -> None:
+def _require_hope(network: Network, rows: Rows, wrong: int, options: CertificateOptions) -> None:
     """Say at once that a network is too large for its rows, and how many bits it could have.
 
     Raises:
@@ -235,7 +235,9 @@ def _prior_tensors(prior: Prior, described: Description) -> Mapping[str, NDArray
     return other.tensors
 
 
-def _best(task: Task, options: Options, improved: Callable[[Found], object], progress: Progress) -> tuple[Found, bool]:
+def _best(
+    task: Task, options: CertificateOptions, improved: Callable[[Found], object], progress: Progress
+) -> tuple[Found, bool]:
     """The best that the search finds, or has found when it is interrupted."""
     best: Found | None = None
     generator = np.random.Generator(np.random.Philox(options.seed))
@@ -270,7 +272,7 @@ def _disagreements(
 
 
 def _baselines(
-    network: Network, net: Decoded, code: NetworkCode, holdout: Rows, evaluate: Evaluation, options: Options
+    network: Network, net: Decoded, code: NetworkCode, holdout: Rows, evaluate: Evaluation, options: CertificateOptions
 ) -> tuple[str, ...]:
     found = (
         ("original", evaluate(network, holdout)),

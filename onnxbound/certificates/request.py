@@ -2,40 +2,117 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from onnxbound.certificates.task import Found
+from onnxbound.certificates.certificate import SCHEMA
+from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
+from onnxbound.graph.network import Network
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
-class Certified:
+class Original:
+    """The network that was given: its parameters, the share of the rows on which it errs, the bytes of its file."""
+
+    parameters: int
+    error: float
+    file_bytes: int
+
+    @classmethod
+    def of(cls, network: Network, error: float) -> "Original":
+        """Of a network that errs on this share."""
+        return cls(network.parameters, error, network.path.stat().st_size)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Certified(Document):
     """What was written.
 
     Attributes:
         document: Of certificate.json.
-        found: What the search found; None for hold-out rows.
+        verified_with: What `verify` has to be given.
         interrupted: Whether the search was stopped before its end.
         files: Name to size in bytes of every file in the folder; none for a trial on some of the rows.
-        original: Parameters of the original network, and the share of the rows on which it errs.
+        original: The original network, for comparison.
         baselines: What hold-out rows say, in words, for comparison.
     """
 
+    SCHEMA: ClassVar[str] = SCHEMA
+
     document: Mapping[str, Any]
-    found: Found | None
+    verified_with: str
     interrupted: bool
     files: Mapping[str, int]
-    original: tuple[int, float]
+    original: Original
     baselines: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.document, "files": dict(self.files)}
+
+    def summary(self) -> str:
+        return f"of {self.document['rows']:,} rows: {self.document['statement']}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        said, original = self.document, self.original
+        lines = [said["statement"], ""]
+        if said["object"] != "holdout":
+            each = f"{said['bits'] / original.parameters:.2f} per parameter, the architecture among them"
+            lines += [
+                f"  code            {said['bits']:>9,} bits, {each}",
+                f"  training error  {said['errors'] / said['rows']:>9.2%}, of the original {original.error:.2%}",
+                f"  original file   {original.file_bytes:>9,} bytes",
+            ]
+            lines += [
+                f"  {name:17} {size:>7,} bytes, {original.file_bytes / size:.1f} times smaller"
+                for name, size in self.files.items()
+                if name.startswith(("code", "decoded"))
+            ]
+        lines += [f"  {text}" for text in self.baselines]
+        lines += ["", "It assumes:", *(f"  - {text}" for text in said["assumptions"]), ""]
+        if self.files:
+            lines.append(f"Verify it, with {self.verified_with}")
+        else:
+            lines.append("A trial on some of the rows: nothing was written, for a choice of rows proves nothing.")
+        console.out("\n".join(lines), highlight=False)
+
+
+def verified_with(document: Mapping[str, Any]) -> str:
+    """What a verifier has to give besides the folder of a certificate, as parameters of `verify`."""
+    of_model = "`model=MODEL`, and what is done to the rows first"
+    needed = {
+        "compressed": "`rows=FILE`",
+        "original_unlabelled": f"`rows=FILE` `unlabelled=FILE` {of_model}",
+        "holdout": f"`holdout=FILE` {of_model}",
+        "prior": "`rows=FILE` `prior=MODEL` `prior_rows=N`",
+    }[document["object"]]
+    return needed if document["delta"] == 0.05 else f"{needed} `delta={document['delta']}`"
+
+
+def probability(delta: Decimal | float | str) -> Decimal:
+    """A probability with which a statement may be false, as the decimal that it is written as.
+
+    >>> probability(0.05), probability("1e-3")
+    (Decimal('0.05'), Decimal('0.001'))
+    """
+    try:
+        exact = Decimal(repr(float(Decimal(str(delta)))))
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise UsageError("usage", f"`delta` takes a number, not {delta!r}.") from error
+    if exact.is_nan() or not 0 < exact < 1:
+        raise UsageError("usage", f"`delta` must lie between 0 and 1, and is {delta}.")
+    return exact
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CertificateOptions:
     """How to certify.
 
     Attributes:
-        delta: Probability with which the statement may be false.
+        delta: Probability with which the statement may be false; a float or a text is taken as it is written.
         effort: 1 to 9.
         seed: Of the search.
         threads: None for all cores.
@@ -55,8 +132,7 @@ class Options:
     repeated_rows: bool = False
 
     def __post_init__(self) -> None:
-        if self.delta.is_nan() or not 0 < self.delta < 1:
-            raise UsageError("usage", f"`delta` must lie between 0 and 1, and is {self.delta}.")
+        object.__setattr__(self, "delta", probability(self.delta))
         if not 1 <= self.effort <= 9:
             raise UsageError("usage", f"`effort` must be 1 to 9, not {self.effort}.")
         if self.threads is not None and self.threads < 1:

@@ -9,7 +9,7 @@ from onnxbound.certificates.canonical import canonical_json
 from onnxbound.certificates.certificate import Certificate, Source, model_hash, preprocessing_said, reading_of
 from onnxbound.certificates.decisions import Evaluation, Progress, errors
 from onnxbound.certificates.files import CERTIFICATE, require_folder, write_folder
-from onnxbound.certificates.request import Certified, Options
+from onnxbound.certificates.request import CertificateOptions, Certified, Original, verified_with
 from onnxbound.certificates.statement import Statement
 from onnxbound.codec.words_said import preprocessing_in_words
 from onnxbound.data.rows import Rows
@@ -21,7 +21,7 @@ def certify_holdout(
     network: Network,
     holdout: Rows,
     folder: Path,
-    options: Options,
+    options: CertificateOptions,
     device: Device,
     progress: Progress = lambda *_: None,
 ) -> Certified:
@@ -58,5 +58,6 @@ def certify_holdout(
     if files:
         write_folder(folder, files, force=options.force)
     sizes = {name: len(content) for name, content in files.items()}
-    original = network.parameters, found / holdout.count
-    return Certified(document, None, interrupted=False, files=sizes, original=original)
+    original = Original.of(network, found / holdout.count)
+    needed = verified_with(document)
+    return Certified(document, verified_with=needed, interrupted=False, files=sizes, original=original)

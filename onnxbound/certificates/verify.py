@@ -4,11 +4,11 @@ It trusts nobody: it imports the decoder and the arithmetic, and nothing of the 
 how anything is read or counted; it is compared in the end.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,11 @@ from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.words_said import preprocessing_in_words
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
-from onnxbound.errors import UsageError
+from onnxbound.documents.document import Document
 from onnxbound.run.device import CPU, Device
 
-SCHEMA = "onnxbound.verification/2"
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Used:
     distinct: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verification(Document):
     """What a certificate that verifies comes to.
 
     Attributes:
@@ -74,6 +75,8 @@ class Verification:
         architecture: In words; empty for hold-out rows.
         architecture_bits: How many of the bits it takes.
     """
+
+    SCHEMA: ClassVar[str] = "onnxbound.verification/2"
 
     verified: bool
     statement: str
@@ -92,9 +95,22 @@ class Verification:
     architecture_bits: int
     assumptions: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """`onnxbound.verification/2`."""
-        return {"schema": SCHEMA, **asdict(self)}
+    def summary(self) -> str:
+        return f"that holds: {self.statement}"
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        lines = ["The certificate verifies.", "", self.statement, ""]
+        for used in self.used:
+            shape = " x ".join(map(str, used.shape))
+            counted = f"{used.rows:,} rows count, {used.distinct:,} are distinct"
+            lines += [f"  {used.role:13} {used.array}, {shape}; {counted}", f"  {'':13} sha256 {used.sha256}"]
+        lines.append(f"  {'errors':13} {self.errors:,} counted here, {self.errors_claimed:,} are claimed")
+        lines.append(f"  {'preprocessing':13} {self.preprocessing}")
+        if self.architecture:
+            lines.append(f"  {'bits':13} {self.bits:,}, {self.architecture_bits:,} of them for the architecture:")
+            lines.append(f"  {'':13} {self.architecture}")
+        lines += ["", "It assumes:", *(f"  - {text}" for text in self.assumptions)]
+        console.out("\n".join(lines), highlight=False)
 
 
 def verify(
@@ -130,8 +146,6 @@ def verify(
         DeviceError: The runtime failed.
     """
     files = Path(folder)
-    if delta.is_nan() or not 0 < delta < 1:
-        raise UsageError("usage", f"`delta` must lie between 0 and 1, and is {delta}.")
     claims = Claims(read_document(files), delta)
     evidence.require_no_more_than(claims.object, known=unlabelled_known)
     check = _Check(claims, evidence, Evaluation(device, threads, batch_rows, progress), repeated_rows, unlabelled_known)

@@ -1,31 +1,17 @@
 """`onnxbound analyze`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import MeasureOptions, ReportOptions, RowOptions
-from onnxbound.cli.options import Format
+from onnxbound.cli.options import Format, option
 
-Samples = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the per-row arrays, .npz.")]
-FailIf = Annotated[list[str] | None, typer.Option(metavar="'NAME OP X'", help="Exit 1 if it holds; repeatable.")]
-Worst = Annotated[int, typer.Option(metavar="N", help="List the N rows of smallest margin and of smallest cushion.")]
-Time = Annotated[
-    str,
-    typer.Option(
-        metavar="TIME", help="Measure fewer rows where 1000 would take longer, unless --measured or --fail-if is given."
-    ),
-]
-Reference = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The framework's own outputs on the first rows, .npy, to compare.")
-]
-SaveConventions = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write how the model and its rows are read, for --conventions.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long it would take.")]
+_CONDITION = "Exit 1 if it holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
+_TIME = "Measure fewer rows where 1000 would take longer, unless --measured or --fail-if is given."
 
 
 @grouped
@@ -35,21 +21,20 @@ def analyze(
     measure: MeasureOptions,
     result: ReportOptions,
     *,
-    test: options.Test = None,
-    run: options.Run = None,
-    resume: options.Resume = False,
-    cluster: options.ClusterOption = None,
-    samples: Samples = None,
-    worst: Worst = 0,
-    time: Time = "3min",
-    fail_if: FailIf = None,
-    reference: Reference = None,
-    dry_run: DryRun = False,
-    save_conventions: SaveConventions = None,
+    test: Path | None = option("FILE", "A test set, for the true gap."),
+    run: Path | None = option("DIR", "Keep what is finished there."),
+    resume: bool = option(None, "Go on with what --run holds.", False),
+    cluster: str | None = option("ADDRESS|local:N", "Compute in N processes, or on a Dask cluster."),
+    samples: Path | None = option("FILE", "Write the per-row arrays, .npz."),
+    worst: int = option("N", "List the N rows of smallest margin and of smallest cushion.", 0),
+    time: str = option("TIME", _TIME, "3min"),
+    fail_if: list[str] | None = option("'NAME OP X'", _CONDITION),
+    reference: Path | None = option("FILE", "The framework's own outputs on the first rows, .npy, to compare."),
+    dry_run: bool = option(None, "Only say what would be done, and how long it would take.", False),
+    save_conventions: Path | None = option("FILE", "Write how the model and its rows are read, for --conventions."),
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     from contextlib import ExitStack
-    from dataclasses import replace
 
     from onnxbound.analysis.plan import costs
     from onnxbound.analysis.thresholds import failures, parse_threshold, require_known
@@ -71,7 +56,7 @@ def analyze(
     thresholds = [parse_threshold(text) for text in fail_if or ()]
     # A gate is not to depend on how fast the machine is.
     limit = None if thresholds else seconds_of("--time", time)
-    settings = replace(measure.settings(rows.seed, worst), time=limit)
+    settings = measure.settings(rows.seed, worst=worst, time=limit)
     result.require_writable(samples, save_conventions)
     network = rows.network(model)
     require_known(thresholds, network, settings)
@@ -84,8 +69,7 @@ def analyze(
     if dry_run:
         result.show(plan(network, train, settings))
         return
-    result.say(costs(network, settings))
-    result.say([] if cluster is None else exposure(cluster))
+    result.say([*costs(network, settings), *([] if cluster is None else exposure(cluster))])
     with ExitStack() as stack:
         folder = None if run is None else stack.enter_context(RunFolder(run, resume=resume))
         progress = stack.enter_context(result.progress(run))

@@ -65,55 +65,49 @@ def run(arguments: list[str]) -> int:
         interrupted.
     """
     arguments = arguments or ["--help"]
-    as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
     output.printed = False
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough
         return 0
-    except OnnxboundError as error:
-        _reraise_if_debugging(arguments)
-        made_of_an_interrupt = signals.received and not isinstance(error, OutputError)
-        return _fail(InterruptionError() if made_of_an_interrupt else error, arguments, as_json=as_json)
     except KeyboardInterrupt:
-        return _fail(InterruptionError(), arguments, as_json=as_json)
-    except Exception as error:  # noqa: BLE001 - whatever happened, the user gets a message and a code
-        _reraise_if_debugging(arguments)
-        if signals.received:
-            return _fail(InterruptionError(), arguments, as_json=as_json)
-        if hasattr(error, "format_message"):  # a usage error of the option parser
-            return _fail(UsageError("usage", error.format_message()), arguments, as_json=as_json)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            import tempfile
-
-            problem = Problem(tempfile.gettempdir(), str(error), "free space there, or set TMPDIR to another folder")
-            return _fail(
-                OutputError("output-unwritable", f"There is no room: {error.strerror}.", [problem]),
-                arguments,
-                as_json=as_json,
-            )
-        message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
-        return _fail(OnnxboundError("internal", message), arguments, as_json=as_json)
-    if code == InterruptionError.exit_code:  # the option parser has caught the interrupt
-        return _fail(InterruptionError(), arguments, as_json=as_json)
+        code = InterruptionError.exit_code
+    except Exception as error:  # whatever happened, the user gets a message and a code
+        if "--debug" in arguments:
+            raise
+        interrupted = signals.received and not isinstance(error, OutputError)  # of which a library made another error
+        return _fail(InterruptionError() if interrupted else _told(error), arguments)
+    if code == InterruptionError.exit_code:  # caught here or by the option parser
+        return _fail(InterruptionError(), arguments)
     return code if isinstance(code, int) else 0
 
 
-def _reraise_if_debugging(arguments: list[str]) -> None:
-    if "--debug" in arguments:
-        raise
+def _told(error: Exception) -> OnnxboundError:
+    """An error as it is told to the user."""
+    if isinstance(error, OnnxboundError):
+        return error
+    if hasattr(error, "format_message"):  # of the option parser
+        return UsageError("usage", error.format_message())
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        import tempfile
+
+        problem = Problem(tempfile.gettempdir(), str(error), "free space there, or set TMPDIR to another folder")
+        return OutputError("output-unwritable", f"There is no room: {error.strerror}.", [problem])
+    message = f"{type(error).__name__}: {error}. This is a fault of onnxbound; --debug shows where it happened."
+    return OnnxboundError("internal", message)
 
 
-def _fail(error: OnnxboundError, arguments: list[str], *, as_json: bool) -> int:
+def _fail(error: OnnxboundError, arguments: list[str]) -> int:
     """Say what went wrong: on stderr for people, and as an object on stdout for --json."""
+    as_json = "--json" in arguments or "--format=json" in arguments or "--format json" in " ".join(arguments)
     command = _better(arguments, error.suggestion) if isinstance(error, DataError) else None
     message, problems = changed((error.message, error.problems), in_flags)
     lines = [f"onnxbound: error: {message}"]
     for problem in problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
     if command is not None:
-        lines += ["  all of it at once, as far as it can be guessed:", f"    {command}"]
+        lines += ["  one complete command; what it adds is a suggestion to check:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
     if as_json and not output.printed:

@@ -1,20 +1,21 @@
 """`onnxbound decompress`."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import ModelOutputOptions
-
-Codes = Annotated[Path, typer.Argument(metavar="CODES", help="What compress --codes wrote.", show_default=False)]
-Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="The initialisation that compress was given.")]
+from onnxbound.cli.options import argument, option
 
 
 @grouped
-def decompress(codes: Codes, result: ModelOutputOptions, *, init: Init = None, threads: options.Threads = None) -> None:
+def decompress(
+    *,
+    codes: Path = argument("CODES", "What compress --codes wrote."),
+    result: ModelOutputOptions,
+    init: Path | None = option("MODEL", "The initialisation that compress was given."),
+    threads: options.Threads = None,
+) -> None:
     """Make an ONNX file again from its codes, bit for bit."""
     from onnxbound.verbs.compress import decompress as restored
 

@@ -16,7 +16,7 @@ class Failure(Document):
         exit_code: Of the process.
         message: What happened, in one sentence.
         problems: Everything that is wrong, and what to do about it.
-        command: The same command with options under which the data would fit, as far as they can be guessed.
+        command: The same command with suggested options, under which the data would fit.
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.error/1"

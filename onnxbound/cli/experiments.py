@@ -3,43 +3,27 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions
+from onnxbound.cli.groups import MeasureOptions, NoiseOptions, ResultOptions, RowOptions
+from onnxbound.cli.options import REQUIRED, argument, option
 
 if TYPE_CHECKING:
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
     from onnxbound.report.figures.figure import Figure
 
-Models = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="MODEL...", help="ONNX files; MODEL:FILE gives one conventions of its own.", show_default=False
-    ),
-]
-Checkpoints = Annotated[
-    list[Path],
-    typer.Argument(metavar="CHECKPOINT...", help="ONNX files, in order; MODEL:FILE as in compare.", show_default=False),
-]
-LabelsFor = Annotated[
-    list[str] | None,
-    typer.Option(metavar="N=FILE", help="Labels, .npy, of the N-th model's training; repeatable."),
-]
-RequiredTest = Annotated[
-    Path, typer.Option("--test", metavar="FILE", help="A test set, for the gaps.", show_default=False)
-]
+_MODELS = "ONNX files; MODEL:FILE gives one conventions of its own."
+_CHECKPOINTS = "ONNX files, in order; MODEL:FILE as in compare."
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowsOfSeveral(RowOptions):
     """The same for several nets, whose labels may differ."""
 
-    labels_for: LabelsFor = None
+    labels_for: list[str] | None = option("N=FILE", "Labels, .npy, of the N-th model's training; repeatable.")
 
     def opened(self, models: list[Path], test: Path | None) -> "list[tuple[Network, Rows, Rows | None]]":
         """Every net with its rows and those of the test set, before anything is computed."""
@@ -52,88 +36,81 @@ class RowsOfSeveral(RowOptions):
             if not (equals and file and number.isdecimal() and 1 <= int(number) <= len(models)):
                 raise UsageError("usage", f"--labels-for takes N=FILE with N from 1 to {len(models)}, not {text!r}.")
             labels[int(number)] = Path(file)
-        found: list[tuple[Network, Rows, Rows | None]] = []
+        opened: list[tuple[Network, Rows, Rows | None]] = []
         for place, (model, conventions) in enumerate(map(split_conventions, models), start=1):
             own = replace(self, conventions=conventions or self.conventions)
             network = own.network(model)
             try:
                 rows = own.rows(network, labels.get(place))
             except DataError as error:
-                if found:  # the rows of the nets before fit, and would not with other options
+                if opened:  # the rows of the nets before fit, and would not with other options
                     error.suggestion = {}
                 raise
-            found.append((network, rows, None if test is None else own.test_rows(network, test)))
-        return found
+            opened.append((network, rows, None if test is None else own.test_rows(network, test)))
+        return opened
 
 
 @grouped
-def noise(
-    model: options.ModelArgument,
-    rows: RowOptions,
-    result: ResultOptions,
-    *,
-    measured: options.Measured = "auto",
-    probes: options.Probes = "4",
-    noise: options.Noise = "gaussian:0.1",
-    threads: options.Threads = None,
-) -> None:
+def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, result: ResultOptions) -> None:
     """Let noise in at each layer and measure what is left of it at later ones, [A] Fig. 1."""
     from onnxbound.experiments.figures import noise_figures
     from onnxbound.verbs.experiments import noise as attenuated
 
-    settings = MeasureOptions(measured=measured, probes=probes, noise=noise, threads=threads).settings(rows.seed)
+    settings = sample.settings(rows.seed)
     result.require_writable()
     network = rows.network(model)
     with result.progress() as progress:
-        found = attenuated(network, rows.rows(network), settings, progress=progress)
-    result.show(found)
-    result.draw(lambda: noise_figures(found))
+        attenuation = attenuated(network, rows.rows(network), settings, progress=progress)
+    result.show(attenuation)
+    result.draw(lambda: noise_figures(attenuation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
+    """What verbs of several nets take."""
+
+    test: ClassVar[Path | None] = None
+
+    def run(self, verb: Callable[..., Any], figures: "Callable[[Any], Sequence[Figure]]", models: list[Path]) -> None:
+        """Open everything, call a verb, and show what it returns."""
+        settings = self.settings(self.seed)
+        self.require_writable()
+        networks, own, tests = zip(*self.opened(models, self.test), strict=True)
+        with self.progress() as progress:
+            outcome = verb(networks, own, *([] if self.test is None else [tests]), settings, progress=progress)
+        self.show(outcome)
+        self.draw(lambda: figures(outcome))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedOptions(SeveralOptions):
+    """The same where gaps are the subject."""
+
+    test: Path = option("FILE", "A test set, for the gaps.", REQUIRED)  # type: ignore[misc]
 
 
 @grouped
-def compare(models: Models, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions) -> None:
+def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: SeveralOptions) -> None:
     """Show the properties of several nets side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7."""
     from onnxbound.experiments.figures import comparison_figures
     from onnxbound.verbs.experiments import compare as compared
 
-    _run(compared, comparison_figures, models, rows, measure, result)
+    several.run(compared, comparison_figures, models)
 
 
 @grouped
-def track(
-    models: Checkpoints, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions, *, test: RequiredTest
-) -> None:
+def track(*, models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS), several: TestedOptions) -> None:
     """Follow the bound and the properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
     from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import track as tracked
 
-    _run(tracked, ranking_figures, models, rows, measure, result, test)
+    several.run(tracked, ranking_figures, models)
 
 
 @grouped
-def rank(
-    models: Models, rows: RowsOfSeveral, measure: MeasureOptions, result: ResultOptions, *, test: RequiredTest
-) -> None:
+def rank(*, models: list[Path] = argument("MODEL...", _MODELS), several: TestedOptions) -> None:
     """Hold every capacity against the true gaps of several nets of one task."""
     from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import rank as ranked
 
-    _run(ranked, ranking_figures, models, rows, measure, result, test)
-
-
-def _run(
-    verb: Callable[..., Any],
-    figures: "Callable[[Any], Sequence[Figure]]",
-    models: list[Path],
-    rows: RowsOfSeveral,
-    measure: MeasureOptions,
-    result: ResultOptions,
-    test: Path | None = None,
-) -> None:
-    settings = measure.settings(rows.seed)
-    result.require_writable()
-    networks, own, tests = zip(*rows.opened(models, test), strict=True)
-    with result.progress() as progress:
-        found = verb(networks, own, *([] if test is None else [tests]), settings, progress=progress)
-    result.show(found)
-    result.draw(lambda: figures(found))
+    several.run(ranked, ranking_figures, models)

@@ -1,19 +1,14 @@
 """`onnxbound explain`."""
 
-from typing import Annotated
-
-import typer
-
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import OutputOptions
+from onnxbound.cli.options import argument
 
-TopicArgument = Annotated[
-    str, typer.Argument(metavar="[TOPIC]", help="A metric, bound, certificate, method, error or schema; none lists.")
-]
+_TOPIC = "A metric, bound, certificate, method, error or schema, or what a report calls it; none lists."
 
 
 @grouped
-def explain(result: OutputOptions, topic: TopicArgument = "") -> None:
+def explain(*, topic: str = argument("[TOPIC]", _TOPIC, ""), result: OutputOptions) -> None:
     """Explain a metric, bound, method or error code: definition, source, unit, assumptions; or print a JSON Schema."""
     from onnxbound.cli.output import deliver
     from onnxbound.cli.schemas import every_schema
@@ -26,5 +21,5 @@ def explain(result: OutputOptions, topic: TopicArgument = "") -> None:
     if topic in schemas:
         deliver(to_json_text(schemas[topic]), result.target, force=result.force)
         return
-    found = explained(topic)
-    result.show(Topics({**found.topics, "schema": tuple(schemas)}) if isinstance(found, Topics) else found)
+    known = explained(topic)
+    result.show(Topics({**known.topics, "schema": tuple(schemas)}) if isinstance(known, Topics) else known)

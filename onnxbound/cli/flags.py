@@ -86,8 +86,8 @@ def changed(value: Any, change: Callable[[str], str], only: Container[str] | Non
     """
     if isinstance(value, str):
         return change(value) if only is None else value
-    if isinstance(value, tuple):
-        return tuple(changed(entry, change, only) for entry in value)
+    if isinstance(value, tuple | list):
+        return type(value)(changed(entry, change, only) for entry in value)
     if isinstance(value, dict):
         return {key: changed(entry, change, only) for key, entry in value.items()}
     if not is_dataclass(value) or isinstance(value, type):

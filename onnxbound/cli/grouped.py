@@ -2,14 +2,16 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
+
+import typer
 
 from onnxbound.cli.options import set_threads
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb as typer sees it: a parameter whose type is one of the dataclasses above stands for all its fields.
+    """A verb as typer sees it: a parameter whose type is a dataclass stands for all its fields.
 
     >>> from pathlib import Path
     >>> from onnxbound.cli.groups import RowOptions
@@ -21,19 +23,12 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(verb, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
     parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(verb).parameters.values():
-        if parameter.name not in groups:
-            parameters.append(parameter.replace(annotation=hints[parameter.name]))
-            continue
-        kind = groups[parameter.name]
-        field_hints = get_type_hints(kind, include_extras=True)
-        for entry in fields(kind):
-            default = inspect.Parameter.empty if entry.default is MISSING else entry.default
-            parameters.append(
-                inspect.Parameter(
-                    entry.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=field_hints[entry.name]
-                )
-            )
+    for name, parameter in inspect.signature(verb).parameters.items():
+        if name in groups:
+            own = get_type_hints(groups[name], include_extras=True)
+            parameters += [_declared(entry.name, own[entry.name], entry) for entry in fields(groups[name])]
+        else:
+            parameters.append(_declared(name, hints[name], parameter.default))
 
     def flat(**given: Any) -> None:
         set_threads(given.get("threads"))
@@ -46,8 +41,20 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
         }
         verb(**given, **taken)
 
-    ordered = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     flat.__name__, flat.__doc__ = verb.__name__, verb.__doc__
-    flat.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
-    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return flat
+
+
+def _declared(name: str, hint: Any, default: Any) -> inspect.Parameter:
+    """A parameter as typer declares it, from one of a verb or the field of a group."""
+    if isinstance(default, Field):
+        said, default = dict(default.metadata), default.default
+        if said.pop("place", False):
+            hint = Annotated[hint, typer.Argument(**said, show_default=False)]
+        elif said:
+            flags = said.pop("flags") or (f"--{name.replace('_', '-')}",)
+            hint = Annotated[hint, typer.Option(*flags, **said)]
+    default = inspect.Parameter.empty if default is MISSING else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)

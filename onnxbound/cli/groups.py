@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.cli import options
-from onnxbound.cli.options import Format, chosen_format
+from onnxbound.cli.options import REQUIRED, Format, chosen_format, option
 
 if TYPE_CHECKING:
     from onnxbound.analysis.settings import Settings
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
     from onnxbound.report.figures.figure import Figure
 
 STDOUT = Path("-")
+_DATA = "The training set: .npz, .npy, .h5, .parquet, .arrow, a folder of images."
+_FORMAT = "By default what -o's suffix says; html of reports."
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """How the net's file is to be read."""
 
-    conventions: options.ConventionsOption = None
-    logits: options.Logits = None
-    fix: options.Fix = None
-    input_shape: options.InputShape = None
-    external_root: options.ExternalRoot = None
+    conventions: Path | None = option("FILE", "A file of --save-conventions; it says what other options do not.")
+    logits: str | None = option("NAME", "Of several outputs, read this tensor as the logits.")
+    fix: list[str] | None = option("NAME=VALUE", "Hold an input at a number or an .npy file; repeatable.")
+    input_shape: str | None = option("N,...", "A row's lengths where the model leaves some open.")
+    external_root: Path | None = option("DIR", "A further folder that weights may lie in.")
 
     def said(self) -> "Conventions":
         """What the file of conventions says, and over it the options."""
@@ -59,7 +61,6 @@ class ModelOptions:
 
     def lengths(self, rows: Path | None, *, by_file: bool) -> "RowShape":
         """What says the lengths that a model leaves open where no option does: nothing here, rows elsewhere."""
-        del rows, by_file
         return None
 
 
@@ -67,44 +68,38 @@ class ModelOptions:
 class LabelOptions:
     """Where the inputs and labels of a file are. Of the training set; other files are read alike as far as they can."""
 
-    data: options.OptionalData = None
-    labels: options.Labels = None
-    labels_start: options.LabelsStart = None
-    x_key: options.XKey = None
-    y_key: options.YKey = None
-
-    def under(self, said: "Conventions") -> Self:
-        """The same, with what a file of conventions says where no option does."""
-        own = said.but(labels_start=self.labels_start, x_key=self.x_key, y_key=self.y_key)
-        return replace(self, labels_start=own.labels_start, x_key=own.x_key, y_key=own.y_key)
-
-    def of_training(self, labels: Path | None = None) -> dict[str, Any]:
-        """What `open_rows` takes of them for the training set, with its own labels or others."""
-        keys = {"x_key": self.x_key, "y_key": self.y_key}
-        return {"labels": labels or self.labels, "labels_start": self.labels_start, **keys}
-
-    def of_others(self, path: Path) -> dict[str, Any]:
-        """The same for rows of another role; in the file of the training set itself the keys are those of that."""
-        if self.data is not None and path.resolve() == self.data.resolve():
-            return {"role": "test", "labels_start": self.labels_start}
-        return {"role": "test", "labels_start": self.labels_start, "x_key": self.x_key, "y_key": self.y_key}
+    data: Path | None = option("FILE", _DATA)
+    labels: Path | None = option("FILE", "Its labels, .npy; over those in the .npz.")
+    labels_start: int | None = option("N", "The label of the first class; else labels are the model's own.")
+    x_key: str | None = option("KEY", "Which array or column holds the inputs.")
+    y_key: str | None = option("KEY", "Which array or column holds the labels.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeFileOptions(ModelOptions, LabelOptions):
     """Where rows are, what is done to them before the net sees them, and how the net's file is to be read."""
 
-    layout: options.LayoutOption = None
-    scale: options.Scale = None
-    mean: options.Mean = None
-    std: options.Std = None
+    layout: str | None = option("nchw|nhwc|flat", "The file's layout where the model's differs; flat: any reshape.")
+    scale: str | None = option("S", "x * S first, for example 1/255.")
+    mean: str | None = option("M,...", "Subtracted then; one number, or per channel.")
+    std: str | None = option("S,...", "Divided by last; one number, or per channel.")
 
     def said(self) -> "Conventions":
-        from onnxbound.cli.values import numbers_of
+        names = ("layout", "scale", "mean", "std", "labels_start", "x_key", "y_key")
+        return super().said().but(**{name: getattr(self, name) for name in names})
 
-        numbers = numbers_of(scale=self.scale, mean=self.mean, std=self.std)
-        keys = {"labels_start": self.labels_start, "x_key": self.x_key, "y_key": self.y_key}
-        return super().said().but(layout=self.layout, **numbers, **keys)
+    def of_training(self, labels: Path | None = None) -> dict[str, Any]:
+        """What `open_rows` takes for the training set, with its own labels or others."""
+        said = self.said()
+        keys = {"labels_start": said.labels_start, "x_key": said.x_key, "y_key": said.y_key}
+        return {"labels": labels or self.labels, **keys}
+
+    def of_others(self, path: Path | None) -> dict[str, Any]:
+        """The same for rows of another role; in the file of the training set itself the keys are those of that."""
+        how = self.of_training() | {"role": "test"}
+        same = path is not None and self.data is not None and path.resolve() == self.data.resolve()
+        left_out = ("labels", "x_key", "y_key") if same else ("labels",)
+        return {name: value for name, value in how.items() if name not in left_out}
 
     def lengths(self, rows: Path | None, *, by_file: bool) -> "RowShape":
         from onnxbound.data.lengths import row_lengths
@@ -112,8 +107,7 @@ class WholeFileOptions(ModelOptions, LabelOptions):
         said, file = self.said(), rows or self.data
         if file is None:
             return None
-        own = self.under(said)
-        how = own.of_training() if file == self.data else own.of_others(file)
+        how = self.of_training() if file == self.data else self.of_others(file)
         keys = {name: how[name] for name in ("x_key", "role") if name in how}
         return lambda name, dims: row_lengths(file, "" if by_file else name, dims, said.layout, **keys)
 
@@ -122,8 +116,8 @@ class WholeFileOptions(ModelOptions, LabelOptions):
 class OptionalRowOptions(WholeFileOptions):
     """The same, and which of the rows."""
 
-    limit: options.Limit = None
-    seed: options.Seed = 0
+    limit: int | None = option("N", "Use a uniform sample of N rows.")
+    seed: int = option("N", "Seed of the rows drawn and of the noise.", 0)
 
     def rows(self, network: "Network", labels: Path | None = None, reader: "InputSpec | None" = None) -> "Rows":
         """The training set, which has to be given, with its own labels or others."""
@@ -131,10 +125,10 @@ class OptionalRowOptions(WholeFileOptions):
         from onnxbound.run.trial import tried
 
         assert self.data is not None
-        data, training = self.data, self.under(self.said()).of_training(labels)
+        data, how = self.data, self.of_training(labels) | {"limit": self.limit}
 
         def opened(suggested: Mapping[str, Any]) -> "Rows":
-            return self._open(data, reader or network, suggested, **training, limit=self.limit)
+            return self._open(data, reader or network, suggested, **how)
 
         try:
             return opened({})
@@ -146,7 +140,7 @@ class OptionalRowOptions(WholeFileOptions):
         from onnxbound.errors import DataError
 
         try:
-            return self._open(path, network, {}, **self.under(self.said()).of_others(path), labelled=labelled)
+            return self._open(path, network, {}, **self.of_others(path), labelled=labelled)
         except DataError as error:
             if self.data is not None:  # the training set fits, and would not with other options
                 error.suggestion = {}
@@ -164,47 +158,58 @@ class OptionalRowOptions(WholeFileOptions):
 class RowOptions(OptionalRowOptions):
     """The same where the training set has to be given."""
 
-    data: options.Data = field()
+    data: Path = option("FILE", _DATA, REQUIRED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureOptions:
+class NoiseOptions:
+    """At how many rows, and under which noise."""
+
+    measured: str = option("N|all|auto", "Rows for the Jacobian properties; auto is 1000.", "auto")
+    probes: str = option("N|exact", "Noise vectors per layer and row, or exact Jacobians.", "4")
+    noise: str = option("gaussian:R|compression", "Noise for smoothness: R |x| long, or real.", "gaussian:0.1")
+    threads: options.Threads = None
+
+    def settings(self, seed: int, **more: Any) -> "Settings":
+        """As verbs take them."""
+        from onnxbound.analysis.settings import Settings
+        from onnxbound.cli.values import count_or_word, noise_of
+
+        own = {entry.name: getattr(self, entry.name) for entry in fields(Settings) if hasattr(self, entry.name)}
+        counts = {name: count_or_word(own[name]) for name in ("measured", "probes")}
+        return Settings(**own | counts | noise_of(self.noise) | {"seed": seed} | more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions(NoiseOptions):
     """What is measured, and by what."""
 
-    form: options.Form = "affine"
-    measured: options.Measured = "auto"
-    probes: options.Probes = "4"
-    pairs: options.Pairs = "all"
-    noise: options.Noise = "gaussian:0.1"
-    gamma: options.Gamma = None
-    gamma_quantile: options.GammaQuantile = 0.05
+    form: str = option("affine|linear", "Keep biases in the signal, or measure [A] as printed.", "affine")
+    pairs: str = option("all|output", "All pairs of layers, or those with the output.", "all")
+    gamma: float | None = option("G", "The margin of the bounds.")
+    gamma_quantile: float = option("Q", "Without --gamma: this quantile of the margins.", 0.05)
     delta: options.Delta = 0.05
-    zeta: options.Zeta = 0.0
+    zeta: float = option("Z", "Share of rows that the conditions of [A] may leave out.", 0.0)
     device: options.Device = "auto"
-    threads: options.Threads = None
-    engine: options.Engine = "auto"
-    memory: options.Memory = "2GiB"
+    engine: str = option("auto|numpy|onnxruntime", "What evaluates Jacobians and smoothness.", "auto")
+    memory: str = option("SIZE", "Memory the process may take, such as 2GiB.", "2GiB")
 
-    def settings(self, seed: int, worst: int = 0) -> "Settings":
-        """As `analyze` takes them."""
-        from onnxbound.analysis.settings import Settings
-        from onnxbound.cli.values import bytes_of, count_or_word, noise_of
+    def settings(self, seed: int, **more: Any) -> "Settings":
+        from onnxbound.cli.values import bytes_of
 
-        given = vars(self) | {name: count_or_word(getattr(self, name)) for name in ("measured", "probes")}
-        given |= {"memory": bytes_of("--memory", self.memory), **noise_of(self.noise)}
-        return Settings(**given, seed=seed, worst=worst)
+        return super().settings(seed, memory=bytes_of("--memory", self.memory), **more)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """How the result is printed, and where it goes."""
 
-    output_format: options.FormatOption = None
-    as_json: options.Json = False
-    output: options.Output = None
-    force: options.Force = False
-    quiet: options.Quiet = False
-    debug: options.Debug = False
+    output_format: Format | None = option("table|json|csv|html", _FORMAT, None, "--format")
+    as_json: bool = option(None, "Short for --format json; errors are JSON too.", False, "--json")
+    output: Path | None = option("FILE", "Write there; - is stdout.", None, "--output", "-o")
+    force: bool = option(None, "Overwrite files that exist.", False)
+    quiet: bool = option(None, "No progress and no warnings on stderr.", False, "--quiet", "-q")
+    debug: bool = option(None, "Show the traceback of an error.", False)
     pages: ClassVar[bool] = False
     """Whether the result has a page."""
 
@@ -281,11 +286,10 @@ class OutputOptions:
 class ModelOutputOptions(OutputOptions):
     """The same where -o is the model to write, and stdout says what was done."""
 
-    output: options.ModelOutput = field()
+    output: Path = option("OUT.onnx", "The model to write.", REQUIRED, "--output", "-o")
 
     @property
     def target(self) -> None:
-        """Stdout."""
         return
 
 
@@ -293,8 +297,8 @@ class ModelOutputOptions(OutputOptions):
 class ResultOptions(OutputOptions):
     """The same for results that have long tables and figures."""
 
-    plots: options.Plots = None
-    verbose: options.Verbose = False
+    plots: Path | None = option("DIR", "Write every figure: SVG, its data, and PNG.")
+    verbose: bool = option(None, "More tables.", False, "--verbose", "-v")
 
     def require_writable(self, *others: Path | None) -> None:
         from onnxbound.cli.plots import require_plots

@@ -1,8 +1,9 @@
-"""Options that several verbs share: the same name, meaning and default everywhere."""
+"""Options: how they are declared, and what a few of them mean together."""
 
+from dataclasses import MISSING, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,100 +20,26 @@ class Format(StrEnum):
 _FORMATS = {".json": Format.JSON, ".csv": Format.CSV, ".html": Format.HTML, ".txt": None, "": None}
 """What the suffix of a file says about its format; None leaves it open."""
 
+REQUIRED = MISSING
+"""The default of an option that has to be given."""
+
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
-Logits = Annotated[
-    str | None, typer.Option("--logits", metavar="NAME", help="Of several outputs, read this tensor as the logits.")
-]
-Fix = Annotated[
-    list[str] | None,
-    typer.Option("--fix", metavar="NAME=VALUE", help="Hold an input at a number or an .npy file; repeatable."),
-]
-InputShape = Annotated[
-    str | None,
-    typer.Option("--input-shape", metavar="N,...", help="A row's lengths where the model leaves some open."),
-]
-ExternalRoot = Annotated[
-    Path | None, typer.Option("--external-root", metavar="DIR", help="A further folder that weights may lie in.")
-]
-ConventionsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--conventions",
-        metavar="FILE",
-        help="A file of --save-conventions: says what the other options for the model and its rows do not.",
-    ),
-]
-_DATA = typer.Option(
-    "--data",
-    metavar="FILE",
-    help="The training set: .npz, .npy, .h5, .parquet, .arrow, a folder of images.",
-    show_default=False,
-)
-Data = Annotated[Path, _DATA]
-OptionalData = Annotated[Path | None, _DATA]
-Labels = Annotated[
-    Path | None, typer.Option("--labels", metavar="FILE", help="Its labels, .npy; over those in the .npz.")
-]
-LabelsStart = Annotated[
-    int | None,
-    typer.Option("--labels-start", metavar="N", help="The label of the first class; else labels are the model's own."),
-]
-Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="A test set, for the true gap.")]
-XKey = Annotated[str | None, typer.Option("--x-key", metavar="KEY", help="Which array or column holds the inputs.")]
-YKey = Annotated[str | None, typer.Option("--y-key", metavar="KEY", help="Which array or column holds the labels.")]
-LayoutOption = Annotated[
-    str | None,
-    typer.Option(
-        "--layout",
-        metavar="nchw|nhwc|flat",
-        help="How the file is laid out where the model differs; flat allows any reshape.",
-    ),
-]
-Scale = Annotated[str | None, typer.Option("--scale", metavar="S", help="x * S first, for example 1/255.")]
-Mean = Annotated[
-    str | None, typer.Option("--mean", metavar="M,...", help="Subtracted then; one number, or per channel.")
-]
-Std = Annotated[str | None, typer.Option("--std", metavar="S,...", help="Divided by last; one number, or per channel.")]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="Use a uniform sample of N rows.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the rows drawn and of the noise.")]
 Device = Annotated[str, typer.Option("--device", metavar="WHERE", help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Threads; all cores by default.")]
-Engine = Annotated[str, typer.Option(metavar="auto|numpy|onnxruntime", help="What evaluates Jacobians and smoothness.")]
-Memory = Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory the process may take, such as 2GiB.")]
-Run = Annotated[Path | None, typer.Option("--run", metavar="DIR", help="Keep what is finished there.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --run holds.")]
-ClusterOption = Annotated[
-    str | None,
-    typer.Option("--cluster", metavar="ADDRESS|local:N", help="Compute in N processes, or on a Dask cluster."),
-]
-Form = Annotated[
-    str, typer.Option(metavar="affine|linear", help="Keep biases in the signal, or measure [A] as printed.")
-]
-Measured = Annotated[str, typer.Option(metavar="N|all|auto", help="Rows for the Jacobian properties; auto is 1000.")]
-Probes = Annotated[str, typer.Option(metavar="N|exact", help="Noise vectors per layer and row, or exact Jacobians.")]
-Pairs = Annotated[str, typer.Option(metavar="all|output", help="All pairs of layers, or those with the output.")]
-Noise = Annotated[
-    str, typer.Option(metavar="gaussian:R|compression", help="Noise for smoothness: R |x| long, or real.")
-]
-Gamma = Annotated[float | None, typer.Option(metavar="G", help="The margin of the bounds.")]
-GammaQuantile = Annotated[float, typer.Option(metavar="Q", help="Without --gamma: this quantile of the margins.")]
 Delta = Annotated[float, typer.Option(metavar="D", help="Probability with which an explicit bound may fail.")]
-Zeta = Annotated[float, typer.Option(metavar="Z", help="Share of rows that the conditions of [A] may leave out.")]
-Plots = Annotated[
-    Path | None, typer.Option("--plots", metavar="DIR", help="Write every figure: SVG, its data, and PNG.")
-]
-FormatOption = Annotated[
-    Format | None,
-    typer.Option("--format", metavar="table|json|csv|html", help="By default what -o's suffix says; html of reports."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Short for --format json; errors are JSON too.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there; - is stdout.")]
-ModelOutput = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.onnx", help="The model to write.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings on stderr.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More tables.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def option(metavar: str | None, help: str, default: Any = None, *flags: str) -> Any:  # noqa: A002 - typer's word
+    """An option, as the default of a field of a group or of a parameter of a verb.
+
+    Args:
+        metavar: What stands for its value; None for a switch.
+        help: What it says, and what by default.
+        default: Its value where it is not given.
+        flags: Its names; by default the parameter's.
+    """
+    return field(default=default, metadata={"flags": flags, "help": help, "metavar": metavar})
 
 
 def chosen_format(
@@ -149,6 +76,17 @@ def chosen_format(
     if chosen is Format.HTML and not pages:
         raise UsageError("usage", "Only a report has a page: html goes with analyze and report.")
     return chosen
+
+
+def argument(metavar: str, help: str, default: Any = REQUIRED) -> Any:  # noqa: A002 - typer's word
+    """An argument, as the default of a parameter of a verb; it is named by its place.
+
+    Args:
+        metavar: What stands for it.
+        help: What it says.
+        default: Its value where it is not given.
+    """
+    return field(default=default, metadata={"help": help, "metavar": metavar, "place": True})
 
 
 def set_threads(threads: int | None) -> None:

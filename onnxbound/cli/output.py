@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 printed = False
 """Whether a result stands on stdout, or the part of it that there was room for: no error document follows it there."""
 
-_PROSE = frozenset({"warnings", "notes", "normalised", "stripped_head", "met_reason", "assumptions", "reason", "text"})
+_PROSE = frozenset(
+    {"warnings", "notes", "normalised", "stripped_head", "met_reason", "assumptions", "reason", "text", "verified_with"}
+)
 """Fields of documents in which the library speaks; names from files stand in others."""
 
 
@@ -48,15 +50,6 @@ def text_of(document: "Document", wanted: Format, *, to_file: bool, verbose: boo
     console = Console(file=text, force_terminal=terminal, width=Console().width if terminal else document.WIDTH)
     changed(document, visible).render(console, verbose=verbose)
     return text.getvalue()
-
-
-def emit(text: str, output: Path | None, *, force: bool) -> None:
-    """Print words to stdout, or write them to a file, with control characters made visible.
-
-    Raises:
-        OutputError: output-exists or output-unwritable.
-    """
-    deliver("\n".join(map(visible, text.split("\n"))), output, force=force)
 
 
 def deliver(text: str, output: Path | None, *, force: bool) -> None:

@@ -57,11 +57,7 @@ def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> li
             contents["png"] = bytes(resvg_py.svg_to_bytes(svg_string=drawing, zoom=_PNG_SCALE))
         for kind, content in contents.items():
             written.append(folder / f"{figure.name}.{kind}")
-            _write(written[-1], content, force=force)
+            write_atomically(written[-1], lambda file, data=content: file.write(data), force=force)  # type: ignore[misc]
     if not drawn:
         tell([f"no PNG was written: {extra_hint('png')}"])
     return written
-
-
-def _write(path: Path, content: bytes, *, force: bool) -> None:
-    write_atomically(path, lambda file: file.write(content), force=force)

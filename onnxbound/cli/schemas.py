@@ -5,7 +5,8 @@ from typing import Any
 from onnxbound.analysis.difference import Difference
 from onnxbound.analysis.plan import Plan
 from onnxbound.analysis.result import Report
-from onnxbound.certificates import certificate, verify
+from onnxbound.certificates import certificate
+from onnxbound.certificates.verify import Verification
 from onnxbound.cli.documents import Failure, Files
 from onnxbound.compression.decompression import Decompression
 from onnxbound.compression.document import Compression
@@ -20,12 +21,12 @@ from onnxbound.run.environment import Environment
 
 _DOCUMENTS: tuple[type[Document], ...] = (
     Report, Plan, Inspection, Attenuation, Comparison, Track, Ranking, Difference, Compression, Decompression, Files,
-    Topic, Topics, Environment, Failure,
+    Topic, Topics, Environment, Failure, Verification,
 )  # fmt: skip
-_CERTIFICATES = {certificate.SCHEMA: certificate.CertificateDocument, verify.SCHEMA: verify.Verification}
 
 
 def every_schema() -> dict[str, dict[str, Any]]:
     """Return every schema by the name that documents carry under `schema`."""
-    kinds = {kind.SCHEMA: kind for kind in _DOCUMENTS} | _CERTIFICATES
+    kinds: dict[str, type] = {kind.SCHEMA: kind for kind in _DOCUMENTS}
+    kinds[certificate.SCHEMA] = certificate.CertificateDocument
     return {name: schema_of(name, kind) for name, kind in kinds.items()}

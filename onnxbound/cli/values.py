@@ -2,7 +2,6 @@
 
 import re
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.data.array_file import open_npy
-from onnxbound.data.preprocessing import parse_numbers
 from onnxbound.errors import UsageError
 
 
@@ -38,11 +36,6 @@ def noise_of(noise: str) -> dict[str, Any]:
     raise UsageError(
         "usage", f"--noise takes gaussian:R with a number R > 0, compression or compression:K, not {noise!r}."
     )
-
-
-def numbers_of(**given: str | None) -> dict[str, tuple[float, ...] | None]:
-    """The options of preprocessing as numbers; None where one was not given."""
-    return {name: None if text is None else parse_numbers(text) for name, text in given.items()}
 
 
 def lengths_of(flag: str, text: str | None) -> tuple[int, ...] | None:
@@ -129,23 +122,3 @@ def seconds_of(option: str, text: str) -> float:
     if match is None or float(match[1]) == 0:
         raise UsageError("usage", f"{option} takes a time such as 90s, 3min or 2h, not {text!r}.")
     return float(match[1]) * {"min": 60, "h": 3600}.get(match[2], 1)
-
-
-def decimal_of(flag: str, text: str) -> Decimal:
-    """A number in decimal, as it is written.
-
-    >>> decimal_of("--delta", "0.05")
-    Decimal('0.05')
-    """
-    try:
-        return Decimal(repr(float(Decimal(text))))
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise UsageError("usage", f"{flag} takes a number, not {text!r}.") from error
-
-
-def places_of(flag: str, path: Path) -> NDArray[np.int64]:
-    """A vector of integers from an npy file."""
-    array = open_npy(path)
-    if len(array.shape) != 1 or array.dtype.kind not in "iu":
-        raise UsageError("usage", f"{flag} takes a vector of integers, not {array.dtype} {array.shape}.")
-    return array.take(np.arange(array.shape[0])).astype(np.int64)

@@ -35,7 +35,7 @@ class Hdf5File:
 
     def headers(self) -> Mapping[str, Header]:
         """Shape and element type of every data set."""
-        return {key: (tuple(found.shape), found.dtype) for key, found in self._sets.items()}
+        return {key: (tuple(stored.shape), stored.dtype) for key, stored in self._sets.items()}
 
     def open(self, key: str) -> ArrayFile:
         """A data set, its rows copied once to a temporary file.
@@ -43,20 +43,20 @@ class Hdf5File:
         Raises:
             DataError: data-invalid.
         """
-        found, name = self._sets[key], f"{self._path.name}:{key}"
+        stored, name = self._sets[key], f"{self._path.name}:{key}"
         with _without_plugins(self._h5py):
             with reading(name, "it is damaged"):
-                elsewhere, packed = found.is_virtual or found.external, found.id.get_storage_size()
-                properties = found.id.get_create_plist()
+                elsewhere, packed = stored.is_virtual or stored.external, stored.id.get_storage_size()
+                properties = stored.id.get_create_plist()
                 filters = {properties.get_filter(place)[0] for place in range(properties.get_nfilters())}
             if elsewhere:
                 raise invalid(name, "its values lie in other files", "copy them into this one")
             if foreign := sorted(filters - _BUILT_IN):
                 why = f"it is packed by filters that HDF5 does not bring itself: {foreign}"
                 raise invalid(name, why, "write it with gzip, or without compression")
-            size = prod(found.shape) * found.dtype.itemsize
+            size = prod(stored.shape) * stored.dtype.itemsize
             require_moderate_ratio(name, packed, size, "write it without compression")
-            return spool(name, tuple(found.shape), found.dtype, self._pieces(name, found))
+            return spool(name, tuple(stored.shape), stored.dtype, self._pieces(name, stored))
 
     def _found(self, group: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
         """Data sets of numbers below a group, by hard links only."""
@@ -71,15 +71,15 @@ class Hdf5File:
                 yield from self._found(entry, f"{prefix}{key}/", depth + 1)
 
     @staticmethod
-    def _pieces(name: str, found: Any) -> Iterator[NDArray[Any]]:
-        row = max(1, prod(found.shape[1:]) * found.dtype.itemsize)
+    def _pieces(name: str, stored: Any) -> Iterator[NDArray[Any]]:
+        row = max(1, prod(stored.shape[1:]) * stored.dtype.itemsize)
         rows = max(1, _CHUNK_BYTES // row)
-        if found.chunks:
-            rows = max(found.chunks[0], rows // found.chunks[0] * found.chunks[0])
-        starts = range(0, found.shape[0], rows) if found.shape else range(1)
-        for start in starts if prod(found.shape) else ():
+        if stored.chunks:
+            rows = max(stored.chunks[0], rows // stored.chunks[0] * stored.chunks[0])
+        starts = range(0, stored.shape[0], rows) if stored.shape else range(1)
+        for start in starts if prod(stored.shape) else ():
             with reading(name, "it cannot be unpacked"):
-                piece = np.asarray(found[start : start + rows] if found.shape else found[()])
+                piece = np.asarray(stored[start : start + rows] if stored.shape else stored[()])
             yield piece
 
 

@@ -64,27 +64,27 @@ def open_image_folder(path: Path, role: str, *, labelled: bool) -> tuple[ArrayFi
     """
     root = path / role if (path / role).is_dir() else path
     classes = sorted(entry for entry in root.iterdir() if entry.is_dir()) if labelled else [root]
-    found = [(place, file) for place, folder in enumerate(classes) for file in _files(folder)]
-    if not found:
+    listed = [(place, file) for place, folder in enumerate(classes) for file in _files(folder)]
+    if not listed:
         raise DataError(
             "data-key",
             f"{root} holds no images in folders of classes.",
             [Problem(str(root), f"{len(classes)} folders, no images in them", "one folder per class: DIR/CLASS/*.png")],
         )
-    first = _image(str(found[0][1]), found[0][1])
+    first = _image(str(listed[0][1]), listed[0][1])
 
     def pixels() -> Iterable[NDArray[Any]]:
-        for _, file in found:
+        for _, file in listed:
             image = _image(str(file), file)
             if image.shape != first.shape:
                 why = f"it has the shape {image.shape}, the first one {first.shape}"
                 raise invalid(str(file), why, "resize the images as for training")
             yield image[None]
 
-    images = spool(path.name, (len(found), *first.shape), np.dtype(np.uint8), pixels())
+    images = spool(path.name, (len(listed), *first.shape), np.dtype(np.uint8), pixels())
     if not labelled:
         return images, None
-    labels = np.array([place for place, _ in found], np.int64)
+    labels = np.array([place for place, _ in listed], np.int64)
     return images, spool(f"{path.name}: names of folders", labels.shape, labels.dtype, [labels])
 
 

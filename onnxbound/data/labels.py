@@ -48,49 +48,49 @@ def read_labels(
         return _from_one_hot(array, rows, classes, refuse)
     if array.dtype.kind not in ("iubUS" if start is None else "iub"):
         raise refuse(f"their element type is {array.dtype}", "save them as int64")
-    found, inverse = np.unique(array.take(np.arange(rows)).reshape(-1), return_inverse=True)
-    places = _named(found, class_labels) if start is None else _counted(found, classes, start)
+    values, inverse = np.unique(array.take(np.arange(rows)).reshape(-1), return_inverse=True)
+    places = _named(values, class_labels) if start is None else _counted(values, classes, start)
     labels = places[inverse]
     wrong = np.flatnonzero(labels < 0)
     if len(wrong):
-        why = f"row {wrong[0]} has the label {found[inverse[wrong[0]]]}, and {len(wrong)} rows in all are out of range"
+        why = f"row {wrong[0]} has the label {values[inverse[wrong[0]]]}, and {len(wrong)} rows in all are out of range"
         if not counted:
             raise refuse(why, _naming(class_labels))
-        do, suggestion = _counting(found, classes, first)
+        do, suggestion = _counting(values, classes, first)
         raise refuse(why, do, **suggestion)
     return labels
 
 
-def _counted(found: NDArray[Any], classes: int, start: int = 0) -> NDArray[np.int64]:
+def _counted(values: NDArray[Any], classes: int, start: int = 0) -> NDArray[np.int64]:
     """The place of each label among the classes, -1 for none."""
-    places = found.astype(np.int64) - start
+    places = values.astype(np.int64) - start
     return np.where((places >= 0) & (places < classes), places, -1)
 
 
-def _named(found: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[np.int64]:
+def _named(values: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[np.int64]:
     """The same by the names of the classes.
 
     Of two classes -1 and 1 stand for the first and the second, and numbers count classes that have none for names.
     """
-    if found.dtype.kind in "US":
-        text = np.char.decode(found, errors="replace") if found.dtype.kind == "S" else found
+    if values.dtype.kind in "US":
+        text = np.char.decode(values, errors="replace") if values.dtype.kind == "S" else values
     else:
-        text = found.astype(np.int64).astype(str)
+        text = values.astype(np.int64).astype(str)
     places = {str(label): place for place, label in enumerate(class_labels)}
     by_name = np.array([places.get(label, -1) for label in text.tolist()])
     numbered = any(name.removeprefix("-").isdecimal() for name in places)
-    if found.dtype.kind in "US" or by_name.min() >= 0 or (numbered and list(class_labels) != [0, 1]):
+    if values.dtype.kind in "US" or by_name.min() >= 0 or (numbered and list(class_labels) != [0, 1]):
         return by_name
-    if len(class_labels) == 2 and found.min() == -1 and set(text) <= {"-1", "1"}:
-        return np.asarray(found > 0, np.int64)
-    return by_name if numbered else _counted(found, len(class_labels))
+    if len(class_labels) == 2 and values.min() == -1 and set(text) <= {"-1", "1"}:
+        return np.asarray(values > 0, np.int64)
+    return by_name if numbered else _counted(values, len(class_labels))
 
 
-def _counting(found: NDArray[Any], classes: int, start: int) -> tuple[str, dict[str, object]]:
+def _counting(values: NDArray[Any], classes: int, start: int) -> tuple[str, dict[str, object]]:
     """What to do about labels that are out of range, in words and as parameters."""
-    if found.dtype.kind not in "iub":
+    if values.dtype.kind not in "iub":
         return "the model does not name its classes: save their numbers", {}
-    first, last = int(found[0]), int(found[-1])
+    first, last = int(values[0]), int(values[-1])
     if first != start and last - first < classes:
         return f"if the labels start at {first}: {argument('labels_start', first)}", {"labels_start": first}
     return f"the labels run from {first} to {last}: check that the data are of this model", {}

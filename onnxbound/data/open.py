@@ -146,10 +146,10 @@ class Findings:
         Raises:
             DataError: Everything that was found.
         """
-        found = self.step(run, **asked)
-        if found is None:
+        value = self.step(run, **asked)
+        if value is None:
             raise self.together()
-        return found
+        return value
 
     def together(self) -> DataError:
         """What was found as one error, the first."""
@@ -190,7 +190,7 @@ def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None
     if isinstance(data, Mapping):
         arrays = {key: in_memory(f'`data["{key}"]`', values) for key, values in data.items()}
         return wanted.among(
-            {key: (found.shape, found.dtype) for key, found in arrays.items()}, "`data`", arrays.__getitem__
+            {key: (array.shape, array.dtype) for key, array in arrays.items()}, "`data`", arrays.__getitem__
         )
     if isinstance(data, tuple):
         if len(data) != 2:

@@ -16,7 +16,7 @@ Convert = Callable[[NDArray[Any]], NDArray[Any]]
 """Rows `(b, *row)` of the file to contiguous rows `(b, *input_shape)` of the model's element type."""
 
 
-Numbers = float | Sequence[float] | NDArray[Any]
+Numbers = float | str | Sequence[float] | NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -25,7 +25,8 @@ class Preprocessing:
 
     Attributes:
         scale: Factor that x is multiplied by first; None says nothing, and then integers do not fit a float input.
-        mean: Subtracted then, one number or one per channel: a number, numbers or an array, kept as a tuple.
+        mean: Subtracted then, one number or one per channel: a number, numbers, an array, or a text such as "1/255" or
+            "0.49,0.48,0.45"; kept as a tuple.
         std: Divided by last, one number or one per channel, likewise.
         layout: How the file is laid out where it differs from the model; "flat" allows any reshape.
     """
@@ -36,7 +37,7 @@ class Preprocessing:
     layout: Layout | None
 
     def __init__(
-        self, scale: float | None = None, mean: Numbers = 0.0, std: Numbers = 1.0, layout: Layout | None = None
+        self, scale: float | str | None = None, mean: Numbers = 0.0, std: Numbers = 1.0, layout: Layout | None = None
     ) -> None:
         if layout not in (None, *get_args(Layout)):
             raise UsageError("usage", f'`layout` must be "nchw", "nhwc" or "flat", not {layout!r}.')
@@ -59,7 +60,9 @@ class Preprocessing:
 
 
 def _numbers(parameter: str, given: object) -> tuple[float, ...]:
-    """A number, numbers or an array as a tuple."""
+    """A number, numbers, an array or a text as a tuple."""
+    if isinstance(given, str):
+        return parse_numbers(parameter, given)
     try:
         array = np.asarray(given)
     except (RuntimeError, TypeError, ValueError):  # ragged, or a tensor that NumPy does not take
@@ -70,20 +73,22 @@ def _numbers(parameter: str, given: object) -> tuple[float, ...]:
     return numbers
 
 
-def parse_numbers(text: str) -> tuple[float, ...]:
-    """Numbers separated by commas, each a decimal or a fraction.
+def parse_numbers(parameter: str, text: str) -> tuple[float, ...]:
+    """Numbers of a parameter, separated by commas, each a decimal or a fraction.
 
     Raises:
         UsageError: It is something else.
 
-    >>> parse_numbers("0.5,1/4")
+    >>> parse_numbers("mean", "0.5,1/4")
     (0.5, 0.25)
     """
     try:
         parts = [part.split("/") for part in text.split(",")]
         return tuple(float(part[0]) if len(part) == 1 else _quotient(*part) for part in parts)
     except (ValueError, TypeError, ZeroDivisionError) as error:
-        raise UsageError("usage", f"{text!r} is not a list of numbers such as 1/255 or 0.49,0.48,0.45.") from error
+        raise UsageError(
+            "usage", f"`{parameter}` takes numbers such as 1/255 or 0.49,0.48,0.45, not {text!r}."
+        ) from error
 
 
 def _quotient(numerator: str, denominator: str) -> float:
@@ -91,14 +96,14 @@ def _quotient(numerator: str, denominator: str) -> float:
 
 
 def converter(
-    found: Shape, dtype: np.dtype[Any], name: str, expected: Shape, wanted: np.dtype[Any], options: Preprocessing
+    stored: Shape, dtype: np.dtype[Any], name: str, expected: Shape, wanted: np.dtype[Any], options: Preprocessing
 ) -> Convert:
     """How rows of one shape and element type become rows of the model's.
 
     The arithmetic is float64, in the file's own layout; the result is rounded once to the model's element type.
 
     Args:
-        found: Shape of a row in the file.
+        stored: Shape of a row in the file.
         dtype: Element type in the file.
         name: What to call the file's array in messages.
         expected: Shape of a row of the model's input.
@@ -108,11 +113,11 @@ def converter(
     Raises:
         DataError: data-shape or data-type, with the parameter that would make it fit.
     """
-    arrange = _arrangement(found, name, expected, options.layout)
+    arrange = _arrangement(stored, name, expected, options.layout)
     identity = options.scale in (None, 1.0) and options.mean == (0.0,) and options.std == (1.0,)
     _require_type(dtype, name, wanted, options, identity=identity)
-    mean = _per_channel(options.mean, "mean", found, name, options.layout)
-    std = _per_channel(options.std, "std", found, name, options.layout)
+    mean = _per_channel(options.mean, "mean", stored, name, options.layout)
+    std = _per_channel(options.std, "std", stored, name, options.layout)
     scale = 1.0 if options.scale is None else options.scale
 
     def convert(rows: NDArray[Any]) -> NDArray[Any]:
@@ -123,38 +128,38 @@ def converter(
     return convert
 
 
-def _arrangement(found: Shape, name: str, expected: Shape, layout: Layout | None) -> Convert:
+def _arrangement(stored: Shape, name: str, expected: Shape, layout: Layout | None) -> Convert:
     """The reshape and transposition of rows."""
-    if layout == "flat" and prod(found) == prod(expected):
+    if layout == "flat" and prod(stored) == prod(expected):
         return lambda rows: rows.reshape(len(rows), *expected)
-    if layout == "nhwc" and _fits((*found[-1:], *found[:-1]), expected):
+    if layout == "nhwc" and _fits((*stored[-1:], *stored[:-1]), expected):
         return lambda rows: np.moveaxis(rows, -1, 1).reshape(len(rows), *expected)
-    if layout == "nchw" and _fits((*found[1:], *found[:1]), expected):
+    if layout == "nchw" and _fits((*stored[1:], *stored[:1]), expected):
         return lambda rows: np.moveaxis(rows, 1, -1).reshape(len(rows), *expected)
-    if layout != "flat" and _fits(found, expected):
+    if layout != "flat" and _fits(stored, expected):
         return lambda rows: rows.reshape(len(rows), *expected)
-    do, better = _advice(found, expected)
+    do, better = _advice(stored, expected)
     raise DataError(
         "data-shape",
-        f"The rows of {name} have the shape {found}, the model's input has {expected}.",
-        [Problem(name, f"expected rows {expected}, found {found}", do)],
+        f"The rows of {name} have the shape {stored}, the model's input has {expected}.",
+        [Problem(name, f"expected rows {expected}, found {stored}", do)],
         better,
     )
 
 
-def _fits(found: Shape, expected: Shape) -> bool:
+def _fits(stored: Shape, expected: Shape) -> bool:
     """Whether two shapes are equal but for axes of length 1."""
-    return tuple(n for n in found if n != 1) == tuple(n for n in expected if n != 1)
+    return tuple(n for n in stored if n != 1) == tuple(n for n in expected if n != 1)
 
 
-def _advice(found: Shape, expected: Shape) -> tuple[str, dict[str, object]]:
+def _advice(stored: Shape, expected: Shape) -> tuple[str, dict[str, object]]:
     """What to do about a shape, in words and as parameters."""
     last, first = argument("layout", "nhwc"), argument("layout", "nchw")
-    if _fits((*found[-1:], *found[:-1]), expected):
+    if _fits((*stored[-1:], *stored[:-1]), expected):
         return f"the file has its channels last: {last}", {"layout": "nhwc"}
-    if _fits((*found[1:], *found[:1]), expected):
+    if _fits((*stored[1:], *stored[:1]), expected):
         return f"the file has its channels first: {first}", {"layout": "nchw"}
-    if prod(found) == prod(expected):
+    if prod(stored) == prod(expected):
         flat = argument("layout", "flat")
         return f"the sizes agree; if the entries stand in the model's order: {flat}", {"layout": "flat"}
     return "the sizes differ: this is not the data of this model, or another array is meant (`x_key`)", {}
@@ -181,13 +186,13 @@ def _require_type(
 
 
 def _per_channel(
-    values: tuple[float, ...], parameter: str, found: Shape, name: str, layout: Layout | None
+    values: tuple[float, ...], parameter: str, stored: Shape, name: str, layout: Layout | None
 ) -> NDArray[np.float64]:
     """The numbers, ready to be broadcast against rows of the file."""
     array = np.array(values)
     if len(values) == 1:
         return array
-    axes = [axis for axis in sorted({0, len(found) - 1}) if found and found[axis] == len(values)]
+    axes = [axis for axis in sorted({0, len(stored) - 1}) if stored and stored[axis] == len(values)]
     if len(axes) == 2 and layout in ("nhwc", "nchw"):
         axes = axes[1:] if layout == "nhwc" else axes[:1]
     if len(axes) != 1:
@@ -195,7 +200,7 @@ def _per_channel(
         do = 'give one number, or one per channel, and say `layout="nhwc"` or `layout="nchw"` if it is unclear'
         raise DataError(
             "data-shape",
-            f"`{parameter}` has {len(values)} numbers, which {why} of the rows {found} of {name}.",
+            f"`{parameter}` has {len(values)} numbers, which {why} of the rows {stored} of {name}.",
             [Problem(f"`{parameter}`", why, do)],
         )
-    return array.reshape(-1, *(1,) * (len(found) - 1 - axes[0]))
+    return array.reshape(-1, *(1,) * (len(stored) - 1 - axes[0]))

@@ -36,9 +36,9 @@ def read_document(kind: type[T], path: Path) -> T:
         DataError: report-not-found or report-invalid.
     """
     document = _load(path)
-    found = document.get("schema") if isinstance(document, dict) else None
-    if found != kind.SCHEMA:
-        raise _invalid(path, f"its schema is {found!r}, not {kind.SCHEMA!r}" if found else "it has no key 'schema'")
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != kind.SCHEMA:
+        raise _invalid(path, f"its schema is {schema!r}, not {kind.SCHEMA!r}" if schema else "it has no key 'schema'")
     try:
         result = _of(kind, document, "")
     except (_MismatchError, OverflowError) as error:
@@ -96,26 +96,26 @@ def _of_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
     _require(isinstance(value, dict), value, where, "an object")
-    hints, found = get_type_hints(kind), {}
+    hints, given = get_type_hints(kind), {}
     for field in fields(kind):
         place = f"{where}.{field.name}" if where else field.name
         if "keys" in field.metadata:
-            found[field.name] = _of_keys(hints[field.name], value, where, field.metadata["keys"])
+            given[field.name] = _of_keys(hints[field.name], value, where, field.metadata["keys"])
             continue
         if field.name not in value and field.default is not MISSING:
             continue  # an older version wrote it
         if field.name not in value:
             raise _MismatchError(f"{place} is missing")
-        found[field.name] = _of(hints[field.name], value[field.name], place)
+        given[field.name] = _of(hints[field.name], value[field.name], place)
     try:
-        return kind(**found)
+        return kind(**given)
     except ValueError as error:
         raise _MismatchError(f"{where}: {error}") from error
 
 
 def _of_keys(kind: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
     """A mapping whose entries stand as keys of the object itself."""
-    found = {}
+    entries = {}
     for key in keys:
         entry, place = value, where
         for name in key.split("."):
@@ -124,8 +124,8 @@ def _of_keys(kind: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[s
             if name not in entry:
                 raise _MismatchError(f"{place} is missing")
             entry = entry[name]
-        found[key] = _of(get_args(kind)[1], entry, place)
-    return found
+        entries[key] = _of(get_args(kind)[1], entry, place)
+    return entries
 
 
 def _of_scalar(kind: Any, value: Any, where: str) -> Any:

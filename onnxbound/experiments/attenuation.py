@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
-from onnxbound.documents.document import Document
+from onnxbound.documents.document import Document, plain
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.values import all_values, changed_values
@@ -82,6 +82,17 @@ class Attenuation(Document):
 
         render_noise(self, console)
 
+    def to_dataframe(self) -> Any:
+        """Return the relative error for every layer where noise enters and every one behind it; needs pandas.
+
+        Raises:
+            UsageError: Pandas is not installed.
+        """
+        from onnxbound.report.dataframe import dataframe
+
+        entries = [{"source": curve.source} | plain(noise) for curve in self.curves for noise in curve.arrivals]
+        return dataframe("curves", {"curves": ["source", "target"]}, entries)
+
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:
     """Let gaussian noise of length radius |a^i| in at each layer's input, and measure the error at later layers.
@@ -113,10 +124,10 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         require_finite(batch.index, {layer.place: values[layer.output] for layer in work.layers})
         for layer in work.layers:
             noise = _noise(layer, values[layer.input], batch.index, settings)
-            for target, found in _errors(work, layer, values, noise):
-                mean[done:stop, layer.index - 1, target - 1] = found.mean(axis=0)
-                if len(found) > 1:
-                    error[done:stop, layer.index - 1, target - 1] = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+            for target, errors in _errors(work, layer, values, noise):
+                mean[done:stop, layer.index - 1, target - 1] = errors.mean(axis=0)
+                if len(errors) > 1:
+                    error[done:stop, layer.index - 1, target - 1] = errors.std(axis=0, ddof=1) / np.sqrt(len(errors))
         done = stop
         progress("noise", done, len(index))
     curves = (

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.analysis.settings import Settings
-from onnxbound.documents.document import Document
+from onnxbound.documents.document import Document, plain
 from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import Paired, paired
 from onnxbound.results import Float64Array, Histogram
@@ -81,6 +81,28 @@ class Comparison(Document):
 
         render_comparison(self, console)
 
+    def to_dataframe(self, table: Literal["medians", "statements"] = "medians") -> Any:
+        """Return a part of the comparison as a pandas DataFrame; needs pandas.
+
+        Args:
+            table: Medians, with a column per net, or what can be said of each pair of nets.
+
+        Raises:
+            UsageError: There is no such table, or pandas is not installed.
+        """
+        from onnxbound.report.dataframe import dataframe
+
+        names = [net.name for net in self.nets]
+        entries = [
+            {"property": own.property, "layer": own.layer} | part
+            for own in self.properties
+            for part in (
+                map(plain, own.statements) if table == "statements" else [dict(zip(names, own.medians, strict=True))]
+            )
+        ]
+        place = ["property", "layer"]
+        return dataframe(table, {"medians": place, "statements": [*place, "first", "second"]}, entries)
+
 
 def _values(samples: Samples, prop: Property, layer: int) -> Float64Array:
     """Return a property at a layer, to the output where it belongs to pairs, (n,)."""
@@ -99,21 +121,21 @@ def compare(
         settings: What to measure.
         progress: Called with (stage, rows done, rows in all).
     """
-    nets, found, warnings = [], [], {}
+    nets, measured, warnings = [], [], {}
     for report, subject, name in zip(reports(subjects, settings, progress), subjects, names, strict=True):
         nets.append(describe(report, name, str(subject.rows.path)))
-        found.append({key: report.samples[key] for key in report.samples})
+        measured.append({key: report.samples[key] for key in report.samples})
         warnings[name] = report.warnings
     depth = max(net.depth for net in nets)
     places: list[tuple[Property | None, int]] = [(None, 0)]
     places += [(prop, layer) for prop in PLOTTED for layer in range(1, depth + 1)]
     pairs = len(nets) * (len(nets) - 1) // 2
     alpha = _ALPHA / (len(places) * max(pairs, 1))
-    layers = (_layer(prop, layer, nets, found, alpha) for prop, layer in places)
+    layers = (_layer(prop, layer, nets, measured, alpha) for prop, layer in places)
     return Comparison(
         version=__version__,
         data=str(subjects[0].rows.path),
-        measured_rows=len(found[0]["index"]),
+        measured_rows=len(measured[0]["index"]),
         form=settings.form,
         seed=settings.seed,
         nets=tuple(nets),
@@ -123,11 +145,11 @@ def compare(
 
 
 def _layer(
-    prop: Property | None, layer: int, nets: Sequence[Net], found: Sequence[Samples], alpha: float
+    prop: Property | None, layer: int, nets: Sequence[Net], measured: Sequence[Samples], alpha: float
 ) -> LayerComparison:
     values = [
         _defined(samples["margin"] if prop is None else _values(samples, prop, layer)) if layer <= net.depth else None
-        for net, samples in zip(nets, found, strict=True)
+        for net, samples in zip(nets, measured, strict=True)
     ]
     edges = _edges([value for value in values if value is not None])
     statements = (

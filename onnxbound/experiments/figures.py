@@ -13,7 +13,7 @@ from onnxbound.stability.catalogue import PLOTTED
 _TITLES = {prop.topic.name: prop.title for prop in PLOTTED}
 
 
-def noise_figures(found: Attenuation) -> tuple[Figure, ...]:
+def noise_figures(attenuation: Attenuation) -> tuple[Figure, ...]:
     """[A] Fig. 1: a curve per layer where noise enters."""
     curves = tuple(
         Curve(
@@ -22,73 +22,73 @@ def noise_figures(found: Attenuation) -> tuple[Figure, ...]:
                 (float(a.target), None if a.relative_error is None else a.relative_error.median) for a in curve.arrivals
             ),
         )
-        for curve in found.curves
+        for curve in attenuation.curves
     )
-    axis = steps("layer", tuple(str(layer) for layer in range(1, len(found.layer_names) + 1)))
+    axis = steps("layer", tuple(str(layer) for layer in range(1, len(attenuation.layer_names) + 1)))
     caption = (
-        f"Noise of relative length {number(found.radius)} at the input of a layer: relative error at its output and at"
-        " later layers, median over the rows."
+        f"Noise of relative length {number(attenuation.radius)} at the input of a layer: relative error at its output"
+        " and at later layers, median over the rows."
     )
     return (lines("noise", caption, axis, "relative error", curves),)
 
 
-def comparison_figures(found: Comparison) -> tuple[Figure, ...]:
+def comparison_figures(comparison: Comparison) -> tuple[Figure, ...]:
     """[A] Fig. 2, 3 and A.1 to A.7: a figure per property, a row per layer, a colour per net."""
-    names = tuple(net.name for net in found.nets)
+    names = tuple(net.name for net in comparison.nets)
     figures = []
-    for name in dict.fromkeys(layer.property for layer in found.properties):
-        rows = [layer for layer in found.properties if layer.property == name]
+    for name in dict.fromkeys(layer.property for layer in comparison.properties):
+        rows = [layer for layer in comparison.properties if layer.property == name]
         ridge = tuple(Ridge(f"layer {row.layer}" if row.layer else "net", row.histograms) for row in rows)
         quantity = _TITLES.get(name, name)
-        caption = f"Distribution over {found.measured_rows:,} rows of: {quantity}."
+        caption = f"Distribution over {comparison.measured_rows:,} rows of: {quantity}."
         figures.append(ridges(f"compare_{name}", caption, quantity, ridge, names))
     return tuple(figures)
 
 
-def ranking_figures(found: Ranking) -> tuple[Figure, ...]:
+def ranking_figures(ranking: Ranking) -> tuple[Figure, ...]:
     """[A] Fig. 4 right for checkpoints; rank correlations of every capacity for different nets."""
-    return _track_figures(found) if isinstance(found, Track) else (_correlations(found), *_scatter(found))
+    return _track_figures(ranking) if isinstance(ranking, Track) else (_correlations(ranking), *_scatter(ranking))
 
 
-def _correlations(found: Ranking) -> Figure:
+def _correlations(ranking: Ranking) -> Figure:
     rows = tuple(
         Interval(entry.capacity, entry.correlation.tau, entry.correlation.low, entry.correlation.high)
-        for entry in found.capacities
+        for entry in ranking.capacities
     )
-    caption = f"Rank correlation of each capacity with the gaps of {len(found.standings)} nets, 95 % intervals."
+    caption = f"Rank correlation of each capacity with the gaps of {len(ranking.standings)} nets, 95 % intervals."
     return intervals("rank", caption, "Kendall's tau-b", rows, -1.0, 1.0)
 
 
-def _scatter(found: Ranking) -> tuple[Figure, ...]:
-    ordered = sorted(found.standings, key=lambda standing: standing.gap)
+def _scatter(ranking: Ranking) -> tuple[Figure, ...]:
+    ordered = sorted(ranking.standings, key=lambda standing: standing.gap)
     axis = steps("net, by gap", tuple(str(place) for place in range(1, len(ordered) + 1)))
     curves = (
         Curve("gap", tuple((float(k), s.gap) for k, s in enumerate(ordered, start=1))),
-        *(_rescaled(found, entry.capacity, ordered) for entry in found.capacities if entry.capacity == "arora"),
+        *(_rescaled(ranking, entry.capacity, ordered) for entry in ranking.capacities if entry.capacity == "arora"),
     )
     caption = "Gap, and sqrt(capacity / m) times one factor; nets in the order of their gaps."
     nets = tuple(standing.net.name for standing in ordered)
     return (lines("rank_gaps", caption, axis, "gap; arora rescaled", curves, nets=nets),)
 
 
-def _rescaled(found: Ranking, capacity: str, ordered: list[Standing] | tuple[Standing, ...]) -> Curve:
-    (entry,) = [entry for entry in found.capacities if entry.capacity == capacity]
-    values = dict(zip((s.net.name for s in found.standings), entry.rescaled, strict=True))
+def _rescaled(ranking: Ranking, capacity: str, ordered: list[Standing] | tuple[Standing, ...]) -> Curve:
+    (entry,) = [entry for entry in ranking.capacities if entry.capacity == capacity]
+    values = dict(zip((s.net.name for s in ranking.standings), entry.rescaled, strict=True))
     return Curve(f"{capacity}, rescaled", tuple((float(k), values[s.net.name]) for k, s in enumerate(ordered, start=1)))
 
 
-def _track_figures(found: Ranking) -> tuple[Figure, ...]:
-    nets = tuple(standing.net.name for standing in found.standings)
+def _track_figures(ranking: Ranking) -> tuple[Figure, ...]:
+    nets = tuple(standing.net.name for standing in ranking.standings)
     few = len(nets) <= 4
     axis = steps("checkpoint", tuple(shortened(name, 8) if few else str(k) for k, name in enumerate(nets, start=1)))
-    gap = Curve("measured gap", tuple((float(k), s.gap) for k, s in enumerate(found.standings, start=1)))
+    gap = Curve("measured gap", tuple((float(k), s.gap) for k, s in enumerate(ranking.standings, start=1)))
     figures = [
         lines(
             "track",
             "Gap between test and training error, and sqrt(arora / m) times one factor, along the checkpoints.",
             axis,
             "gap",
-            (gap, _rescaled(found, "arora", found.standings)),
+            (gap, _rescaled(ranking, "arora", ranking.standings)),
             nets=nets,
         ),
         lines(
@@ -101,23 +101,23 @@ def _track_figures(found: Ranking) -> tuple[Figure, ...]:
                     entry.capacity,
                     tuple(
                         (float(k), s.net.log10_capacities[entry.capacity])
-                        for k, s in enumerate(found.standings, start=1)
+                        for k, s in enumerate(ranking.standings, start=1)
                     ),
                 )
-                for entry in found.capacities
+                for entry in ranking.capacities
             ),
             nets=nets,
         ),
     ]
     for prop in PLOTTED:
         name = prop.topic.name
-        depth = max(len(standing.medians[name]) for standing in found.standings)
+        depth = max(len(standing.medians[name]) for standing in ranking.standings)
         curves = tuple(
             Curve(
                 f"layer {layer + 1}",
                 tuple(
                     (float(k), s.medians[name][layer] if layer < len(s.medians[name]) else None)
-                    for k, s in enumerate(found.standings, start=1)
+                    for k, s in enumerate(ranking.standings, start=1)
                 ),
             )
             for layer in range(depth)

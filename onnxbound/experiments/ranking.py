@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import sqrt
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from onnxbound.analysis.result import Report
 from onnxbound.analysis.settings import Settings
@@ -89,6 +89,20 @@ class Ranking(Document):
         from onnxbound.experiments.result_tables import render_ranking
 
         render_ranking(self, console)
+
+    def to_dataframe(self, table: Literal["standings", "capacities"] = "standings") -> Any:
+        """Return a part of the ranking as a pandas DataFrame; needs pandas.
+
+        Args:
+            table: The nets with their gaps and capacities, or each capacity's rank correlation.
+
+        Raises:
+            UsageError: There is no such table, or pandas is not installed.
+        """
+        from onnxbound.report.dataframe import dataframe
+
+        index = {"standings": ["net.name"], "capacities": ["capacity"]}
+        return dataframe(table, index, self.to_json().get(table, ()))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

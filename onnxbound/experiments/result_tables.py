@@ -20,31 +20,34 @@ from onnxbound.report.words import number, shortened
 _MOST_TARGETS = 8
 
 
-def render_noise(found: Attenuation, console: Console) -> None:
+def render_noise(attenuation: Attenuation, console: Console) -> None:
     """[A] Fig. 1 as numbers: a row per layer where noise enters, a column per layer where it arrives."""
-    console.print(Text(f"{visible(found.model)} at {found.measured_rows:,} rows of {visible(found.data)}"))
     console.print(
-        f"noise of {number(found.radius)} times the length of a layer's input: relative error behind the layers, median"
+        Text(f"{visible(attenuation.model)} at {attenuation.measured_rows:,} rows of {visible(attenuation.data)}")
     )
-    depth = len(found.layer_names)
+    console.print(
+        f"noise of {number(attenuation.radius)} times the length of a layer's input: relative error behind the layers,"
+        " median"
+    )
+    depth = len(attenuation.layer_names)
     shown = sorted({1 + round(k * (depth - 1) / (_MOST_TARGETS - 1)) for k in range(_MOST_TARGETS)})
     table = plain_table("noise into", "", *(str(target) for target in shown), left=1)
-    for curve in found.curves:
+    for curve in attenuation.curves:
         arrived = {a.target: a.relative_error for a in curve.arrivals}
         cells = ("" if arrived.get(j) is None else number(arrived[j].median) for j in shown)  # type: ignore[union-attr]
-        table.add_row(str(curve.source), Text(visible(found.layer_names[curve.source - 1])[-16:]), *cells)
+        table.add_row(str(curve.source), Text(visible(attenuation.layer_names[curve.source - 1])[-16:]), *cells)
     console.print(table)
 
 
-def render_comparison(found: Comparison, console: Console) -> None:
+def render_comparison(comparison: Comparison, console: Console) -> None:
     """Medians and distributions per property and layer, and what can be said of each pair of nets."""
-    console.print(_nets(list(found.nets)))
-    _print_warnings(found.warnings, console)
-    for name, group in groupby(found.properties, key=lambda layer: layer.property):
+    console.print(_nets(list(comparison.nets)))
+    _print_warnings(comparison.warnings, console)
+    for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
         console.print(Text(f"\n{name.replace('_', ' ')}", style="bold"))
         table = plain_table("layer", "net", "distribution", "median", "larger than in", left=3)
         for layer in group:
-            _add_layer(table.add_row, layer, found.nets)
+            _add_layer(table.add_row, layer, comparison.nets)
         console.print(table)
     said = "\nshare of the rows on which a net has the larger value; all intervals together hold with 95 %"
     console.print(Text(said, style="dim"))
@@ -63,19 +66,19 @@ def _add_layer(add_row: object, layer: LayerComparison, nets: tuple[Net, ...]) -
         add_row(place if position == 0 else "", name, Text(line), number(median), Text("\n".join(said)))
 
 
-def render_ranking(found: Ranking, console: Console) -> None:
+def render_ranking(ranking: Ranking, console: Console) -> None:
     """Gaps, capacities and rank correlations."""
-    console.print(_nets([standing.net for standing in found.standings]))
-    _print_warnings(found.warnings, console)
+    console.print(_nets([standing.net for standing in ranking.standings]))
+    _print_warnings(ranking.warnings, console)
     table = plain_table("net", "train error", "test error", "gap", "95 % interval", left=1)
-    for standing in found.standings:
+    for standing in ranking.standings:
         interval = f"{standing.gap_low:.1%} to {standing.gap_high:.1%}"
         errors = (f"{standing.net.train_error:.2%}", f"{standing.test_error:.2%}", f"{standing.gap:.2%}")
         table.add_row(Text(shortened(visible(standing.net.name), 28)), *errors, interval)
     console.print(Text("\nGaps", style="bold"))
     console.print(table)
-    _print_capacities(found, console)
-    tracked = isinstance(found, Track)
+    _print_capacities(ranking, console)
+    tracked = isinstance(ranking, Track)
     what = (
         "checkpoints depend on one another: no interval"
         if tracked
@@ -83,17 +86,17 @@ def render_ranking(found: Ranking, console: Console) -> None:
     )
     console.print(Text(f"\nRank correlation with the gap ({what})", style="bold"))
     table = plain_table("capacity", "tau-b, from -1 to 1", "tau-b", "from", "to", "nets", left=2)
-    for entry in found.capacities:
+    for entry in ranking.capacities:
         c = entry.correlation
         drawn = Text("" if c.tau is None else bar((c.tau + 1) / 2, 20))
         table.add_row(entry.capacity, drawn, number(c.tau), number(c.low), number(c.high), str(c.values))
     console.print(table)
 
 
-def _print_capacities(found: Ranking, console: Console) -> None:
-    names = [entry.capacity for entry in found.capacities]
+def _print_capacities(ranking: Ranking, console: Console) -> None:
+    names = [entry.capacity for entry in ranking.capacities]
     table = plain_table("net", *names, left=1)
-    for standing in found.standings:
+    for standing in ranking.standings:
         logs = [standing.net.log10_capacities[name] for name in names]
         table.add_row(Text(shortened(visible(standing.net.name), 28)), *(number(log and round(log, 2)) for log in logs))
     console.print(Text("\nCapacities as plotted, log10", style="bold"))

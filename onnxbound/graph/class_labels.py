@@ -76,21 +76,21 @@ def _labels(head: "_ClassHead", size: int) -> tuple[Label, ...] | None:
     """The names that an output has for the classes; None if it gives scores alone."""
     rows = _rows(size)
     decided = _decided(rows)
-    found = head.run(rows)
-    if found.shape[1] == 1:
-        found = found[:, 0]
+    scores = head.run(rows)
+    if scores.shape[1] == 1:
+        scores = scores[:, 0]
         own = np.concatenate([head.run(clear)[:, 0] for clear in _clear(size)])
-        named = len(set(own.tolist())) == len(own) and np.array_equal(own[decided], found)
+        named = len(set(own.tolist())) == len(own) and np.array_equal(own[decided], scores)
         if named:
             return tuple(map(_label, own))
-        if len(set(found.tolist())) == 1:
-            raise HeadError(head.output, f"it is {_label(found[0])} whatever the row", constant=True)
-        agrees = size == 1 and found.dtype.kind == "f" and np.array_equal(found > 0.5, decided == 1)
+        if len(set(scores.tolist())) == 1:
+            raise HeadError(head.output, f"it is {_label(scores[0])} whatever the row", constant=True)
+        agrees = size == 1 and scores.dtype.kind == "f" and np.array_equal(scores > 0.5, decided == 1)
     else:
-        constant = bool(np.all(found == found[:1]))
+        constant = bool(np.all(scores == scores[:1]))
         if constant:
             raise HeadError(head.output, "it is the same whatever the row", constant=True)
-        agrees = found.shape[1] == max(size, 2) and np.array_equal(found.argmax(axis=1), decided)
+        agrees = scores.shape[1] == max(size, 2) and np.array_equal(scores.argmax(axis=1), decided)
     if not agrees:
         raise HeadError(head.output, "it does not decide by the largest logit")
     return None

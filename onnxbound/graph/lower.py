@@ -34,7 +34,25 @@ _CONTRADICTIONS = (ArithmeticError, AttributeError, LookupError, MemoryError, Ty
 
 @dataclass(slots=True)
 class _Lowering:
-    """What is known so far while the nodes are walked through once."""
+    """What is known so far while the nodes are walked through once.
+
+    Attributes:
+        graph: Normalised.
+        batch: Length of the batch axis that shape arithmetic sees.
+        constants: Tensors that depend on no row, by name, folded as soon as their inputs are known.
+        shapes: Tensors that depend on the rows: the shape of one row. No tensor stands in both.
+        steps: Operators in the order of the file.
+        problems: What cannot be read; the walk goes on, so that one error lists all of it.
+        weighted: Whether a weighted layer came before; scales and shifts in front of the first are preprocessing.
+        room: Bytes that shape arithmetic may still take; a file of a few bytes can ask for any number.
+        written: The nodes that were lowered, spelled ones in place of what they spell.
+        spelled: The operator that is being spelled with others, by which its steps are named; empty if none.
+        origins: Constant to the one of the file that it was rearranged from, for the count of parameters.
+        unknown: Tensors behind a problem, about which nothing is reported a second time.
+        lengths: Those of them that are arithmetic on lengths alone, and no fault of their own.
+        made: Constants that stand in no file, and are no parameters.
+        lifted: Tensors whose rows do not stand along the first axis: what holds their entries, and their whole shape.
+    """
 
     graph: OnnxGraph
     batch: int
@@ -60,6 +78,7 @@ class _Lowering:
         """
         for node in self.graph.nodes:
             self.visit(node)
+            # Within the net rows may stand anywhere; who reads the logits expects them in front.
             if self.graph.outputs[0] in self.lifted and self.graph.outputs[0] in node.outputs:
                 reason = Unsupported("the logits have no batch in front", "export with it as the first axis")
                 self.problems.append((node, reason))
@@ -67,7 +86,7 @@ class _Lowering:
             raise _unsupported(self.problems)
 
     def visit(self, node: GraphNode) -> None:
-        if self.unknown.isdisjoint(node.inputs):
+        if self.unknown.isdisjoint(node.inputs):  # what follows from another problem is no further one
             try:
                 self._lower_or_lift(node)
             except Unsupported as reason:
@@ -97,6 +116,7 @@ class _Lowering:
             except Unsupported:
                 if self.batch != 1 or node.op_type not in LIFTED:
                     raise
+                # The node may have been spelled half way before a part of it was refused.
                 del self.steps[steps:], self.written[written:]
             else:
                 return
@@ -142,6 +162,7 @@ class _Lowering:
         elif node.op_type in ("Shape", "Size"):
             self.constants[node.outputs[0]] = self._shape_of(node)
         elif any(node.proto.output[1:]) and node.op_type != "Split":
+            # Masks and indices come second; parsers make the first output, and only Split makes several alike.
             raise Unsupported("another output of it than the first is read")
         elif not self._rewrite(node):
             self._parse(node)
@@ -166,6 +187,7 @@ class _Lowering:
         # Single numbers count, since other exporters write the same epsilon or factor as a constant of the file.
         self.made |= {name for name, c in write.constants.items() if c.size > 1 and name not in write.origins}
         self.written += write.nodes
+        # What a spelled node is spelled with may be spelled itself: all of it bears the name that the file has.
         outer, self.spelled = self.spelled, self.spelled or node.op_type
         for written in write.nodes:
             self._lower(written)

@@ -39,12 +39,12 @@ class Rewriter:
 
     def _linear_classifier(self, layer: Layer) -> NodeProto | None:
         """scikit-learn's operator for a linear net, if the layer is one; its weight is an attribute."""
-        found = [node for node in self.model.graph.node if node.op_type == "LinearClassifier"]
-        if len(found) != 1 or any(layer.weight_name in node.input for node in self.model.graph.node):
+        classifiers = [node for node in self.model.graph.node if node.op_type == "LinearClassifier"]
+        if len(classifiers) != 1 or any(layer.weight_name in node.input for node in self.model.graph.node):
             return None
-        coefficients = _attribute(found[0], "coefficients", ())
+        coefficients = _attribute(classifiers[0], "coefficients", ())
         same = np.array_equal(np.asarray(coefficients, np.float32), np.asarray(layer.operator.weight).ravel())
-        return found[0] if same else None
+        return classifiers[0] if same else None
 
     def readers(self, layer: Layer) -> list[NodeProto]:
         """The nodes that apply the layer's weight; [] where the file has none that could be given another."""

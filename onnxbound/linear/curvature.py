@@ -109,11 +109,11 @@ def sides(
     shapes = [
         (layer.operator.channels, layer.operator.weight.size // layer.operator.channels) for layer in network.layers
     ]
-    found = [(np.zeros((rows, rows)), np.zeros((columns, columns))) for rows, columns in shapes]
+    result = [(np.zeros((rows, rows)), np.zeros((columns, columns))) for rows, columns in shapes]
     keep, count = _kept(network), 0
     for target in targets:
         pieces = iter(_pieces(network, _probed(network, target, keep, 1, generator)[0]))
-        for layer, shape, (left, right) in zip(network.layers, shapes, found, strict=True):
+        for layer, shape, (left, right) in zip(network.layers, shapes, result, strict=True):
             g = next(pieces).reshape(-1, *shape)
             if layer.operator.bias is not None:
                 next(pieces)
@@ -122,7 +122,7 @@ def sides(
                 sketch = np.einsum(words, g, signs.astype(np.float32))
                 side += sketch.T @ sketch
         count += len(target.rows)
-    return [(left / count, right / count) for left, right in found]
+    return [(left / count, right / count) for left, right in result]
 
 
 def _kept(network: Network) -> set[str]:
@@ -149,10 +149,10 @@ def _pieces(network: Network, flat: Array) -> list[Array]:
 def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:
     """Cotangents (s, n, K) of the logits as cotangents (s, n, P) of the parameters."""
     outputs = [layer.output for layer in network.layers]
-    found: Mapping[str, Array] = forward.linearisation.vjp(network.output, cotangents, outputs)
+    gradients: Mapping[str, Array] = forward.linearisation.vjp(network.output, cotangents, outputs)
     parts = []
     for layer in network.layers:
-        c = found.get(layer.output)
+        c = gradients.get(layer.output)
         if c is None:
             c = np.zeros((*cotangents.shape[:2], *layer.output_shape), cotangents.dtype)
         parts.append(layer.operator.weight_cotangent(forward.values[layer.input], c))

@@ -23,34 +23,18 @@ LOGITS = "logits"
 TIES = "ties"
 
 
-def noise_name(layer: int) -> str:
-    """Input: numbers of normal quantiles, uint16, (probes, n, entries of x^i)."""
-    return f"noise/{layer}"
-
-
-def scale_name(layer: int) -> str:
-    """Output: |eta| / |g|, (probes, n)."""
-    return f"scale/{layer}"
-
-
-def squared_name(tensor: str) -> str:
-    """Output: |tensor|^2, (n,)."""
-    return f"squared/{tensor}"
-
-
-def without_bias_name(layer: int) -> str:
-    """Output: |A^i a^i|^2, (n,)."""
-    return f"without bias/{layer}"
-
-
-def stream_name(kind: str, target: int) -> str:
-    """Output: squared norms of the tangents, residuals or signals that arrive at a target, (streams, n)."""
-    return f"{kind}/{target}"
-
-
-def output_name(kind: str, layer: int) -> str:
-    """Output: |J|_F^2 to the logits, or the largest of its parts per pixel, (n,)."""
-    return f"output {kind}/{layer}"
+noise_name = "noise/{}".format
+"""Input of a layer: numbers of normal quantiles, uint16, (probes, n, entries of x^i)."""
+scale_name = "scale/{}".format
+"""Output of a layer: |eta| / |g|, (probes, n)."""
+squared_name = "squared/{}".format
+"""Output of a tensor: |tensor|^2, (n,)."""
+without_bias_name = "without bias/{}".format
+"""Output of a layer: |A^i a^i|^2, (n,)."""
+stream_name = "{}/{}".format
+"""Output of a kind and a target: squared norms of the tangents, residuals or signals that arrive, (streams, n)."""
+output_name = "output {}/{}".format
+"""Output of a kind and a layer: |J|_F^2 to the logits, or the largest of its parts per pixel, (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +108,7 @@ class _Writer:
             result = self._advance(step, inputs)
             if step.output in watched:
                 self._output(squared_name(step.output), self._squared(result.primal), "n")
+            # Before the layer's own noise joins: what arrives at i comes from layers before i.
             if step.output in self._targets:
                 self._arrive(self._targets[step.output], result)
             layer = self._layers.get(step.output)
@@ -165,6 +150,7 @@ class _Writer:
             return (
                 e.node("ReduceSumSquare", e.double(t.name), e.integers(*axes), keepdims=0) if axes else self._square(t)
             )
+        # Only the sums of the channels become float64: of the whole tensor that would be a copy of twice its size.
         part = e.node("ReduceSumSquare", t.name, e.integers(*range(first + 1, last)), keepdims=0)
         return e.node("ReduceSum", e.double(part), e.integers(first), keepdims=0)
 
@@ -177,6 +163,7 @@ class _Writer:
         e, found = self._e, step.operator.emit_ties(self._e, *(x.primal for x in inputs))
         if not found:
             return []
+        # ReduceMax takes no booleans before opset 20.
         flags = e.node("Cast", found, to=TensorProto.FLOAT)
         rank = len(self._network.shapes[step.output])
         return [e.node("ReduceMax", flags, e.integers(*range(1, rank + 1)), keepdims=0)]
@@ -227,6 +214,7 @@ class _Writer:
 
     def _zeros(self, like: Value, streams: int) -> str:
         e = self._e
+        # The number of rows is not known when the graph is written, so the zeros take their shape from the value.
         return e.node("ConstantOfShape", e.node("Concat", e.integers(streams), e.node("Shape", like.name), axis=0))
 
     def _behind(self, layer: Layer, streams: EmittedStreams) -> EmittedStreams:
@@ -236,6 +224,7 @@ class _Writer:
             self._output(without_bias_name(layer.index), self._squared(self._less_bias(layer, x)), "n")
         if layer.index == self._network.depth:
             return streams
+        # Of each entry of the noise two bytes come in, its place among the quantiles; the runtime looks it up.
         place = e.node("Cast", noise_name(layer.index), to=TensorProto.INT32)
         quantiles = e.node("Gather", e.constant(normal_quantiles()), place)
         g = Value(e.reshape(quantiles, probes, -1, *x.shape), x.shape)
@@ -276,6 +265,7 @@ class _Writer:
         if "signals" in streams.moving:
             signals = streams.moving["signals"]
             self._output(stream_name("signals", target), self._squared(signals, streams=True), count, "n")
+            # In the linear form the deviation is M(x + eta) - J (x + eta), and that is w + M(x) - J x.
             missing = e.reshape(e.node("Sub", streams.primal.name, signals.name), count, 1, -1, *shape)
             apart = e.node("Add", e.reshape(residuals.name, count, probes, -1, *shape), missing)
             residuals = Value(e.reshape(apart, count * probes, -1, *shape), shape)
@@ -299,11 +289,11 @@ class _Writer:
             if step.output in wanted:
                 self._per_pixel(wanted[step.output], c)
                 reached.append(wanted[step.output].index)
-            if downstream.isdisjoint(step.inputs):
+            if downstream.isdisjoint(step.inputs):  # before the first layer whose Jacobian is wanted
                 continue
             shapes = tuple(network.shapes[name] for name in step.inputs)
             for name, gradient in zip(step.inputs, step.operator.emit_vjp(e, state, classes, c, *shapes), strict=True):
-                known = live.get(name)
+                known = live.get(name)  # where branches part, the cotangents that come back along them add up
                 live[name] = (
                     gradient if known is None else Value(e.node("Add", known.name, gradient.name), gradient.shape)
                 )

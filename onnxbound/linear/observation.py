@@ -77,21 +77,21 @@ def observed(network: Network) -> frozenset[str]:
     return frozenset(names)
 
 
-def to_measurement(network: Network, programme: Programme, index: Array, found: Observation) -> Measurement:
+def to_measurement(network: Network, programme: Programme, index: Array, observation: Observation) -> Measurement:
     """The norms of a batch as arrays over layers and pairs."""
     layers, depth = network.layers, network.depth
 
     def per_layer(names: list[str | None]) -> Float64Array:
         nothing = np.full(len(index), np.nan)
-        return np.stack([nothing if name is None else np.sqrt(found.squared[name]) for name in names], axis=1)
+        return np.stack([nothing if name is None else np.sqrt(observation.squared[name]) for name in names], axis=1)
 
     source_norm = per_layer([layer.output for layer in layers])
     target_norm = per_layer([network.target(layer.index) for layer in layers])
     output_norm = source_norm
-    if found.without_bias:
-        output_norm = np.sqrt(np.stack([found.without_bias[layer.index] for layer in layers], axis=1))
+    if observation.without_bias:
+        output_norm = np.sqrt(np.stack([observation.without_bias[layer.index] for layer in layers], axis=1))
     signal, jacobian, error, residual = (np.full((len(index), depth, depth), np.nan) for _ in range(4))
-    for (source, target), arrival in found.arrivals.items():
+    for (source, target), arrival in observation.arrivals.items():
         if programme.output_only and target != depth:
             continue
         pair = (slice(None), source - 1, target - 1)
@@ -101,14 +101,14 @@ def to_measurement(network: Network, programme: Programme, index: Array, found: 
             error[pair] = arrival.tangents.std(axis=0, ddof=1) / np.sqrt(programme.probes)
         residual[pair] = np.sqrt(arrival.residuals.max(axis=0))
     largest_pixel = np.full_like(source_norm, np.nan)
-    if found.output is not None:
-        largest_pixel = found.output.largest_pixel
-        jacobian[:, :, -1] = found.output.squared
-        error[:, :, -1] = np.where(np.isnan(found.output.squared), np.nan, 0.0)
+    if observation.output is not None:
+        largest_pixel = observation.output.largest_pixel
+        jacobian[:, :, -1] = observation.output.squared
+        error[:, :, -1] = np.where(np.isnan(observation.output.squared), np.nan, 0.0)
     return Measurement(
         index=np.asarray(index, np.int64),
-        logits=found.logits.astype(np.float64),
-        ties=found.ties,
+        logits=observation.logits.astype(np.float64),
+        ties=observation.ties,
         input_norm=per_layer([layer.input for layer in layers]),
         output_norm=output_norm,
         source_norm=source_norm,

@@ -90,6 +90,7 @@ class Sweeper:
             if tied is not None:
                 ties |= tied
             result = self._advance(step, states[-1], inputs)
+            # Measured before the layer's own noise joins: what arrives at i comes from layers before i.
             if step.output in self._targets:
                 arrivals |= self._arrivals(result, self._targets[step.output])
             layer = self._layers.get(step.output)
@@ -98,6 +99,7 @@ class Sweeper:
             live[step.output] = result
             if step.output in self._keep:
                 values[step.output] = result.primal[0]
+            # A tensor with all its streams is what fills memory: it goes at its last use.
             for name in step.inputs:
                 if last_use[name] == position:
                     live.pop(name, None)
@@ -110,7 +112,7 @@ class Sweeper:
     def _advance(self, step: Step, state: Array | None, inputs: list[Streams]) -> Streams:
         """Every stream through one operator."""
         operator = step.operator
-        aligned = self._align(inputs)
+        aligned = self._align(inputs)  # where branches meet, stream k of each has to come from one source and probe
         x = tuple(streams.primal[0] for streams in aligned)
         tangents = tuple(streams.tangents for streams in aligned)
         residuals = tuple(streams.residuals for streams in aligned)
@@ -177,10 +179,12 @@ class Sweeper:
             if source >= target:
                 continue
             mine = slice(position * self._probes, (position + 1) * self._probes)
+            # The estimate of |J|_F takes standard normal g, and what was sent is eta = scale g.
             tangents = squared_norms(streams.tangents[mine], 2) / self._scale[source] ** 2
             residuals, signal = streams.residuals[mine], None
             if self._signals:
                 signal = squared_norms(streams.signals[position], 1)
+                # In the linear form the deviation is M(x + eta) - J (x + eta), and that is w + M(x) - J x.
                 residuals = residuals + (streams.primal - streams.signals[position])
             result[source, target] = Arrival(tangents, squared_norms(residuals, 2), signal)
         return result

@@ -44,7 +44,6 @@ class AveragePool(Affine):
         return self._divisor.astype(np.float32)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """`(c, *output)`."""
         return (shapes[0][0], *self.windows.output)
 
     def linear(self, *x: Array) -> Array:
@@ -82,7 +81,6 @@ class AveragePool(Affine):
         return Value(name, self.output_shape(x[0].shape))
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """The sum, divided."""
         return self._emit_divided(e, self._sum(x[0].shape[0]).emit_linear(e, *x))
 
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:

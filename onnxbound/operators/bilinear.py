@@ -39,11 +39,9 @@ class Bilinear(Operator):
         return x.reshape(len(state), *shapes[0]), y.reshape(len(state), *shapes[1])
 
     def act(self, *x: Array) -> Array:
-        """B(x, y)."""
         return self.product(*x)
 
     def linearise(self, *x: Array) -> Array:
-        """Both factors."""
         return np.concatenate([value.reshape(len(value), prod(value.shape[1:])) for value in x], axis=1)
 
     def jvp(self, state: Array | None, *t: Array) -> Array:
@@ -61,15 +59,12 @@ class Bilinear(Operator):
         return self.product(w[0], x[1]) + self.product(x[0], w[1]) + self.product(first, second)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """None."""
         return (inf, inf)
 
     def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """B(x, y)."""
         return Value(self.emit_product(e, x[0].name, x[1].name), self.output_shape(x[0].shape, x[1].shape))
 
     def emit_linearise(self, e: Emitter, *x: Value) -> str:
-        """Both factors."""
         return e.node("Concat", *(e.reshape(value.name, -1, prod(value.shape)) for value in x), axis=1)
 
     def _emit_factors(self, e: Emitter, state: str, shapes: tuple[Shape, ...]) -> tuple[Value, Value]:
@@ -93,7 +88,6 @@ class Bilinear(Operator):
     def emit_residual(
         self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
     ) -> Value:
-        """As `residual`."""
         first, second = (e.node("Add", a.name, b.name) for a, b in zip(t, w, strict=True))
         linear = e.node("Add", self.emit_product(e, w[0].name, x[1].name), self.emit_product(e, x[0].name, w[1].name))
         total = e.node("Add", linear, self.emit_product(e, first, second))
@@ -105,7 +99,6 @@ class Product(Bilinear):
     """Entry by entry; axes of length 1 broadcast."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The common shape."""
         if len(shapes[0]) != len(shapes[1]):
             raise Unsupported(f"it multiplies activations of {len(shapes[0])} and {len(shapes[1])} axes")
         try:
@@ -114,7 +107,6 @@ class Product(Bilinear):
             raise Unsupported(f"it multiplies activations of the shapes {shapes[0]} and {shapes[1]}") from error
 
     def product(self, x: Array, y: Array) -> Array:
-        """X y."""
         return np.multiply(x, y)
 
     def adjoints(self, c: Array, x: Array, y: Array) -> tuple[Array, Array]:
@@ -122,7 +114,6 @@ class Product(Bilinear):
         return _summed(c * y, x.shape[1:]), _summed(c * x, y.shape[1:])
 
     def emit_product(self, e: Emitter, x: str, y: str) -> str:
-        """X y."""
         return e.node("Mul", x, y)
 
     def emit_adjoints(self, e: Emitter, c: str, x: Value, y: Value) -> tuple[str, str]:
@@ -153,7 +144,6 @@ class MatrixProduct(Bilinear):
         return (*x[:-1], y[-1])
 
     def product(self, x: Array, y: Array) -> Array:
-        """X Y."""
         return np.asarray(np.matmul(x, y))
 
     def adjoints(self, c: Array, x: Array, y: Array) -> tuple[Array, Array]:
@@ -161,7 +151,6 @@ class MatrixProduct(Bilinear):
         return np.matmul(c, y.swapaxes(-1, -2)), np.matmul(x.swapaxes(-1, -2), c)
 
     def emit_product(self, e: Emitter, x: str, y: str) -> str:
-        """X Y."""
         return e.node("MatMul", x, y)
 
     def emit_adjoints(self, e: Emitter, c: str, x: Value, y: Value) -> tuple[str, str]:

@@ -22,13 +22,11 @@ class Add(Affine):
     signs: tuple[int, ...]
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The common shape."""
         if len(set(shapes)) > 1:
             raise Unsupported(f"it adds activations of different shapes: {', '.join(map(str, shapes))}")
         return shapes[0]
 
     def linear(self, *x: Array) -> Array:
-        """The sum."""
         total = x[0] if self.signs[0] > 0 else -x[0]
         for sign, term in zip(self.signs[1:], x[1:], strict=True):
             total = total + term if sign > 0 else total - term
@@ -39,7 +37,6 @@ class Add(Affine):
         return tuple(c if sign > 0 else -c for sign in self.signs)
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """The sum."""
         total = x[0].name if self.signs[0] > 0 else e.node("Neg", x[0].name)
         for sign, term in zip(self.signs[1:], x[1:], strict=True):
             total = e.node("Add" if sign > 0 else "Sub", total, term.name)
@@ -73,7 +70,6 @@ class Concat(Affine):
         return (*shapes[0][: self.axis], total, *shapes[0][self.axis + 1 :])
 
     def linear(self, *x: Array) -> Array:
-        """Side by side."""
         return np.concatenate(x, axis=self.axis + 1)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
@@ -82,7 +78,6 @@ class Concat(Affine):
         return tuple(np.split(c, ends, axis=self.axis + 1))
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """Side by side."""
         joined = e.node("Concat", *(value.name for value in x), axis=self.axis + 1)
         return Value(joined, self.output_shape(*(value.shape for value in x)))
 

@@ -31,7 +31,6 @@ class Clip(Gate):
         return tuple(end for end in (self.low, self.high) if np.isfinite(end))
 
     def act(self, *x: Array) -> Array:
-        """min(max(x, low), high)."""
         kind = x[0].dtype.type
         return np.asarray(np.minimum(np.maximum(x[0], kind(self.low)), kind(self.high)))
 
@@ -41,7 +40,6 @@ class Clip(Gate):
         return inside.astype(x.dtype)
 
     def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """min(max(x, low), high)."""
         low, high = (e.number(end) if np.isfinite(end) else "" for end in (self.low, self.high))
         return Value(e.node("Clip", x[0].name, low, high), x[0].shape)
 
@@ -52,7 +50,6 @@ class Clip(Gate):
         return e.node("Cast", inside, to=TensorProto.FLOAT)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """1."""
         return (1.0,)
 
 

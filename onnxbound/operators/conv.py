@@ -46,7 +46,6 @@ class Conv(Weighted):
         return prod(self.windows.output)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """`(c_out, *output)`."""
         (shape,) = shapes
         if shape[0] != self.weight.shape[1] * self.groups:
             read = self.weight.shape[1] * self.groups
@@ -102,7 +101,6 @@ class Conv(Weighted):
         return out
 
     def jvp(self, state: Array | None, *t: Array) -> Array:
-        """A t."""
         return split_streams(self._linear_of_streams(join_streams(t[0])), t[0].shape)
 
     def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
@@ -169,7 +167,6 @@ class Conv(Weighted):
         return np.asarray(c.reshape(*c.shape[:2], self.channels, -1).sum(axis=3))
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """One Conv."""
         w = self.windows
         name = e.node(
             "Conv",

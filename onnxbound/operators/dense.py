@@ -39,7 +39,6 @@ class Dense(Weighted):
         return self.frobenius_squared() * self.positions(input_shape)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """|A|_F."""
         del shapes
         return (sqrt(self.frobenius_squared()),)
 
@@ -75,7 +74,6 @@ class Dense(Weighted):
         return Value(e.reshape(product, -1, *shape), shape)
 
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """A^T c."""
         product = self._emit_product(e, e.reshape(c.name, -1, self.channels), transposed=False)
         return (Value(e.reshape(product, -1, *shapes[0]), shapes[0]),)
 
@@ -90,7 +88,6 @@ class Dense(Weighted):
         return e.node("Gemm", x, e.constant(self._in_memory), transB=int(transposed != turned))
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """A^T c."""
         return (np.matmul(c.reshape(-1, self.channels), self.weight).reshape(len(c), *shapes[0]),)
 
 

@@ -38,27 +38,21 @@ class ElementwiseAffine(Affine):
         return shape
 
     def linear(self, *x: Array) -> Array:
-        """Scale x."""
         return np.multiply(x[0], self.scale)
 
     def add_shift(self, y: Array) -> None:
-        """Add the shift."""
         y += self.shift
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """Scale c."""
         return (np.multiply(c, self.scale),)
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """Scale x."""
         return Value(e.node("Mul", x[0].name, e.constant(self.scale)), x[0].shape)
 
     def emit_shift(self, e: Emitter, y: Value) -> Value:
-        """Add the shift."""
         return Value(e.node("Add", y.name, e.constant(self.shift)), y.shape)
 
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """Scale c."""
         return (self.emit_linear(e, c),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:

@@ -24,20 +24,16 @@ class Gate(Operator):
         """Derivative at x, in x's type; at a breakpoint, that of the closed side."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The input's shape."""
         return shapes[0]
 
     def linearise(self, *x: Array) -> Array:
-        """The slope."""
         return self.slope(x[0])
 
     def jvp(self, state: Array | None, *t: Array) -> Array:
-        """Slope times tangent."""
         assert state is not None
         return np.multiply(t[0], state)
 
     def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """Slope times cotangent."""
         assert state is not None
         return (np.multiply(c, state),)
 
@@ -54,15 +50,12 @@ class Gate(Operator):
         """Write `slope`."""
 
     def emit_linearise(self, e: Emitter, *x: Value) -> str:
-        """The slope."""
         return self.emit_slope(e, x[0])
 
     def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
-        """Slope times tangent."""
         return Value(e.node("Mul", t[0].name, state), t[0].shape)
 
     def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """Slope times cotangent."""
         return (Value(e.node("Mul", c.name, state), c.shape),)
 
     def emit_residual(
@@ -80,8 +73,8 @@ class Gate(Operator):
 
     def emit_ties(self, e: Emitter, *x: Value) -> str:
         """Entries exactly at a breakpoint."""
-        found = [e.node("Equal", x[0].name, e.number(point)) for point in self.breakpoints]
-        return "" if not found else found[0] if len(found) == 1 else e.node("Or", *found)
+        equal = [e.node("Equal", x[0].name, e.number(point)) for point in self.breakpoints]
+        return "" if not equal else equal[0] if len(equal) == 1 else e.node("Or", *equal)
 
     def ties(self, *x: Array) -> NDArray[np.bool_] | None:
         """Rows with an entry exactly at a breakpoint; None if there is none."""

@@ -24,7 +24,6 @@ class LeakyRelu(Gate):
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
-        """0."""
         return (0.0,)
 
     def act(self, *x: Array) -> Array:
@@ -45,7 +44,6 @@ class LeakyRelu(Gate):
         return e.node("Where", positive, e.number(1), e.constant(self.negative_slope))
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """max(1, |slope|)."""
         return (max(1.0, float(np.abs(self.negative_slope).max())),)
 
     def cast(self, dtype: DTypeLike) -> Self:

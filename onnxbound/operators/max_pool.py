@@ -24,11 +24,9 @@ class MaxPool(Operator):
     windows: Windows
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """`(c, *output)`."""
         return (shapes[0][0], *self.windows.output)
 
     def act(self, *x: Array) -> Array:
-        """The maximum."""
         taps = self.windows.taps(self.windows.pad(x[0], -np.inf))
         result = next(taps).copy(order="K")
         for tap in taps:
@@ -105,7 +103,6 @@ class MaxPool(Operator):
         return maxima, e.reshape(places, -1)
 
     def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """The maximum."""
         return Value(self._emit_pool(e, x[0].name)[0], (x[0].shape[0], *self.windows.output))
 
     def emit_linearise(self, e: Emitter, *x: Value) -> str:

@@ -31,7 +31,6 @@ class Mean(Affine):
         return tuple(kept)
 
     def linear(self, *x: Array) -> Array:
-        """The mean."""
         return np.asarray(x[0].mean(axis=self._batched(), keepdims=self.keep))
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
@@ -42,7 +41,6 @@ class Mean(Affine):
         return (np.broadcast_to(spread / c.dtype.type(count), (len(c), *shape)).copy(),)
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """The mean."""
         shape = self.output_shape(x[0].shape)
         if not self.axes:
             return Value(x[0].name, shape)

@@ -117,15 +117,12 @@ class Affine(Operator):
         """Nothing: the Jacobian is L."""
 
     def jvp(self, state: Array | None, *t: Array) -> Array:
-        """L t."""
         return split_streams(self.linear(*map(join_streams, t)), t[0].shape[:2])
 
     def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """L^T c."""
         return tuple(split_streams(g, c.shape[:2]) for g in self.transpose(join_streams(c), *shapes))
 
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
-        """L w."""
         return self.jvp(state, *w)
 
     @abstractmethod
@@ -151,17 +148,14 @@ class Affine(Operator):
         return ""
 
     def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
-        """L t."""
         return e.split(self.emit_linear(e, *map(e.join, t)), streams)
 
     def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """L^T c."""
         return tuple(e.split(g, streams) for g in self.emit_transpose(e, e.join(c), *shapes))
 
     def emit_residual(
         self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
     ) -> Value:
-        """L w."""
         return self.emit_jvp(e, state, streams, *w)
 
 

@@ -31,7 +31,6 @@ class Pad(Affine):
         return tuple(slice(b, b + n) for b, n in zip(self.begin, shape, strict=True))
 
     def linear(self, *x: Array) -> Array:
-        """Padded with zeros."""
         shape = x[0].shape[1:]
         result = np.zeros((len(x[0]), *self.output_shape(shape)), x[0].dtype)
         result[(slice(None), *self._interior(shape))] = x[0]
@@ -46,11 +45,9 @@ class Pad(Affine):
             y[:, outside] = self.value
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """What lies inside."""
         return (c[(slice(None), *self._interior(shapes[0]))],)
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """Padded with zeros."""
         padded = e.node("Pad", x[0].name, e.integers(0, *self.begin, 0, *self.end))
         return Value(padded, self.output_shape(x[0].shape))
 
@@ -60,7 +57,6 @@ class Pad(Affine):
         return Value(padded, self.output_shape(x[0].shape))
 
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """What lies inside."""
         (shape,) = shapes
         ends = (b + n for b, n in zip(self.begin, shape, strict=True))
         places = e.integers(*range(1, len(shape) + 1))
@@ -68,7 +64,6 @@ class Pad(Affine):
         return (Value(inside, shape),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """1."""
         return (1.0,)
 
 

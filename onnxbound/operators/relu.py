@@ -17,11 +17,9 @@ class Relu(Gate):
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
-        """0."""
         return (0.0,)
 
     def act(self, *x: Array) -> Array:
-        """max(x, 0)."""
         return np.asarray(np.maximum(x[0], x[0].dtype.type(0)))
 
     def slope(self, x: Array) -> Array:
@@ -29,11 +27,9 @@ class Relu(Gate):
         return (x > 0).astype(x.dtype)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """1."""
         return (1.0,)
 
     def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """max(x, 0)."""
         return Value(e.node("Relu", x[0].name), x[0].shape)
 
     def emit_slope(self, e: Emitter, x: Value) -> str:

@@ -18,13 +18,11 @@ class Reshape(Affine):
     target: Shape
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The target."""
         if prod(shapes[0]) != prod(self.target):
             raise Unsupported(f"a row of shape {shapes[0]} cannot take the shape {self.target}")
         return self.target
 
     def linear(self, *x: Array) -> Array:
-        """The same entries."""
         return x[0].reshape(len(x[0]), *self.target)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
@@ -32,7 +30,6 @@ class Reshape(Affine):
         return (c.reshape(len(c), *shapes[0]),)
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """The same entries."""
         return Value(e.reshape(x[0].name, -1, *self.target), self.target)
 
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
@@ -40,7 +37,6 @@ class Reshape(Affine):
         return (Value(e.reshape(c.name, -1, *shapes[0]), shapes[0]),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """1."""
         return (1.0,)
 
 

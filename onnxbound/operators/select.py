@@ -46,7 +46,6 @@ class Select(Affine):
         return self.source.shape
 
     def linear(self, *x: Array) -> Array:
-        """The chosen entries."""
         return x[0].reshape(len(x[0]), prod(x[0].shape[1:]))[:, self.source]
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
@@ -58,7 +57,6 @@ class Select(Affine):
         return (result.reshape(len(c), *shapes[0]),)
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """The chosen entries."""
         flat = e.reshape(x[0].name, -1, prod(x[0].shape))
         chosen = e.node("Gather", flat, e.integers(*self.source.ravel().tolist()), axis=1)
         return Value(e.reshape(chosen, -1, *self.source.shape), self.source.shape)

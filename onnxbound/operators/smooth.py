@@ -43,23 +43,18 @@ class Smooth(Gate):
     piecewise_linear: ClassVar[bool] = False
 
     def act(self, *x: Array) -> Array:
-        """phi(x)."""
         return np.asarray(self.value(x[0]), x[0].dtype)
 
     def slope(self, x: Array) -> Array:
-        """phi'(x)."""
         return np.asarray(self.derivative(x), x.dtype)
 
     def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """phi(x)."""
         return Value(_name(self.value(Symbol(e, x[0].name))), x[0].shape)
 
     def emit_slope(self, e: Emitter, x: Value) -> str:
-        """phi'(x)."""
         return _name(self.derivative(Symbol(e, x.name)))
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """The constant."""
         return (self.constant,)
 
 

@@ -23,17 +23,14 @@ class Softmax(Operator):
     piecewise_linear: ClassVar[bool] = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The input's shape."""
         return shapes[0]
 
     def act(self, *x: Array) -> Array:
-        """p."""
         from scipy.special import softmax
 
         return np.asarray(softmax(x[0], axis=self.axis))
 
     def linearise(self, *x: Array) -> Array:
-        """p."""
         return self.act(*x)
 
     def jvp(self, state: Array | None, *t: Array) -> Array:
@@ -56,11 +53,9 @@ class Softmax(Operator):
         return (0.5,)
 
     def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """p."""
         return Value(e.node("Softmax", x[0].name, axis=self.axis), x[0].shape)
 
     def emit_linearise(self, e: Emitter, *x: Value) -> str:
-        """p."""
         return self.emit_act(e, *x).name
 
     def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
@@ -76,7 +71,6 @@ class Softmax(Operator):
     def emit_residual(
         self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
     ) -> Value:
-        """As `residual`."""
         moved = e.node("Add", e.node("Add", x[0].name, t[0].name), w[0].name)
         change = e.node("Sub", e.node("Softmax", moved, axis=self.axis), state)
         return Value(e.node("Sub", change, self.emit_jvp(e, state, streams, *t).name), x[0].shape)

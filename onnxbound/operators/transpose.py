@@ -24,25 +24,20 @@ class Transpose(Affine):
         return tuple(shapes[0][axis] for axis in self.order)
 
     def linear(self, *x: Array) -> Array:
-        """The new order."""
         return x[0].transpose(0, *(axis + 1 for axis in self.order))
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """The old order."""
         return (c.transpose(0, *(int(axis) + 1 for axis in np.argsort(self.order))),)
 
     def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """The new order."""
         order = (0, *(axis + 1 for axis in self.order))
         return Value(e.node("Transpose", x[0].name, perm=order), self.output_shape(x[0].shape))
 
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """The old order."""
         order = (0, *(int(axis) + 1 for axis in np.argsort(self.order)))
         return (Value(e.node("Transpose", c.name, perm=order), shapes[0]),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
-        """1."""
         return (1.0,)
 
 

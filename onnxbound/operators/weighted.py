@@ -88,7 +88,6 @@ class Weighted(Affine):
             y += self.bias.reshape(-1, *(1,) * (y.ndim - 1 - axis))
 
     def emit_shift(self, e: Emitter, y: Value) -> Value:
-        """Add the bias."""
         if self.bias is None:
             return y
         behind = len(y.shape) - 1 if self.channel_axis == 1 else 0
@@ -149,7 +148,6 @@ class Weighted(Affine):
         """The cotangent of the bias, per row: c added up over positions, `(s, n, h)`."""
 
     def linear(self, *x: Array) -> Array:
-        """A x."""
         out = self.empty_output(len(x[0]), x[0].shape[1:], x[0].dtype)
         self.linear_into(x[0], out)
         return out

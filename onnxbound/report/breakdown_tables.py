@@ -31,25 +31,25 @@ def _distributions(report: Report) -> RenderableType:
     table = plain_table("property", "layer", "distribution", "smallest", "largest", left=3)
     for prop in PLOTTED:
         for layer in report.layers:
-            found = layer.statistics[prop.name]
-            if found is not None:
-                line = Text(sparkline(found.histogram.counts))
+            statistic = layer.statistics[prop.name]
+            if statistic is not None:
+                line = Text(sparkline(statistic.histogram.counts))
                 name = Text(f"{layer.index} {visible(layer.name)[-16:]}")
-                table.add_row(prop.topic.name, name, line, number(found.min), number(found.max))
+                table.add_row(prop.topic.name, name, line, number(statistic.min), number(statistic.max))
     return table
 
 
 def _classes(report: Report) -> RenderableType:
     table = plain_table("class", "rows", "error", "margin, min", "median", "cushion, min", "at layer")
-    for found in report.per_class:
-        known = [(value, layer) for layer, value in enumerate(found.layer_cushion_min, start=1) if value is not None]
+    for own in report.per_class:
+        known = [(value, layer) for layer, value in enumerate(own.layer_cushion_min, start=1) if value is not None]
         cushion, layer = min(known, default=(None, None))
         table.add_row(
-            str(found.label),
-            f"{found.rows:,}",
-            f"{found.train_error:.2%}",
-            number(found.margin_min),
-            number(found.margin_median),
+            str(own.label),
+            f"{own.rows:,}",
+            f"{own.train_error:.2%}",
+            number(own.margin_min),
+            number(own.margin_median),
             number(cushion),
             number(layer),
         )

@@ -1,30 +1,32 @@
-"""Parts of a report as pandas DataFrames."""
+"""Parts of a result as pandas DataFrames."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from onnxbound.analysis.result import Report
 from onnxbound.documents.paths import flatten
 from onnxbound.errors import Problem, UsageError
 
-_INDEX = {"layers": ["index"], "pairs": ["source", "target"], "bounds": ["name"]}
 
-
-def dataframe(report: Report, table: str) -> Any:
-    """Make a pandas DataFrame with one row per layer, pair or bound.
+def dataframe(table: str, index: Mapping[str, Sequence[str]], entries: Sequence[Mapping[str, Any]]) -> Any:
+    """Make a pandas DataFrame with one row per entry.
 
     Args:
-        report: The report.
-        table: "layers", "pairs" or "bounds". Columns have the dotted names of the report; histograms are left out.
+        table: The table that was asked for.
+        index: The columns of the index of every table that there is.
+        entries: JSON objects. Columns have their dotted names; histograms are left out.
 
     Raises:
         UsageError: There is no such table, or pandas is not installed.
     """
-    if table not in _INDEX:
-        raise UsageError("usage", f"`table` must be one of {', '.join(_INDEX)}, not {table!r}.")
+    if table not in index:
+        raise UsageError("usage", f"`table` must be one of {', '.join(index)}, not {table!r}.")
     try:
         import pandas as pd
     except ImportError as error:
         problem = Problem("pandas", "it is not installed", "pip install pandas")
         raise UsageError("usage", "A DataFrame needs pandas.", [problem]) from error
-    entries = report.to_json()[table]
-    return pd.DataFrame([dict(flatten(entry)) for entry in entries]).set_index(_INDEX[table])
+    rows = [dict(flatten(entry)) for entry in entries]
+    frame = pd.DataFrame(rows, columns=None if rows else index[table]).set_index(list(index[table]))
+    # A statistic that is null in one entry has a column of its own, beside those of its numbers in the others.
+    frame = frame.drop(columns=[name for name in frame if any(str(c).startswith(f"{name}.") for c in frame)])
+    return frame.astype({name: float for name in frame if frame[name].isna().all()})

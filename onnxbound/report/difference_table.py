@@ -12,24 +12,26 @@ _OF_INTEREST = ("data.train_error", "data.test_error", "margin.gamma", "bounds."
 _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
 
 
-def render_difference(found: Difference, console: Console, *, verbose: bool) -> None:
+def render_difference(difference: Difference, console: Console, *, verbose: bool) -> None:
     """Print the changes that matter most, or all of them."""
-    if not found.same_data:
+    if not difference.same_data:
         console.print("the two reports measured different rows")
     shown = [
         change
-        for change in found.changes
+        for change in difference.changes
         if verbose or (change.name.startswith(_OF_INTEREST) and not change.name.endswith(_MINOR))
     ]
-    console.print(f"{len(found.changes):,} of {found.compared:,} values changed by more than {found.tolerance:g}")
+    console.print(
+        f"{len(difference.changes):,} of {difference.compared:,} values changed by more than {difference.tolerance:g}"
+    )
     table = plain_table("", "before", "after", "change", left=1)
     for change in shown:
         percent = "" if change.relative is None else f"{change.relative:+.1%}"
         table.add_row(Text(visible(change.name)), Text(_words(change.before)), Text(_words(change.after)), percent)
     if shown:
         console.print(table)
-    if len(shown) < len(found.changes):
-        console.print(f"{len(found.changes) - len(shown):,} more with -v")
+    if len(shown) < len(difference.changes):
+        console.print(f"{len(difference.changes) - len(shown):,} more with -v")
 
 
 def _words(value: object) -> str:

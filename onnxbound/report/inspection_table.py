@@ -10,9 +10,9 @@ from onnxbound.graph.inspection import InspectedLayer, InspectedStep, Inspection
 _RIGHT = ("weights", "mult-adds")
 
 
-def render_inspection(found: Inspection, console: Console) -> None:
+def render_inspection(inspection: Inspection, console: Console) -> None:
     """Print the file, every step in its order, and what was done to the graph."""
-    model, coverage = found.model, found.coverage
+    model, coverage = inspection.model, inspection.coverage
     shape = "x".join(map(str, [model.batch or "N", *model.input_shape]))
     numbers = f"{model.parameters:,} parameters, {model.multiply_adds:,} multiply-adds per row"
     for line in (
@@ -24,8 +24,8 @@ def render_inspection(found: Inspection, console: Console) -> None:
     table = Table(box=None, padding=(0, 1), header_style="italic")
     for name in ("", "layer", "op", "weight", *_RIGHT, "output", "fed by"):
         table.add_column(name, justify="right" if name in _RIGHT else "left", overflow="fold")
-    layers = {layer.index: layer for layer in found.layers}
-    for step in found.steps:
+    layers = {layer.index: layer for layer in inspection.layers}
+    for step in inspection.steps:
         table.add_row(*(Text(visible(cell)) for cell in _row(step, layers.get(step.layer or 0))))
     console.print(table)
     for note in coverage.normalised:

@@ -1,6 +1,7 @@
 """What a report says, in sentences for people who have not read the paper."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import hypot
 
 from onnxbound.analysis.result import Report
 from onnxbound.report.words import at_most, percentage
@@ -11,8 +12,17 @@ _LARGE_GAP = 0.1
 _WORTH_SAVING = 0.1
 """Share of the weights from which on it is said that they are superfluous."""
 
-_DIFFERS = 2.0
-"""Two shares of n rows differ if they are further apart than this over sqrt n, twice the largest standard deviation."""
+_RISE = 0.01
+"""The least rise of an error under noise that is spoken of."""
+
+_STANDARD_ERRORS = 2.0
+"""Errors under noise differ if they are further apart than so many standard errors of their difference."""
+
+_FEWEST_ROWS = 100
+"""Errors on fewer rows, of which one is more than a percent, are not compared."""
+
+_NEAR_CHANCE = 0.9
+"""From this share of chance on a net has nothing that noise could take away."""
 
 
 def sentences(report: Report) -> tuple[str, ...]:
@@ -59,9 +69,10 @@ def _compression(report: Report) -> Iterator[str]:
     saved = {layer.index: max(0.0, layer.parameters - (layer.effective_parameters or 0)) for layer in known}
     share, most = sum(saved.values()) / weights, max(saved, key=lambda index: saved[index])
     if share >= _WORTH_SAVING:
+        where = "all" if saved[most] == sum(saved.values()) else "most"
         yield (
             f"By the paper's measure, constants dropped, {percentage(100 * share)} of the {weights:,} weights are"
-            f" superfluous, most of them in layer {most}."
+            f" superfluous, {where} of them in layer {most}."
         )
     else:
         yield (
@@ -71,21 +82,40 @@ def _compression(report: Report) -> Iterator[str]:
 
 
 def _noise(report: Report) -> Iterator[str]:
-    """Compare the layers under noise in their weights; only where the errors differ by more than their sampling."""
+    """Say at which layer noise in the weights does most harm, or at which ones if the draws do not tell them apart."""
     noise = report.weight_noise
-    known = [(layer.error_under_weight_noise, layer.index) for layer in report.layers]
-    errors = sorted((error, index) for error, index in known if error is not None)
-    if noise is None or len(errors) < 2:
+    errors = {layer.index: e for layer in report.layers if (e := layer.error_under_weight_noise)}
+    if noise is None or len(errors) < 2 or noise.rows < _FEWEST_ROWS:
         return
-    (least, best), (most, worst) = errors[0], errors[-1]
-    tried = f"noise of {noise.radius:.0%} in the weights of one layer"
-    if most - least <= _DIFFERS / noise.rows**0.5:
-        yield (
-            f"On {noise.rows:,} rows {tried} leaves an error between {least:.1%} and {most:.1%}, {noise.error:.1%}"
-            " without noise: no layer stands out."
-        )
+    clean, chance = noise.error_without_noise, 1 - 1 / report.data.classes
+    if clean >= _NEAR_CHANCE * chance:
         return
-    yield (
-        f"On {noise.rows:,} rows {tried} raises the error most at layer {worst}, from {noise.error:.1%} to {most:.1%},"
-        f" and least at layer {best}, to {least:.1%}."
-    )
+    worst = max(errors.values(), key=lambda error: error.mean)
+    tried = f"On {noise.rows:,} rows, noise of {noise.radius:.0%} in the weights of one layer"
+    if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
+        yield f"{tried} raises the error at no layer by more than such noise varies."
+        return
+    alike = {
+        index: error.mean
+        for index, error in errors.items()
+        if worst.mean - error.mean <= _STANDARD_ERRORS * hypot(worst.standard_error, error.standard_error)
+    }
+    low, high = (f"{of(alike.values()):.0%}" for of in (min, max))
+    reached = high if low == high else f"between {low} and {high}"
+    if len(alike) == 1:
+        yield f"{tried} raises the error most at layer {next(iter(alike))}: from {clean:.0%} to {reached}."
+    elif len(alike) == len(errors):
+        yield f"{tried} raises the error from {clean:.0%} to {reached}: no layer stands out."
+    else:
+        named = f"layers {_listed(tuple(alike))}, which the draws do not tell apart"
+        yield f"{tried} raises the error most at {named}: from {clean:.0%} to {reached}."
+
+
+def _listed(indices: Sequence[int]) -> str:
+    """Numbers as a list in a sentence, two at least.
+
+    >>> _listed((1, 2, 5))
+    '1, 2 and 5'
+    """
+    *first, last = map(str, indices)
+    return f"{', '.join(first)} and {last}"

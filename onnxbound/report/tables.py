@@ -13,7 +13,7 @@ from onnxbound.errors import visible
 from onnxbound.report.breakdown_tables import breakdown
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.terminal import bar
-from onnxbound.report.words import at_most, magnitude, number, percentage
+from onnxbound.report.words import error_at_most, magnitude, number, percentage
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
 
@@ -34,7 +34,7 @@ def _parts(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
             yield Padding(Text(f"{visible(warning)}"), (0, 0, 0, 2))
     yield Text("\nLayers", style="bold")
     yield _layers(report)
-    yield Text(f"  {_pairs_in_words(report)}", style="dim")
+    yield Padding(Text(_pairs_in_words(report), style="dim"), (0, 0, 0, 2))
     if verbose:
         yield Text("\nNorms", style="bold")
         yield _norms(report)
@@ -45,6 +45,9 @@ def _parts(report: Report, *, verbose: bool) -> Iterator[RenderableType]:
     yield _plotted(report)
     yield Text("\nBounds on the error of new rows, every constant in them", style="bold")
     yield _explicit(report)
+    if any(bound.value is not None and bound.vacuous for bound in report.bounds if bound.kind != "as_plotted"):
+        chance = f"{1 - 1 / report.data.classes:.0%}"
+        yield Text(f"  vacuous: no better than guessing, which errs on {chance}, so it says nothing", style="dim")
 
 
 def _head(report: Report) -> Table:
@@ -145,10 +148,7 @@ def _explicit(report: Report) -> Table:
     table = plain_table("", "precondition", "error at most", left=2)
     words = {True: "met", False: "not met", None: "open"}
     for bound in (*_of_kind(report, "explicit"), *_of_kind(report, "certified")):
-        value = at_most(bound.value)
-        if bound.value is not None and bound.vacuous:
-            value += " (vacuous)"
-        table.add_row(bound.name, f"{words[bound.met]}: {bound.met_reason}", value)
+        table.add_row(bound.name, f"{words[bound.met]}: {bound.met_reason}", error_at_most(bound))
     return table
 
 

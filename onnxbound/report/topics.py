@@ -1,12 +1,15 @@
 """Explanations of every property, bound, method and error code, as `onnxbound explain` prints them."""
 
+import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 from onnxbound.documents.topic import Topic
 from onnxbound.errors import CODES
 from onnxbound.report.certificate_topics import CERTIFICATES
 from onnxbound.report.compression_topics import BUILT_BOUNDS, METHODS
+from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import CATALOGUE
 
 _FILE = Path(__file__).with_name("topics.toml")
@@ -24,6 +27,40 @@ TOPICS: dict[str, Topic] = {
     )
 }
 """Every topic by its name."""
+
+HEADINGS = {
+    **{prop.heading: prop.topic.name for prop in CATALOGUE if prop.heading},
+    **dict.fromkeys(("|a|_2 kernel", "estimate", "upper"), "spectral_norm"),
+    **dict.fromkeys(("log scale", "value", "value / rows"), "capacity"),
+    **dict.fromkeys(("precondition", "error at most", "at most"), "bound"),
+    "q": "effective_parameters",
+    "q/weights": "compression_percent",
+    "|a|_f": "frobenius_norm",
+    "noise sens.": "noise_sensitivity",
+    "1/rho out": "smoothness_inverse",
+    "|j|_f": "jacobian_norm",
+    "smooth": "smoothness_holds",
+    "error": "train_error",
+    "tau-b": "correlation",
+    "larger than in": "share",
+}
+"""What tables call some topics, in small letters."""
+
+_OF_STATISTICS = frozenset(field.name for field in fields(Statistic))
+
+
+def topic_of(name: str) -> Topic | None:
+    """The topic of a name, of a dotted name in a report, or of the head of a column; None if there is none.
+
+    >>> [topic_of(name).name for name in ("w. noise", "layers.3.layer_cushion.rows", "data.rows", "margin.gamma")]
+    ['weight_noise_sensitivity', 'layer_cushion', 'rows', 'gamma']
+    """
+    head = name.strip().lower().partition(",")[0]
+    word = HEADINGS.get(head, head.replace(" ", "_"))
+    ends = {match.end(): topic for topic in TOPICS if (match := re.search(rf"\b{re.escape(topic)}(?=[.)]|$)", word))}
+    ordered = [ends[end] for end in sorted(ends, reverse=True)]
+    own = [topic for topic in ordered if topic not in _OF_STATISTICS]
+    return next((TOPICS[topic] for topic in own or ordered), None)
 
 
 def closest(name: str) -> list[str]:

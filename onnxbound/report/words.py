@@ -2,6 +2,8 @@
 
 from decimal import ROUND_CEILING, Context, Decimal
 
+from onnxbound.bounds.bound import Bound
+
 _UPWARDS = Context(prec=3, rounding=ROUND_CEILING)
 
 
@@ -36,6 +38,13 @@ def at_most(value: float | None, scale: int = 1) -> str:
     if value is None:
         return number(None)
     return f"{float(_UPWARDS.create_decimal(Decimal(value) * scale)):.3g}"
+
+
+def error_at_most(bound: Bound) -> str:
+    """A bound on the error of new rows, rounded up, and whether it is vacuous; how far it lies above 1 says nothing."""
+    if bound.value is None or not bound.vacuous:
+        return at_most(bound.value)
+    return f"{at_most(bound.value) if bound.value <= 1 else 'more than 1'} (vacuous)"
 
 
 def magnitude(value: float | None, log10: float | None) -> str:

@@ -22,6 +22,5 @@ class Here(Executor):
     name = "local"
 
     def map(self, work: Work, inputs: Iterable[tuple[Partition, Arrays]]) -> Iterator[tuple[Partition, Arrays]]:
-        """In order."""
         for partition, arrays in inputs:
             yield partition, work.run(partition.stage, arrays)

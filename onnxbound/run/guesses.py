@@ -75,11 +75,13 @@ def guesses(network: Network, rows: Rows, *, together: bool) -> list[Guess]:
     layouts: tuple[Layout | None, ...] = (None, "nhwc", "nchw", "flat")
     orders = [Guess(replace(present, layout=layout)) for layout in layouts if layout != present.layout]
     orders += [Guess(present, words, arrange) for words, arrange in _arrangements(network.input_shape, rows)]
-    found = [*map(Guess, (present, *numbers)), *orders]
+    result = [*map(Guess, (present, *numbers)), *orders]
     if together:
         for how in (*numbers[:4], numbers[-1]):  # those in between are much like the last
-            found += [replace(order, preprocessing=replace(how, layout=order.preprocessing.layout)) for order in orders]
-    return list(dict.fromkeys(found))
+            result += [
+                replace(order, preprocessing=replace(how, layout=order.preprocessing.layout)) for order in orders
+            ]
+    return list(dict.fromkeys(result))
 
 
 def _normalisations(rows: Rows) -> Iterator[Preprocessing]:
@@ -107,7 +109,7 @@ def _normalisations(rows: Rows) -> Iterator[Preprocessing]:
         yield normalised(full, (123.68, 116.78, 103.94))
     others = tuple(range(raw.ndim - 1)) if shape[-1:] == (3,) else (0, *range(2, raw.ndim))
     for axes in (None, others)[: 1 + (channels == 3)]:
-        centre, spread = (np.atleast_1d(found(raw * unit, axis=axes).round(4)) for found in (np.mean, np.std))
+        centre, spread = (np.atleast_1d(statistic(raw * unit, axis=axes).round(4)) for statistic in (np.mean, np.std))
         yield normalised(unit, centre, np.where(spread > 0, spread, 1.0))
 
 

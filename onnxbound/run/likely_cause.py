@@ -84,14 +84,16 @@ def likely_cause(
     chance, trials = 1 - 1 / network.classes, _Trials(network, rows, Logits(network, device, threads), wrong, error)
     every = guesses(network, rows, together=error > _NEAR_CHANCE * chance)
     screened = trials.outcomes(every, _SCREENED, _SCREENED)
-    most = max(found.gain for found in screened)
-    finalists = sorted(screened, key=lambda found: -found.gain)[:_FINALISTS]
+    most = max(outcome.gain for outcome in screened)
+    finalists = sorted(screened, key=lambda outcome: -outcome.gain)[:_FINALISTS]
     best: _Outcome | None = None
-    for finalist in sorted((found for found in finalists if found.gain >= max(needed, most) / 2), key=screened.index):
+    for finalist in sorted(
+        (outcome for outcome in finalists if outcome.gain >= max(needed, most) / 2), key=screened.index
+    ):
         enough = needed if best is None else best.gain + max(_BETTER, _SHARE * (error - best.gain))
-        for found in trials.outcomes([finalist.guess], _CONFIRMED, max(_CONFIRMED, round(20 / error))):
-            if found.start == finalist.start and found.gain >= enough and found.sure_gain > 0:
-                best = found
+        for outcome in trials.outcomes([finalist.guess], _CONFIRMED, max(_CONFIRMED, round(20 / error))):
+            if outcome.start == finalist.start and outcome.gain >= enough and outcome.sure_gain > 0:
+                best = outcome
         if best is not None and error - best.gain < _BETTER:  # no other can beat it
             break
     if best is not None:
@@ -136,15 +138,15 @@ class _Trials:
         kinds = (np.flatnonzero(self.wrong), most_wrong), (np.flatnonzero(~self.wrong), min(most_right, _MOST))
         places = np.sort(np.concatenate([_spread(kind, most) for kind, most in kinds]))
         labels, wrong = self.rows.labels[places], self.wrong[places]
-        found = []
+        outcomes = []
         for guess, predicted in self.predicted(every, places).items():
             for start in self.starts():
                 right = predicted == labels - start
                 won, kept = right[wrong], right[~wrong]
                 gain = self.error * _share(won) - (1 - self.error) * (1 - _share(kept))
                 spread = hypot(self.error * _standard_error(won), (1 - self.error) * _standard_error(kept))
-                found.append(_Outcome(guess, start, gain, gain - _ERRORS * spread, len(places)))
-        return found
+                outcomes.append(_Outcome(guess, start, gain, gain - _ERRORS * spread, len(places)))
+        return outcomes
 
     def starts(self) -> list[int]:
         """By how much later the labels may start: none may leave the classes, and none if they are called by names."""
@@ -155,20 +157,20 @@ class _Trials:
 
     def predicted(self, every: Sequence[Guess], places: NDArray[np.int64]) -> dict[Guess, NDArray[np.int64]]:
         """The class of each row under each guess, -1 where the net overflows."""
-        found: dict[Guess, list[NDArray[np.int64]]] = {guess: [] for guess in every}
+        predictions: dict[Guess, list[NDArray[np.int64]]] = {guess: [] for guess in every}
         size, seen = max(1, _ENTRIES // prod(self.network.input_shape)), set()
         for begin in range(0, len(places), size):
             raw = self.rows.array.take(self.rows.index[places[begin : begin + size]])
-            for guess in list(found):
+            for guess in list(predictions):
                 inputs = guess.inputs(self.network, self.rows, raw)
                 key = None if inputs is None else sha256(inputs.data).digest()
                 if inputs is None or (begin == 0 and key in seen):
-                    del found[guess]
+                    del predictions[guess]
                     continue
                 seen.add(key)
                 logits = self.logits.run(inputs)
-                found[guess].append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1))
-        return {guess: np.concatenate(parts) for guess, parts in found.items()}
+                predictions[guess].append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1))
+        return {guess: np.concatenate(parts) for guess, parts in predictions.items()}
 
     def cause(self, best: _Outcome) -> Cause:
         """An outcome in words."""

@@ -40,14 +40,14 @@ class Collector:
         """Every row through one forward pass."""
         table = forward_table(self._work.network, rows.count)
         size = self._work.arrangement.batches.forward_partition
-        for partition, found in self._stage("forward", rows, rows.index, size):
-            table.write(partition.start, found["table"])
+        for partition, arrays in self._stage("forward", rows, rows.index, size):
+            table.write(partition.start, arrays["table"])
         return table
 
     def errors(self, rows: Rows) -> int:
         """How many rows of a test set are not classified with a positive margin."""
         parts = self._stage("test", rows, rows.index, self._work.arrangement.batches.forward_partition)
-        return sum(int(found["wrong"]) for _, found in parts)
+        return sum(int(arrays["wrong"]) for _, arrays in parts)
 
     def measure(self, rows: Rows, index: NDArray[np.int64]) -> PropertyTable:
         """The programme at some rows, given by their places in the data file.
@@ -58,8 +58,8 @@ class Collector:
         work, arrangement = self._work, self._work.arrangement
         table = PropertyTable(work.network, arrangement.programme, index)
         labels = rows.labels[np.searchsorted(rows.index, index)]
-        for part, found in self._stage("measure", rows, index, arrangement.batches.sweep_partition):
-            measurement = Measurement(*(found[field.name] for field in fields(Measurement)))
+        for part, arrays in self._stage("measure", rows, index, arrangement.batches.sweep_partition):
+            measurement = Measurement(*(arrays[field.name] for field in fields(Measurement)))
             margin = margins(measurement.logits, labels[part.start : part.stop])
             values = evaluate(CATALOGUE, work.network, work.weights, measurement, arrangement.programme)
             table.write(part.start, margin, measurement.ties, values)
@@ -70,19 +70,19 @@ class Collector:
         done, missing = 0, []
         self._progress(stage, 0, len(index))
         for partition in partitions(stage, len(index), size):
-            found = None if self._folder is None else self._folder.load(partition)
-            if found is None:
+            arrays = None if self._folder is None else self._folder.load(partition)
+            if arrays is None:
                 missing.append(partition)
                 continue
             done += partition.rows
             self._progress(stage, done, len(index))
-            yield partition, found
-        for partition, found in self._executor.map(self._work, _inputs(rows, index, missing)):
+            yield partition, arrays
+        for partition, arrays in self._executor.map(self._work, _inputs(rows, index, missing)):
             if self._folder is not None:
-                self._folder.save(partition, found)
+                self._folder.save(partition, arrays)
             done += partition.rows
             self._progress(stage, done, len(index))
-            yield partition, found
+            yield partition, arrays
 
 
 def _inputs(rows: Rows, index: NDArray[np.int64], wanted: list[Partition]) -> Iterator[tuple[Partition, Arrays]]:

@@ -149,6 +149,7 @@ def sensitivities(
         threads: Threads; None for all cores.
     """
     work, size = network.cast(np.float32), part_rows(network)
+    # Norms are those of the weights as they are; rows go through in float32, which a median does not notice.
     norms = [sqrt(layer.operator.frobenius_squared()) for layer in network.layers]
     parts = []
     for batch in cut_to_memory(network, batches, DIRECTIONS):
@@ -169,6 +170,7 @@ def _at_rows(
     logit_norm = np.sqrt(squared_norms(forward.values[network.output], 1))
     values, errors = np.empty((2, len(index), network.depth))
     for i, layer in enumerate(network.layers):
+        # Layer by layer: the gradients of all layers at once would be as many copies of the net as there are streams.
         squared = _gradient_squared(layer, forward.values[layer.input], cotangents[layer.output])
         gradient_norm, relative_error = _root_of_sum(squared, network.classes)
         values[:, i] = weight_noise_sensitivity(norms[i], layer.parameters, gradient_norm, logit_norm)
@@ -180,6 +182,7 @@ def _directions(classes: int, index: NDArray[np.int64], seed: int) -> Array:
     """Orthonormal directions of the logits, one frame per row, float32, `(min(K, 10), n, K)`."""
     if classes <= DIRECTIONS:
         return np.eye(classes, dtype=np.float32)[:, None].repeat(len(index), axis=1)
+    # A Gaussian matrix has a uniform frame, which makes the mean right; QR in float64 leaves it orthogonal in float32.
     g = normal_noise(seed, _AT_LOGITS, index, 0, classes * DIRECTIONS).reshape(len(index), classes, DIRECTIONS)
     return np.moveaxis(np.linalg.qr(g.astype(np.float64)).Q, 2, 0).astype(np.float32)
 
@@ -191,12 +194,14 @@ def _root_of_sum(squared: Float64Array, classes: int) -> tuple[Float64Array, Flo
     """
     count = len(squared)
     mean = squared.mean(axis=0)
+    # A root has half the relative error of what it is taken of.
     variance = squared.var(axis=0, ddof=1) / count * (1 - count / classes) if count < classes else np.zeros_like(mean)
     return np.sqrt(classes * mean), ratio(np.sqrt(variance), 2 * mean)
 
 
 def _gradient_squared(layer: Layer, x: Array, c: Array) -> Float64Array:
     """Squared norm of the gradient with respect to A^i of every stream and row, `(s, n)`, some rows at a time."""
+    # The patches that the layer's input is cut into, and the gradients of all streams, are what takes the memory.
     per_row = layer.positions * (layer.parameters // layer.operator.channels) + len(c) * layer.parameters
     step = max(1, _BLOCK_ENTRIES // per_row)
     blocks = (slice(start, start + step) for start in range(0, len(x), step))

@@ -50,6 +50,11 @@ class NoisyErrors:
     clean: float
     noisy: Float64Array
 
+    def over_draws(self, layer: int) -> tuple[float, float]:
+        """Return the mean of one layer's shares, by its 1-based index, and the standard error of that mean."""
+        shares = self.noisy[layer - 1]
+        return float(shares.mean()), float(shares.std(ddof=1) / sqrt(len(shares)))
+
 
 def errors_under_weight_noise(
     network: Network,

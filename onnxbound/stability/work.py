@@ -97,8 +97,10 @@ class MeasuringWork:
     def run(self, stage: str, inputs: Arrays) -> Arrays:
         """One partition: "forward" gives `table`, "test" gives `wrong`, "measure" the fields of a `Measurement`."""
         if stage == "measure":
-            found = Measurement.merge([self._measure(part) for part in _cut(inputs, self.arrangement.batches.sweep)])
-            return {field.name: getattr(found, field.name) for field in fields(Measurement)}
+            measurement = Measurement.merge(
+                [self._measure(part) for part in _cut(inputs, self.arrangement.batches.sweep)]
+            )
+            return {field.name: getattr(measurement, field.name) for field in fields(Measurement)}
         parts = [self._forward(part) for part in _cut(inputs, self.arrangement.batches.forward)]
         table = np.concatenate(parts)
         return {"wrong": np.array(np.sum(~(table[:, 0] > 0)))} if stage == "test" else {"table": table}
@@ -110,10 +112,10 @@ class MeasuringWork:
         return np.stack([margins(norms.logits, batch["labels"]), sizes, *values, *norms.input_norm.T], axis=1)
 
     def _measure(self, batch: Arrays) -> Measurement:
-        found = self.engine.measure(batch["index"], batch["inputs"])
-        require_finite(batch["index"], {"the logits, in float32": found.logits})
-        _require_agreement(self.network, found.logits, self._run(batch).logits)
-        return found
+        measurement = self.engine.measure(batch["index"], batch["inputs"])
+        require_finite(batch["index"], {"the logits, in float32": measurement.logits})
+        _require_agreement(self.network, measurement.logits, self._run(batch).logits)
+        return measurement
 
     def _run(self, batch: Arrays) -> ForwardNorms:
         norms = self.forward.run(batch["inputs"])

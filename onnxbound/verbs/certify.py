@@ -1,10 +1,12 @@
 """`certify`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from onnxbound.certificates.certify import Prior
 from onnxbound.certificates.certify import certify as searched
-from onnxbound.certificates.request import Certified, Options
+from onnxbound.certificates.request import CertificateOptions, Certified
+from onnxbound.certificates.task import Found
 from onnxbound.certificates.unseen_rows import certify_holdout
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
@@ -17,13 +19,15 @@ def certify(
     network: AnyNetwork,
     rows: Rows | None,
     folder: AnyPath,
-    settings: Options | None = None,
+    settings: CertificateOptions | None = None,
     *,
     device: str = "auto",
     unlabelled: Rows | None = None,
     holdout: Rows | None = None,
     prior: AnyNetwork | None = None,
     prior_rows: int | None = None,
+    improved: Callable[[Found], object] = lambda _: None,
+    fixed: Callable[[str, str], object] = lambda *_: None,
     progress: Watcher = None,
 ) -> Certified:
     """Write a network in few bits, and the bound on its error that anyone can verify.
@@ -38,6 +42,8 @@ def certify(
         holdout: Labelled rows that the network has not seen: a baseline, or without `rows` all.
         prior: A network that has seen only declared rows; the code then holds the difference from it.
         prior_rows: How many rows the prior has seen, the first of the training set; 0 for an initialisation.
+        improved: Called with every code that is better than those before.
+        fixed: Called with the hashes of model and code before the unlabelled rows are looked at.
         progress: Called with (stage, rounds done, rounds in all).
 
     Returns:
@@ -61,22 +67,16 @@ def certify(
     require_rows(rows=rows, unlabelled=unlabelled, holdout=holdout)
     if (prior is None) != (prior_rows is None):
         raise UsageError("usage", "`prior` and `prior_rows` go together; for an initialisation the rows are 0.")
-    where, options = resolve_device(device), settings or Options()
-    if rows is None:
-        if holdout is None or unlabelled is not None or prior is not None:
-            raise UsageError("usage", "Without `rows` a certificate is of `holdout` alone.")
-        with watched(progress) as shown:
-            return certify_holdout(network_of(network), holdout, Path(folder), options, where, shown)
+    if rows is None and (holdout is None or unlabelled is not None or prior is not None):
+        why = "certify needs `rows`, the training set; without it a certificate is of `holdout` alone."
+        raise UsageError("usage", why)
+    net, where, options = network_of(network), resolve_device(device), settings or CertificateOptions()
     known = None if prior is None or prior_rows is None else Prior(network_of(prior), prior_rows)
     with watched(progress) as shown:
+        if rows is None:
+            assert holdout is not None
+            return certify_holdout(net, holdout, Path(folder), options, where, shown)
+        others = {"unlabelled": unlabelled, "holdout": holdout}
         return searched(
-            network_of(network),
-            rows,
-            folder,
-            options,
-            where,
-            unlabelled=unlabelled,
-            holdout=holdout,
-            prior=known,
-            progress=shown,
+            net, rows, folder, options, where, **others, prior=known, improved=improved, fixed=fixed, progress=shown
         )

@@ -31,5 +31,5 @@ def diff(before: Report | AnyPath, after: Report | AnyPath, tolerance: float = 1
     """
     if not tolerance >= 0:
         raise UsageError("usage", f"`tolerance` must be at least 0, not {tolerance}.")
-    first, second = (found if isinstance(found, Report) else read_report(found) for found in (before, after))
+    first, second = (report if isinstance(report, Report) else read_report(report) for report in (before, after))
     return difference(first, second, tolerance)

@@ -1,6 +1,7 @@
 """`noise`, `compare`, `track` and `rank`: the experiments of [A] on any networks."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 from onnxbound.analysis.settings import Settings
@@ -12,6 +13,7 @@ from onnxbound.experiments.comparison import compare as compared
 from onnxbound.experiments.nets import Subject, short_names
 from onnxbound.experiments.ranking import Ranking, Track
 from onnxbound.experiments.ranking import rank as ranked
+from onnxbound.graph.network import Network
 from onnxbound.progress import Watcher, watched
 from onnxbound.verbs.arguments import AnyNetwork, network_of, require_rows
 
@@ -153,19 +155,23 @@ def track(
     """
     subjects = _subjects(networks, rows, test_rows)
     with watched(progress) as shown:
-        found = ranked(*subjects, settings or Settings(), checkpoints=True, progress=shown)
-    assert isinstance(found, Track)
-    return found
+        tracked = ranked(*subjects, settings or Settings(), checkpoints=True, progress=shown)
+    assert isinstance(tracked, Track)
+    return tracked
 
 
 def _subjects(
     networks: Sequence[AnyNetwork], rows: Rows | Sequence[Rows], test_rows: Rows | Sequence[Rows] | None = None
 ) -> tuple[list[Subject], list[str]]:
     """Every network with its rows, and what it is called."""
+    if isinstance(networks, str | PathLike | Network):
+        raise UsageError("usage", f"`networks` takes several networks, as [{networks!r}, ...], not one.")
     nets = [network_of(network) for network in networks]
     own: dict[str, Any] = {"rows": rows, "test_rows": test_rows}
     for name, given in own.items():
-        own[name] = each = list(given) if isinstance(given, Sequence) else [given] * len(nets)
+        own[name] = each = (
+            list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given] * len(nets)
+        )
         if not nets or len(each) != len(nets):
             raise UsageError("usage", f"`{name}` holds {len(each)} sets of rows for {len(nets)} networks.")
         for one in each:

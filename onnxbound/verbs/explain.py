@@ -2,7 +2,7 @@
 
 from onnxbound.documents.topic import Topic, Topics
 from onnxbound.errors import Problem, UsageError
-from onnxbound.report.topics import TOPICS, closest
+from onnxbound.report.topics import TOPICS, closest, topic_of
 from onnxbound.run.environment import Environment, describe
 
 
@@ -10,7 +10,7 @@ def explain(topic: str = "") -> Topic | Topics:
     """Explain a metric, bound, method, certificate or error code.
 
     Args:
-        topic: Its name, as in a report or in an error; empty lists all names.
+        topic: Its name, as in a report, an error or the head of a table's column; empty lists all names.
 
     Returns:
         Definition, source, unit and assumptions; or the names by kind.
@@ -25,11 +25,12 @@ def explain(topic: str = "") -> Topic | Topics:
     if not topic:
         kinds = ("metric", "bound", "certificate", "method", "error")
         return Topics({kind: tuple(t.name for t in TOPICS.values() if t.kind == kind) for kind in kinds})
-    if topic not in TOPICS:
+    known = topic_of(topic)
+    if known is None:
         near = ", ".join(closest(topic)) or "'onnxbound explain' lists them all"
         problem = Problem("explain", f"{topic!r} is no metric, bound, method or error code", f"closest: {near}")
         raise UsageError("explain-unknown", f"There is no topic {topic!r}.", [problem])
-    return TOPICS[topic]
+    return known
 
 
 def env() -> Environment:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from onnxbound.certificates.evidence import Evidence, Opener
+from onnxbound.certificates.request import probability
 from onnxbound.certificates.verify import Verification
 from onnxbound.certificates.verify import verify as verified
 from onnxbound.data.open import Data, InputSpec, open_rows
@@ -16,19 +17,22 @@ from onnxbound.progress import Watcher, watched
 from onnxbound.run.device import resolve_device
 from onnxbound.verbs.arguments import AnyNetwork, AnyPath, network_of
 
+AnyRows = Rows | Data | Opener
+"""Rows that were opened, what `open_rows` takes, or a function that opens them for a network and its preprocessing."""
+
 
 def verify(
     folder: AnyPath,
-    rows: Rows | Data | None = None,
+    rows: AnyRows | None = None,
     *,
     model: AnyNetwork | None = None,
     preprocessing: Preprocessing | None = None,
-    unlabelled: Rows | Data | None = None,
-    holdout: Rows | Data | None = None,
+    unlabelled: AnyRows | None = None,
+    holdout: AnyRows | None = None,
     prior: AnyNetwork | None = None,
     prior_rows: int | None = None,
     labels_start: int = 0,
-    delta: float | str = "0.05",
+    delta: float | str | Decimal = 0.05,
     unlabelled_known: bool = False,
     repeated_rows: bool = False,
     device: str = "auto",
@@ -39,7 +43,8 @@ def verify(
 
     Args:
         folder: With the certificate's files.
-        rows: The whole training set: a file or arrays, as `open_rows` takes them, or rows that were opened.
+        rows: The whole training set: a file or arrays as `open_rows` takes them, opened rows, or a function that opens
+            them for a network, with its preprocessing.
         model: The original network, where the statement is about it.
         preprocessing: What is done to rows before the original network sees them; the code has its own.
         unlabelled: The unlabelled rows.
@@ -82,7 +87,7 @@ def verify(
             evidence,
             resolve_device(device),
             threads,
-            delta=Decimal(str(delta)),
+            delta=probability(delta),
             unlabelled_known=unlabelled_known,
             repeated_rows=repeated_rows,
             progress=shown,
@@ -103,8 +108,10 @@ def _reopened(name: str, rows: Rows, reader: InputSpec, preprocessing: Preproces
     return replace(rows, convert=convert, preprocessing=preprocessing)
 
 
-def _opener(name: str, given: Rows | Data | None, **how: Any) -> Opener | None:
+def _opener(name: str, given: AnyRows | None, **how: Any) -> Opener | None:
     """How a verifier opens rows: for the network at hand, with its preprocessing."""
     if isinstance(given, Rows | None):
         return None if given is None else partial(_reopened, name, given)
+    if callable(given):
+        return given
     return lambda reader, preprocessing: open_rows(given, reader, preprocessing, **how)

@@ -50,6 +50,15 @@ def test_what_is_none(text: str) -> None:
         ("data.test_error > 5", True),
         ("no.such.number > 5", True),
         ("model.path == 0", True),
+        ("max(layers.layer_cushion.min) < 1", True),
+        ("min(layers.layer_cushion.min) < 0", False),
+        ("max(layers.index) > 3", True),
+        ("max(layers.index) > 4", False),
+        ("min(layers.index) < 1", False),
+        ("max(pairs.jacobian_norm.max) > 0", True),
+        ("min(per_class.train_error) > 0", False),
+        ("max(layers.contraction.min) > 1e9", True),  # the last layer has none
+        ("max(layers.no.such) > 0", True),
     ],
 )
 def test_failures(gate: str, fails: bool) -> None:
@@ -64,6 +73,8 @@ def test_failures_say_why() -> None:
     assert null.endswith("is null")
     assert "there is no number 'no.such'" in unknown
     assert holds.endswith("it is 4")
+    (place,) = failures(example("chain"), [parse_threshold("max(layers.index) > 3")])
+    assert place == "max(layers.index) > 3: layers.4.index is 4"
 
 
 def test_a_bound_too_large_for_a_float_is_infinite() -> None:
@@ -97,6 +108,8 @@ def test_the_names_that_are_known_are_those_of_the_report(tmp_path: Path, pairs:
         ("layers.1.layer_cushon.min < 1", "layers.1.layer_cushion.min"),
         ("pairs.2-1.jacobian_norm.max < 1", "pairs.1-2.jacobian_norm.max"),
         ("aurora > 1", "arora"),
+        ("max(layers.layer_cushon.min) > 1", "layers.1.layer_cushion.min"),
+        ("max(layer.layer_cushion.min) > 1", "layers.1.layer_cushion.min"),
         ("model.path > 1", "model"),
         ("settings.generator > 1", "settings"),
         ("worst.smallest_margin.2.margin > 1", "worst.smallest_margin.1.margin"),
@@ -104,7 +117,10 @@ def test_the_names_that_are_known_are_those_of_the_report(tmp_path: Path, pairs:
 )
 def test_unknown_names(tmp_path: Path, text: str, closest: str) -> None:
     network = load(random_mlp(tmp_path / "net.onnx", [6, 5, 4]))
-    good = [parse_threshold(condition) for condition in ("arora > 1", "layers.2.output_shape.0 > 5")]
+    good = [
+        parse_threshold(condition)
+        for condition in ("arora > 1", "layers.2.output_shape.0 > 5", "min(pairs.target) < 1")
+    ]
     require_known(good, network, Settings(worst=2))
     with pytest.raises(UsageError, match="has no number") as caught:
         require_known([*good, parse_threshold(text)], network, Settings(worst=2))

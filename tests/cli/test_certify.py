@@ -34,7 +34,7 @@ def rows(tmp_path: Path) -> Path:
         (("--data", "rows.npz", "--delta", "x"), "--delta takes a number, not 'x'"),
         (("--data", "rows.npz", "--threads", "0"), "must be at least 1, not 0"),
         (("--data", "rows.npz", "--prior", "net.onnx"), "--prior and --prior-rows go together"),
-        (("--holdout", "rows.npz", "--unlabelled", "rows.npz"), "go with --data"),
+        (("--holdout", "rows.npz", "--unlabelled", "rows.npz"), "without it a certificate is of --holdout alone"),
         (
             ("--data", "rows.npz", "--unlabelled", "rows.npz", "--prior", "net.onnx", "--prior-rows", "0"),
             "One object per certificate",

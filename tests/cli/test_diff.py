@@ -32,6 +32,12 @@ def test_the_same_report_has_not_changed(before: Path, tmp_path: Path) -> None:
     assert (found.code, found.json()["changes"]) == (0, [])
 
 
+def test_a_file_compared_with_itself_is_told(before: Path, tmp_path: Path) -> None:
+    outcome = onnxbound("diff", before, tmp_path / "." / before.name)
+    assert (outcome.code, "are the same file" in outcome.stderr) == (0, True)
+    assert "same file" not in onnxbound("diff", before, write(tmp_path / "b.json")).stderr
+
+
 def test_changes_are_named_and_measured(before: Path, tmp_path: Path) -> None:
     gamma = example("chain").margin.gamma
     assert gamma is not None

@@ -25,8 +25,8 @@ TO_COME = (
     "data/conventions.py",
 )  # fmt: skip
 """Where messages still name options."""
-PYTHON_ONLY = {"table"}
-"""Parameters of `to_dataframe`, which no command has."""
+PYTHON_ONLY = {"table", "networks"}
+"""Parameters of `to_dataframe`, and what is an argument on the command line."""
 
 _FLAG = re.compile(r"(?<![\w-])--[a-z]")
 _NAMED = re.compile(r"`([^`]*)`")

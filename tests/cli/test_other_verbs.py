@@ -52,6 +52,21 @@ def test_explain(topic: str) -> None:
     assert onnxbound("explain", topic, "--json").json()["name"] == topic
 
 
+@pytest.mark.parametrize(
+    ("name", "topic"),
+    [
+        ("w. noise", "weight_noise_sensitivity"),
+        ("value / rows", "capacity"),
+        ("weight_noise.error_without_noise", "weight_noise"),
+        ("layers.3.error_under_weight_noise.mean", "error_under_weight_noise"),
+        ("max(layers.beta.max)", "beta"),
+        ("bounds.theorem-2.2.value", "theorem-2.2"),
+    ],
+)
+def test_explain_takes_what_is_printed_and_what_is_gated(name: str, topic: str) -> None:
+    assert onnxbound("explain", name, "--json").json()["name"] == topic
+
+
 def test_explain_lists_everything_and_prints_schemas() -> None:
     listed = onnxbound("explain").stdout
     assert all(topic in listed for topic in TOPICS)

@@ -1,6 +1,8 @@
 """report: a page, CSV and figures from the JSON of an analysis."""
 
+import contextlib
 import csv
+import io
 import json
 import struct
 from pathlib import Path
@@ -8,9 +10,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from onnxbound.cli.app import run
 from onnxbound.cli.flags import in_flags
 from onnxbound.report.csv import to_csv
 from tests.cli.command import Outcome, failing, onnxbound
+from tests.cli.test_hostile_strings import Terminal
 from tests.report.example import example
 
 
@@ -34,6 +38,17 @@ def test_a_page(source: Path, tmp_path: Path) -> None:
     assert out.read_text(encoding="utf-8") == onnxbound("report", source).stdout
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert refused("output-exists", source, "-o", out).code == 6
+
+
+def test_no_page_is_poured_into_a_terminal(source: Path, tmp_path: Path) -> None:
+    terminal, err = Terminal(), io.StringIO()
+    with contextlib.redirect_stdout(terminal), contextlib.redirect_stderr(err):
+        assert run(["report", str(source)]) == 2
+        assert run(["report", str(source), "-o", str(tmp_path / "page.html")]) == 0
+    assert (terminal.getvalue(), "-o page.html writes it" in err.getvalue()) == ("", True)
+    with contextlib.redirect_stdout(terminal):
+        assert run(["report", str(source), "--format", "csv"]) == 0
+    assert terminal.getvalue().startswith("name,value")
 
 
 def test_json_names_what_was_written(source: Path, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_an_error_after_the_result_leaves_one_document_on_stdout(net: Path, tmp_
         "from onnxbound.cli import app, output\n"
         "from onnxbound.documents.files import unwritable\n"
         "def emit_and_fail(*_, **__):\n"
-        "    output.emit('{}\\n', None, force=False); raise unwritable(Path('-'), 'full')\n"
+        "    output.deliver('{}\\n', None, force=False); raise unwritable(Path('-'), 'full')\n"
         "app.app = emit_and_fail\n"
         "sys.exit(app.run(['--json']))"
     )

@@ -13,14 +13,15 @@ from onnxbound.errors import UsageError
 
 
 def test_decimals_and_fractions() -> None:
-    assert parse_numbers("1/255") == (1 / 255,)
-    assert parse_numbers("0.49,-1e-3, 3/4") == (0.49, -1e-3, 0.75)
+    assert parse_numbers("scale", "1/255") == (1 / 255,)
+    assert parse_numbers("mean", "0.49,-1e-3, 3/4") == (0.49, -1e-3, 0.75)
+    assert Preprocessing("1/255", "0.5,1/4") == Preprocessing(1 / 255, (0.5, 0.25))
 
 
 @pytest.mark.parametrize("text", ["", "a", "1/0", "1/2/3", "0.5;0.4", "1,,2"])
 def test_anything_else_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a list of numbers such as 1/255"):
-        parse_numbers(text)
+    with pytest.raises(UsageError, match="`mean` takes numbers such as 1/255"):
+        Preprocessing(mean=text)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,8 @@ def test_anything_else_is_a_usage_error(text: str) -> None:
         ({"std": (1.0, 0.0)}, "`std` must not contain 0"),
         ({"scale": 0.0}, "`scale` must be one number other than 0, not 0.0"),
         ({"scale": [1.0, 2.0]}, "`scale` must be one number"),
-        ({"scale": "1/255"}, "`scale` takes finite numbers, not '1/255'"),
+        ({"scale": "1/0"}, "`scale` takes numbers such as 1/255"),
+        ({"scale": "1,2"}, "`scale` must be one number other than 0, not '1,2'"),
         ({"scale": float("inf")}, "`scale` takes finite numbers"),
         ({"mean": (float("nan"),)}, "`mean` takes finite numbers"),
         ({"mean": None}, "`mean` takes finite numbers, not None"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from onnxbound.certificates.request import Certified
 from onnxbound.cli.documents import Failure, Files
 from onnxbound.cli.schemas import _DOCUMENTS
 from onnxbound.documents.document import Document
@@ -10,7 +11,7 @@ OF_COMMANDS = (Failure, Files)
 """Only ever JSON."""
 
 
-@pytest.mark.parametrize("kind", [kind for kind in _DOCUMENTS if kind not in OF_COMMANDS])
+@pytest.mark.parametrize("kind", [Certified, *(kind for kind in _DOCUMENTS if kind not in OF_COMMANDS)])
 def test_it_shows_itself(kind: type[Document]) -> None:
     assert kind.render is not Document.render
     assert kind.summary is not Document.summary

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from onnxbound.analysis.sections import WeightNoise
+from onnxbound.analysis.sections import ErrorUnderNoise, WeightNoise
 from onnxbound.report.sentences import sentences
 from tests.report.example import example
 
@@ -30,14 +30,33 @@ def test_superfluous_weights_are_counted(effective: float, expected: str) -> Non
     assert ("worth compressing" in sentence) == (effective > 0.9)
 
 
+def test_all_is_not_called_most() -> None:
+    *others, last = example("chain").layers
+    layers = (*(replace(o, effective_parameters=1e9) for o in others), replace(last, effective_parameters=0.0))
+    assert f"all of them in layer {last.index}" in said("superfluous", layers=layers)
+
+
 def test_layers_are_compared_by_errors_under_noise_in_their_weights() -> None:
-    noise = WeightNoise(radius=0.2, draws=4, rows=250, error=0.01)
-    layers = example("chain").layers
+    assert "most at layer 3: from 1% to 40%." in under_noise(0.2, 0.01, 0.4, 0.1)
+    assert "most at layers 1 and 3, which the draws do not tell apart: from 1% to between 38% and 40%." in under_noise(
+        0.38, 0.01, 0.4, 0.1
+    )
+    assert "from 1% to between 36% and 40%: no layer stands out." in under_noise(0.36, 0.4, 0.4, 0.38, spread=0.02)
+    assert "at no layer" in under_noise(0.01, 0.02, 0.019, 0.0)  # below a point
+    assert "at no layer" in under_noise(0.01, 0.1, 0.05, 0.0, spread=0.06)  # below two standard errors
+    for silent in (
+        under_noise(0.2, 0.01, 0.4, 0.1, rows=99),
+        under_noise(0.72, 0.7, 0.74, 0.7, clean=0.7),  # of three classes
+        said("noise of 20%", weight_noise=None),
+    ):
+        assert silent == ""
 
-    def with_errors(*errors: float) -> str:
-        changed = tuple(replace(layer, error_under_weight_noise=e) for layer, e in zip(layers, errors, strict=True))
-        return said("noise of 20%", layers=changed, weight_noise=noise)
 
-    assert "most at layer 3, from 1.0% to 40.0%, and least at layer 2, to 1.0%" in with_errors(0.2, 0.01, 0.4, 0.1)
-    assert "no layer stands out" in with_errors(0.01, 0.02, 0.1, 0.05)  # 0.09 < 2 / sqrt 250
-    assert said("noise of 20%", weight_noise=None) == ""
+def under_noise(*errors: float, spread: float = 0.01, rows: int = 250, clean: float = 0.01) -> str:
+    """The sentence of a net of four layers with these errors and their standard error."""
+    noise = WeightNoise(radius=0.2, draws=4, rows=rows, error_without_noise=clean)
+    layers = tuple(
+        replace(layer, error_under_weight_noise=ErrorUnderNoise(error, spread))
+        for layer, error in zip(example("chain").layers, errors, strict=True)
+    )
+    return said("noise of 20%", layers=layers, weight_noise=noise)

@@ -1,9 +1,16 @@
 """Everything that a report or an error names can be explained, and nothing else is."""
 
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
 from onnxbound.certificates.statement import OBJECTS
 from onnxbound.cli.compress import METHODS
 from onnxbound.errors import CODES
-from onnxbound.report.topics import TOPICS, closest
+from onnxbound.report.topics import TOPICS, closest, topic_of
 from onnxbound.stability.catalogue import CATALOGUE
 from tests.report.example import example
 
@@ -33,3 +40,19 @@ def test_metrics_and_bounds_say_what_they_rest_on() -> None:
 def test_a_misspelling_is_close() -> None:
     assert closest("layer_cushon")[0] == "layer_cushion"
     assert closest("qqqqqqqq") == []
+
+
+def test_heads_of_printed_columns_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads: set[str] = set()
+    add_column = Table.add_column
+
+    def noted(table: Table, head: str = "", **how: Any) -> None:
+        heads.add(head)
+        add_column(table, head, **how)
+
+    monkeypatch.setattr(Table, "add_column", noted)
+    for kind in ("chain", "residual"):
+        example(kind).render(Console(file=io.StringIO()), verbose=True)
+    evident = ("", "layer", "at layer", "source", "property", "distribution", "smallest", "largest", "median", "class")
+    assert len(heads) > 30
+    assert not [head for head in heads.difference(evident) if topic_of(head) is None]

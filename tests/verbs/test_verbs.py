@@ -96,6 +96,11 @@ def test_paths_are_anything_that_is_one(net: Path, rows: Any, tmp_path: Path) ->
             "`rows` takes",
         ),  # type: ignore[arg-type]
         (lambda: onnxbound.compare([], ()), "0 sets of rows for 0 networks"),
+        (
+            lambda: onnxbound.compare("net.onnx", ()),
+            r"`networks` takes several networks, as \['net.onnx', ...\], not one",
+        ),
+        (lambda: onnxbound.rank(Path("net.onnx"), (), ()), "`networks` takes several"),  # type: ignore[arg-type]
         (lambda: onnxbound.explain("layer_cushon"), "no topic"),
     ],
 )
@@ -204,6 +209,39 @@ def test_every_result_fits_on_a_screen_and_in_a_notebook(network: Network, rows:
     assert "2 layers" in repr(network)
     assert "60 rows" in repr(rows)
     assert "layer" in network._repr_html_()
+
+
+def test_results_are_tables_of_pandas(network: Network, rows: Any) -> None:
+    few = Settings(measured=5)
+    report = onnxbound.analyze(network, rows, few)
+    layers, pairs, bounds = (report.to_dataframe(table) for table in ("layers", "pairs", "bounds"))  # type: ignore[arg-type]
+    assert layers.loc[2, "layer_cushion.min"] == report.layers[1].layer_cushion.min
+    assert list(pairs.index) == [(1, 2)]
+    assert bounds.loc["arora", "value"] == next(b.value for b in report.bounds if b.name == "arora")
+    assert {"contraction", "contraction.min"} & set(layers) == {"contraction.min"}  # null at the last layer
+    assert np.isnan(layers.loc[2, "contraction.min"])
+    comparison = onnxbound.compare([network, network], rows, few)
+    medians, statements = comparison.to_dataframe(), comparison.to_dataframe("statements")
+    assert list(medians) == ["net", "net (2)"]
+    assert medians.loc[("layer_cushion", 1), "net"] == comparison.properties[1].medians[0]
+    assert statements.loc[("margin", 0, 1, 2), "share"] == 0.0
+    ranking = onnxbound.rank([network, network], rows, rows, few)
+    assert list(ranking.to_dataframe()["gap"]) == [standing.gap for standing in ranking.standings]
+    taus = ranking.to_dataframe("capacities")["correlation.tau"]
+    assert len(taus) == 6
+    assert taus.isna().all()  # equal nets have no order
+    noise = onnxbound.noise(network, rows, few).to_dataframe()
+    assert list(noise.index) == [(1, 1), (1, 2), (2, 2)]
+    for frame in (layers, pairs, bounds, medians, statements, noise, ranking.to_dataframe("capacities")):
+        assert not [name for name in frame if frame[name].isna().all() and frame[name].dtype != float]
+    with pytest.raises(UsageError, match="`table` must be one of layers, pairs, bounds, not 'layer'"):
+        report.to_dataframe("layer")  # type: ignore[arg-type]
+
+
+def test_a_table_without_entries_is_empty(tmp_path: Path) -> None:
+    single = onnxbound.load(random_mlp(tmp_path / "one.onnx", [6, 4]))
+    rows = onnxbound.open_rows(write_rows(tmp_path / "rows.npz", 60), single)
+    assert onnxbound.analyze(single, rows, Settings(measured=5)).to_dataframe("pairs").empty
 
 
 def test_a_name_from_a_file_does_not_steer_the_terminal(network: Network) -> None:

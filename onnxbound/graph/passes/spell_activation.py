@@ -20,9 +20,9 @@ def spell_activation(graph: OnnxGraph) -> PassResult:
     """  # noqa: D415 - the sentence runs into its list
     matcher = _ActivationMatcher(graph, graph.producers())
     nodes = tuple(matcher.rewrite(node) for node in graph.nodes)
-    found = sorted({new.op_type for new, old in zip(nodes, graph.nodes, strict=True) if new is not old})
-    reason = f"read the formula of {', '.join(found)}" if found else ""
-    return PassResult(replace(graph, nodes=nodes), bool(found), reason)
+    spelled = sorted({new.op_type for new, old in zip(nodes, graph.nodes, strict=True) if new is not old})
+    reason = f"read the formula of {', '.join(spelled)}" if spelled else ""
+    return PassResult(replace(graph, nodes=nodes), bool(spelled), reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class _ActivationMatcher:
         if len(factors) != 2:
             return node
         for x, other in (factors, factors[::-1]):
-            found = self._activation(number, x, other)
-            if found is not None:
-                op_type, attributes = found
+            activation = self._activation(number, x, other)
+            if activation is not None:
+                op_type, attributes = activation
                 return node.rewritten(op_type, (x,), **attributes)
         return node
 

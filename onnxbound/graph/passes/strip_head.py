@@ -41,26 +41,26 @@ def strip_head(
         What was done, and the names of the tensors that were cut off from the logits.
     """
     head = _Head(graph, graph.producers())
-    found: dict[str, dict[str, list[str]]] = {}
+    stripped_by: dict[str, dict[str, list[str]]] = {}
     for output in _wanted(graph, head, logits):
         name, stripped = (output, []) if bare else head.walk(output)
         if name in head.producers:
-            found.setdefault(name, {})[output] = stripped
-    if not found:
+            stripped_by.setdefault(name, {})[output] = stripped
+    if not stripped_by:
         raise ModelError(
             "model-not-classifier",
             "No output of the model leads to logits.",
             [Problem(f"output {name!r}", "no node computes it", "export the model again") for name in graph.outputs],
         )
-    labelled = (name for name, heads in found.items() for ops in heads.values() if not _LABELS.isdisjoint(ops))
-    chosen = next(labelled, next(iter(found)))
-    first = next(iter(found[chosen].values()))
+    labelled = (name for name, heads in stripped_by.items() for ops in heads.values() if not _LABELS.isdisjoint(ops))
+    chosen = next(labelled, next(iter(stripped_by)))
+    first = next(iter(stripped_by[chosen].values()))
     parts = [f"{logits!r} was asked for"] if logits is not None else []
     parts += [f"stripped the head {' <- '.join(first)}"] if first else []
-    if len(found) > 1:
-        parts.append(f"of {len(found)} outputs, {chosen!r} is read as the logits (`logits` names another)")
+    if len(stripped_by) > 1:
+        parts.append(f"of {len(stripped_by)} outputs, {chosen!r} is read as the logits (`logits` names another)")
     changed = bool(parts) or len(graph.outputs) > 1
-    heads = tuple(output for output, ops in found[chosen].items() if ops)
+    heads = tuple(output for output, ops in stripped_by[chosen].items() if ops)
     return PassResult(replace(graph, outputs=(chosen,)), changed, "; ".join(parts)), heads
 
 

@@ -56,8 +56,8 @@ def report_histograms(report: Report) -> Callable[[Property], Figure | None]:
     """Return the function that draws the histograms per layer of a property; None where no layer has it."""
 
     def draw(prop: Property) -> Figure | None:
-        rows = [(layer, found) for layer in report.layers if (found := layer.statistics[prop.name]) is not None]
-        ridge = tuple(Ridge(f"{layer.index} {layer.name}", (found.histogram,)) for layer, found in rows)
+        rows = [(layer, statistic) for layer in report.layers if (statistic := layer.statistics[prop.name]) is not None]
+        ridge = tuple(Ridge(f"{layer.index} {layer.name}", (statistic.histogram,)) for layer, statistic in rows)
         caption = f"Distribution over the training rows of: {prop.title}."
         return ridges(prop.topic.name, caption, prop.title, ridge, (report.model.path,)) if ridge else None
 
@@ -66,7 +66,7 @@ def report_histograms(report: Report) -> Callable[[Property], Figure | None]:
 
 def pair_figures(report: Report) -> tuple[Figure, ...]:
     """The matrices over pairs of layers; none where there is one layer only."""
-    found = []
+    maps = []
     for prop, name, quantity in (
         (INTERLAYER_CUSHION, "interlayer_cushion", "smallest interlayer cushion"),
         (SMOOTHNESS_INVERSE, "pair_smoothness_inverse", "largest 1/rho"),
@@ -75,8 +75,8 @@ def pair_figures(report: Report) -> tuple[Figure, ...]:
         values = {at: float(getattr(statistic, prop.extreme)) for at, statistic in known.items() if statistic}
         if values:
             caption = f"Of every pair of layers: {quantity} over the training rows."
-            found.append(heat_map(name, caption, quantity, report.model.depth, values))
-    return tuple(found)
+            maps.append(heat_map(name, caption, quantity, report.model.depth, values))
+    return tuple(maps)
 
 
 def _capacity(bound: Bound, rows: int) -> Bar:

@@ -34,7 +34,7 @@ def ridges(name: str, caption: str, quantity: str, rows: tuple[Ridge, ...], seri
         rows: From the top.
         series: Names of the nets; a single one gets no legend.
     """
-    edges = [edge for row in rows for found in row.histograms if found is not None for edge in found.edges]
+    edges = [edge for row in rows for histogram in row.histograms if histogram is not None for edge in histogram.edges]
     axis, scaled = axis_for(quantity, edges)
     labels = [_short(visible(row.label)) for row in rows]
     left = min(max(map(text_width, labels), default=0) + 10, WIDTH / 3)
@@ -44,10 +44,10 @@ def ridges(name: str, caption: str, quantity: str, rows: tuple[Ridge, ...], seri
         base = frame.top + _ROW_HEIGHT * (position + 1)
         line(frame.root, frame.left, base, frame.right, base, GRID)
         text(frame.root, frame.left - 5, base - 0.4 * FONT_SIZE, label, "end")
-        largest = max((max(found.counts) for found in row.histograms if found is not None), default=0)
-        for number_of_series, found in enumerate(row.histograms):
-            if found is not None:
-                _draw(frame, found, base, (_ROW_HEIGHT - 6) / max(largest, 1), number_of_series, scaled=scaled)
+        largest = max((max(histogram.counts) for histogram in row.histograms if histogram is not None), default=0)
+        for number_of_series, histogram in enumerate(row.histograms):
+            if histogram is not None:
+                _draw(frame, histogram, base, (_ROW_HEIGHT - 6) / max(largest, 1), number_of_series, scaled=scaled)
     return Figure(name, caption, frame.root, ("row", "series", "from", "to", "rows"), _data(rows, series))
 
 
@@ -61,16 +61,16 @@ def _short(label: str) -> str:
     return label if len(label) <= _LABEL else f"{first} {shortened(rest, _LABEL - len(first) - 1)}"
 
 
-def _draw(frame: Frame, found: Histogram, base: float, scale: float, series: int, *, scaled: bool) -> None:
+def _draw(frame: Frame, histogram: Histogram, base: float, scale: float, series: int, *, scaled: bool) -> None:
     def x(value: float) -> float:
         return frame.x(log10(value) if scaled else value)
 
-    outline = [(x(found.edges[0]), base)]
-    for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True):
+    outline = [(x(histogram.edges[0]), base)]
+    for (low, high), count in zip(pairwise(histogram.edges), histogram.counts, strict=True):
         top = base - scale * count
         outline += [(x(low), top), (x(high), top)]
-    path(frame.root, [*outline, (x(found.edges[-1]), base)], colour(series), colour(series))
-    for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True):
+    path(frame.root, [*outline, (x(histogram.edges[-1]), base)], colour(series), colour(series))
+    for (low, high), count in zip(pairwise(histogram.edges), histogram.counts, strict=True):
         if count:
             bar = rectangle(
                 frame.root, x(low), base - scale * count, max(x(high) - x(low), 0.5), scale * count, "#ffffff", 0
@@ -82,7 +82,7 @@ def _data(rows: tuple[Ridge, ...], series: tuple[str, ...]) -> tuple[tuple[Cell,
     return tuple(
         (row.label, name, low, high, count)
         for row in rows
-        for name, found in zip(series, row.histograms, strict=True)
-        if found is not None
-        for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True)
+        for name, histogram in zip(series, row.histograms, strict=True)
+        if histogram is not None
+        for (low, high), count in zip(pairwise(histogram.edges), histogram.counts, strict=True)
     )

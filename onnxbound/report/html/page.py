@@ -13,7 +13,7 @@ from onnxbound.report.figures.of_report import bound_figures, pair_figures, repo
 from onnxbound.report.html.tree import Child, linked, table, tag, to_html
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import at_most, magnitude, number, percentage, shortened
+from onnxbound.report.words import error_at_most, magnitude, number, percentage, shortened
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS, PLOTTED
 from onnxbound.stability.property import Property
@@ -71,8 +71,8 @@ def _figure(figure: Figure) -> Element:
     return tag("figure", figure.drawing, tag("figcaption", figure.caption))
 
 
-def _figures(found: Iterable[Figure | None]) -> Element:
-    return tag("div", *(_figure(figure) for figure in found if figure is not None), class_="figures")
+def _figures(figures: Iterable[Figure | None]) -> Element:
+    return tag("div", *(_figure(figure) for figure in figures if figure is not None), class_="figures")
 
 
 def _warnings(report: Report) -> Element | None:
@@ -110,8 +110,7 @@ def _bounds(report: Report) -> Element:
     words = {True: "met", False: "not met", None: "open"}
 
     def row(bound: Bound) -> tuple[Child, ...]:
-        vacuous = " (vacuous)" if bound.value is not None and bound.vacuous else ""
-        value = linked(f"{at_most(bound.value)}{vacuous}", bound.name)
+        value = linked(error_at_most(bound), bound.name)
         return linked(bound.name, bound.name), value, f"{words[bound.met]}: {bound.met_reason}", bound.reference
 
     rows = [row(bound) for bound in report.bounds if bound.kind != "as_plotted"]
@@ -182,8 +181,8 @@ def _histograms(report: Report) -> Element:
 
 
 def _pairs(report: Report) -> Element | None:
-    found = pair_figures(report)
-    if not found:
+    figures = pair_figures(report)
+    if not figures:
         return None
     rows: list[tuple[Child, ...]] = [
         (
@@ -197,7 +196,7 @@ def _pairs(report: Report) -> Element | None:
     head = ("pair", "|J|", *(f"{p.topic.name.replace('_', ' ')}, {p.extreme}" for p in OF_PAIRS), "smooth")
     several = f"All {len(rows)} pairs" if len(rows) > 1 else "The pair"
     listed = tag("details", tag("summary", f"{several} as numbers"), table("Pairs of layers", head, rows, "wwr"))
-    return _section("Pairs of layers", _figures(found), listed)
+    return _section("Pairs of layers", _figures(figures), listed)
 
 
 def _norms(report: Report) -> Element:
@@ -221,14 +220,14 @@ def _classes(report: Report) -> Element | None:
         return None
     rows: list[tuple[Child, ...]] = [
         (
-            str(found.label),
-            linked(f"{found.rows:,}", "rows"),
-            linked(f"{found.train_error:.2%}", "train_error"),
-            linked(number(found.margin_min), "margin"),
-            linked(number(found.margin_median), "margin"),
-            linked(number(min((v for v in found.layer_cushion_min if v is not None), default=None)), "layer_cushion"),
+            str(own.label),
+            linked(f"{own.rows:,}", "rows"),
+            linked(f"{own.train_error:.2%}", "train_error"),
+            linked(number(own.margin_min), "margin"),
+            linked(number(own.margin_median), "margin"),
+            linked(number(min((v for v in own.layer_cushion_min if v is not None), default=None)), "layer_cushion"),
         )
-        for found in report.per_class
+        for own in report.per_class
     ]
     head = ("class", "rows", "training error", "margin, least", "median", "layer cushion, least")
     return _section("Classes", table("Training rows by class", head, rows, "wr"))
