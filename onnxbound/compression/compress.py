@@ -20,7 +20,7 @@ from onnxbound.compressors.margin_budget import MarginFacts, budgets_of_margin, 
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.request import Request, compressible, origins_of
 from onnxbound.compressors.search import beyond, ladder, tightest
-from onnxbound.compressors.smallest import FORMATS, Attempt, Changed, Guarantee, Search, Trials, split
+from onnxbound.compressors.smallest import FORMATS, Attempt, Changed, Guarantee, Search, Trials, require_unseen, split
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
 from onnxbound.documents.files import write_atomically
@@ -111,6 +111,8 @@ def compress(
         raise UsageError("compress-codes", "Codes are written of matrix-project alone.", [problem])
     if rows is None and _needs_rows(request):
         raise UsageError("usage", "`gamma`, `max_drop`, `sweep` and the formats need `rows`.")
+    if test is not None:
+        require_unseen(rows, test, request.delta)
     found = _analysed(network, rows, request, progress) if rows is not None and _analyses(request) else None
     baseline = Baseline(network, device, request.threads, rows, request.method.seed)
     unseen = None if test is None else Baseline(network, device, request.threads, test, request.method.seed)

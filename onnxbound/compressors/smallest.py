@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from onnxbound.bounds.paired_drop import accuracy_drop_limit
+from onnxbound.bounds.paired_drop import BETA, accuracy_drop_limit
 from onnxbound.compressors.calibrated import Calibration, Rounded
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
 from onnxbound.compressors.grid import Half
@@ -21,7 +21,7 @@ from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.sites import Site, sites
 from onnxbound.compressors.widths import Plan, ladder
 from onnxbound.data.rows import Rows
-from onnxbound.errors import ModelError, Problem
+from onnxbound.errors import ModelError, Problem, UsageError
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 from onnxbound.stability.collect import Progress
@@ -116,6 +116,21 @@ class Trials:
     chosen: Callable[[CompressedNetwork], tuple[PairedLogits, int]]
     tested: Callable[[CompressedNetwork], PairedLogits] | None
     test_rows: int
+
+
+def require_unseen(rows: Rows | None, test: Rows, delta: float) -> None:
+    """Refuse test rows that can guarantee nothing.
+
+    Raises:
+        UsageError: They are the training rows, or the probability of failure is too small.
+    """
+    if delta <= BETA:
+        raise UsageError("usage", f"`delta` must be above {BETA} where test rows are to guarantee the drop.")
+    if rows is not None and test.array.name == rows.array.name and test.fingerprint() == rows.fingerprint():
+        problem = Problem(
+            test.array.name, "rows that were searched guarantee nothing", "give rows that nobody has seen"
+        )
+        raise UsageError("usage", "The test rows are the training rows.", [problem])
 
 
 def split(rows: Rows, seed: int) -> tuple[Rows, Rows]:

@@ -31,7 +31,7 @@ METHODS = (
         "int8-weights",
         "method",
         "Every weight as an integer of 8 bits, with one scale per output unit, in a file that DequantizeLinear reads.",
-        "as `int4-weights`",
+        "as int4-weights",
         "Frantar et al. 2022, GPTQ; Hassibi, Stork 1993, Optimal brain surgeon",
         "none",
         "opset 13",

@@ -205,6 +205,14 @@ def test_without_test_rows_nothing_is_guaranteed(net: Path, tmp_path: Path) -> N
     assert document["guarantee"]["measured"]["rows"] == 150
 
 
+def test_rows_that_guarantee_nothing_are_refused(net: Path, tmp_path: Path) -> None:
+    data, test, out = rows_of(net, 100, 0.2), rows_of(net, 100, 0.2, seed=1), tmp_path / "out.onnx"
+    words = ("compress", net, "-o", out, "--data", data, "--test")
+    assert failing(*words, data)["message"] == "The test rows are the training rows."
+    assert "--delta must be above 0.001" in failing(*words, test, "--delta", "0.001")["message"]
+    assert not out.exists()
+
+
 def test_a_file_that_does_not_become_smaller(tmp_path: Path) -> None:
     net = mlp(tmp_path / "net.onnx", [(RANDOM.normal(size=(3, 2)), None)])
     data, out = rows_of(net, 100, 0.1), tmp_path / "out.onnx"
