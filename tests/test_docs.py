@@ -38,7 +38,7 @@ def test_every_command_runs_in_the_order_of_the_page(page: Path, folder: Path) -
     for words in commands(page):
         short = ["--effort", "1"] if words[0] == "certify" and "--help" not in words else []
         outcome = onnxbound(*words, *short)
-        gated = "--fail-if" in words or "--exit-code" in words
+        gated = {"--fail-if", "--exit-code", "--test"} & set(words)  # 200 rows guarantee little
         assert outcome.code in ((0, 1) if gated else (0,)), (words, outcome.stderr)
 
 

@@ -1,6 +1,6 @@
 """`onnxbound compress`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,18 +14,21 @@ if TYPE_CHECKING:
     from onnxbound.compressors.budget import Budget
     from onnxbound.compressors.compress import Method
 
-METHODS = ("matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
+FORMATS = ("smallest", "int8-weights", "int4-weights", "fp16")
+METHODS = (*FORMATS, "matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
 
 Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the distance from this initialisation.")]
 Codes = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write seeds and integers, for decompress.")]
+Test = Annotated[Path | None, typer.Option(metavar="FILE", help="Rows that neither net has seen: they guarantee.")]
 Layers = Annotated[list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer; repeatable.")]
+_MAX_DROP = "Accuracy may fall by this much; by default 0.5%, and with an algorithm its budget is searched."
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions:
     """By which algorithm."""
 
-    method: Annotated[str, typer.Option(metavar="|".join(METHODS), help="The algorithm.")] = field()
+    method: Annotated[str, typer.Option(metavar="|".join(METHODS), help="The format or the algorithm.")] = "smallest"
     constants: Annotated[str, typer.Option(metavar="explicit|paper", help="k as proved, or the paper's.")] = "explicit"
     eta: Annotated[float, typer.Option(metavar="P", help="Probability that an algorithm misses its epsilon.")] = 0.05
     width: Annotated[int | None, typer.Option(metavar="B", help="Bits of a number of a factor of svd, or 32.")] = None
@@ -49,6 +52,7 @@ class RequestOptions:
     factorise: Annotated[bool, typer.Option("--factorise", help="Write a truncated layer as two if it saves.")] = False
     sweep: Annotated[bool, typer.Option("--sweep", help="Try other budgets, and say where accuracy breaks.")] = False
     gamma_quantile: Annotated[float, typer.Option(metavar="Q", help="The margin of losses: this quantile.")] = 0.05
+    bounds: Annotated[bool, typer.Option("--bounds", help="Analyse the original, and state bounds.")] = False
     delta: options.Delta = 0.05
     measured: Annotated[int, typer.Option(metavar="N", help="Rows behind errors at layers, cushions and q.")] = 100
     device: options.Device = "auto"
@@ -67,7 +71,7 @@ class BudgetOptions:
     cut: Annotated[float | None, typer.Option(metavar="D", help="Budget: singular values below D |A|_2 go.")] = None
     energy: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: share of |A|_F^2 that stays.")] = None
     bits: Annotated[int | None, typer.Option(metavar="B", help="Budget: bits of one weight.")] = None
-    target_accuracy_drop: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: search, 0.5%, say.")] = None
+    max_drop: Annotated[str | None, typer.Option(metavar="SHARE", help=_MAX_DROP)] = None
 
     def chosen(self) -> "tuple[Budget | None, float | None]":
         """The budget, or the share of the rows by which accuracy may fall."""
@@ -81,7 +85,7 @@ class BudgetOptions:
             raise UsageError("usage", f"compress takes one budget, not {', '.join(flags.values())}.")
         for name, value in given.items():
             number = share_of(flags[name], value) if isinstance(value, str) else float(value)
-            return (None, number) if name == "target_accuracy_drop" else (Budget(name, number), None)  # type: ignore[arg-type]
+            return (None, number) if name == "max_drop" else (Budget(name, number), None)  # type: ignore[arg-type]
         return None, None
 
 
@@ -94,11 +98,12 @@ def compress(
     budget: BudgetOptions,
     request: RequestOptions,
     *,
+    test: Test = None,
     layer: Layers = None,
     init: Init = None,
     codes: Codes = None,
 ) -> None:
-    """Compress a classifier, write it as ONNX, and say what that did to outputs, accuracy, size and time."""
+    """Write a classifier as a smaller ONNX file that keeps its accuracy, and say what that did."""
     from onnxbound.compressors.request import Request
     from onnxbound.errors import UsageError
     from onnxbound.verbs.compress import compress as compressed
@@ -110,6 +115,11 @@ def compress(
     result.require_writable(codes)
     network, place, force = rows.network(model), result.output, result.force
     train = None if rows.data is None else rows.rows(network)
+    unseen = None if test is None else rows.test_rows(network, test)
     with result.progress() as progress:
-        done = compressed(network, train, place, settings, init=init, codes=codes, force=force, progress=progress)
+        done = compressed(
+            network, train, place, settings, test=unseen, init=init, codes=codes, force=force, progress=progress
+        )
     result.show(done)
+    if done.guarantee is not None and done.guarantee.held is False:
+        raise typer.Exit(1)

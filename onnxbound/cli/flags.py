@@ -13,8 +13,8 @@ _SAME = (
     "external_root", "input_shape", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma",
     "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
     "cluster", "fail_if", "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "method",
-    "init", "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "epsilon", "k",
-    "rank", "keep", "time", "cut", "energy", "bits", "samples",
+    "init", "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "bounds", "epsilon",
+    "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
 )  # fmt: skip
 FLAGS = {
     **{name: f"--{name.replace('_', '-')}" for name in _SAME},
@@ -23,7 +23,7 @@ FLAGS = {
     "test_rows": "--test",
     "noise_radius": "--noise gaussian:R",
     "projections": "--noise compression:K",
-    "target_drop": "--target-accuracy-drop",
+    "max_drop": "--max-drop",
     "layers": "--layer",
     "plan": "--dry-run",
     "Report.save": "onnxbound analyze --json -o FILE",

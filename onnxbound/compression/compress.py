@@ -9,20 +9,22 @@ from typing import Any
 from onnxbound.analysis.analyze import analyze
 from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.settings import Settings
-from onnxbound.compression.document import Compression, Sweep, SweepPoint
+from onnxbound.compression.document import BudgetSweep, Compression, SweepPoint
 from onnxbound.compression.sections import Outcome, compression_report
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.codes import decode, encode
 from onnxbound.compressors.compress import Method, compress_layers
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, reopen
-from onnxbound.compressors.margin_budget import Measured, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.margin_budget import MarginFacts, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.request import Request, compressible, origins_of
 from onnxbound.compressors.search import beyond, ladder, tightest
+from onnxbound.compressors.smallest import FORMATS, Attempt, Changed, Guarantee, Search, Trials, require_unseen, split
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
-from onnxbound.documents.files import require_writable, write_atomically
-from onnxbound.errors import DataError, Problem, UsageError
+from onnxbound.documents.files import write_atomically
+from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
 from onnxbound.rng import SIGNS, select_rows
@@ -31,8 +33,8 @@ from onnxbound.run.model_output import staged
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
 
+_MAX_DROP = 0.005
 _SWEEP_ROWS = 1000
-_TOLERATED = 0.005
 _SWEEP_WORK = 2e10
 """Sign-multiply-adds that a budget of a sweep may take."""
 
@@ -54,12 +56,15 @@ class _Task:
     def everywhere(self, budget: Budget) -> Mapping[int, Budget]:
         return {layer.index: budget for layer in self.layers}
 
-    def tried(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> float:
-        """Accuracy of a net that is written only to be tried."""
+    def tried(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> tuple[PairedLogits, int]:
+        """A net that is written only to be tried, and its size in bytes."""
         with staged(output) as place:
-            place.write(to_model(compressed, {}))
-            comparison = baseline.compare(reopen(self.network, place.path).network, self.progress)
-        return float((comparison.margin_after > 0).mean())
+            place.write(to_model(compressed, {"method": self.request.method.name}))
+            return baseline.compare(reopen(self.network, place.path).network, self.progress), place.size
+
+    def accuracy(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> float:
+        """The share of rows that such a net gets right."""
+        return float((self.tried(compressed, output, baseline)[0].margin_after > 0).mean())
 
 
 def compress(
@@ -68,6 +73,7 @@ def compress(
     request: Request,
     rows: Rows | None = None,
     *,
+    test: Rows | None = None,
     init: Network | None = None,
     codes: Path | None = None,
     force: bool = False,
@@ -81,6 +87,7 @@ def compress(
         request: What to do, and how far.
         rows: The training set, from `open_rows`; without it outputs are compared on normal noise, and there is no
             accuracy, no margin and no bound.
+        test: Rows that neither net has seen, which guarantee the drop in accuracy.
         init: Its initialisation, to compress the distance from it.
         codes: Where to write seeds and integers as well, for `decompress`.
         force: Whether to write over what is there.
@@ -103,15 +110,26 @@ def compress(
         problem = Problem("--codes", f"{request.method.name} has no helper of signs", "use --method matrix-project")
         raise UsageError("compress-codes", "Codes are written of matrix-project alone.", [problem])
     if rows is None and _needs_rows(request):
-        raise UsageError("usage", "--gamma, --target-accuracy-drop and --sweep need --data.")
-    found = None if rows is None else _analysed(network, rows, request, progress)
+        raise UsageError("usage", "`gamma`, `max_drop`, `sweep` and the formats need `rows`.")
+    if test is not None:
+        require_unseen(rows, test, request.delta)
+    found = _analysed(network, rows, request, progress) if rows is not None and _analyses(request) else None
     baseline = Baseline(network, device, request.threads, rows, request.method.seed)
-    budgets, method = _budgets(task, output, baseline, found)
-    compressed = task.compressed(budgets, method)
+    unseen = None if test is None else Baseline(network, device, request.threads, test, request.method.seed)
+    budgets: Mapping[int, Budget] = {}
+    attempts: tuple[Attempt, ...] = ()
+    method = request.method
+    if request.stores:
+        assert rows is not None
+        compressed, attempts, chosen = _stored(task, output, rows, unseen)
+    else:
+        budgets, method = _budgets(task, output, baseline, found)
+        compressed, chosen = task.compressed(budgets, method), None
     _require_saving(compressed)
     settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
     with staged(output) as place:
-        model = to_model(compressed, settings, factorise=request.factorise)
+        noted: dict[str, object] = {"method": method.name} if request.stores else settings
+        model = to_model(compressed, noted, factorise=request.factorise)
         place.write(model)
         reopened = reopen(network, place.path)
         outcome = Outcome(
@@ -126,7 +144,18 @@ def compress(
             origins=task.origins or {},
         )
         report = compression_report(outcome, request, device, started)
-        report = replace(report, file=replace(report.file, path=str(output)))
+        guarantee = None
+        if unseen is not None or chosen is not None:
+            changed = chosen
+            if unseen is not None:
+                changed = Changed.of(unseen.compare(reopened.network, progress), request.delta)
+            assert changed is not None
+            guarantee = Guarantee.of(_max_drop(request), request.delta, changed)
+        report = replace(report, file=replace(report.file, path=str(output)), tried=attempts, guarantee=guarantee)
+        if request.stores and report.file.bytes_after >= report.file.bytes_before and not force:
+            sizes = f"{report.file.bytes_before:,} bytes would become {report.file.bytes_after:,}"
+            problem = Problem(str(network.path), sizes, "give `force=True` to write it all the same")
+            raise UsageError("compress-no-saving", "The file would not become smaller.", [problem])
         if codes is not None:
             data = _codes(compressed, model, init, request.threads)
             write_atomically(codes, lambda file: file.write(data), force=force)
@@ -146,38 +175,38 @@ def _codes(compressed: CompressedNetwork, model: Any, init: Network | None, thre
     return data
 
 
-def decompress(codes: Path, output: Path, init: Network | None, *, threads: int | None, force: bool) -> int:
-    """Make the ONNX file of a file of codes again, bit for bit.
-
-    Args:
-        codes: What `compress` wrote.
-        output: The ONNX file to write.
-        init: The initialisation, where the distance to one was compressed.
-        threads: Threads; None for all cores.
-        force: Whether to write over what is there.
-
-    Returns:
-        Its size in bytes.
-
-    Raises:
-        DataError: data-not-found or codes-invalid.
-        UsageError: compress-init.
-        OutputError: output-exists or output-unwritable.
-    """
-    require_writable(output, force=force)
-    try:
-        data = codes.read_bytes()
-    except OSError as error:
-        raise DataError("data-not-found", f"{codes} cannot be read: {error.strerror}.") from error
-    origins = None if init is None else {layer.index: layer.operator.effective_weight() for layer in init.layers}
-    content = decode(data, origins, None if init is None else init.sha256, threads)
-    write_atomically(output, lambda file: file.write(content), force=force)
-    return len(content)
-
-
 def _needs_rows(request: Request) -> bool:
     by_margin = request.budget is not None and request.budget.knob == "gamma"
-    return request.sweep or request.target_drop is not None or by_margin
+    return request.sweep or request.max_drop is not None or by_margin or request.stores
+
+
+def _max_drop(request: Request) -> float:
+    return _MAX_DROP if request.max_drop is None else request.max_drop
+
+
+def _stored(
+    task: _Task, output: Path, rows: Rows, unseen: Baseline | None
+) -> tuple[CompressedNetwork, tuple[Attempt, ...], Changed | None]:
+    """The network in one format, or the smallest mix of them; what was tried, and what it changes on rows set apart."""
+    request, method = task.request, task.request.method
+    first, apart = split(rows, method.seed)
+    search = Search(task.network, request.layers, first, task.device, request.threads, method.seed)
+    baseline = Baseline(task.network, task.device, request.threads, apart, method.seed)
+    if method.name != "smallest":
+        (width,) = [bits for bits, name in FORMATS.items() if name == method.name]
+        compressed = search.everywhere(width)
+        return compressed, (), Changed.of(task.tried(compressed, output, baseline)[0])
+    trials = Trials(
+        chosen=lambda compressed: task.tried(compressed, output, baseline),
+        tested=None if unseen is None else lambda compressed: task.tried(compressed, output, unseen)[0],
+        test_rows=0 if unseen is None else unseen.count,
+    )
+    return search.smallest(trials, _max_drop(request), request.delta, task.progress)
+
+
+def _analyses(request: Request) -> bool:
+    """Whether something is asked for that the original has to be analysed for."""
+    return request.bounds or (request.budget is not None and request.budget.knob == "gamma")
 
 
 def _analysed(network: Network, rows: Rows, request: Request, progress: Progress) -> Analysis:
@@ -203,14 +232,13 @@ def _budgets(
     """What every layer may take, and the method with the failure probability that goes with it."""
     request, method = task.request, task.request.method
     if request.budget is None:
-        assert found is not None
-        assert request.target_drop is not None
-        before = 1 - found.data.train_error
+        assert request.max_drop is not None
+        before = float((baseline.compare(task.network, silent).margin_before > 0).mean())
 
         def drop_of(budget: Budget) -> float:
-            return before - task.tried(task.compressed(task.everywhere(budget)), output, baseline)
+            return before - task.accuracy(task.compressed(task.everywhere(budget)), output, baseline)
 
-        return task.everywhere(tightest(ladder(method.name), drop_of, request.target_drop)), method
+        return task.everywhere(tightest(ladder(method.name), drop_of, request.max_drop)), method
     if request.budget.knob != "gamma":
         return task.everywhere(request.budget), method
     assert found is not None
@@ -221,10 +249,10 @@ def _budgets(
     return budgets, method
 
 
-def _measured(found: Analysis) -> Measured:
+def _measured(found: Analysis) -> MarginFacts:
     """Gather what budgets of a margin are computed from."""
     conditions = found.conditions
-    return Measured(
+    return MarginFacts(
         conditions.layers,
         max(1.0, conditions.between_contraction),
         found.margin.max_logit_norm,
@@ -258,7 +286,7 @@ def _settings(request: Request, budgets: Mapping[int, Budget], method: Method) -
     return {name: value for name, value in said.items() if name not in ("threads", "device", "sweep")}
 
 
-def _sweep(task: _Task, output: Path, rows: Rows) -> Sweep:
+def _sweep(task: _Task, output: Path, rows: Rows) -> BudgetSweep:
     """Accuracy along the ladder of budgets, and beyond it where a random projection needs more than there is."""
     request, method = task.request, task.request.method
     places = select_rows(method.seed, rows.count, _SWEEP_ROWS, stream=2)
@@ -278,14 +306,14 @@ def _sweep(task: _Task, output: Path, rows: Rows) -> Sweep:
                 value=budget.value,
                 parameters=sum(weight.parameters for weight in weights),
                 bits=compressed.bits,
-                accuracy=task.tried(compressed, output, baseline),
+                accuracy=task.accuracy(compressed, output, baseline),
             )
         )
         task.progress("sweep", len(points), len(ladder(method.name)) + len(beyond(method.name)))
-    allowed = _TOLERATED if request.target_drop is None else request.target_drop
+    allowed = _max_drop(request)
     enough = None
     for point in reversed(points):
         if before - point.accuracy > allowed:
             break
         enough = point
-    return Sweep(tuple(points), sample.count, before, allowed, enough)
+    return BudgetSweep(tuple(points), sample.count, before, allowed, enough)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.gamma import GammaSource
 from onnxbound.compressors.compressed import MethodName
+from onnxbound.compressors.smallest import Attempt, Guarantee
 from onnxbound.documents.document import Document
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class FileReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RowCost:
     """What a row costs.
 
     Attributes:
@@ -181,7 +182,7 @@ class SweepPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class BudgetSweep:
     """Budgets from the tightest to the widest.
 
     Attributes:
@@ -219,9 +220,11 @@ class Compression(Document):
     margins: Margins | None
     compressibility: Compressibility | None
     file: FileReport
-    work: Work
+    work: RowCost
     bounds: tuple[Bound, ...]
-    sweep: Sweep | None
+    sweep: BudgetSweep | None
+    tried: tuple[Attempt, ...]
+    guarantee: Guarantee | None
     warnings: tuple[str, ...]
     seconds: float
 
@@ -229,7 +232,8 @@ class Compression(Document):
         accuracy = (
             "" if self.accuracy is None else f", accuracy {self.accuracy.before:.2%} to {self.accuracy.after:.2%}"
         )
-        return f"of {self.model} by {self.method}: {self.bits.after / self.bits.before:.1%} of the bits{accuracy}"
+        size = f"{self.file.bytes_before:,} bytes to {self.file.bytes_after:,}"
+        return f"of {self.model} by {self.method}: {size}{accuracy}"
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
         from onnxbound.compression.table import render_compression

@@ -25,12 +25,12 @@ from onnxbound.compression.document import (
     MarginQuantiles,
     Margins,
     OutputChange,
+    RowCost,
     Spread,
-    Work,
 )
-from onnxbound.compressors.compare import Comparison
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, Reopened, milliseconds_per_row, require_agreement
+from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.realised import LayerErrors, layer_errors
 from onnxbound.compressors.request import Request
 from onnxbound.compressors.svd import Factors
@@ -47,6 +47,10 @@ _SETTINGS_BITS = 64
 """For the method and what was chosen of it; ranks, widths and counts stand in the headers of the layers."""
 
 _SEED_BITS = 64
+_FUSED = (
+    "onnxruntime by default rounds what a MatMul of 4-bit weights multiplies to 8 bits; here it ran as the file says,"
+    ' with the session option "session.disable_quant_qdq" = "1", which also turns the weights into constants'
+)
 _TIMED_ROWS = 32
 _CHECKED_ROWS = 16
 _ROUNDING = 1e-5
@@ -73,7 +77,7 @@ class Outcome:
     settings: Mapping[str, Any]
     place: Staged
     reopened: Reopened
-    comparison: Comparison
+    comparison: PairedLogits
     baseline: Baseline
     rows: Rows | None
     found: Report | None
@@ -94,7 +98,7 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
     )
     weights = list(compressed.weights.values())
     margin = None if outcome.rows is None else _margin(comparison, request)
-    work = Work(_multiply_adds(outcome, request), BeforeAfter(*milliseconds), len(timed))
+    work = RowCost(_multiply_adds(outcome, request), BeforeAfter(*milliseconds), len(timed))
     layers = tuple(_layer(compressed, weight, errors, outcome.found) for weight in weights)
     relative = comparison.relative_error
     return Compression(
@@ -116,8 +120,10 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
         compressibility=None if margin is None else _compressibility(comparison, margin),
         file=_file(outcome, request, difference),
         work=work,
-        bounds=() if margin is None else _bounds(outcome, request, margin),
+        bounds=() if margin is None or not request.bounds else _bounds(outcome, request, margin),
         sweep=None,
+        tried=(),
+        guarantee=None,
         warnings=(*_warnings(outcome, weights), *_speed_in_words(outcome, request, work)),
         seconds=perf_counter() - started,
     )
@@ -174,11 +180,11 @@ def _bits(outcome: Outcome, request: Request) -> int:
     return outcome.compressed.bits + _SETTINGS_BITS + seed + preprocessing
 
 
-def _accuracy(comparison: Comparison) -> BeforeAfter:
+def _accuracy(comparison: PairedLogits) -> BeforeAfter:
     return BeforeAfter(float(np.mean(comparison.margin_before > 0)), float(np.mean(comparison.margin_after > 0)))
 
 
-def _margin(comparison: Comparison, request: Request) -> MarginLoss | None:
+def _margin(comparison: PairedLogits, request: Request) -> MarginLoss | None:
     value = request.gamma
     if request.budget is not None and request.budget.knob == "gamma":
         value = request.budget.value
@@ -188,14 +194,14 @@ def _margin(comparison: Comparison, request: Request) -> MarginLoss | None:
     return MarginLoss(gamma, source, loss_at(comparison.margin_before, gamma), loss_at(comparison.margin_after, gamma))
 
 
-def _margins(comparison: Comparison) -> Margins:
+def _margins(comparison: PairedLogits) -> Margins:
     def of(values: Float64Array) -> MarginQuantiles:
         return MarginQuantiles(*np.quantile(values[np.isfinite(values)], [0, 0.05, 0.5, 1]).tolist())
 
     return Margins(of(comparison.margin_before), of(comparison.margin_after))
 
 
-def _compressibility(comparison: Comparison, margin: MarginLoss) -> Compressibility:
+def _compressibility(comparison: PairedLogits, margin: MarginLoss) -> Compressibility:
     errors = int(np.sum(~(comparison.margin_after > 0)))
     allowed = int(np.sum(~(comparison.margin_before > margin.gamma)))
     per_logit, in_norm = comparison.far_per_logit(margin.gamma), comparison.far_in_norm(margin.gamma)
@@ -277,7 +283,7 @@ def _multiply_adds(outcome: Outcome, request: Request) -> BeforeAfter:
     return BeforeAfter(float(before), float(after))
 
 
-def _speed_in_words(outcome: Outcome, request: Request, work: Work) -> list[str]:
+def _speed_in_words(outcome: Outcome, request: Request, work: RowCost) -> list[str]:
     """Whether factorising made the file smaller and the net faster, and why not."""
     if not request.factorise:
         return []
@@ -299,6 +305,8 @@ def _warnings(outcome: Outcome, weights: list[CompressedLayer]) -> list[str]:
         for weight in weights
         if weight.method == "kept" and weight.reason != "not chosen"
     ]
+    if any(weight.layer.step.op == "MatMul" and weight.method == "int4-weights" for weight in weights):
+        said.append(_FUSED)
     if outcome.rows is None:
         said.append("without --data there is no accuracy, margin or bound; outputs were compared on normal noise")
     if outcome.reopened.why_not:

@@ -1,13 +1,16 @@
 """A compression for people in a terminal."""
 
+from collections import Counter
 from collections.abc import Iterator
+from math import ceil
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from onnxbound.compression.document import Compression, Spread, Sweep
+from onnxbound.compression.document import BudgetSweep, Compression, Spread
+from onnxbound.compressors.smallest import Guarantee
 from onnxbound.errors import visible
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.words import at_most, number
@@ -19,9 +22,14 @@ def render_compression(report: Compression, console: Console) -> None:
 
 
 def _parts(report: Compression) -> Iterator[RenderableType]:
+    if report.guarantee is not None:
+        yield _promise(report.guarantee)
     yield _head(report)
     for warning in report.warnings:
         yield Padding(Text(visible(warning), style="yellow"), (0, 0, 0, 2))
+    if report.tried:
+        yield Text("\nTried", style="bold")
+        yield _tried(report)
     yield Text("\nLayers", style="bold")
     yield _layers(report)
     if report.compressibility is not None:
@@ -41,7 +49,9 @@ def _head(report: Compression) -> Table:
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
     file, work = report.file, report.work
-    grid.add_row("method", f"{report.method}, {_budget(report)}, seed {report.seed}")
+    share = file.bytes_after / file.bytes_before
+    grid.add_row("file", f"{file.bytes_before:,} bytes to {file.bytes_after:,} ({share:.1%}){_codes(report)}")
+    grid.add_row("method", f"{report.method}{_budget(report)}, seed {report.seed}")
     grid.add_row("model", Text(visible(report.model)))
     grid.add_row("written", Text(visible(file.path)))
     share = report.parameters.after / report.parameters.before
@@ -49,7 +59,6 @@ def _head(report: Compression) -> Table:
         "numbers", f"{report.parameters.before:,.0f} weights to {report.parameters.after:,.0f} numbers ({share:.1%})"
     )
     grid.add_row("bits", f"{report.bits.before:,.0f} to {report.bits.after:,.0f}, everything counted")
-    grid.add_row("file", f"{file.bytes_before:,} bytes to {file.bytes_after:,}{_codes(report)}")
     grid.add_row(
         "time",
         f"{work.milliseconds.before:.3g} ms per row to {work.milliseconds.after:.3g}, multiply-adds"
@@ -75,11 +84,41 @@ def _head(report: Compression) -> Table:
 
 def _budget(report: Compression) -> str:
     budget = report.settings.get("budget")
-    return "a budget per layer" if budget is None else f"{budget['knob']} {budget['value']:g}"
+    if budget is not None:
+        return f", {budget['knob']} {budget['value']:g}"
+    return ", a budget per layer" if report.settings.get("budgets") else ""
 
 
 def _codes(report: Compression) -> str:
     return "" if report.file.codes_bytes is None else f", codes {report.file.codes_bytes:,}"
+
+
+def _promise(guarantee: Guarantee) -> Text:
+    """Whether the drop in accuracy is within what was asked for, and how that is known."""
+    found, allowed = guarantee.measured, f"{guarantee.max_drop:.2%}"
+    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {found.drop:.2%}"
+    if found.limit is None:
+        said = f"Not guaranteed, for that --test is needed. On training rows set apart: {seen}."
+        return Text(said, style="yellow")
+    at_most = f"at most {ceil(1e4 * found.limit) / 1e4:.2%} with {guarantee.confidence:.4g} confidence"
+    if guarantee.held:
+        return Text(f"On new rows accuracy falls by {at_most}: {seen}.", style="green")
+    return Text(f"NOT GUARANTEED to fall by at most {allowed}: on new rows {at_most}; {seen}.", style="bold red")
+
+
+def _tried(report: Compression) -> Table:
+    """Every plan, the largest file first; "3 x 8" stands for three layers of 8 bits."""
+    table = plain_table(
+        "bits", "bytes", "rows apart", "worse", "better", "test rows", "worse", "better", "drop", left=1
+    )
+    for attempt in report.tried:
+        counts = Counter(attempt.widths.values())
+        plan = ", ".join(f"{number} x {width}" for width, number in sorted(counts.items(), reverse=True))
+        seen = [attempt.chosen_by] + ([] if attempt.tested_by is None else [attempt.tested_by])
+        numbers = [f"{number:,}" for found in seen for number in (found.rows, found.worse, found.better)]
+        limits = [f"{ceil(1e4 * found.limit) / 1e4:.2%}" for found in seen if found.limit is not None]
+        table.add_row(plan, f"{attempt.bytes:,}", *numbers, *limits)
+    return table
 
 
 def _layers(report: Compression) -> Table:
@@ -119,7 +158,7 @@ def _compressibility(report: Compression) -> Table:
     return table
 
 
-def _sweep(sweep: Sweep) -> Table:
+def _sweep(sweep: BudgetSweep) -> Table:
     table = plain_table("budget", "numbers", "bits", "accuracy", left=1)
     for point in sweep.points:
         table.add_row(
@@ -128,7 +167,7 @@ def _sweep(sweep: Sweep) -> Table:
     return table
 
 
-def _breaking(sweep: Sweep) -> str:
+def _breaking(sweep: BudgetSweep) -> str:
     head = f"on {sweep.rows:,} rows, of which the original gets {sweep.accuracy_before:.2%}: "
     if sweep.breaks_below is None:
         return f"{head}no budget tried keeps accuracy within {sweep.tolerated_drop:.2%}"

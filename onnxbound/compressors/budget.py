@@ -9,6 +9,10 @@ from onnxbound.errors import require_word
 Knob = Literal["epsilon", "k", "rank", "keep", "gamma", "cut", "energy", "bits"]
 
 KNOBS: dict[str, tuple[Knob, ...]] = {
+    "smallest": (),
+    "int8-weights": (),
+    "int4-weights": (),
+    "fp16": (),
     "matrix-project": ("epsilon", "k", "keep", "gamma"),
     "matrix-project-conv": ("epsilon", "k", "keep"),
     "svd": ("rank", "keep", "cut", "energy", "gamma"),

@@ -33,7 +33,7 @@ class Method:
     """What is done, beside how far.
 
     Attributes:
-        name: The algorithm.
+        name: The format or the algorithm.
         constants: Of k: the paper's, or proved ones.
         eta: Probability with which the promise of an algorithm may fail, per pair of vectors.
         seed: Of the helper string.
@@ -43,7 +43,7 @@ class Method:
         threads: Threads; None for all cores.
     """
 
-    name: MethodName
+    name: MethodName = "smallest"
     constants: Constants = "explicit"
     eta: float = 0.05
     seed: int = 0
@@ -171,8 +171,10 @@ def _by_quantise(layer: Layer, method: Method, budget: Budget, origin: Float64Ar
     del method
     matrix, known = _difference(layer, origin)
     width = max(2, int(_FLOAT_BITS * budget.value)) if budget.knob == "keep" else int(budget.value)
-    found = quantise(matrix, width)
     payload = width * matrix.size + _FLOAT_BITS * len(matrix)
+    if payload >= _FLOAT_BITS * matrix.size:
+        return kept(layer, f"{width} bits of each weight and a step per unit take as many, which is no compression")
+    found = quantise(matrix, width)
     return described(layer, "quantise", found.matrix() + known, matrix.size + len(matrix), payload)
 
 

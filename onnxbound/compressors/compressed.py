@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from onnxbound.bounds.description import HEADER_BITS, bias_bits, other_bits, weight_bits
+from onnxbound.compressors.grid import Grid, Half
 from onnxbound.compressors.matrix_project import SignCode
 from onnxbound.compressors.matrix_project_conv import SubspaceCode
 from onnxbound.compressors.svd import Factors
@@ -15,7 +16,19 @@ from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 
-MethodName = Literal["matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise"]
+MethodName = Literal[
+    "smallest",
+    "int8-weights",
+    "int4-weights",
+    "fp16",
+    "matrix-project",
+    "matrix-project-conv",
+    "svd",
+    "vector-compress",
+    "vector-project",
+    "quantise",
+]
+"""Three formats, the smallest file made of them, and the algorithms of [A] with the plain ones beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +43,9 @@ class CompressedLayer:
         parameters: Numbers that describe A^; those of A if it was kept.
         bits: Length of the description, its header and the bias of the layer included.
         epsilon: The error that was asked for; None if none was.
-        code: What can be written in another form: signs, a product, filters per position; None otherwise.
+        code: What can be written in another form: signs, a product, filters per position, levels; None otherwise.
         filters: A^ per position, (p, *shape); None where one serves all.
+        shift: Added to the bias, behind the scale that is folded in, (h,); None for nothing.
     """
 
     layer: Layer
@@ -41,8 +55,9 @@ class CompressedLayer:
     parameters: int
     bits: int
     epsilon: float | None = None
-    code: SignCode | SubspaceCode | Factors | None = None
+    code: SignCode | SubspaceCode | Factors | Grid | Half | None = None
     filters: Float64Array | None = None
+    shift: Float64Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,10 @@ class CompressedNetwork:
         for step in self.network.steps:
             layer = by_output.get(step.output)
             if layer is not None and self.of(layer).method != "kept":
+                found = self.of(layer)
                 operator = replace(layer.operator, weight=self.weight_of(layer), scale=None)
+                if found.shift is not None:
+                    operator = replace(operator, bias=found.shift + (0 if operator.bias is None else operator.bias))
                 steps.append(replace(step, operator=operator))
             else:
                 steps.append(step)
@@ -103,8 +121,9 @@ def described(
     payload_bits: int,
     *,
     epsilon: float | None = None,
-    code: SignCode | SubspaceCode | Factors | None = None,
+    code: SignCode | SubspaceCode | Factors | Grid | Half | None = None,
     filters: Float64Array | None = None,
+    shift: Float64Array | None = None,
 ) -> CompressedLayer:
     """A layer whose weight is described by so many numbers in so many bits.
 
@@ -116,7 +135,7 @@ def described(
         weight = weight * on
         filters = None if filters is None else filters * on
     bits = HEADER_BITS + payload_bits + bias_bits(layer)
-    return CompressedLayer(layer, method, "", weight, parameters, bits, epsilon, code, filters)
+    return CompressedLayer(layer, method, "", weight, parameters, bits, epsilon, code, filters, shift)
 
 
 def file_weight(layer: Layer, weight: Float64Array) -> Float64Array:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.compressors.compare import Comparison
 from onnxbound.compressors.compressed import CompressedNetwork, predict
+from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.data.rows import Rows
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.load import load
@@ -97,16 +97,16 @@ class Baseline:
         every = self._rows.index
         return self._rows.batch(every[np.unique(np.linspace(0, len(every) - 1, count).astype(np.int64))]).inputs
 
-    def compare(self, network: Network, progress: Callable[[str, int, int], None]) -> Comparison:
+    def compare(self, network: Network, progress: Callable[[str, int, int], None]) -> PairedLogits:
         """f and g on every row."""
         runner = Logits(network, self._device, self._threads)
         parts, done = [], 0
         for number, (inputs, labels) in enumerate(self._batches()):
             before = self.logits.run(inputs) if self._before is None else self._before[number]
-            parts.append(Comparison.of(before, runner.run(inputs), labels))
+            parts.append(PairedLogits.of(before, runner.run(inputs), labels))
             done += len(before)
             progress("compare", done, self.count)
-        return Comparison.merge(parts)
+        return PairedLogits.merge(parts)
 
     def _batches(self) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
         if self._rows is None:

@@ -14,7 +14,7 @@ from onnxbound.graph.network import Layer, Network
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MarginFacts:
     """What is known of a network on its training set.
 
     Attributes:
@@ -33,7 +33,7 @@ class Measured:
 
 
 def budgets_of_margin(
-    network: Network, layers: Sequence[Layer], method: str, gamma: float, measured: Measured
+    network: Network, layers: Sequence[Layer], method: str, gamma: float, measured: MarginFacts
 ) -> Mapping[int, Budget]:
     """Layer index to the budget under which the theory promises margin gamma.
 

@@ -1,6 +1,6 @@
 """What a compression is asked for, and what is refused before anything is computed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,39 +20,46 @@ class Request:
 
     Attributes:
         method: The algorithm.
-        budget: One knob at one value; None with a target.
-        target_drop: Share of the rows by which accuracy may fall; the budget is searched.
+        budget: One knob at one value; None where `max_drop` decides, and with a format.
+        max_drop: Share of the rows by which accuracy may fall: what `smallest` guarantees, 0.005 if None; with an
+            algorithm its budget is searched.
         layers: Names of the layers; all if empty.
         factorise: Write truncated layers as two where that takes fewer multiply-adds.
         sweep: Also try other budgets, and say at which accuracy breaks.
         gamma: The margin that losses are stated at; None takes a quantile.
         gamma_quantile: Which quantile.
         delta: Probability with which a bound may fail.
+        bounds: Also analyse the original, and state the bounds of the compressed net.
         measured: Rows behind the errors at layers, and behind q_i.
         device: Where onnxruntime runs.
         threads: Threads; None for all cores.
     """
 
-    method: Method
+    method: Method = field(default_factory=Method)
     budget: Budget | None = None
-    target_drop: float | None = None
+    max_drop: float | None = None
     layers: tuple[str, ...] = ()
     factorise: bool = False
     sweep: bool = False
     gamma: float | None = None
     gamma_quantile: float = 0.05
     delta: float = 0.05
+    bounds: bool = False
     measured: int = 100
     device: str = "auto"
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.budget is None) == (self.target_drop is None):
+        if self.stores:
+            if self.budget is not None or (self.method.name != "smallest" and self.max_drop is not None):
+                taken = "`max_drop` alone" if self.method.name == "smallest" else "no budget"
+                raise UsageError("usage", f'`method="{self.method.name}"` takes {taken}.')
+        elif (self.budget is None) == (self.max_drop is None):
             raise UsageError("usage", f"compress takes one budget: {_knobs(self.method.name)}.")
         if self.budget is not None:
             _check_budget(self.method.name, self.budget)
         checks = {
-            "`target_drop` must be at least 0 and less than 1": self.target_drop is None or 0 <= self.target_drop < 1,
+            "`max_drop` must be at least 0 and less than 1": self.max_drop is None or 0 <= self.max_drop < 1,
             "`eta` must lie between 0 and 1": 0 < self.method.eta < 1,
             "`width` must be 2 to 32 bits": self.method.width is None or 2 <= self.method.width <= 32,
             "`seed` must lie between 0 and 2^64 - 1": 0 <= self.method.seed < 2**64,
@@ -66,9 +73,14 @@ class Request:
             if not holds:
                 raise UsageError("usage", f"{complaint}.")
 
+    @property
+    def stores(self) -> bool:
+        """Whether weights are stored in another format, and no algorithm is applied at a budget."""
+        return not KNOBS[self.method.name]
+
 
 def _knobs(method: str) -> str:
-    return " or ".join(f"`{knob}`" for knob in KNOBS[method]) + " or `target_drop`"
+    return " or ".join(f"`{knob}`" for knob in KNOBS[method]) + " or `max_drop`"
 
 
 def _check_budget(method: str, budget: Budget) -> None:

@@ -36,8 +36,8 @@ def tightest(budgets: Sequence[Budget], drop_of: Callable[[Budget], float], allo
     least = drop_of(budgets[last])
     if least > allowed:
         widest = budgets[last]
-        why = f"--{widest.knob} {widest.value:g} already loses {least:.2%}"
-        problem = Problem("--target-accuracy-drop", why, "allow more, or use another --method")
+        why = f"`{widest.knob}={widest.value:g}` already loses {least:.2%}"
+        problem = Problem("`max_drop`", why, "allow more, or use another `method`")
         raise UsageError("compress-target", f"No budget loses at most {allowed:.2%} of accuracy.", [problem])
     low, high = -1, last
     while high - low > 1:

@@ -6,8 +6,11 @@ import numpy as np
 from onnx import ModelProto
 
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, file_weight
+from onnxbound.compressors.grid import Grid, Half, add_stored
+from onnxbound.compressors.sites import Site, sites
 from onnxbound.compressors.svd import Factors
 from onnxbound.graph.network import Layer
+from onnxbound.graph.newer_opset import raised
 from onnxbound.graph.rewrite import Rewriter, multiply_adds
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array
@@ -24,10 +27,17 @@ def to_model(compressed: CompressedNetwork, settings: dict[str, object], *, fact
         factorise: Write a truncated layer as two where that takes fewer multiply-adds.
     """
     rewriter = Rewriter(compressed.network)
-    for weight in compressed.weights.values():
-        if weight.method != "kept":
+    stored = [weight.code for weight in compressed.weights.values() if isinstance(weight.code, Grid | Half)]
+    if stored:
+        rewriter.model = raised(rewriter.model, max(code.opset for code in stored))
+        _strip(rewriter.model)
+    found = {site.weight: site for site in sites(compressed.network).values()} if stored else {}
+    for name, weight in compressed.weights.items():
+        if isinstance(weight.code, Grid | Half):
+            _store(rewriter, found[name], weight.code, weight.shift)
+        elif weight.method != "kept":
             _write(rewriter, weight, factorise=factorise)
-    rewriter.note(METADATA_KEY, json.dumps(settings, sort_keys=True))
+    rewriter.note(METADATA_KEY, json.dumps(settings, sort_keys=True, separators=(",", ":")))
     return rewriter.model
 
 
@@ -57,3 +67,30 @@ def _divisor(layer: Layer, ndim: int, axis: int) -> Float64Array:
         return np.ones((1,) * ndim)
     shape = [-1 if place == axis else 1 for place in range(ndim)]
     return np.where(scale == 0, 1.0, scale).reshape(shape)
+
+
+def _store(rewriter: Rewriter, site: Site, code: Grid | Half, shift: Float64Array | None) -> None:
+    """In place of the initializer nodes that make the weight; and the bias moved."""
+    graph = rewriter.model.graph
+    for values in (graph.initializer, graph.input):
+        for value in [value for value in values if value.name == site.weight]:
+            values.remove(value)
+    add_stored(rewriter.model, site.weight, code, site.shape, transposed=site.transposed)
+    if shift is not None and site.bias is not None:
+        moved = site.offset + shift / _divisor(site.layer, 1, axis=0)
+        rewriter.set_constant(site.bias, moved.astype(np.float32))
+
+
+def _strip(model: ModelProto) -> None:
+    """Without what anyone can infer, what exporters note of their own sources, and constants that nothing reads."""
+    graph = model.graph
+    del graph.value_info[:]
+    for node in graph.node:
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    inner = any(a.HasField("g") or a.graphs for node in graph.node for a in node.attribute)
+    read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    for tensor in [] if inner else [tensor for tensor in graph.initializer if tensor.name not in read]:
+        graph.initializer.remove(tensor)
+        for value in [value for value in graph.input if value.name == tensor.name]:
+            graph.input.remove(value)

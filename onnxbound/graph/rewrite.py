@@ -51,7 +51,7 @@ class Rewriter:
         name = layer.weight_name
         nodes = [node for node in self.model.graph.node if name in node.input]
         plain = all(n.op_type in _READERS and list(n.input).index(name) == 1 and not n.domain for n in nodes)
-        return nodes if plain and self._constant(name) is not None else []
+        return nodes if plain and self.constant(name) is not None else []
 
     def set_weight(self, layer: Layer, weight: Array) -> None:
         """Give a layer, and those that share its weight, another one of the same shape `(h_out, ...)`.
@@ -64,11 +64,11 @@ class Rewriter:
             attribute.floats[:] = np.asarray(weight, np.float32).ravel().tolist()
             return
         (node, *_) = self.readers(layer)
-        old = self._constant(layer.weight_name)
+        old = self.constant(layer.weight_name)
         assert old is not None
         if is_transposed(node):
             weight = weight.T.reshape(old.shape)
-        self._set_constant(layer.weight_name, np.ascontiguousarray(weight, old.dtype))
+        self.set_constant(layer.weight_name, np.ascontiguousarray(weight, old.dtype))
         self._drop_unused()
 
     def factorise(self, layer: Layer, left: Array, right: Array) -> None:
@@ -82,7 +82,7 @@ class Rewriter:
             right: `(r, h_in)`, a kernel's taps in one row each.
         """
         (node,) = self.readers(layer)
-        old = self._constant(layer.weight_name)
+        old = self.constant(layer.weight_name)
         assert old is not None
         inner, names = f"{layer.output}/factor", [f"{layer.weight_name}/right", f"{layer.weight_name}/left"]
         if node.op_type == "Conv":
@@ -105,7 +105,7 @@ class Rewriter:
             constants = [right.T, left.T]
         first.name = f"{layer.name}/factor"
         for name, values in zip(names, constants, strict=True):
-            self._set_constant(name, np.ascontiguousarray(values, old.dtype))
+            self.set_constant(name, np.ascontiguousarray(values, old.dtype))
         self._replace(node, [first, second])
 
     def per_position(self, layer: Layer, filters: Array) -> None:
@@ -120,7 +120,7 @@ class Rewriter:
         (node,) = self.readers(layer)
         operator = layer.operator
         assert isinstance(operator, Conv)
-        old = self._constant(layer.weight_name)
+        old = self.constant(layer.weight_name)
         assert old is not None
         taps, channels, groups = prod(layer.kernel), layer.input_shape[0], operator.groups
         size, positions = operator.windows.output, len(filters)
@@ -149,14 +149,14 @@ class Rewriter:
             helper.make_node("Reshape", [f"{base}/by_row", f"{base}/join"], [joined]),
         ]
         if biased:
-            bias = self._constant(node.input[2])
+            bias = self.constant(node.input[2])
             assert bias is not None
             constants[f"{base}/bias"] = bias.reshape(1, -1, *(1,) * len(size))
             nodes.append(helper.make_node("Add", [joined, f"{base}/bias"], node.output))
         for number, new in enumerate(nodes):
             new.name = f"{layer.name}/local_{number}"
         for name, values in constants.items():
-            self._set_constant(name, values)
+            self.set_constant(name, values)
         self._replace(node, nodes)
 
     def note(self, key: str, value: str) -> None:
@@ -170,7 +170,7 @@ class Rewriter:
         if default_opset(self.model) >= _OPTIONAL_BIAS:
             return []
         name = f"{layer.output}/factor/zeros"
-        self._set_constant(name, np.zeros(units, layer.operator.weight.dtype))
+        self.set_constant(name, np.zeros(units, layer.operator.weight.dtype))
         return [name]
 
     def _copy(self, node: NodeProto, inputs: list[str], outputs: list[str]) -> NodeProto:
@@ -195,14 +195,15 @@ class Rewriter:
         self.model.graph.node.extend(copies)
         self._drop_unused()
 
-    def _constant(self, name: str) -> Array | None:
+    def constant(self, name: str) -> Array | None:
         """The value of an initializer, or of what nodes compute from initializers alone."""
         for tensor in self.model.graph.initializer:
             if tensor.name == name:
                 return np.asarray(numpy_helper.to_array(tensor))
         return _folded(self.model, name)
 
-    def _set_constant(self, name: str, values: Array) -> None:
+    def set_constant(self, name: str, values: Array) -> None:
+        """Make a tensor an initializer of this value, whatever it was."""
         tensor = numpy_helper.from_array(np.asarray(values), name)
         for old in self.model.graph.initializer:
             if old.name == name:
@@ -273,7 +274,7 @@ def _folded(model: ModelProto, name: str) -> Array | None:
             return None
         needed.append(producers[current])
         waiting += producers[current].input
-    if not needed:
+    if not needed or any(node.op_type == "DequantizeLinear" for node in needed):  # integers stay integers
         return None
     order = [node for node in model.graph.node if any(node.output == n.output for n in needed)]
     read = {i for node in order for i in node.input}

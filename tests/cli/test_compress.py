@@ -43,7 +43,7 @@ def compressed(net: Path, *words: str | Path) -> dict[str, Any]:
 
 def test_table_and_file(net: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.onnx"
-    found = onnxbound("compress", net, "-o", out, "--method", "svd", "--rank", "2", "--data", data)
+    found = onnxbound("compress", net, "-o", out, "--method", "svd", "--rank", "2", "--data", data, "--bounds")
     assert found.code == 0
     for word in (
         "svd",
@@ -67,7 +67,7 @@ def test_table_and_file(net: Path, data: Path, tmp_path: Path) -> None:
         ("--method", "matrix-project", "--keep", "50%", "--sweep"),
         ("--method", "svd", "--energy", "0.9", "--factorise", "--width", "8"),
         ("--method", "quantise", "--bits", "6"),
-        ("--method", "quantise", "--target-accuracy-drop", "1%"),
+        ("--method", "quantise", "--max-drop", "1%"),
         ("--method", "svd", "--cut", "0.99", "--sweep"),
     ],
 )
@@ -80,7 +80,7 @@ def test_json_follows_its_schema(net: Path, data: Path, words: tuple[str, ...]) 
     if "--sweep" in words:
         accuracies = [point["accuracy"] for point in document["sweep"]["points"]]
         assert len(accuracies) > 5
-    if "--target-accuracy-drop" in words:
+    if "--max-drop" in words:
         assert document["accuracy"]["before"] - document["accuracy"]["after"] <= 0.01
 
 
@@ -200,6 +200,11 @@ def test_linear_classifiers(words: tuple[str, ...], tmp_path: Path) -> None:
         (("--method", "svd", "--rank", "1", "--sweep"), "usage", "need --data"),
         (("--method", "quantise", "--bits", "1"), "usage", "--bits must be a number from 2"),
         (("--method", "quantise", "--bits", "4", "--factorise"), "usage", "--factorise goes with"),
+        (("--method", "quantise", "--keep", "100%"), "compress-no-saving", "no compression"),
+        (("--method", "fp16", "--bits", "4"), "usage", "--method fp16 takes no budget"),
+        (("--method", "int8-weights", "--max-drop", "1%"), "usage", "--method int8-weights takes no budget"),
+        (("--keep", "10%"), "usage", "--method smallest takes --max-drop alone"),
+        ((), "usage", "need --data"),
     ],
 )
 def test_refused(net: Path, tmp_path: Path, words: tuple[str, ...], code: str, said: str) -> None:
@@ -233,7 +238,7 @@ def test_an_accuracy_that_cannot_be_kept(tmp_path: Path) -> None:
         "5",
         "--threads",
         "1",
-        "--target-accuracy-drop",
+        "--max-drop",
         "0",
     )
     error = failing("compress", model.path, "-o", tmp_path / "out.onnx", "--method", "matrix-project", *words)
@@ -292,7 +297,7 @@ def test_the_cifar_fixture_factorised(tmp_path: Path) -> None:
     """At the energy that keeps accuracy within half a point: smaller, and either faster or the report says why not."""
     (model,) = [model for model in fixtures() if model.name == "cifar10_cnn"]
     out = tmp_path / "out.onnx"
-    words = ("--method", "svd", "--target-accuracy-drop", "0.5%", "--factorise", "--measured", "5", "--threads", "1")
+    words = ("--method", "svd", "--max-drop", "0.5%", "--factorise", "--measured", "5", "--threads", "1")
     found = onnxbound("compress", model.path, "-o", out, *words, "--data", model.data, *model.flags, "--json")
     document = found.json()
     assert document["schema"] == "onnxbound.compression/1"

@@ -8,9 +8,9 @@ import pytest
 
 from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair
 from onnxbound.compressors.budget import Budget
-from onnxbound.compressors.compare import Comparison
 from onnxbound.compressors.compress import Method, compress_layers
-from onnxbound.compressors.margin_budget import Measured, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.margin_budget import MarginFacts, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.realised import layer_errors
 from onnxbound.errors import UsageError
 from onnxbound.graph.load import load
@@ -71,11 +71,11 @@ def load_wide_conv(folder: Path):  # type: ignore[no-untyped-def]
 def test_the_factor_2_of_definition_1() -> None:
     """f = (1.5 t, 0), g = (0.5 t, t): within gamma = t per logit, and all of f's margin of 1.5 gamma is gone."""
     t = 2.0
-    broken = Comparison.of(np.array([[1.5 * t, 0.0]]), np.array([[0.5 * t, t]]), np.array([0]))
+    broken = PairedLogits.of(np.array([[1.5 * t, 0.0]]), np.array([[0.5 * t, t]]), np.array([0]))
     assert broken.largest_change[0] <= t < broken.margin_before[0] == 1.5 * t
     assert broken.margin_after[0] == -0.5 * t
     assert broken.far_per_logit(t) == broken.far_in_norm(t) == 1
-    near = Comparison.of(np.array([[1.5 * t, 0.0]]), np.array([[1.2 * t, 0.3 * t]]), np.array([0]))
+    near = PairedLogits.of(np.array([[1.5 * t, 0.0]]), np.array([[1.2 * t, 0.3 * t]]), np.array([0]))
     assert near.far_per_logit(t) == near.far_in_norm(t) == 0
 
 
@@ -84,7 +84,7 @@ def test_the_corrected_forms_lose_at_most_gamma() -> None:
     gamma = 1.0
     f = RANDOM.normal(size=(100_000, 4))
     g = f + RANDOM.normal(size=f.shape) * 0.4
-    found = Comparison.of(f, g, RANDOM.integers(0, 4, len(f)))
+    found = PairedLogits.of(f, g, RANDOM.integers(0, 4, len(f)))
     lost = found.margin_before - found.margin_after
     in_norm, per_logit = found.distance <= gamma / sqrt(2), found.largest_change <= gamma / 2
     assert 1000 < in_norm.sum() < 99_000
@@ -94,7 +94,7 @@ def test_the_corrected_forms_lose_at_most_gamma() -> None:
     assert lost[printed].max() > 1.6 * gamma
 
 
-MEASURED = Measured([LayerCondition(0.5, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000)
+MEASURED = MarginFacts([LayerCondition(0.5, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000)
 
 
 def test_lemma_10_chooses_epsilon(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_lemma_10_chooses_epsilon(tmp_path: Path) -> None:
     assert eta_of_margin(network, 0.05, 1000) == failure_per_pair(network, 0.05, 1000)
     with pytest.raises(UsageError, match="vacuous"):
         budgets_of_margin(network, network.layers, "matrix-project", 20.0, MEASURED)
-    zero = Measured([LayerCondition(0.0, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000)
+    zero = MarginFacts([LayerCondition(0.0, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000)
     with pytest.raises(UsageError, match="No error follows"):
         budgets_of_margin(network, network.layers, "matrix-project", 2.0, zero)
 

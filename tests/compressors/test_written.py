@@ -63,7 +63,7 @@ def require_valid(network: Network, found: Written) -> None:
     assert described(found.path) == described(network.path)
     assert passes_checker(found.path) or not passes_checker(network.path)
     entries = {entry.key: entry.value for entry in onnx.load(found.path, load_external_data=False).metadata_props}
-    assert entries[METADATA_KEY] == '{"said": 1}'
+    assert entries[METADATA_KEY] == '{"said":1}'
     assert any(weight.method != "kept" for weight in found.compressed.weights.values())
 
 

@@ -12,7 +12,7 @@ from onnxbound.stability.row_margins import margins
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedLogits:
     """f and g on m rows, a few numbers for each.
 
     Attributes:

@@ -1,0 +1,174 @@
+"""A network rounded layer by layer, each at the inputs that the rounded layers before it give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.compressors.grid import Grid, Half, Scales, full_scales
+from onnxbound.compressors.second_order import rounded
+from onnxbound.compressors.sites import Handed, Site, in_batches
+from onnxbound.graph.network import Network
+from onnxbound.operators.conv import Conv
+from onnxbound.operators.operator import Array
+from onnxbound.results import Float64Array
+from onnxbound.run.device import Device
+
+_DAMPING = 0.01
+"""Added to the diagonal of the moments, over its mean, so that no direction of a weight is free."""
+
+_SAMPLES, _PER_ENTRY = 8192, 4
+"""Patches of a layer that its moments are taken over, at least, and per entry of a unit."""
+
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A site with its weight on a grid.
+
+    Attributes:
+        grid: Of W^, all groups; or numbers of 16 bits.
+        offset: b^, so that the mean output is the original's, (h,).
+    """
+
+    grid: Grid | Half
+    offset: Float64Array
+
+    def fed(self, site: Site) -> dict[str, NDArray[np.float32]]:
+        """Weight and bias as the file would have them."""
+        return site.fed(self.grid.matrix(), self.offset)
+
+
+class Calibration:
+    """Rows at which the layers of a network are rounded."""
+
+    def __init__(
+        self, network: Network, found: Mapping[int, Site], rows: Array, device: Device, threads: int | None, seed: int
+    ) -> None:
+        self._sites, self._rows, self._seed = found, rows, seed
+        self.handed = Handed(network, found, device, threads)
+        self._known: dict[tuple[tuple[int, int], ...], Rounded] = {}
+        self._original = self._patches(list(found.values()), {})
+        self.moments = {index: moments(x, x, centred=self._centred(index))[1] for index, x in self._original.items()}
+
+    def _centred(self, index: int) -> bool:
+        return self._sites[index].bias is not None
+
+    def rounded(self, widths: Mapping[int, int], block: int = 0) -> dict[int, Rounded]:
+        """The layers that have a width, in their order, each at what those before it give."""
+        result: dict[int, Rounded] = {}
+        feeds: dict[str, NDArray[np.float32]] = {}
+        done: tuple[tuple[int, int], ...] = ()
+        for index in sorted(widths):
+            site, x = self._sites[index], self._original[index]
+            done += ((index, widths[index]),)
+            if done not in self._known:
+                z = self._patches([site], feeds)[index] if feeds else x
+                self._known[done] = at_inputs(site, x, z, widths[index], block)
+            result[index] = self._known[done]
+            feeds |= result[index].fed(site)
+        return result
+
+    def alone(self, index: int, width: int) -> float:
+        """How far the output of a layer moves when it alone is rounded, |(A^ - A) x|^2 over |A x|^2, means removed."""
+        site, (moment,) = self._sites[index], [self.moments[index]]
+        grid = at_moments(site.matrix, moment, moment, width, 0)
+        moved, whole = grid.matrix() - site.matrix, site.matrix
+        return _energy(moved, moment) / max(_energy(whole, moment), 1e-300)
+
+    def _patches(self, wanted: list[Site], feeds: Mapping[str, Array]) -> dict[int, Array]:
+        """Patches of some layers at the same rows and positions each time, (groups, samples, entries)."""
+        parts: dict[int, list[Array]] = {site.layer.index: [] for site in wanted}
+        names = [site.layer.input for site in wanted]
+        for number, batch in enumerate(in_batches(self._rows, _BATCH)):
+            values = self.handed.run(batch, feeds, names)
+            for site in wanted:
+                generator = np.random.default_rng([self._seed, site.layer.index, number])
+                parts[site.layer.index].append(patches(site, values[site.layer.input], len(self._rows), generator))
+        return {index: np.concatenate(each, axis=1) for index, each in parts.items()}
+
+
+def at_inputs(site: Site, x: Array, z: Array, width: int, block: int) -> Rounded:
+    """A layer that met x rounded where it meets z, (groups, samples, entries) both.
+
+    First W' of least E|W x - W' z|^2, held near W, then W' is rounded at the moments of z. With a bias of its own
+    moments are taken around the means, and the bias makes up for what the mean moves.
+    """
+    if width == Half.width:
+        with np.errstate(over="ignore"):
+            return Rounded(Half(site.matrix.astype(np.float16)), site.offset)
+    centred = site.bias is not None
+    cross, own = moments(x, z, centred=centred)
+    grid = at_moments(site.matrix, cross, own, width, block)
+    offset = site.offset
+    if centred:
+        means = [np.repeat(each.mean(axis=1), len(site.matrix) // len(each), axis=0) for each in (x, z)]
+        offset = offset + np.vecdot(site.matrix, means[0]) - np.vecdot(grid.matrix(), means[1])
+    return Rounded(grid, offset)
+
+
+def at_moments(matrix: Float64Array, cross: Float64Array, own: Float64Array, width: int, block: int) -> Grid:
+    """The grid of all groups.
+
+    Args:
+        matrix: W, (h, n).
+        cross: E[x z^T], (groups, n, n).
+        own: E[z z^T], (groups, n, n).
+        width: Bits of a level.
+        block: Entries that share a scale.
+    """
+    groups, entries = len(own), own.shape[1]
+    parts = np.split(matrix, groups)
+    identity = np.eye(entries)
+    damping = _DAMPING * np.maximum(np.trace(own, axis1=1, axis2=2) / entries, 1e-12)
+    damped = own + damping[:, None, None] * identity
+    wanted = [
+        np.linalg.solve(d, (part @ (c + k * identity)).T).T
+        for part, c, d, k in zip(parts, cross, damped, damping, strict=True)
+    ]
+    scales: list[Scales] = np.split(full_scales(np.concatenate(wanted), width, block), groups)
+    grids = [rounded(w, d, s, width, block) for w, d, s in zip(wanted, damped, scales, strict=True)]
+    return Grid(
+        np.concatenate([grid.levels for grid in grids]), np.concatenate([grid.scales for grid in grids]), width, block
+    )
+
+
+def moments(x: Array, z: Array, *, centred: bool) -> tuple[Float64Array, Float64Array]:
+    """E[x z^T] and E[z z^T] per group, (groups, n, n), around the means or around 0."""
+    own, cross = (np.asarray(each.swapaxes(1, 2) @ z / z.shape[1], np.float64) for each in (z, x))
+    if centred:
+        of_x, of_z = (each.mean(axis=1, dtype=np.float64) for each in (x, z))
+        own -= of_z[:, :, None] * of_z[:, None]
+        cross -= of_x[:, :, None] * of_z[:, None]
+    return cross, own
+
+
+def patches(site: Site, x: Array, rows: int, generator: np.random.Generator) -> Array:
+    """What the layer meets at some positions of each row, (groups, samples, entries as in its weight).
+
+    Args:
+        site: Of the layer.
+        x: Its inputs, (b, *input_shape).
+        rows: All rows that samples are taken of.
+        generator: Chooses the positions.
+    """
+    operator, positions = site.layer.operator, site.layer.positions
+    entries = site.matrix.shape[1]
+    count = min(positions, -(-max(_SAMPLES, _PER_ENTRY * entries) // rows))
+    places = np.sort(generator.choice(positions, count, replace=False))
+    if not isinstance(operator, Conv):
+        return np.ascontiguousarray(x.reshape(len(x), -1, entries)[:, places].reshape(1, -1, entries))
+    windows = operator.windows
+    index: tuple[Any, ...] = (..., *np.unravel_index(places, windows.output))
+    taps = np.stack([tap[index] for tap in windows.taps(windows.pad(x))], axis=-1)
+    grouped = taps.reshape(len(x), operator.groups, -1, *taps.shape[2:])
+    return np.moveaxis(grouped, (1, 3), (0, 2)).reshape(operator.groups, -1, entries)
+
+
+def _energy(matrix: Float64Array, moment: Float64Array) -> float:
+    """E |A x|^2 of all groups."""
+    parts = np.split(matrix, len(moment))
+    return float(sum(np.vdot(part @ own, part) for part, own in zip(parts, moment, strict=True)))

@@ -1,0 +1,145 @@
+"""Where a file keeps the weight and the bias of each layer, and a session that is handed others instead."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper
+
+from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.rewrite import Rewriter, is_transposed
+from onnxbound.operators.operator import Array
+from onnxbound.results import Float64Array
+from onnxbound.run.device import Device
+from onnxbound.run.session import failed_run, open_session, with_outputs
+
+
+@dataclass(frozen=True)
+class Site:
+    """A weight of the file that can be given another value.
+
+    Attributes:
+        layer: The first layer that has it.
+        weight: Name of its initializer.
+        shape: Of the initializer.
+        transposed: Whether the initializer has the output units last.
+        matrix: W as the file has it, units first, without what is folded in behind it, (h, n) for all groups.
+        bias: Name of the initializer that is added to W x alone; None where there is none, or something is between.
+        offset: Its values, (h,).
+    """
+
+    layer: Layer
+    weight: str
+    shape: tuple[int, ...]
+    transposed: bool
+    matrix: Float64Array
+    bias: str | None
+    offset: Float64Array
+
+    def fed(self, matrix: Float64Array, offset: Float64Array) -> dict[str, NDArray[np.float32]]:
+        """Weight and bias as the file would have them."""
+        feeds = {self.weight: _laid_out(matrix.T if self.transposed else matrix, self.shape)}
+        if self.bias is not None:
+            feeds[self.bias] = offset.astype(np.float32)
+        return feeds
+
+
+def sites(network: Network) -> dict[int, Site]:
+    """Layer index to its site, of layers that share a weight the first; layers whose weight is no float32 have none."""
+    rewriter = Rewriter(network)
+    found: dict[int, Site] = {}
+    tensors = {tensor.name: tensor for tensor in network.model.graph.initializer}
+    uses = [name for node in rewriter.model.graph.node for name in node.input]
+    for layer in network.layers:
+        readers = rewriter.readers(layer)
+        taken = any(site.weight == layer.weight_name for site in found.values())
+        if not readers or taken or layer.weight_name not in tensors or layer.operator.weight.dtype != np.float32:
+            continue
+        transposed, shape = is_transposed(readers[0]), tuple(tensors[layer.weight_name].dims)
+        matrix = np.asarray(layer.operator.matrix, np.float64)
+        bias = _bias(rewriter, readers)
+        if bias is not None and (uses.count(bias) > 1 or bias not in tensors):
+            bias = None
+        value = None if bias is None else rewriter.constant(bias)
+        if value is None or value.shape != (len(matrix),) or value.dtype != np.float32:
+            bias, value = None, np.zeros(len(matrix))
+        found[layer.index] = Site(layer, layer.weight_name, shape, transposed, matrix, bias, value.astype(np.float64))
+    return found
+
+
+def _bias(rewriter: Rewriter, readers: list[NodeProto]) -> str | None:
+    """The third input of Conv and Gemm, or what the only reader of a product adds to it."""
+    if len(readers) > 1:
+        return None
+    (node,) = readers
+    if node.op_type != "MatMul":
+        factors = {a.name: a.f for a in node.attribute if a.name in ("alpha", "beta")}
+        plain = all(factor == 1 for factor in factors.values())
+        return str(node.input[2]) if len(node.input) > 2 and plain else None
+    adds = [reader for reader in rewriter.model.graph.node if node.output[0] in reader.input]
+    if len(adds) != 1 or adds[0].op_type != "Add":
+        return None
+    return next(str(name) for name in adds[0].input if name != node.output[0])
+
+
+def _laid_out(values: Float64Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values.reshape(shape), np.float32)
+
+
+class Handed:
+    """A network whose weights are handed in with the rows.
+
+    Attributes:
+        network: It.
+    """
+
+    def __init__(self, network: Network, found: Mapping[int, Site], device: Device, threads: int | None) -> None:
+        self.network, self._device, self._threads = network, device, threads
+        self._own: dict[str, Array] = {}
+        for site in found.values():
+            self._own |= site.fed(site.matrix, site.offset)
+        self._sessions: dict[tuple[str, ...], Any] = {}
+
+    def run(self, rows: Array, weights: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+        """The tensors of some names at some rows, under the weights that are handed in and the network's own others."""
+        network, wanted = self.network, tuple(name for name in dict.fromkeys(names) if name != self.network.input)
+        result = {network.input: rows}
+        if not wanted:
+            return result
+        session = self._session(wanted)
+        read = {value.name for value in session.get_inputs()}
+        feeds = {name: values for name, values in (self._own | dict(weights)).items() if name in read}
+        batch, parts = network.batch or len(rows), []
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
+            feeds[network.input] = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+            try:
+                parts.append(session.run(wanted, feeds))
+            except Exception as error:
+                raise failed_run(error) from error
+        for name, each in zip(wanted, zip(*parts, strict=True), strict=True):
+            result[name] = np.concatenate(each)[: len(rows)]
+        return result
+
+    def _session(self, wanted: tuple[str, ...]) -> Any:
+        """One in which what those tensors do not depend on is left out."""
+        if wanted not in self._sessions:
+            model = with_outputs(self.network, wanted)
+            kept = [tensor for tensor in model.graph.initializer if tensor.name not in self._own]
+            names = [tensor.name for tensor in model.graph.initializer if tensor.name in self._own]
+            del model.graph.initializer[:]
+            model.graph.initializer.extend(kept)
+            for name in names:
+                shape = self._own[name].shape
+                model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+            folder, external = self.network.path.parent, self.network.external
+            self._sessions[wanted] = open_session(model, folder, self._device, self._threads, external)
+        return self._sessions[wanted]
+
+
+def in_batches(rows: Array, size: int) -> Iterator[Array]:
+    """Some rows at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,239 @@
+"""The search for the smallest file, and what it may promise."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from onnxbound.bounds.paired_drop import accuracy_drop_limit
+from onnxbound.compressors.compressed import CompressedNetwork
+from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
+from onnxbound.compressors.paired_logits import PairedLogits
+from onnxbound.compressors.smallest import FORMATS, Changed, Search, Trials, foreseen, split
+from onnxbound.compressors.write import to_model
+from onnxbound.data.open import open_rows
+from onnxbound.errors import ModelError
+from onnxbound.graph.load import load
+from onnxbound.run.device import resolve_device
+from onnxbound.run.logits import Logits
+from onnxbound.stability.collect import silent
+from tests.cli.command import failing, onnxbound
+from tests.nets import mlp, random_mlp
+from tests.oracle.models import fixtures, public_models
+
+CPU = resolve_device("cpu")
+RANDOM = np.random.default_rng(0)
+
+
+def rows_of(path: Path, count: int, noise: float, seed: int = 0) -> Path:
+    """Rows whose labels are the net's own decisions, but for a share of random ones."""
+    network = load(path)
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(count, *network.input_shape)).astype(np.float32)
+    y = Logits(network, CPU, 1).run(x).argmax(axis=1)
+    y = np.where(random.random(count) < noise, random.integers(0, network.classes, count), y)
+    found = path.with_name(f"rows{seed}.npz")
+    np.savez(found, x=x, y=y)
+    return found
+
+
+def changed_rows(rows: int, worse: int, better: int) -> PairedLogits:
+    before, after = np.ones(rows), np.ones(rows)
+    after[:worse] = -1
+    before[worse : worse + better] = -1
+    return PairedLogits(before, after, before, before, before)
+
+
+@pytest.mark.parametrize("width", FORMATS)
+@pytest.mark.parametrize("model", fixtures() + public_models(), ids=lambda model: model.name)
+def test_every_format_of_every_net(model, width: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A valid file, names and free batch kept, which onnxruntime and NumPy compute alike, and smaller."""
+    network = load(model.path)
+    noise = Baseline(network, CPU, 1, None, 0).sample(64)
+    rows = open_rows((noise, np.zeros(len(noise), np.int64)), network)
+    compressed = Search(network, (), rows, CPU, 1, 0).everywhere(width)
+    written = to_model(compressed, {"method": "test"})
+    path = tmp_path / "small.onnx"
+    path.write_bytes(written.SerializeToString())
+    onnx.checker.check_model(written, full_check=True)
+    again = reopen(network, path)
+    assert not again.why_not
+    assert again.network.batch == network.batch
+    assert again.network.class_labels == network.class_labels
+    require_agreement(compressed, again.network, Logits(again.network, CPU, 1), noise)
+    original = onnx.load(model.path)
+    constants = {tensor.name for tensor in original.graph.initializer}
+    inputs = [value for value in original.graph.input if value.name not in constants]
+    assert list(written.graph.input) == inputs
+    assert [value.name for value in written.graph.output] == [value.name for value in original.graph.output]
+    kept = {entry.key: entry.value for entry in written.metadata_props}
+    assert {entry.key: entry.value for entry in original.metadata_props}.items() <= kept.items()
+    numbers = sum(weight.weight.size for weight in compressed.weights.values() if weight.method != "kept")
+    saved = model.path.stat().st_size - path.stat().st_size
+    assert saved > 0.8 * numbers * (32 - width) / 8
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4])
+
+
+def search_of(net: Path) -> Search:
+    network = load(net)
+    rows = open_rows(rows_of(net, 300, 0.1), network)
+    return Search(network, (), split(rows, 0)[0], CPU, 1, 0)
+
+
+def widths(compressed: CompressedNetwork) -> list[str]:
+    return [weight.method for weight in compressed.weights.values()]
+
+
+def trials(drops: dict[str, int], tested: dict[str, int] | None, seen: list[str]) -> Trials:
+    """Rows of 10,000 that get worse under a plan, named by its last but one layer's method and its bits."""
+
+    def of(table: dict[str, int], compressed: CompressedNetwork) -> PairedLogits:
+        return changed_rows(10_000, table["-".join(name[:4] for name in widths(compressed))], 0)
+
+    def on_test(compressed: CompressedNetwork) -> PairedLogits:
+        assert tested is not None
+        seen.append("-".join(name[:4] for name in widths(compressed)))
+        return of(tested, compressed)
+
+    return Trials(
+        chosen=lambda compressed: (of(drops, compressed), compressed.bits),
+        tested=None if tested is None else on_test,
+        test_rows=0 if tested is None else 10_000,
+    )
+
+
+class Table(dict[str, int]):
+    """A drop for each plan; plans that are not named lose as much as their number of layers of 4 bits says."""
+
+    def __missing__(self, plan: str) -> int:
+        return 100 * plan.count("int4")
+
+
+def test_the_smallest_that_keeps_accuracy_is_chosen(net: Path) -> None:
+    search, seen = search_of(net), []
+    found, attempts, chosen = search.smallest(trials(Table({}), None, seen), 0.0105, 0.05, silent)
+    assert widths(found).count("int4-weights") == 1
+    assert not seen
+    assert chosen.limit is None
+    assert chosen.drop == 0.01
+    assert all(attempt.tested_by is None for attempt in attempts)
+
+
+def test_tests_go_from_the_safest_on_and_stop_at_the_first_failure(net: Path) -> None:
+    search, seen = search_of(net), []
+    fails = dict.fromkeys(("int4-int4-int4",), 300)
+    found, attempts, _ = search.smallest(trials(Table({}), Table(fails), seen), 0.025, 0.05, silent)
+    assert widths(found).count("int4-weights") == 2
+    assert seen[0] == "fp16-fp16-fp16"
+    assert seen == sorted(seen, key=lambda plan: plan.count("int4"))
+    passed = [a for a in attempts if a.tested_by is not None and a.tested_by.limit <= 0.025]
+    assert min(attempt.bytes for attempt in passed) == found.bits
+
+    search, seen = search_of(net), []
+    everything = Table(dict.fromkeys(("fp16-fp16-fp16", "int8-int8-int8", "int4-int4-int4"), 9000))
+    for plan in ("int4-int8-int8", "int8-int4-int8", "int4-int4-int8", "int8-int4-int4"):
+        everything[plan] = 9_000
+    found, attempts, _ = search.smallest(trials(Table({}), everything, seen), 0.025, 0.05, silent)
+    assert seen == ["fp16-fp16-fp16"]
+    assert widths(found) == ["fp16"] * 3
+    assert not any(a.tested_by is not None and a.tested_by.limit <= 0.025 for a in attempts)
+
+
+def test_what_test_rows_would_guarantee_is_foreseen() -> None:
+    changed = Changed.of(changed_rows(5000, 20, 5))
+    assert changed.drop == 0.003
+    assert foreseen(changed, 0, 0.003, 0.05)
+    assert not foreseen(changed, 0, 0.0029, 0.05)
+    limit = accuracy_drop_limit(40, 10, 10_000, 0.05)
+    assert foreseen(changed, 10_000, limit, 0.05)
+    assert not foreseen(changed, 10_000, limit - 1e-4, 0.05)
+    assert foreseen(changed, 100, 0.003, 0.05)  # so few rows guarantee nothing, however few change
+
+
+def recount(path: Path, data: Path) -> tuple[NDArray[np.bool_], int]:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    with np.load(data) as arrays:
+        return session.run(None, {"x": arrays["x"]})[0].argmax(axis=1) == arrays["y"], path.stat().st_size
+
+
+def test_what_is_said_is_counted_again(net: Path, tmp_path: Path) -> None:
+    data, test, out = rows_of(net, 800, 0.2), rows_of(net, 3000, 0.2, seed=1), tmp_path / "out.onnx"
+    found = onnxbound("compress", net, "-o", out, "--data", data, "--test", test, "--max-drop", "5%", "--json")
+    assert found.code == 0, found.stderr
+    document = found.json()
+    (before, size_before), (after, size_after) = recount(net, test), recount(out, test)
+    measured = document["guarantee"]["measured"]
+    assert measured["rows"] == 3000
+    assert (measured["worse"], measured["better"]) == (np.sum(before & ~after), np.sum(after & ~before))
+    assert measured["limit"] == accuracy_drop_limit(measured["worse"], measured["better"], 3000, 0.05) <= 0.05
+    assert document["guarantee"]["held"] is True
+    assert (document["file"]["bytes_before"], document["file"]["bytes_after"]) == (size_before, size_after)
+    assert size_after < 0.4 * size_before
+    bits = sum(8 * len(t.raw_data) for t in onnx.load(out).graph.initializer if t.name[0] in "qh" or t.name in "qh")
+    stored = [layer for layer in document["layers"] if layer["method"] != "kept"]
+    bias_bits = sum(32 * shape for shape in (60, 40, 4))
+    assert sum(layer["bits_after"] for layer in stored) == bits + bias_bits + 128 * len(stored)
+    text = onnxbound("compress", net, "-o", out, "--data", data, "--test", test, "--max-drop", "5%", "--force")
+    assert text.stdout.startswith("On new rows accuracy falls by at most")
+
+
+def test_what_cannot_be_guaranteed_is_written_and_said_first(net: Path, tmp_path: Path) -> None:
+    data, test, out = rows_of(net, 300, 0.2), rows_of(net, 100, 0.2, seed=1), tmp_path / "out.onnx"
+    found = onnxbound("compress", net, "-o", out, "--data", data, "--test", test)
+    assert found.code == 1
+    assert found.stdout.startswith("NOT GUARANTEED")
+    assert out.exists()
+
+
+def test_without_test_rows_nothing_is_guaranteed(net: Path, tmp_path: Path) -> None:
+    data, out = rows_of(net, 300, 0.2), tmp_path / "out.onnx"
+    found = onnxbound("compress", net, "-o", out, "--data", data)
+    assert found.code == 0
+    assert found.stdout.startswith("Not guaranteed, for that --test is needed. On training rows set apart:")
+    document = json.loads(onnxbound("compress", net, "-o", out, "--data", data, "--json", "--force").stdout)
+    assert document["guarantee"]["held"] is document["guarantee"]["measured"]["limit"] is None
+    assert document["guarantee"]["measured"]["rows"] == 150
+
+
+def test_rows_that_guarantee_nothing_are_refused(net: Path, tmp_path: Path) -> None:
+    data, test, out = rows_of(net, 100, 0.2), rows_of(net, 100, 0.2, seed=1), tmp_path / "out.onnx"
+    words = ("compress", net, "-o", out, "--data", data, "--test")
+    assert failing(*words, data)["message"] == "The test rows are the training rows."
+    assert "--delta must be above 0.001" in failing(*words, test, "--delta", "0.001")["message"]
+    assert not out.exists()
+
+
+def test_a_file_that_does_not_become_smaller(tmp_path: Path) -> None:
+    net = mlp(tmp_path / "net.onnx", [(RANDOM.normal(size=(3, 2)), None)])
+    data, out = rows_of(net, 100, 0.1), tmp_path / "out.onnx"
+    words = ("compress", net, "-o", out, "--data", data, "--method", "int8-weights")
+    error = failing(*words)
+    assert error["code"] == "compress-no-saving"
+    assert not out.exists()
+    assert onnxbound(*words, "--force").code == 0
+    assert out.exists()
+
+
+def test_a_weight_that_cannot_be_rewritten(tmp_path: Path) -> None:
+    """Integers stay integers, and the layer is named; with no other there is nothing to do."""
+    net = random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4])
+    data = rows_of(net, 200, 0.1)
+    out, again = tmp_path / "out.onnx", tmp_path / "again.onnx"
+    words = ("--data", data, "--method", "int8-weights")
+    assert onnxbound("compress", net, "-o", out, *words, "--layer", "layer2").code == 0
+    found = onnxbound("compress", out, "-o", again, *words, "--json").json()
+    assert [layer["method"] for layer in found["layers"]] == ["int8-weights", "kept", "int8-weights"]
+    assert "cannot be rewritten" in found["layers"][1]["reason"]
+    assert again.stat().st_size < out.stat().st_size
+    with pytest.raises(ModelError, match="no weight that could be compressed"):
+        Search(load(again), (), open_rows(data, load(again)), CPU, 1, 0)
