@@ -2,11 +2,20 @@
 
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
+import onnxruntime
 from scipy.special import bdtr
 
+from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.statement import Statement
+from onnxbound.certificates.winner import decided
+from onnxbound.codec.architecture import Architecture, CodedNode
+from onnxbound.codec.network_code import NetworkCode, decode, encode
+from onnxbound.codec.tensors import Levels
+from onnxbound.operators.dense import Dense
+from onnxbound.operators.relu import Relu
 
 REPEATS = 4000
 ROWS = 100
@@ -52,3 +61,53 @@ def test_a_free_choice_is_not_covered() -> None:
     """The same class with no bits paid: the statements fail far more often than delta, so the count matters."""
     found = violations(np.full(len(BITS), 0.1), (0,) * len(BITS), 1) / REPEATS
     assert found > 3 * float(DELTA)
+
+
+@cache
+def codes(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Real codes of three architectures, as an issuer tries them: bits (N,), classes (N, 4096), and the rows' labels.
+
+    Labels are coins, so that the population error of every network is close to 1/2, whatever it does on a sample.
+    """
+    random = np.random.Generator(np.random.Philox(count))
+    rows = random.normal(size=(4096, 2)).astype(np.float32)
+    bits, classes = [], []
+    for number in range(count):
+        hidden, biased = 3 if number % 3 == 2 else None, number % 3 == 1
+        widths = [2, 2] if hidden is None else [2, hidden, 2]
+        nodes: list[CodedNode] = []
+        for narrow, wide in pairwise(widths):
+            if nodes:
+                nodes.append(CodedNode(Relu(), (len(nodes),)))
+            bias = np.zeros(wide, np.float32) if biased else None
+            nodes.append(CodedNode(Dense(np.zeros((wide, narrow), np.float32), None, bias), (len(nodes),)))
+        architecture = Architecture((2,), tuple(nodes))
+        parts = tuple(Levels(0.5, random.integers(-2, 3, hole.shape)) for hole in architecture.holes)
+        code = NetworkCode(architecture, parts)
+        net = decoded(decode(encode(code)))
+        bits.append(8 * len(encode(code)))
+        session = onnxruntime.InferenceSession(net.to_bytes())
+        classes.append(decided(session.run(None, {"input": rows})[0].astype(np.float64)))
+    return np.array(bits), np.array(classes), random.integers(0, 2, len(rows))
+
+
+def best_of_all_is_false(count: int, repeats: int, *, paid: bool) -> int:
+    """Draws in which the smallest bound of all codes, chosen after seeing the rows, is below that network's error."""
+    bits, classes, labels = codes(count)
+    wrong = classes != labels
+    errors, paying = wrong.mean(axis=1), bits if paid else np.zeros_like(bits)
+    lengths, kind = np.unique(paying, return_inverse=True)
+    table = np.array([[bound(k, int(b)) for k in range(ROWS + 1)] for b in lengths])
+    random = np.random.Generator(np.random.Philox(repeats))
+    false = 0
+    for _ in range(repeats):
+        seen = wrong[:, random.integers(0, wrong.shape[1], ROWS)].sum(axis=1)
+        claims = table[kind, seen]
+        chosen = claims.argmin()
+        false += bool(errors[chosen] > claims[chosen])
+    return false
+
+
+def test_an_issuer_who_tries_codes_of_several_architectures_stays_within_delta() -> None:
+    assert best_of_all_is_false(60, 200, paid=True) <= 0.2 * 200
+    assert best_of_all_is_false(60, 200, paid=False) > 0.6 * 200
