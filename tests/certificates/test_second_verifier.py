@@ -213,11 +213,16 @@ def test_work_and_memory_are_known_before_rows_are_evaluated(
                 second.count_errors(*given)
 
 
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
 FILES: dict[str, Callable[[Path], object]] = {
     "folder": lambda path: path.mkdir(),
     "pipe": os.mkfifo,
     "link": lambda path: path.symlink_to("other"),
-    "sparse": lambda path: (path.touch(), os.truncate(path, 1 << 40)),
+    "sparse": sparse,
     "nothing": lambda path: path.exists(),
     "no object": lambda path: path.write_bytes(b"[]"),
     "deep": lambda path: path.write_bytes(b"[" * 100_000),
@@ -259,7 +264,7 @@ def test_entries_are_compared_with_their_types(
 def command_line(second: ModuleType, *arguments: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["verify", *map(str, arguments)])
-        return second.main()
+        return int(second.main())
 
 
 def test_integer_files_are_left_to_the_first(case: Case, second: ModuleType, copy: Copy) -> None:
@@ -275,18 +280,18 @@ def test_rows_that_are_none(case: Case, second: ModuleType, tmp_path: Path) -> N
     not_finite[7, 3] = np.inf
     for change in (
         {"x": np.float32(1)}, {"y": np.int64(1)}, {"x": rows["x"][:0], "y": rows["y"][:0]}, {"x": not_finite},
-        {"x": rows["x"].astype("U9")}, {"x": rows["x"] + 0j}, {"x": rows["x"] * 1e300},
-        {"y": np.stack([rows["y"]] * 2)},
+        {"x": rows["x"].astype("U9")}, {"x": rows["x"] + 0j}, {"y": np.stack([rows["y"]] * 2)},
     ):  # fmt: skip
-        with np.errstate(over="ignore"):
-            np.savez(path, **(rows | change))
+        np.savez(path, **(rows | change))
         with pytest.raises(second.Refused):
             second.verify(case / "compressed", path)
-    np.savez_compressed(path, x=np.zeros((1 << 15, 1 << 12)), y=rows["y"])
+    np.savez_compressed(path, x=np.zeros((1 << 14, 1 + (1 << 14)), np.uint8), y=rows["y"])
     for content in (b"", b"junk", b"PK\5\6" + bytes(18), path.read_bytes(), (case / "train.npz").read_bytes()[:-99]):
         path.write_bytes(content)
         with pytest.raises(second.Refused, match=r"rows\.npz|usual name"):
             second.verify(case / "compressed", path)
+    with pytest.raises(second.Refused, match="NaN"):
+        second.prepared(not_finite, (None, (0.0,), (1.0,), None), not_finite.shape[1:])
     for other in (tmp_path, tmp_path / "none", case / "model.onnx"):
         with pytest.raises(second.Refused):
             second.verify(case / "compressed", other)
