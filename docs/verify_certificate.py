@@ -6,19 +6,26 @@ It needs Python and NumPy, and nothing else: no ONNX, no onnxruntime, none of on
 `certificate-format.md` says, evaluates the network in float64, counts the errors and checks the bound in exact
 rational arithmetic. It covers the object "compressed" of networks of the usual piecewise linear operators; anything
 else it names and declines. Exit code: 0 verified, 1 refused, 2 declined. `decoded.onnx` is not looked into: what is
-proved is about the network in the code.
+proved is about the network in the code. What a network would take is known before any of it is evaluated.
 """
 
 import argparse
 import hashlib
 import json
+import stat
 import sys
+import zipfile
+from bisect import bisect
+from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from itertools import groupby
 from math import comb, cos, factorial, pi, prod, sqrt
 from pathlib import Path
 
 import numpy as np
+
+INTEGER_FILES = ("decoded_int4.onnx", "decoded_int8.onnx")
+MOST_NUMBERS, MOST_WORK = 1 << 29, 1 << 43  # what is evaluated here: up to 4 GiB, and an hour or so
 
 
 class Refused(Exception):
@@ -27,6 +34,16 @@ class Refused(Exception):
 
 class Declined(Exception):
     """The certificate is of a kind that this program does not cover."""
+
+
+def require(holds, why):
+    if not holds:
+        raise Refused(why)
+
+
+def once(holds, why):
+    """Refuse a code that has a shorter spelling, or cannot be."""
+    require(holds, f"code.bin: {why}")
 
 
 # --- The range coder: decisions from bits, and the one string of bits for some decisions -----------------------------
@@ -55,8 +72,7 @@ class Coder:
             self.low += split
             self.range -= split
         while self.range < TOP:
-            if self.place > len(self.data) + 4:
-                raise Refused("code.bin: the code ends too early")
+            once(self.place <= len(self.data) + 4, "the code ends too early")
             following = self.data[self.place] if self.place < len(self.data) else 0
             self.code = ((self.code << 8) | following) & MASK
             self.range = (self.range << 8) & MASK
@@ -119,17 +135,8 @@ def squash_table():
     return [ONE - p for p in reversed(upper[1:])] + upper
 
 
-def stretch_table(squash):
-    table, s = [], 0
-    for p in range(0, ONE, 16):
-        while s + 1 < len(squash) and squash[s + 1] <= p:
-            s += 1
-        table.append(s - 2047)
-    return table
-
-
 SQUASH = squash_table()
-STRETCH = stretch_table(SQUASH)
+STRETCH = [max(bisect(SQUASH, p) - 1, 0) - 2047 for p in range(0, ONE, 16)]
 
 # --- The grammar: choices, counts and numbers ------------------------------------------------------------------------
 
@@ -160,8 +167,7 @@ def natural(c):
     length = 1
     while c.fixed():
         length += 1
-        if length > 40:
-            raise Refused("code.bin: a number is too long")
+        once(length <= 40, "a number is too long")
     return (1 << (length - 1)) + plain(c, length - 1) - 1
 
 
@@ -180,12 +186,6 @@ def usual(c, values, weights):
 def unusual(value, values):
     once(value not in values, "a value is spelled the long way")
     return value
-
-
-def once(holds, why):
-    """Refuse what has a shorter spelling, or cannot be."""
-    if not holds:
-        raise Refused(f"code.bin: {why}")
 
 
 def count_of(c):
@@ -246,10 +246,6 @@ def require_plain(values):
 SCALES = (None, 1 / 255, 1.0)
 
 
-def digits_of(value):
-    return next((k for k in range(17) if 0 <= value <= 1 and value * (1 << k) % 1 == 0), 0)
-
-
 def read_preprocessing(c):
     layout = (None, "nhwc", "flat", "nchw")[choice(c, (10, 4, 1, 1))]
     place = choice(c, (5, 8, 2, 1))
@@ -262,7 +258,9 @@ def read_preprocessing(c):
         once(digits <= 16, "preprocessing has too many places")
         mean = read_shares(c, digits, 0) if means else mean
         std = read_shares(c, digits, 1) if stds else std
-        once(digits == max(map(digits_of, (*mean, *std))), "preprocessing has more places than it needs")
+        binary = [value for value in (*mean, *std) if 0 <= value <= 1 and value * (1 << 16) % 1 == 0]
+        least = min(k for k in range(17) if all(value * (1 << k) % 1 == 0 for value in binary))
+        once(digits == least, "preprocessing has more places than it needs")
     long_way = (place == 3 and scale in SCALES) or (means and mean == (0.0,)) or (stds and std == (1.0,))
     once(not long_way and scale != 0 and 0 not in std, "preprocessing is spelled the long way, or divides by 0")
     return scale, mean, std, layout
@@ -309,7 +307,7 @@ FOLLOWING = {
     "gate": {"Conv": 40, "Dense": 22, "MaxPool": 16, "Reshape": 10, "Mean": 6, "AveragePool": 4, "Add": 2, "Concat": 2},
     "other": {"Conv": 5, "Dense": 5, "Relu": 5, "Reshape": 5, "Add": 4, "end": 2},
 }
-LARGEST_ROW = 1 << 26
+LARGEST_ROW, LARGEST_WORK = 1 << 26, 1 << 33
 
 
 class Node:
@@ -319,6 +317,7 @@ class Node:
         self.word, self.inputs = word, inputs
         self.holes = []  # (name, shape)
         self.tensors = {}
+        self.padded = self.taps = self.products = 0
 
 
 def read_architecture(c):
@@ -343,21 +342,11 @@ def read_architecture(c):
         shapes.append(READ[word](c, node, given, classes))
         nodes.append(node)
         unread.add(last + 1)
-        work += sum(map(prod, (*given, shapes[-1]))) + node_work(node, given[0], shapes[-1])
+        work += sum(map(prod, (*given, shapes[-1]))) + node.products
         numbers += sum(prod(shape) for _, shape in node.holes)
-        once(
-            prod(shapes[-1]) <= LARGEST_ROW and work <= 1 << 33 and len(nodes) <= 1 << 14,
-            "a row of the network would take too much memory or time",
-        )
+        fits = prod(shapes[-1]) <= LARGEST_ROW and work <= LARGEST_WORK and len(nodes) <= 1 << 14
+        once(fits, "a row of the network would take too much memory or time")
         once(numbers <= 1 << 22, "the network has too many numbers")
-
-
-def node_work(node, given, shape):
-    if node.word == "Dense":
-        return prod(node.holes[0][1]) * prod(given[:-1])
-    if node.word == "Conv":
-        return prod(node.holes[0][1]) * prod(shape[1:])
-    return prod(node.kernel) * prod(shape) if node.word in ("MaxPool", "AveragePool") else 0
 
 
 def read_input_shape(c):
@@ -384,17 +373,15 @@ def read_inputs(c, count, last, unread):
     if count == 0:
         count = 2 if flag(c, 15, 1) else unusual(1 + natural(c), (2,))
     once(count <= 1 << 10, "an operator reads too many tensors")
-    found = []
+    found, fresh = [], sorted(unread)
     for place in range(count):
-        order = sorted(range(last + 1), key=lambda k: (k in unread and k not in found, k), reverse=True)
-        if last == 0:
-            away = 0
-        elif place == 0:
-            away = 0 if flag(c, 27, 5) else 1 + natural(c)
+        away = 0 if last == 0 or (place == 0 and flag(c, 27, 5)) else (place == 0) + natural(c)
+        once(away <= last, "a tensor is read that is not there")
+        if away < len(fresh):
+            found.append(fresh.pop(-1 - away))
         else:
-            away = natural(c)
-        once(away < len(order), "a tensor is read that is not there")
-        found.append(order[away])
+            # Of the others, last - away are older.
+            found.append(bisect(range(last + 1), last - away, key=lambda k: k + 1 - bisect(fresh, k)))
     return tuple(found)
 
 
@@ -422,11 +409,12 @@ def read_windows(c, node, shape, *, pool):
     reach = tuple(max((o - 1) * s + k - n - b, 0) for o, s, k, n, b in fit)
     padded = [max((o - 1) * s + k, n + b + e) for (o, s, k, n, b), e in zip(fit, reach, strict=True)]
     again = tuple((n + b + e - k) // s + 1 for (_, s, k, n, b), e in zip(fit, reach, strict=True))
-    once(min(output) >= 1 and prod(padded) <= LARGEST_ROW and again == output, "the windows do not fit their input")
+    node.padded, node.taps = shape[0] * prod(padded), shape[0] * prod(kernel) * prod(output)
+    once(min(output) >= 1 and node.padded <= LARGEST_ROW and again == output, "the windows do not fit their input")
     inside = all(b < k and e < k for b, e, k in zip(begin, reach, span, strict=True))
     once(not pool or inside, "a window of a pool lies in the padding")
     node.kernel, node.strides, node.dilations, node.begin, node.end = kernel, strides, dilations, begin, reach
-    node.size, node.output = size, output
+    node.size, node.output, node.products = size, output, node.taps
 
 
 def one_of(c, tuples, weights, least):
@@ -440,6 +428,7 @@ def one_of(c, tuples, weights, least):
 
 
 def read_conv(c, node, given, _):
+    once(len(given[0]) > 0, "a Conv reads a single number")
     channels = given[0][0]
     divisors = list(dict.fromkeys((1, channels)))
     node.groups = usual(c, divisors, (60, 3, 1) if len(divisors) == 2 else (60, 4))
@@ -449,8 +438,10 @@ def read_conv(c, node, given, _):
     read_windows(c, node, given[0], pool=False)
     biased = flag(c, 15, 1)
     once(units * channels * prod(node.kernel) <= LARGEST_ROW * node.groups, "a weight is too large")
+    once(node.taps <= LARGEST_ROW, "the windows of a Conv hold too many numbers")
     node.holes.append(("weight", (units, channels // node.groups, *node.kernel)))
     node.holes += [("bias", (units,))] * biased
+    node.products = prod(node.holes[0][1]) * prod(node.output)
     return (units, *node.output)
 
 
@@ -459,6 +450,7 @@ def read_dense(c, node, given, classes):
     units = classes if flag(c, 1, 1) else unusual(count_of(c), (classes,))
     once(units * prod(given[0]) <= LARGEST_ROW, "a weight is too large")
     node.holes.append(("weight", (units, given[0][-1])))
+    node.products = units * prod(given[0])
     node.holes += [("bias", (units,))] * flag(c, 15, 1)
     return (*given[0][:-1], units)
 
@@ -597,7 +589,7 @@ class Sets:
     """Sets of units while they are found, each by the number it got first."""
 
     def __init__(self):
-        self.parent, self.count, self.fixed, self.rows, self.columns = [], [], set(), [], []
+        self.parent, self.count, self.fixed, self.rows = [], [], set(), []
 
     def new(self, count):
         self.parent.append(len(self.parent))
@@ -606,7 +598,7 @@ class Sets:
 
     def root(self, k):
         while self.parent[k] != k:
-            k = self.parent[k]
+            k = self.parent[k] = self.parent[self.parent[k]]
         return k
 
     def fix(self, given):
@@ -614,7 +606,7 @@ class Sets:
 
 
 def unit_sets(nodes, shapes, places):
-    """(count, holes whose first axis they are, holes whose second axis they are), by the first hole."""
+    """The first of the holes whose first axis they are, and how many they are."""
     sets, units = Sets(), [None]
     for number_, node in enumerate(nodes):
         given = [units[k] for k in node.inputs]
@@ -622,14 +614,11 @@ def unit_sets(nodes, shapes, places):
         units.append(followed(sets, node, given, shapes[node.inputs[0]], own))
     sets.fix(units[-1:])
     fixed = {sets.root(k) for k in sets.fixed}
-    found = []
-    for k, count in enumerate(sets.count):
-        if sets.root(k) == k and k not in fixed and count > 1:
-            rows, columns = (
-                sorted(hole for other, hole in pairs if sets.root(other) == k) for pairs in (sets.rows, sets.columns)
-            )
-            found.append((count, rows, columns))
-    return sorted(found, key=lambda entry: entry[1][0])
+    leaders = {}
+    for k, hole in sorted(sets.rows, key=lambda pair: pair[1]):
+        if (root := sets.root(k)) not in fixed and sets.count[root] > 1:
+            leaders.setdefault(root, hole)
+    return {hole: sets.count[root] for root, hole in leaders.items()}
 
 
 def followed(sets, node, given, shape, own):
@@ -645,9 +634,7 @@ def followed(sets, node, given, shape, own):
         if word == "Dense" and len(shape) > 1:
             sets.fix([first])
             return None
-        if first is not None and (along or word == "Dense"):
-            sets.columns.append((first, own[0][2]))
-        else:
+        if word == "Conv" and not along:
             sets.fix([first])
         units = sets.new(node.holes[0][1][0])
         sets.rows += [(units, hole) for _, _, hole in own]
@@ -734,7 +721,9 @@ def read_sizes(c, tensor, filters, channels, height, width):
                         at_tap[k][y][x] += 1
         result.append(found)
         before = found
-    return np.array(result, np.int64).reshape(filters, channels, height, width)
+    levels = np.array(result, np.int64).reshape(filters, channels, height, width)
+    once(levels.max(initial=0) < 1 << 24, "a level is too large")
+    return levels
 
 
 def read_size(c, contexts):
@@ -763,12 +752,6 @@ def read_signs(c, tensor, levels):
                 levels[f, k, y, x] *= -1
 
 
-def filters_of(shape):
-    if len(shape) <= 2:
-        return (*shape, 1, 1, 1)[:4]
-    return shape[0], shape[1], prod(shape[2:-1]), shape[-1]
-
-
 def read_step(c, before):
     high = 0
     while high < 254 << 3 and c.fixed():
@@ -787,13 +770,14 @@ class Part:
 
 
 def read_part(c, place, shape, before):
-    part, filters = Part(shape), filters_of(shape)
+    part, filters = Part(shape), (*shape, 1, 1, 1)[:4]
+    if len(shape) > 2:
+        filters = (*shape[:2], prod(shape[2:-1]), shape[-1])
     if not c.fixed(1 << 12):
         if len(shape) > 2 and prod(shape[2:]) > 1:
             part.cosine = bool(c.fixed(1 << 10))
         before = part.step = read_step(c, before)
         part.levels = read_sizes(c, place, *filters)
-        once(part.levels.max(initial=0) < 1 << 24, "a level is too large")
         exact = int(part.levels.max(initial=0)) * prod(n << 12 for n in shape[2:]) < 1 << 53
         once(not part.cosine or exact, "levels are too large")
         return part, before
@@ -805,10 +789,8 @@ def read_part(c, place, shape, before):
     once(rank <= min(filters[0], prod(filters[1:])), "there is no such rank")
     before = part.left_step = read_step(c, before)
     part.left = read_sizes(c, (place, "left"), filters[0], rank, 1, 1)
-    once(part.left.max(initial=0) < 1 << 24, "a level is too large")
     before = part.step = read_step(c, before)
     part.levels = read_sizes(c, place, rank, *filters[1:])
-    once(part.levels.max(initial=0) < 1 << 24, "a level is too large")
     largest = rank * int(part.left.max(initial=0)) * int(part.levels.max(initial=0))
     once(largest < 1 << 53, "levels are too large")
     return part, before
@@ -842,13 +824,12 @@ def read_code(data):
     once(len(data) <= 1 << 22, "the code is too long")
     bits = "".join(f"{byte:08b}" for byte in data[1:])
     c = Coder(bits)
-    if c.fixed(1 << 12):
-        raise Refused("code.bin: it is a difference from a prior, which is another object")
+    once(not c.fixed(1 << 12), "it is a difference from a prior, which is another object")
     preprocessing = read_preprocessing(c)
     nodes, shapes = read_architecture(c)
     holes = [(k, name, shape) for k, node in enumerate(nodes) for name, shape in node.holes]
     places = {(k, name): place for place, (k, name, _) in enumerate(holes)}
-    leaders = {rows[0]: count for count, rows, _ in unit_sets(nodes, shapes, places)}
+    leaders = unit_sets(nodes, shapes, places)
     parts, before, carried, every = [], 118 << 3, 0, 1
     for place, (_, _, shape) in enumerate(holes):
         part, before = read_part(c, place, shape, before)
@@ -883,9 +864,9 @@ def sort_units(part, count, carried, every):
     else:
         sizes = part.levels if part.left is None else part.left
     rows = [tuple(row) for row in sizes.reshape(count, -1).tolist()]
-    looks = sorted(set(rows))
-    groups = [looks.index(row) for row in rows]
-    counts = [groups.count(k) for k in range(len(looks))]
+    looks = {row: k for k, row in enumerate(sorted(set(rows)))}
+    groups = [looks[row] for row in rows]
+    counts = np.bincount(groups).tolist()
     order = sorted(range(count), key=lambda k: groups[k])
     if part.values is not None:
         part.values = part.values[order]
@@ -899,36 +880,33 @@ def sort_units(part, count, carried, every):
 # --- Evaluation in float64 -------------------------------------------------------------------------------------------
 
 
-def taps(node, x, value):
-    """For each tap of the windows, the entries that it meets."""
-    pads = [(0, 0), (0, 0), *zip(node.begin, node.end, strict=True)]
-    padded = np.pad(x, pads, constant_values=value)
-    for offset in np.ndindex(*node.kernel):
-        axes = zip(offset, node.dilations, node.output, node.strides, strict=True)
-        yield offset, padded[(..., *(slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, n, s in axes))]
+def windows(node, x, value):
+    """The padded entries under each tap of each window, (n, channels, *kernel, *output), as a view."""
+    padded = np.pad(x, [(0, 0), (0, 0), *zip(node.begin, node.end, strict=True)], constant_values=value)
+    apart, shape = padded.strides, (*x.shape[:2], *node.kernel, *node.output)
+    steps = [n * s for by in (node.dilations, node.strides) for n, s in zip(by, apart[2:], strict=True)]
+    return np.lib.stride_tricks.as_strided(padded, shape, (*apart[:2], *steps), writeable=False)
 
 
 def evaluate(node, x):
     t, first = node.tensors, x[0]
-    word = node.word
+    word, kernel = node.word, tuple(range(2, first.ndim))
     if word == "Dense":
         return first @ t["weight"].astype(float).T + t.get("bias", np.zeros(1, np.float32)).astype(float)
     if word == "Conv":
         weight, n = t["weight"].astype(float), len(first)
         groups, units = node.groups, weight.shape[0]
-        patches = np.stack([view for _, view in taps(node, first, 0.0)], axis=2)
-        patches = patches.reshape(n, groups, -1, prod(node.output))
+        patches = windows(node, first, 0.0).reshape(n, groups, -1, prod(node.output))
         total = np.matmul(weight.reshape(groups, units // groups, -1), patches)
         bias = t.get("bias", np.zeros(units, np.float32)).astype(float)
         return total.reshape(n, units, *node.output) + bias.reshape(-1, *(1,) * len(node.output))
     if word == "Relu":
         return np.maximum(first, 0)
     if word == "MaxPool":
-        return np.max([view for _, view in taps(node, first, -np.inf)], axis=0)
+        return windows(node, first, -np.inf).max(axis=kernel)
     if word == "AveragePool":
-        inside = np.ones((1, 1, *node.size))
-        counts = np.sum([view for _, view in taps(node, inside, float(node.counted))], axis=0)
-        return np.sum([view for _, view in taps(node, first, 0.0)], axis=0) / counts
+        counts = windows(node, np.ones((1, 1, *node.size)), float(node.counted)).sum(axis=kernel)
+        return windows(node, first, 0.0).sum(axis=kernel) / counts
     if word == "Add":
         return sum(sign * value for sign, value in zip(node.signs, x, strict=True))
     if word == "Mean":
@@ -948,15 +926,30 @@ def evaluate(node, x):
     return np.pad(first, pads, constant_values=node.value)
 
 
+def memory_and_work(nodes, shapes):
+    """For one row: the numbers that are held at most at a time, and the products; a number moved counts for 64."""
+    last = {j: k for k, node in enumerate(nodes) for j in node.inputs}
+    largest, live, work = 0, prod(shapes[0]), 0
+    for k, node in enumerate(nodes):
+        own = 2 * prod(shapes[k + 1]) + node.padded + node.taps
+        live += prod(shapes[k + 1])
+        largest, work = max(largest, live + own), work + node.products + 64 * own
+        live -= sum(prod(shapes[j]) for j in set(node.inputs) if last[j] == k)
+    return largest, work
+
+
 def logits_of(nodes, shapes, rows):
-    values = [rows.astype(np.float32).astype(float)]
+    values = {0: rows.astype(float)}
+    last = {j: k for k, node in enumerate(nodes) for j in node.inputs}
     for k, node in enumerate(nodes):
         given = [values[j] for j in node.inputs]
         if node.word == "Reshape":
-            values.append(given[0].reshape(len(rows), *shapes[k + 1]))
+            values[k + 1] = given[0].reshape(len(rows), *shapes[k + 1])
         else:
-            values.append(evaluate(node, given))
-    return values[-1]
+            values[k + 1] = evaluate(node, given)
+        for j in {j for j in node.inputs if last[j] == k}:
+            del values[j]
+    return values[len(nodes)]
 
 
 # --- Rows ------------------------------------------------------------------------------------------------------------
@@ -964,19 +957,36 @@ def logits_of(nodes, shapes, rows):
 X_NAMES, Y_NAMES = ("x", "X", "images", "data", "inputs", "image"), ("y", "Y", "labels", "label", "targets")
 
 
-def key_of(arrays, names, wanted, fits, what):
+def read_rows(path, x_key, y_key):
+    """The keys of inputs and labels in an npz file, and the two arrays."""
+    regular(path, path, 1 << 40)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            moderate = all(info.file_size <= max(1 << 28, 200 * info.compress_size) for info in archive.infolist())
+        require(moderate, f"{path}: it unpacks to far more than it is")
+        with np.load(path, allow_pickle=False) as arrays:
+            keys = key_of(arrays, X_NAMES, x_key, "fiub", "inputs"), key_of(arrays, Y_NAMES, y_key, "iub", "labels")
+            rows, labels = arrays[keys[0]], arrays[keys[1]]
+    except Refused:
+        raise
+    except Exception as error:  # whatever zipfile, zlib and the parser of headers say of bytes that are no arrays
+        raise Refused(f"{path}: it is no npz file of numbers: {error}") from error
+    require(rows.ndim > 0 and len(rows) > 0 and rows.dtype.kind in "fiub", "the inputs are no rows of numbers")
+    require(keys[0] != keys[1] and labels.shape[:1] == rows.shape[:1], "the labels are not those of the rows")
+    return keys, rows, labels
+
+
+def key_of(arrays, names, wanted, kinds, what):
     if wanted is not None:
-        if wanted not in arrays:
-            raise Refused(f"the file has no array {wanted!r}")
+        require(wanted in arrays, f"the file has no array {wanted!r}")
         return wanted
     for tier in ([f"{name}_train" for name in names], names):
         there = [key for key in tier if key in arrays]
-        fitting = [key for key in there if fits(arrays[key])] if len(there) > 1 else there
-        if len(fitting) == 1:
-            return fitting[0]
+        fitting = there if len(there) == 1 or what == "inputs" else [k for k in there if arrays[k].dtype.kind in kinds]
         if there:
-            break
-    raise Refused(f"the {what} cannot be told apart in the file: name them by --x-key and --y-key")
+            require(len(fitting) == 1, f"the {what} cannot be told apart in the file: name them by --x-key and --y-key")
+            return fitting[0]
+    raise Refused(f"the file has no {what} of a usual name: name them by --x-key and --y-key")
 
 
 def arranged(rows, expected, layout):
@@ -992,45 +1002,42 @@ def arranged(rows, expected, layout):
         return np.moveaxis(rows, -1, 1).reshape(len(rows), *expected)
     if layout == "nchw" and same((*found[1:], *found[:1])):
         return np.moveaxis(rows, 1, -1).reshape(len(rows), *expected)
-    if layout != "flat" and same(found):
-        return rows.reshape(len(rows), *expected)
-    raise Refused(f"the rows have the shape {found}, the network takes {expected}")
+    require(layout != "flat" and same(found), f"the rows have the shape {found}, the network takes {expected}")
+    return rows.reshape(len(rows), *expected)
 
 
 def prepared(rows, preprocessing, expected):
+    """Rows of the file as the network takes them, in float32."""
     scale, mean, std, layout = preprocessing
-    if (scale, mean, std) == (None, (0.0,), (1.0,)) and rows.dtype.kind == "f":
-        return arranged(rows, expected, layout)
-    if scale is None and rows.dtype.kind != "f":
-        raise Refused("integers need a scale")
     found = rows.shape[1:]
+    require(scale is not None or rows.dtype.kind == "f", "integers need a scale")
 
     def spread(numbers):
         if len(numbers) == 1:
             return np.array(numbers)
-        axes = [axis for axis in sorted({0, len(found) - 1}) if found[axis] == len(numbers)]
+        axes = [axis for axis in sorted({0, len(found) - 1}) if found and found[axis] == len(numbers)]
         if len(axes) == 2 and layout in ("nhwc", "nchw"):
             axes = axes[1:] if layout == "nhwc" else axes[:1]
-        if len(axes) != 1:
-            raise Refused("mean and std do not fit the rows")
+        require(len(axes) == 1, "mean and std do not fit the rows")
         return np.array(numbers).reshape(-1, *(1,) * (len(found) - 1 - axes[0]))
 
-    plain_scale = scale in (None, 1.0) and mean == (0.0,) and std == (1.0,)
-    values = rows if plain_scale else (rows.astype(float) * (scale or 1.0) - spread(mean)) / spread(std)
-    return arranged(values, expected, layout)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scale not in (None, 1.0) or mean != (0.0,) or std != (1.0,):
+            rows = (rows.astype(float) * (1.0 if scale is None else scale) - spread(mean)) / spread(std)
+        rows = arranged(rows, expected, layout).astype(np.float32)
+    require(np.isfinite(rows).all(), "a row holds NaN or infinity")
+    return rows
 
 
 def labels_of(array, classes, start):
     if array.ndim == 2 and array.shape[1] > 1:
-        if array.shape[1] > classes or not np.isin(array, (0, 1)).all() or not (array.sum(axis=1) == 1).all():
-            raise Refused("the labels are not one class per row")
+        once_each = array.shape[1] <= classes and np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all()
+        require(once_each, "the labels are not one class per row")
         return array.argmax(axis=1)
-    if array.dtype.kind not in "iub":
-        raise Refused("the labels are not integers")
-    labels = array.reshape(-1).astype(np.int64) - start
-    if labels.min() < 0 or labels.max() >= classes:
-        raise Refused("a label is out of range")
-    return labels
+    require(array.dtype.kind in "iub" and array.size == len(array), "the labels are not one integer per row")
+    fit = start <= int(array.min()) and int(array.max()) < start + classes and abs(start) <= 1 << 31
+    require(fit, "a label is out of range")
+    return array.reshape(-1).astype(np.int64) - start
 
 
 def fingerprint(rows, labels):
@@ -1065,54 +1072,91 @@ def tail_at_most(errors, rows, p, delta, bits):
 
 def require_bound(errors, rows, bits, delta, claimed):
     """The claimed bound holds, and is the smallest number of six digits that does."""
-    p = Fraction(repr(claimed))
+    p, unit = Fraction(repr(claimed)), Fraction(1, 10**6)
     if errors == rows:
         once_same("bound", claimed, 1.0)
         return
-    if not Fraction(errors, rows) < p <= 1:
-        raise Refused(f"bound: {claimed} is none")
-    if p < 1 and not tail_at_most(errors, rows, p, delta, bits):
-        raise Refused(f"bound: {claimed} is too small")
-    unit = Fraction(1, 10**6)
+    require(Fraction(errors, rows) < p <= 1, f"bound: {claimed} is none")
     while p < unit * 10**5:
         unit /= 10
-    if p - unit > Fraction(errors, rows) and tail_at_most(errors, rows, p - unit, delta, bits):
-        raise Refused(f"bound: {claimed} is not the smallest of six digits")
+    require(p % unit == 0, f"bound: {claimed} has more than six digits")
+    require(p == 1 or tail_at_most(errors, rows, p, delta, bits), f"bound: {claimed} is too small")
+    smaller = p - unit > Fraction(errors, rows) and tail_at_most(errors, rows, p - unit, delta, bits)
+    require(not smaller, f"bound: {claimed} is not the smallest of six digits")
+
+
+def canonical(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def once_same(name, claimed, found):
-    if claimed != found or type(claimed) is not type(found):
-        raise Refused(f"{name}: it says {str(claimed)[:200]}, found {str(found)[:200]}")
+    """Equal, and of equal types at every depth."""
+    same = canonical(claimed) == canonical(found)
+    require(same, f"{name}: it says {str(claimed)[:200]}, found {str(found)[:200]}")
+
+
+def delta_of(text):
+    """A probability in decimal, as the shortest digits of its double say it."""
+    try:
+        delta = Decimal(repr(float(Decimal(text))))
+    except (InvalidOperation, OverflowError, ValueError):
+        delta = Decimal(0)
+    require(delta.is_finite() and 0 < delta < 1, f"delta: {text!r} is no number between 0 and 1")
+    return delta
 
 
 def sentence(rows, delta, bound, vacuous):
-    confidence = float(100 * (1 - delta))
-    shown = f"{confidence:.10f}".rstrip("0").rstrip(".")
+    with localcontext(prec=2000):  # exact: the shortest double has 340 places
+        confidence = f"{(100 * (1 - delta)).normalize():f}"
     percent = -(-Fraction(repr(bound)) * 1000 // 1)
     text = (
-        f"If these {rows:,} rows were drawn at random, then with a confidence of {shown} % this network errs on at most"
-        f" {int(percent) // 10}.{int(percent) % 10} % of new rows drawn in the same way."
+        f"If these {rows:,} rows were drawn at random, then with a confidence of {confidence} % this network errs on at"
+        f" most {int(percent) // 10}.{int(percent) % 10} % of new rows drawn in the same way."
     )
     return f"{text} That is no better than chance: the statement is vacuous." if vacuous else text
 
 
-def read_document(path):
-    data = path.read_bytes()
+def printable(text):
+    """What comes from files, without the characters that a terminal obeys."""
+    return "".join(letter if " " <= letter <= "~" else ascii(letter)[1:-1] for letter in text)
+
+
+def regular(path, name, most):
+    """Refuse what is no file, as a link or a pipe, or is too large."""
+    try:
+        found = Path(path).lstat() if path != name else Path(path).stat()
+    except (OSError, ValueError) as error:
+        raise Refused(f"{name}: it cannot be read") from error
+    require(stat.S_ISREG(found.st_mode), f"{name}: it is no file")
+    require(found.st_size <= most, f"{name}: it has more than {most:,} bytes")
+
+
+def read_folder(folder):
+    """The content of each file of a certificate, by its name."""
+    most = {"certificate.json": 1 << 20, "code.bin": 1 << 22, "decoded.onnx": 1 << 28}
+    found = {}
+    try:
+        for path in sorted(Path(folder).iterdir()):
+            require(path.name in most or path.name in INTEGER_FILES, f"{path.name}: it is no part of a certificate")
+            regular(path, path.name, most.get(path.name, 1 << 28))
+            found[path.name] = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise Refused(f"{folder}: it cannot be read: {error}") from error
+    for name in most:
+        require(name in found, f"{name}: it is missing")
+    return found
+
+
+def read_document(data):
     try:
         document = json.loads(data)
-        checksum = document.pop("checksum")
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        require(isinstance(document, dict), "certificate.json: it is no object")
+        same = canonical(document) == data
+        checksum = document.pop("checksum", None)
+        same = same and hashlib.sha256(canonical(document)).hexdigest() == checksum
+    except (ValueError, RecursionError) as error:
         raise Refused("certificate.json: it is no canonical JSON") from error
-
-    def canonical(value):
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-    try:
-        same = canonical({**document, "checksum": checksum}) == data
-    except ValueError as error:
-        raise Refused("certificate.json: it is no canonical JSON") from error
-    if not same or hashlib.sha256(canonical(document)).hexdigest() != checksum:
-        raise Refused("certificate.json: it is not in its canonical form, or its checksum is wrong")
+    require(same, "certificate.json: it is not in its canonical form, or its checksum is wrong")
     return document
 
 
@@ -1122,99 +1166,72 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
     Raises:
         Refused, Declined.
     """
-    names = {path.name: path for path in Path(folder).iterdir()}
-    for name, path in names.items():
-        optional = name in ("decoded_int4.onnx", "decoded_int8.onnx")
-        if path.is_symlink() or not (optional or name in ("certificate.json", "code.bin", "decoded.onnx")):
-            raise Refused(f"{name}: it is no part of a certificate")
-    for name in ("certificate.json", "code.bin", "decoded.onnx"):
-        if name not in names:
-            raise Refused(f"{name}: it is missing")
-    document = read_document(names["certificate.json"])
+    delta = delta_of(delta)
+    files = read_folder(folder)
+    document, content = read_document(files["certificate.json"]), files["code.bin"]
     once_same("schema", document.get("schema"), "onnxbound.certificate/2")
-    if document.get("object") != "compressed":
-        raise Declined(f"the object is {document.get('object')!r}")
-    allowed = Fraction(delta)
-    once_same("delta", document.get("delta"), float(allowed))
-    content = names["code.bin"].read_bytes()
-    entry = document.get("code")
-    claimed = entry.get("sha256") if isinstance(entry, dict) else None
-    once_same("code.sha256", claimed, hashlib.sha256(content).hexdigest())
+    if document.get("object") in ("holdout", "original_unlabelled", "prior"):
+        raise Declined(f"the object is {document['object']}")
+    named, sha256 = document.get("code"), hashlib.sha256(content).hexdigest()
+    once_same("code.sha256", named.get("sha256") if isinstance(named, dict) else None, sha256)
     preprocessing, nodes, shapes = read_code(content)
-    classes = shapes[-1][0]
-    with np.load(data, allow_pickle=False) as arrays:
-        keys = (
-            key_of(arrays, X_NAMES, x_key, lambda _: True, "inputs"),
-            key_of(arrays, Y_NAMES, y_key, lambda found: found.dtype.kind in "iub", "labels"),
-        )
-        rows, targets = arrays[keys[0]], arrays[keys[1]]
-    if keys[0] == keys[1] or len(rows) != len(targets):
-        raise Refused("the labels are not those of the rows")
-    labels = labels_of(targets, classes, labels_start)
-    m, bits = len(rows), 8 * len(content)
+    classes, bits = shapes[-1][0], 8 * len(content)
+    keys, rows, targets = read_rows(data, x_key, y_key)
+    labels, m = labels_of(targets, classes, labels_start), len(rows)
     distinct = len({hashlib.blake2b(row.astype(float).tobytes(), digest_size=16).digest() for row in rows})
-    if 2 * distinct < m and not repeated_rows:
-        raise Refused(f"{m} rows have {distinct} different values")
-    errors = document.get("errors")
-    if type(errors) is not int or not 0 <= errors <= m:
-        raise Refused(f"errors: {errors!r} is no count")
-    commonest = int(np.bincount(labels).max())
-    chance = float(min(1 - Fraction(1, classes), 1 - Fraction(commonest, m)))
-    bound = document.get("bound")
-    if type(bound) is not float:
-        raise Refused("bound: it is no number")
-    require_bound(errors, m, bits, allowed, bound)
-    vacuous = Fraction(repr(bound)) >= min(1 - Fraction(1, classes), 1 - Fraction(commonest, m))
-    expected = {
-        "schema": "onnxbound.certificate/2",
-        "statement": sentence(m, allowed, bound, vacuous),
-        "object": "compressed",
-        "assumptions": ASSUMPTIONS,
-        "rows": m,
-        "errors": errors,
-        "bits": bits,
-        "delta": float(allowed),
-        "delta_ledger": [{"event": "the error of the network on the rows", "delta": float(allowed)}],
-        "disagreements": None,
-        "bound": bound,
-        "vacuous": vacuous,
-        "chance": chance,
-        "classes": classes,
-        "code": {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "decoder_version": 2,
-            "architecture": architecture_in_words(nodes, shapes[0]),
-            "decoded_sha256": hashlib.sha256(names["decoded.onnx"].read_bytes()).hexdigest(),
-        },
-        "inputs": [{"role": "data", "sha256": fingerprint(rows, labels), "rows": m, "total": m}],
-        "preprocessing": preprocessing_in_words(preprocessing),
-        "reading": {"labels_start": labels_start},
-        "model": None,
+    require(2 * distinct >= m or repeated_rows, f"{m} rows have {distinct} different values")
+    errors, bound = document.get("errors"), document.get("bound")
+    require(type(errors) is int and 0 <= errors <= m, f"errors: {str(errors)[:200]} is no count")
+    require(type(bound) is float, "bound: it is no number")
+    require_bound(errors, m, bits, Fraction(delta), bound)
+    chance = min(1 - Fraction(1, classes), 1 - Fraction(int(np.bincount(labels).max()), m))
+    vacuous = Fraction(repr(bound)) >= chance
+    inputs = {"role": "data", "sha256": fingerprint(rows, labels), "rows": m, "total": m}
+    code = {
+        "sha256": sha256,
+        "decoder_version": 2,
+        "architecture": architecture_in_words(nodes, shapes[0]),
+        "decoded_sha256": hashlib.sha256(files["decoded.onnx"]).hexdigest(),
     }
+    expected = {
+        "schema": "onnxbound.certificate/2", "statement": sentence(m, delta, bound, vacuous), "object": "compressed",
+        "assumptions": ASSUMPTIONS, "rows": m, "errors": errors, "bits": bits, "delta": float(delta),
+        "delta_ledger": [{"event": "the error of the network on the rows", "delta": float(delta)}],
+        "disagreements": None, "bound": bound, "vacuous": vacuous, "chance": float(chance), "classes": classes,
+        "code": code, "inputs": [inputs], "preprocessing": preprocessing_in_words(preprocessing),
+        "reading": {"labels_start": labels_start}, "model": None,
+    }  # fmt: skip
     for name in (*expected, *document):
-        if name not in expected or name not in document:
-            raise Refused(f"{name}: an entry more or less")
+        require(name in expected and name in document, f"{name}: an entry more or less")
         once_same(name, document[name], expected[name])
-    found = 0
-    for start in range(0, m, 250):
-        part = prepared(rows[start : start + 250], preprocessing, shapes[0])
-        with np.errstate(over="ignore", invalid="ignore"):
-            logits = logits_of(nodes, shapes, part)
-        own = logits[np.arange(len(part)), labels[start : start + 250]]
-        others = logits.copy()
-        others[np.arange(len(part)), labels[start : start + 250]] = -np.inf
-        with np.errstate(invalid="ignore"):
-            right = own - others.max(axis=1) > 2.0**-14 * np.abs(logits).max(axis=1)
-        found += int(np.sum(~(right & np.isfinite(logits).all(axis=1))))
-    if found > errors:
-        raise Refused(f"errors: it says {errors}, found {found} in float64")
+    found = count_errors(nodes, shapes, preprocessing, rows, labels)
+    require(found <= errors, f"errors: it says {errors}, found {found} in float64")
+    for name in INTEGER_FILES:
+        if name in files:
+            raise Declined(f"{name} is not checked here; without that file in the folder the certificate verifies")
     lines = ["The certificate verifies.", "", expected["statement"], ""]
-    lines.append(
-        f"  {keys[0]} {rows.shape} and {keys[1]}, {distinct:,} distinct rows, sha256 {expected['inputs'][0]['sha256']}"
-    )
+    lines.append(f"  {keys[0]} {rows.shape} and {keys[1]}, {distinct:,} distinct rows, sha256 {inputs['sha256']}")
     lines.append(f"  {found:,} errors counted here, {errors:,} are claimed; {bits:,} bits")
-    lines += [f"  {expected['code']['architecture']}", f"  {expected['preprocessing']}", "", "It assumes:"]
-    return "\n".join(lines + [f"  - {text}" for text in ASSUMPTIONS])
+    lines += [f"  {code['architecture']}", f"  {expected['preprocessing']}", "", "It assumes:"]
+    return "\n".join(map(printable, lines + [f"  - {text}" for text in ASSUMPTIONS]))
+
+
+def count_errors(nodes, shapes, preprocessing, rows, labels):
+    """Rows that are not clearly decided for their label; in pieces, so that memory does not grow with their number."""
+    numbers, work = memory_and_work(nodes, shapes)
+    if numbers > MOST_NUMBERS or work * len(rows) > MOST_WORK:
+        raise Declined(f"it would hold {numbers:,} numbers at once, and take {work:,} products for each row")
+    found, step = 0, min(250, max(1, (1 << 24) // numbers))
+    for start in range(0, len(rows), step):
+        given = prepared(rows[start : start + step], preprocessing, shapes[0])
+        each, own = np.arange(len(given)), labels[start : start + step]
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = logits_of(nodes, shapes, given)
+            others = logits.copy()
+            others[each, own] = -np.inf
+            right = logits[each, own] - others.max(axis=1) > 2.0**-14 * np.abs(logits).max(axis=1)
+        found += int(np.sum(~(right & np.isfinite(logits).all(axis=1))))
+    return found
 
 
 def main():
@@ -1222,24 +1239,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="DIR")
     parser.add_argument("--data", required=True)
-    parser.add_argument("--x-key")
-    parser.add_argument("--y-key")
+    for flag_ in ("--x-key", "--y-key"):
+        parser.add_argument(flag_)
     parser.add_argument("--labels-start", type=int, default=0)
     parser.add_argument("--delta", default="0.05")
     parser.add_argument("--repeated-rows", action="store_true")
-    given = parser.parse_args()
     try:
-        words = verify(
-            given.folder, given.data, given.x_key, given.y_key, given.labels_start, given.delta,
-            repeated_rows=given.repeated_rows,
-        )  # fmt: skip
-    except Refused as error:
-        print(f"The certificate does not verify: {error}.")
-        return 1
+        print(verify(**vars(parser.parse_args())))
     except Declined as error:
-        print(f"This program does not cover it: {error}.")
+        print(f"This program does not cover it: {printable(str(error))}.")
         return 2
-    print(words)
+    except Exception as error:  # noqa: BLE001 - an error of this program is no proof either
+        why = str(error) if isinstance(error, Refused) else f"this program fails, {error!r}"
+        print(f"The certificate does not verify: {printable(why)}.")
+        return 1
     return 0
 
 
