@@ -14,6 +14,9 @@ nox.options.reuse_existing_virtualenvs = True
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # scripts and tests import onnxruntime before onnxbound, which sets it too
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+SIDE_BY_SIDE = ("-n", "logical", "--dist", "worksteal")
+"""Tests in as many processes as there are cores."""
+
 ANALYZE_EXAMPLE = (
     "analyze", "fixtures/cifar10_cnn.onnx", "--data", "fixtures/data/cifar10.npz", "--layout", "nhwc",
     "--scale", "1/255", "--mean", "0.4914,0.4822,0.4465", "--std", "0.2471,0.2435,0.2616",
@@ -44,14 +47,14 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests that need nothing but the project; arguments go to pytest."""
     session.install("-e", ".", *group("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or SIDE_BY_SIDE))
 
 
 @nox.session
 def oracle(session: nox.Session) -> None:
     """Every test, with PyTorch computing the oracle's arrays anew."""
     session.install("-e", ".", *group("test"), *group("torch"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or SIDE_BY_SIDE))
 
 
 @nox.session
@@ -62,7 +65,7 @@ def minimums(session: nox.Session) -> None:
     oldest = [line.replace(">=", "==") for line in (*project["dependencies"], *chain.from_iterable(extras))]
     session.install("-e", ".", *group("test"))
     session.install(*oldest)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or SIDE_BY_SIDE))
 
 
 @nox.session

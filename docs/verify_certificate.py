@@ -1206,10 +1206,8 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
         once_same(name, document[name], expected[name])
     found = count_errors(nodes, shapes, preprocessing, rows, labels)
     require(found <= errors, f"errors: it says {errors}, found {found} in float64")
-    for name in INTEGER_FILES:
-        if name in files:
-            raise Declined(f"{name} is not checked here; without that file in the folder the certificate verifies")
     lines = ["The certificate verifies.", "", expected["statement"], ""]
+    lines += [f"  {name} is not checked here: do not use it" for name in INTEGER_FILES if name in files]
     lines.append(f"  {keys[0]} {rows.shape} and {keys[1]}, {distinct:,} distinct rows, sha256 {inputs['sha256']}")
     lines.append(f"  {found:,} errors counted here, {errors:,} are claimed; {bits:,} bits")
     lines += [f"  {code['architecture']}", f"  {expected['preprocessing']}", "", "It assumes:"]

@@ -20,8 +20,7 @@ from onnxbound.certificates.statement import Statement
 from onnxbound.certificates.verify import verify
 from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.codec.describe import describe
-from onnxbound.codec.network_code import NetworkCode, architecture_bits, decode, encode
-from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.network_code import NetworkCode, architecture_bits, encode
 from onnxbound.codec.tensors import Exact, Levels
 from onnxbound.data.open import open_rows
 from onnxbound.errors import OnnxboundError
@@ -219,8 +218,3 @@ def test_a_tiny_delta_is_no_certainty() -> None:
     said = Statement("holdout", 1000, 0, 0, Decimal("1e-300"), 10, 100).sentence()
     assert "100 %" not in said
     assert f"99.{298 * '9'} %" in said
-
-
-def test_a_convolution_of_a_single_number_is_refused() -> None:
-    with pytest.raises(Malformed, match="takes no tensors of the shapes"):
-        decode(bytes.fromhex("022793e70c33d8d1d79f367df3a6af29ef"))
