@@ -159,7 +159,7 @@ def certify(
         write_folder(target, files, force=options.force)
     return Certified(
         document=document,
-        verified_with=verified_with(document),
+        verified_with=verified_with(document, target),
         interrupted=interrupted,
         files={name: len(content) for name, content in files.items()},
         original=Original.of(network, errors(original, remaining.labels) / remaining.count),

@@ -1,8 +1,10 @@
 """What a certificate is asked for, and what comes of it."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.certificates.certificate import SCHEMA
@@ -34,7 +36,7 @@ class Certified(Document):
 
     Attributes:
         document: Of certificate.json.
-        verified_with: What `verify` has to be given.
+        verified_with: How it is verified.
         interrupted: Whether the search was stopped before its end.
         files: Name to size in bytes of every file in the folder; none for a trial on some of the rows.
         original: The original network, for comparison.
@@ -74,14 +76,14 @@ class Certified(Document):
         lines += [f"  {text}" for text in self.baselines]
         lines += ["", "It assumes:", *(f"  - {text}" for text in said["assumptions"]), ""]
         if self.files:
-            lines.append(f"Verify it, with {self.verified_with}")
+            lines.append(f"Verify it: {self.verified_with}")
         else:
             lines.append("A trial on some of the rows: nothing was written, for a choice of rows proves nothing.")
         console.out("\n".join(lines), highlight=False)
 
 
-def verified_with(document: Mapping[str, Any]) -> str:
-    """What a verifier has to give besides the folder of a certificate, as parameters of `verify`."""
+def verified_with(document: Mapping[str, Any], folder: Path) -> str:
+    """How a certificate is verified: its folder, and what a verifier has to give besides, as parameters of `verify`."""
     of_model = "`model=MODEL`, and what is done to the rows first"
     needed = {
         "compressed": "`rows=FILE`",
@@ -89,7 +91,8 @@ def verified_with(document: Mapping[str, Any]) -> str:
         "holdout": f"`holdout=FILE` {of_model}",
         "prior": "`rows=FILE` `prior=MODEL` `prior_rows=N`",
     }[document["object"]]
-    return needed if document["delta"] == 0.05 else f"{needed} `delta={document['delta']}`"
+    delta = "" if document["delta"] == 0.05 else f" `delta={document['delta']}`"
+    return f"onnxbound verify {shlex.quote(str(folder))} {needed}{delta}"
 
 
 def probability(delta: Decimal | float | str) -> Decimal:

@@ -157,5 +157,5 @@ def test_an_interrupt_keeps_the_best_so_far(case, tmp_path: Path) -> None:  # no
         out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "interrupted; the best so far was written" in err
-    assert "Verify it" in out
+    assert "Verify it: onnxbound verify " in out
     assert onnxbound("verify", tmp_path / "c", "--data", data).code == 0
