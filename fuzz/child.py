@@ -159,10 +159,10 @@ def ending(arguments: list[str]) -> tuple[str, str]:
     found: list[str] = []
     reraise = app._fail
 
-    def fail(error: OnnxboundError, words: list[str], *, as_json: bool) -> int:
+    def fail(error: OnnxboundError, words: list[str]) -> int:
         if error.code == "internal":
             found.append(traceback.format_exc())
-        return reraise(error, words, as_json=as_json)
+        return reraise(error, words)
 
     out, err = io.StringIO(), io.StringIO()
     app._fail = fail

@@ -138,11 +138,9 @@ def at_moments(matrix: Float64Array, cross: Float64Array, own: Float64Array, wid
 
 def moments(x: Array, z: Array, *, centred: bool) -> tuple[Float64Array, Float64Array]:
     """E[x z^T] and E[z z^T] per group, (groups, n, n), around the means or around 0."""
+    if centred:  # before the products: what is left of a difference of theirs may be less than nothing
+        x, z = (each - each.mean(axis=1, keepdims=True) for each in (x, z))
     own, cross = (np.asarray(each.swapaxes(1, 2) @ z / z.shape[1], np.float64) for each in (z, x))
-    if centred:
-        of_x, of_z = (each.mean(axis=1, dtype=np.float64) for each in (x, z))
-        own -= of_z[:, :, None] * of_z[:, None]
-        cross -= of_x[:, :, None] * of_z[:, None]
     return cross, own
 
 

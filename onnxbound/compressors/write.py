@@ -82,8 +82,15 @@ def _store(rewriter: Rewriter, site: Site, code: Grid | Half, shift: Float64Arra
 
 
 def _strip(model: ModelProto) -> None:
-    """Without what anyone can infer, what exporters note of their own sources, and constants that nothing reads."""
+    """Without what anyone can infer, what exporters note of their own sources, and constants that nothing reads.
+
+    Constants are no inputs, which they need not be from version 4 of the format on.
+    """
     graph = model.graph
+    model.ir_version = max(model.ir_version, 4)
+    constants = {tensor.name for tensor in graph.initializer}
+    for value in [value for value in graph.input if value.name in constants]:
+        graph.input.remove(value)
     del graph.value_info[:]
     for node in graph.node:
         node.ClearField("doc_string")
@@ -92,5 +99,3 @@ def _strip(model: ModelProto) -> None:
     read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     for tensor in [] if inner else [tensor for tensor in graph.initializer if tensor.name not in read]:
         graph.initializer.remove(tensor)
-        for value in [value for value in graph.input if value.name == tensor.name]:
-            graph.input.remove(value)

@@ -26,8 +26,8 @@ def certify(
     holdout: Rows | None = None,
     prior: AnyNetwork | None = None,
     prior_rows: int | None = None,
-    improved: Callable[[Found], object] = lambda _: None,
-    fixed: Callable[[str, str], object] = lambda *_: None,
+    improved: Callable[[Found], object] | None = None,
+    fixed: Callable[[str, str], object] | None = None,
     progress: Watcher = None,
 ) -> Certified:
     """Write a network in few bits, and the bound on its error that anyone can verify.
@@ -76,7 +76,20 @@ def certify(
         if rows is None:
             assert holdout is not None
             return certify_holdout(net, holdout, Path(folder), options, where, shown)
-        others = {"unlabelled": unlabelled, "holdout": holdout}
         return searched(
-            net, rows, folder, options, where, **others, prior=known, improved=improved, fixed=fixed, progress=shown
+            net,
+            rows,
+            folder,
+            options,
+            where,
+            unlabelled=unlabelled,
+            holdout=holdout,
+            prior=known,
+            improved=improved or _nobody_listens,
+            fixed=fixed or _nobody_listens,
+            progress=shown,
         )
+
+
+def _nobody_listens(*_: object) -> None:
+    pass

@@ -303,10 +303,7 @@ def test_delta_and_its_confidence(case: Case, second: ModuleType, capsys: pytest
         assert f"a confidence of {confidence} % " in second.sentence(100, second.delta_of(text), 0.5, False)
     for text in ("nan", "1/20", "inf", "-inf", "0", "1", "-0.05", "", "1e-9999", "1e9999", "0,05"):
         assert command_line(second, case / "compressed", "--data", case / "train.npz", f"--delta={text}") == 1
-        assert (
-            capsys.readouterr().out
-            == f"The certificate does not verify: delta: {text!r} is no number between 0 and 1.\n"
-        )
+        assert f"does not verify: delta: {text!r} is no number between 0 and 1." in capsys.readouterr().out
 
 
 def test_it_is_short_enough_to_be_read_in_an_evening() -> None:

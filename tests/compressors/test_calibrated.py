@@ -24,7 +24,7 @@ def normal(*shape: int) -> np.ndarray:
 def net(tmp_path: Path) -> Path:
     """A grouped convolution with strides and padding, one of 1 x 1, and MatMul with Add."""
     weights = {"w1": normal(6, 2, 3, 3), "b1": normal(6), "w2": normal(5, 6, 1, 1)}
-    weights |= {"w3": normal(100, 4), "b3": normal(4)}
+    weights |= {"w3": normal(80, 4), "b3": normal(4)}
     nodes = [
         helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], group=2, strides=[2, 1], pads=[1, 0, 1, 1]),
         helper.make_node("Relu", ["c1"], ["r1"]),
