@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from onnxbound.certificates.winner import UNCLEAR, decided
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.fixed_batch import filled
 from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
@@ -28,9 +29,7 @@ class Delivered:
         declared = [] if asked else [value.name for value in network.model.graph.output]
         self._names = list(dict.fromkeys([asked or network.output, *declared]))
         model = with_outputs(network, self._names)
-        outside = {tensor.name for tensor in model.graph.initializer}
-        self._weights = {name: values for name, values in network.external.items() if name in outside}
-        self._session = open_session(model, network.path.parent, device, threads, self._weights)
+        self._session = open_session(model, network.path.parent, device, threads, network.external)
 
     def logits(self, inputs: NDArray[Any], size: int) -> Float64Array:
         """Scores (n, K) of rows, that many at a time; NaN where the outputs do not agree.
@@ -47,13 +46,12 @@ class Delivered:
 
     def _of(self, piece: NDArray[Any]) -> Float64Array:
         count = len(piece)
-        missing = (self._network.batch or count) - count
-        filled = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) if missing else piece
+        batch = filled(piece, self._network.batch or count)
         try:
-            values = self._session.run(self._names, {self._network.input: filled})
+            values = self._session.run(self._names, {self._network.input: batch})
         except Exception as error:
             raise failed_run(error) from error
-        first, *others = (self._scores(*named, len(filled))[:count] for named in zip(self._names, values, strict=True))
+        first, *others = (self._scores(*named, len(batch))[:count] for named in zip(self._names, values, strict=True))
         winner = decided(first)
         agreed = np.logical_and.reduce([winner != UNCLEAR, *(decided(other) == winner for other in others)])
         return np.where(agreed[:, None], first, np.nan)[:, self._columns]

@@ -74,7 +74,7 @@ class Calibration:
 
     def alone(self, index: int, width: int) -> float:
         """How far the output of a layer moves when it alone is rounded, |(A^ - A) x|^2 over |A x|^2, means removed."""
-        site, (moment,) = self._sites[index], [self.moments[index]]
+        site, moment = self._sites[index], self.moments[index]
         grid = at_moments(site.matrix, moment, moment, width, 0)
         moved, whole = grid.matrix() - site.matrix, site.matrix
         return _energy(moved, moment) / max(_energy(whole, moment), 1e-300)

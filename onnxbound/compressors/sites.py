@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
+from onnxbound.graph.fixed_batch import filled
 from onnxbound.graph.network import Layer, Network
 from onnxbound.graph.rewrite import Rewriter, is_transposed
 from onnxbound.operators.operator import Array
@@ -114,7 +115,7 @@ class Handed:
         batch, parts = network.batch or len(rows), []
         for start in range(0, len(rows), batch):
             part = rows[start : start + batch]
-            feeds[network.input] = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+            feeds[network.input] = filled(part, batch)
             try:
                 parts.append(session.run(wanted, feeds))
             except Exception as error:

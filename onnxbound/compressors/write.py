@@ -72,9 +72,8 @@ def _divisor(layer: Layer, ndim: int, axis: int) -> Float64Array:
 def _store(rewriter: Rewriter, site: Site, code: Grid | Half, shift: Float64Array | None) -> None:
     """In place of the initializer nodes that make the weight; and the bias moved."""
     graph = rewriter.model.graph
-    for values in (graph.initializer, graph.input):
-        for value in [value for value in values if value.name == site.weight]:
-            values.remove(value)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name == site.weight]:
+        graph.initializer.remove(tensor)
     add_stored(rewriter.model, site.weight, code, site.shape, transposed=site.transposed)
     if shift is not None and site.bias is not None:
         moved = site.offset + shift / _divisor(site.layer, 1, axis=0)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
+from onnxbound.graph.fixed_batch import filled
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph
 from onnxbound.operators.operator import Array, Shape
 
@@ -149,8 +150,7 @@ class _ClassHead:
         from onnx.reference import ReferenceEvaluator
 
         nodes, read = self._nodes()
-        filled = np.concatenate([rows, np.repeat(rows[-1:], step - len(rows), axis=0)])
-        values: dict[str, Any] = {self.logits: filled.reshape(step, *self.shapes[self.logits])}
+        values: dict[str, Any] = {self.logits: filled(rows, step).reshape(step, *self.shapes[self.logits])}
         for name in read - values.keys():
             # What else a head reads are shapes, and values that it must not depend on.
             known = name in self.graph.constants

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.fixed_batch import filled
 from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
@@ -72,11 +73,9 @@ class ForwardPass:
         return ForwardNorms(outputs[0].astype(np.float64), *columns)
 
     def _run_batch(self, rows: NDArray[Any], batch: int) -> list[NDArray[Any]]:
-        if len(rows) < batch:
-            rows = np.concatenate([rows, np.repeat(rows[-1:], batch - len(rows), axis=0)])
         names = [self._network.output, *self._names.values()]
         try:
-            return list(self._session.run(names, {self._network.input: rows}))
+            return list(self._session.run(names, {self._network.input: filled(rows, batch)}))
         except Exception as error:
             raise failed_run(error) from error
 

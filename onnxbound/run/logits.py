@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.graph.fixed_batch import filled
 from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
@@ -30,9 +31,8 @@ class Logits:
         return np.concatenate(parts).astype(np.float64)
 
     def _run(self, rows: NDArray[Any], batch: int) -> NDArray[Any]:
-        filled = np.concatenate([rows, np.repeat(rows[-1:], batch - len(rows), axis=0)]) if len(rows) < batch else rows
         try:
-            (found,) = self._session.run([self._network.output], {self._network.input: filled})
+            (found,) = self._session.run([self._network.output], {self._network.input: filled(rows, batch)})
         except Exception as error:
             raise failed_run(error) from error
         return np.asarray(found)[: len(rows)]

@@ -1,0 +1,15 @@
+"""Rows for a model whose file fixes how many go in at once."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def filled(rows: NDArray[Any], length: int) -> NDArray[Any]:
+    """Rows (n, ...) with copies of the last behind them, (length, ...); no copy where there are enough.
+
+    >>> filled(np.array([[1], [2]]), 4).ravel().tolist()
+    [1, 2, 2, 2]
+    """
+    return np.concatenate([rows, np.repeat(rows[-1:], length - len(rows), axis=0)]) if len(rows) < length else rows
