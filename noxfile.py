@@ -15,7 +15,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # scripts and tests import onnxruntim
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 SIDE_BY_SIDE = ("-n", "logical", "--dist", "worksteal")
-"""Tests in as many processes as there are cores."""
+"""Tests in as many processes as there are cores..."""
+
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""...each with one thread for matrix products, since two would wait for each other."""
 
 ANALYZE_EXAMPLE = (
     "analyze", "fixtures/cifar10_cnn.onnx", "--data", "fixtures/data/cifar10.npz", "--layout", "nhwc",
@@ -47,14 +50,14 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests that need nothing but the project; arguments go to pytest."""
     session.install("-e", ".", *group("test"))
-    session.run("pytest", *(session.posargs or SIDE_BY_SIDE))
+    session.run("pytest", *(session.posargs or SIDE_BY_SIDE), env=ONE_THREAD)
 
 
 @nox.session
 def oracle(session: nox.Session) -> None:
     """Every test, with PyTorch computing the oracle's arrays anew."""
     session.install("-e", ".", *group("test"), *group("torch"))
-    session.run("pytest", *(session.posargs or SIDE_BY_SIDE))
+    session.run("pytest", *(session.posargs or SIDE_BY_SIDE), env=ONE_THREAD)
 
 
 @nox.session
@@ -65,7 +68,7 @@ def minimums(session: nox.Session) -> None:
     oldest = [line.replace(">=", "==") for line in (*project["dependencies"], *chain.from_iterable(extras))]
     session.install("-e", ".", *group("test"))
     session.install(*oldest)
-    session.run("pytest", *(session.posargs or SIDE_BY_SIDE))
+    session.run("pytest", *(session.posargs or SIDE_BY_SIDE), env=ONE_THREAD)
 
 
 @nox.session

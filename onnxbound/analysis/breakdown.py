@@ -12,12 +12,12 @@ def per_class(table: Table, rows: Rows, classes: int, depth: int) -> tuple[Class
     """Errors, margins and cushions of the rows of each label; labels that no row has are left out."""
     margin = table.column("margin")
     cushions = [table.column("layer_cushion", layer) for layer in range(1, depth + 1)]
-    found = []
+    groups = []
     for label in range(classes):
         own = rows.labels == label
         if own.any():
             defined = margin[own][np.isfinite(margin[own])]
-            found.append(
+            groups.append(
                 ClassReport(
                     label=label,
                     rows=int(own.sum()),
@@ -27,7 +27,7 @@ def per_class(table: Table, rows: Rows, classes: int, depth: int) -> tuple[Class
                     layer_cushion_min=tuple(_smallest(cushion[own]) for cushion in cushions),
                 )
             )
-    return tuple(found)
+    return tuple(groups)
 
 
 def worst_rows(table: Table, rows: Rows, depth: int, count: int) -> WorstRows:

@@ -79,5 +79,5 @@ def pair_reports(measured: PropertyTable) -> tuple[PairReport, ...]:
 
 def _statistic(measured: PropertyTable, prop: Property, *place: int) -> Statistic | None:
     """Summarise the measured rows; what holds for the noise that was drawn names its number of probes."""
-    found = summarise(measured.values(prop, *place))
-    return replace(found, probes=measured.probes(prop)) if found and prop.of_noise else found
+    summary = summarise(measured.values(prop, *place))
+    return replace(summary, probes=measured.probes(prop)) if summary and prop.of_noise else summary

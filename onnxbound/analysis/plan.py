@@ -77,9 +77,9 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
     started = perf_counter()
     for layer in network.layers:
         layer_norms(layer)
-    found, asked = budget.trial(work, rows, index, perf_counter() - started), settings
+    measured_costs, asked = budget.trial(work, rows, index, perf_counter() - started), settings
     if budget.needs_trial(network, rows.count, asked):
-        settings = budget.within(found, rows.count, asked)
+        settings = budget.within(measured_costs, rows.count, asked)
         programme = settings.programme(network)
     measured = settings.rows_to_measure(rows.count)
     products = network.classes if programme.exact_output else 0
@@ -92,7 +92,7 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
         forward_batch=work.arrangement.batches.forward,
         sweep_batch=work.arrangement.batches.sweep,
         jacobian_products=products,
-        estimated_seconds=found.seconds(rows.count, measured),
+        estimated_seconds=measured_costs.seconds(rows.count, measured),
         estimated_peak_bytes=peak_rss_bytes(),
         notes=tuple(filter(None, [*costs(network, settings), budget.in_words(asked, settings, rows.count)])),
     )
@@ -100,17 +100,17 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
 
 def costs(network: Network, settings: Settings) -> tuple[str, ...]:
     """What many classes or many layers will cost, or leave out, in words; nothing for ordinary nets."""
-    found = []
+    reasons = []
     if network.classes > EXACT_CLASSES:
-        found.append(
+        reasons.append(
             f"with {network.classes:,} classes, more than {EXACT_CLASSES}, exact Jacobians to the logits would take"
             f" {network.classes:,} products per row: |J|_F there is estimated, and beta and arora are null"
         )
     depth = network.depth
     if depth > _MANY_LAYERS and settings.pairs == "all":
         pairs = sum(network.has_path(i, j) for i in range(1, depth) for j in range(i + 1, depth + 1))
-        found.append(
+        reasons.append(
             f"{depth} layers make {pairs:,} pairs, and the time of a measured row grows with the square of the depth:"
             " `plan` says how long it takes, a smaller `measured` makes it less"
         )
-    return tuple(found)
+    return tuple(reasons)

@@ -109,10 +109,10 @@ class _WithStatistics:
         statistics: Statistics = {} if name == "statistics" else self.statistics
         if name in statistics:
             return statistics[name]
-        found = nested({key: value for key, value in statistics.items() if key.startswith(f"{name}.")})
-        if not found:
+        branch = nested({key: value for key, value in statistics.items() if key.startswith(f"{name}.")})
+        if not branch:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        return SimpleNamespace(**found[name])
+        return SimpleNamespace(**branch[name])
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *(key.split(".")[0] for key in self.statistics)})

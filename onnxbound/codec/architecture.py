@@ -122,10 +122,10 @@ class Architecture:
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """Shape of a row of each tensor."""
-        found = [self.input_shape]
+        shapes = [self.input_shape]
         for node in self.nodes:
-            found.append(node.operator.output_shape(*(found[k] for k in node.inputs)))
-        return tuple(found)
+            shapes.append(node.operator.output_shape(*(shapes[k] for k in node.inputs)))
+        return tuple(shapes)
 
     @property
     def classes(self) -> int:
@@ -250,14 +250,14 @@ def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:
     if g.flag(None if given is None else square, 3, 1):
         channels = g.usual(None if given is None else given[0], _CHANNELS, _CHANNEL_WEIGHTS)
         side = g.usual(None if given is None else given[1], _SIDES, _SIDE_WEIGHTS)
-        found: Shape = (channels, side, side)
-        if not 0 < prod(found) <= LARGEST_ROW:
+        image: Shape = (channels, side, side)
+        if not 0 < prod(image) <= LARGEST_ROW:
             raise Malformed("a row is empty or too large")
-        return found
-    found = code_shape(g, given)
-    if not found or (len(found) == 3 and found[1] == found[2]):
+        return image
+    shape = code_shape(g, given)
+    if not shape or (len(shape) == 3 and shape[1] == shape[2]):
         raise Malformed("the shape of a row is spelled the long way")
-    return found
+    return shape
 
 
 def _place_of(given: Architecture | None, node: CodedNode | None) -> int | None:
@@ -286,9 +286,9 @@ def _code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: in
         count = 2 if pair else g.unusual(1 + g.natural(None if given is None else len(given) - 1), (2,))
     if count > _MOST_INPUTS:
         raise Malformed("an operator reads too many tensors")
-    found: list[int] = []
+    read: list[int] = []
     for place in range(count):
-        order = sorted(range(last + 1), key=lambda k: (k in unread and k not in found, k), reverse=True)
+        order = sorted(range(last + 1), key=lambda k: (k in unread and k not in read, k), reverse=True)
         rank = None if given is None else order.index(given[place])
         if last == 0:
             away = 0
@@ -299,8 +299,8 @@ def _code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: in
             away = g.natural(rank)
         if away >= len(order):
             raise Malformed("a tensor is read that is not there")
-        found.append(order[away])
-    return tuple(found)
+        read.append(order[away])
+    return tuple(read)
 
 
 def _without_last_identity(model: ModelProto) -> None:

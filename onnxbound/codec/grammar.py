@@ -74,15 +74,15 @@ class Grammar:
 
     def integer(self, given: int | None) -> int:
         """0, -1, 1, -2, ... in the order of `natural`."""
-        found = self.natural(None if given is None else 2 * given if given >= 0 else -2 * given - 1)
-        return found // 2 if found % 2 == 0 else -(found + 1) // 2
+        zigzag = self.natural(None if given is None else 2 * given if given >= 0 else -2 * given - 1)
+        return zigzag // 2 if zigzag % 2 == 0 else -(zigzag + 1) // 2
 
     def usual(self, given: int | None, values: Sequence[int], weights: Sequence[int]) -> int:
         """One of the usual values, or by the last weight another natural number."""
         place = None if given is None else values.index(given) if given in values else len(values)
-        found = self.choice(place, weights)
-        if found < len(values):
-            return values[found]
+        chosen = self.choice(place, weights)
+        if chosen < len(values):
+            return values[chosen]
         return self.unusual(self.natural(given), values)
 
     def unusual(self, value: int, values: Sequence[int]) -> int:
@@ -94,11 +94,11 @@ class Grammar:
     def count(self, given: int | None) -> int:
         """1, 2, 3, ...: a power of two, and an odd part."""
         power = None if given is None else (given & -given).bit_length() - 1
-        found = self.usual(power, range(len(_POWERS)), (*_POWERS, 1))
-        if found > _LONGEST:
+        exponent = self.usual(power, range(len(_POWERS)), (*_POWERS, 1))
+        if exponent > _LONGEST:
             raise Malformed("a length is too large")
         odd = self.natural(None if given is None or power is None else (given >> power) // 2)
-        return (2 * odd + 1) << found
+        return (2 * odd + 1) << exponent
 
     def alike(
         self, given: tuple[int, ...] | None, axes: int, values: Sequence[int], weights: Sequence[int]
@@ -106,10 +106,10 @@ class Grammar:
         """One usual number per axis, which are likely to be equal."""
         if axes == 1 or self.flag(None if given is None else len(set(given)) == 1, 15, 1):
             return (self.usual(None if given is None else given[0], values, weights),) * axes
-        found = tuple(self.usual(None if given is None else given[axis], values, weights) for axis in range(axes))
-        if len(set(found)) == 1:
+        lengths = tuple(self.usual(None if given is None else given[axis], values, weights) for axis in range(axes))
+        if len(set(lengths)) == 1:
             raise Malformed("equal lengths are spelled one by one")
-        return found
+        return lengths
 
     def number(self, given: float | None) -> float:
         """A float32: n 2^-e, n 10^-e, or its 32 bits, the first that can say it."""

@@ -61,11 +61,11 @@ def code_sizes(coder: Coder, tensor: Hashable, shape: Filters, sizes: NDArray[np
     result, before = [], blank
     image = height * width > 1
     for number in range(filters):
-        found: list[list[list[int]]] = []
+        kernels: list[list[list[int]]] = []
         in_row = 0
         for c in range(channels):
             kernel: list[list[int]] = []
-            found.append(kernel)
+            kernels.append(kernel)
             in_kernel = 0
             for y in range(height):
                 line: list[int] = []
@@ -75,7 +75,7 @@ def code_sizes(coder: Coder, tensor: Hashable, shape: Filters, sizes: NDArray[np
                     up = min(kernel[y - 1][x], 2) if y else 0
                     known = y * width + x
                     past = min(before[c][y][x], 2)
-                    across = min(found[c - 1][y][x], 2) if c else 0
+                    across = min(kernels[c - 1][y][x], 2) if c else 0
                     tap = _density(at_tap[c][y][x], number)
                     row = _density(in_row, c * height * width + known)
                     channel = _density(in_channel[c], number * height * width + known)
@@ -98,8 +98,8 @@ def code_sizes(coder: Coder, tensor: Hashable, shape: Filters, sizes: NDArray[np
                     else:
                         value = 0
                     line.append(value)
-        result.append(found)
-        before = found
+        result.append(kernels)
+        before = kernels
     return np.array(result, np.int64).reshape(shape)
 
 
@@ -109,15 +109,15 @@ def code_signs(
     """Write or read the signs of one tensor whose sizes are known, and return its levels."""
     filters, channels, height, width = shape
     given = None if levels is None else levels.reshape(shape).tolist()
-    found = sizes.reshape(shape).tolist()
+    signed = sizes.reshape(shape).tolist()
     for number, c, y, x in product(range(filters), range(channels), range(height), range(width)):
-        kernel = found[number][c]
+        kernel = signed[number][c]
         if kernel[y][x]:
             left, up = _sign(kernel[y][x - 1]) if x else 0, _sign(kernel[y - 1][x]) if y else 0
             negative = None if given is None else int(given[number][c][y][x] < 0)
             if coder.code(negative, "sign", [tensor, (left, up), (tensor, c, y, x)]):
                 kernel[y][x] *= -1
-    return np.array(found, np.int64).reshape(shape)
+    return np.array(signed, np.int64).reshape(shape)
 
 
 def _code_size(coder: Coder, value: int, contexts: list[Hashable]) -> int:

@@ -134,16 +134,16 @@ class Reader:
         """The next decision."""
         del bit
         prediction = self._mixer.predict(kind, contexts)
-        found = self.fixed(None, prediction.probability)
-        prediction.learn(found)
-        return found
+        decision = self.fixed(None, prediction.probability)
+        prediction.learn(decision)
+        return decision
 
     def fixed(self, bit: int | None, probability: int = _ONE // 2) -> int:
         """The next decision, a 1 of which has a probability in units of 2^-16."""
         del bit
-        found = self._decoder.decode(probability)
-        self._encoder.encode(found, probability)
-        return found
+        decision = self._decoder.decode(probability)
+        self._encoder.encode(decision, probability)
+        return decision
 
     def finish(self) -> str:
         """The bits that a `Writer` writes for the decisions so far: those that were read, if one wrote them."""

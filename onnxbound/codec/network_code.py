@@ -104,9 +104,9 @@ def encode(code: NetworkCode) -> bytes:
     parts = list(code.parts)
     groups = {}
     for unit_set in sets:
-        found, counts = units.looks(parts[unit_set.rows[0]], unit_set.count)
+        kinds, counts = units.looks(parts[unit_set.rows[0]], unit_set.count)
         groups[unit_set.rows[0]] = counts
-        _reorder(parts, unit_set, np.argsort(found, kind="stable"))
+        _reorder(parts, unit_set, np.argsort(kinds, kind="stable"))
     second = Writer()
     for place, (hole, part) in enumerate(zip(code.architecture.holes, parts, strict=True)):
         _code_signs(second, place, hole, part, part)
@@ -145,9 +145,9 @@ def decode(data: bytes) -> NetworkCode:
     for place, hole in enumerate(code.architecture.holes):
         part, before = _code_part(first, place, hole, None, before)
         if place in sets:
-            found, counts = units.looks(part, sets[place].count)
-            part = units.with_rows(part, np.argsort(found, kind="stable"))
-            number += every * units.rank(found, counts)
+            kinds, counts = units.looks(part, sets[place].count)
+            part = units.with_rows(part, np.argsort(kinds, kind="stable"))
+            number += every * units.rank(kinds, counts)
             every *= units.arrangements(counts)
         parts.append(part)
     written = first.finish()
@@ -206,8 +206,8 @@ def _code_part(coder: Coder, place: int, hole: Hole, given: Part | None, before:
     if coder.fixed(None if given is None else int(isinstance(given, Exact))):
         values = None if given is None else given.tensor().view(np.uint32).ravel().tolist()
         count = prod(hole.shape)
-        found = [g.plain(None if values is None else values[k], _FLOAT_BITS) for k in range(count)]
-        return Exact(np.array(found, np.uint32).view(np.float32).reshape(hole.shape)), before
+        words = [g.plain(None if values is None else values[k], _FLOAT_BITS) for k in range(count)]
+        return Exact(np.array(words, np.uint32).view(np.float32).reshape(hole.shape)), before
     factors = given if isinstance(given, LowRank) else None
     rank = 1 + g.natural(None if factors is None else int(factors.left.levels.shape[1]) - 1)
     filters, *rest = hole.filters
@@ -239,8 +239,8 @@ def _code_signs(coder: Coder, place: int, hole: Hole, sizes: Part, given: Part |
         return sizes
     if isinstance(sizes, Levels):
         levels = given.levels if isinstance(given, Levels) else None
-        found = code_signs(coder, place, hole.filters, np.abs(sizes.levels), levels)
-        return replace(sizes, levels=found.reshape(hole.shape))
+        signed = code_signs(coder, place, hole.filters, np.abs(sizes.levels), levels)
+        return replace(sizes, levels=signed.reshape(hole.shape))
     one, other = (given.left.levels, given.right.levels) if isinstance(given, LowRank) else (None, None)
     left, right = sizes.left.levels, sizes.right.levels
     left = code_signs(coder, (place, "left"), (*left.shape, 1, 1), np.abs(left), one).reshape(left.shape)
@@ -256,8 +256,8 @@ def _rice(coder: Coder, before: int, number: int | None) -> int:
     while high < _LAST_STEP and coder.fixed(None if count is None else int(high < count >> _RICE_BITS)):
         high += 1
     low = Grammar(coder).plain(None if count is None else count & ((1 << _RICE_BITS) - 1), _RICE_BITS)
-    found = (high << _RICE_BITS) + low
-    return before + (found >> 1 if found % 2 == 0 else -(found + 1 >> 1))
+    zigzag = (high << _RICE_BITS) + low
+    return before + (zigzag >> 1 if zigzag % 2 == 0 else -(zigzag + 1 >> 1))
 
 
 def _require_writable(code: NetworkCode) -> None:

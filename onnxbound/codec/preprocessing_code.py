@@ -52,17 +52,17 @@ def _code_numbers(g: Grammar, given: tuple[float, ...] | None, digits: int, leas
     count = g.usual(None if given is None else len(given), (1, 3), (5, 10, 1))
     if not 1 <= count <= 1 << 12:
         raise Malformed("preprocessing has no such count of numbers")
-    found = []
+    numbers = []
     for k in range(count):
         value = None if given is None else given[k]
         if g.flag(None if value is None else _near(value, digits, least), 15, 1):
             n = g.plain(None if value is None else int(value * (1 << digits)) - least, digits) + least
-            found.append(n / (1 << digits))
+            numbers.append(n / (1 << digits))
         else:
-            found.append(g.number(value))
-            if _near(found[-1], digits, least):
+            numbers.append(g.number(value))
+            if _near(numbers[-1], digits, least):
                 raise Malformed("preprocessing is spelled the long way")
-    return tuple(found)
+    return tuple(numbers)
 
 
 def _near(value: float, digits: int, least: int) -> bool:

@@ -59,7 +59,7 @@ def _written(model: ModelProto, code: NetworkCode, kind: int) -> ModelProto:
             nodes.append(helper.make_node("Reshape", [f"{hole.name}_product", shape.name], [hole.name]))
             replaced[hole.name] = nodes
     kept = [tensor for tensor in written.graph.initializer if tensor.name not in replaced]
-    nodes = [node for found in replaced.values() for node in found] + list(written.graph.node)
+    nodes = [node for new in replaced.values() for node in new] + list(written.graph.node)
     del written.graph.initializer[:], written.graph.node[:]
     written.graph.initializer.extend(kept)
     written.graph.node.extend(nodes)

@@ -63,29 +63,29 @@ def _code_sequence(g: Grammar, given: Sequence | None, length: int) -> Sequence:
             raise Malformed("evenly spaced entries leave their axis, or are all of it")
         return first + step * np.arange(count)
     digits = (length - 1).bit_length()
-    found = np.array([g.plain(None if given is None else int(given[k]), digits) for k in range(count)], np.int64)
-    if found.max() >= length:
+    index = np.array([g.plain(None if given is None else int(given[k]), digits) for k in range(count)], np.int64)
+    if index.max() >= length:
         raise Malformed("a chosen entry is not there")
-    if count < 3 or len(set(np.diff(found))) == 1:
+    if count < 3 or len(set(np.diff(index))) == 1:
         raise Malformed("evenly spaced entries are spelled the long way")
-    return found
+    return index
 
 
 def _code_entries(g: Grammar, given: Sequence | None, count: int, size: int) -> Sequence:
     """Any entries: each by its distance from the one before where that is the last distance, or by itself."""
-    found: list[int] = []
+    index: list[int] = []
     digits = max(1, (size - 1).bit_length())
     for place in range(count):
-        expected = 2 * found[-1] - found[-2] if place > 1 else found[-1] + 1 if place else 0
+        expected = 2 * index[-1] - index[-2] if place > 1 else index[-1] + 1 if place else 0
         value = None if given is None else int(given[place])
         if 0 <= expected < size and g.flag(None if value is None else value == expected, 7, 1):
-            found.append(expected)
+            index.append(expected)
             continue
         entry = g.plain(value, digits)
         if entry >= size or entry == expected:
             raise Malformed("an entry is not there, or spelled the long way")
-        found.append(entry)
-    return np.array(found, np.int64)
+        index.append(entry)
+    return np.array(index, np.int64)
 
 
 def _per_axis(source: NDArray[np.int64], shape: Shape) -> list[Sequence] | None:

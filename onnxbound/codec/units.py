@@ -93,15 +93,15 @@ def unit_sets(architecture: Architecture) -> tuple[UnitSet, ...]:
         units.append(_followed(ties, node, [units[k] for k in node.inputs], architecture.shapes[node.inputs[0]], own))
     ties.fix(units[-1])
     fixed = {ties.root(number) for number in ties.fixed}
-    found = []
+    sets = []
     for number in range(len(ties.parents)):
         if ties.root(number) == number and number not in fixed and ties.counts[number] > 1:
             rows, columns = (
                 tuple(sorted(hole for other, hole in pairs if ties.root(other) == number))
                 for pairs in (ties.rows, ties.columns)
             )
-            found.append(UnitSet(ties.counts[number], rows, columns))
-    return tuple(sorted(found, key=lambda units: units.rows[0]))
+            sets.append(UnitSet(ties.counts[number], rows, columns))
+    return tuple(sorted(sets, key=lambda units: units.rows[0]))
 
 
 def _followed(ties: _Ties, node: CodedNode, given: list[int | None], shape: Shape, holes: dict[str, int]) -> int | None:
@@ -182,7 +182,7 @@ def rank(groups: Order, counts: NDArray[np.int64]) -> int:
 
 def unrank(number: int, counts: NDArray[np.int64]) -> Order:
     """The sequence of groups at a place."""
-    left, total, found = counts.tolist(), arrangements(counts), []
+    left, total, order = counts.tolist(), arrangements(counts), []
     for remaining in range(int(counts.sum()), 0, -1):
         group, below = 0, 0
         at = number * remaining // total
@@ -192,8 +192,8 @@ def unrank(number: int, counts: NDArray[np.int64]) -> Order:
         number -= total * below // remaining
         total = total * left[group] // remaining
         left[group] -= 1
-        found.append(group)
-    return np.array(found, np.int64)
+        order.append(group)
+    return np.array(order, np.int64)
 
 
 def with_rows(part: Part, order: Order) -> Part:

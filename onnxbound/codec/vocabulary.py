@@ -49,10 +49,10 @@ def code_shape(g: Grammar, given: Shape | None) -> Shape:
     rank = g.usual(None if given is None else len(given), _RANKS, _RANK_WEIGHTS)
     if rank > 8:
         raise Malformed("a tensor has too many axes")
-    found = tuple(g.count(None if given is None else given[axis]) for axis in range(rank))
-    if prod(found) > LARGEST_ROW:
+    shape = tuple(g.count(None if given is None else given[axis]) for axis in range(rank))
+    if prod(shape) > LARGEST_ROW:
         raise Malformed("a tensor is too large")
-    return found
+    return shape
 
 
 def _dense(g: Grammar, given: Dense | None, shapes: tuple[Shape, ...], classes: int) -> Dense:
@@ -91,10 +91,10 @@ def _constant(g: Grammar, given: Array | None, shape: Shape, absent: float | Non
     axes = None if given is None else tuple(axis for axis, n in enumerate(given.shape) if n > 1)
     if not g.flag(None if axes is None else axes == usual, 15, 1):
         usual = tuple(axis for axis in range(len(shape)) if g.flag(None if axes is None else axis in axes, 1, 1))
-    found = tuple(n if axis in usual else 1 for axis, n in enumerate(shape))
-    if prod(found) == 1 or (given is None and any(shape[axis] == 1 for axis in usual)):
+    lengths = tuple(n if axis in usual else 1 for axis, n in enumerate(shape))
+    if prod(lengths) == 1 or (given is None and any(shape[axis] == 1 for axis in usual)):
         raise Malformed("a tensor of one number, or an axis of length 1, is written")
-    return hollow(*found)
+    return hollow(*lengths)
 
 
 def _leaky(g: Grammar, given: LeakyRelu | None, shapes: tuple[Shape, ...]) -> LeakyRelu:
@@ -154,11 +154,11 @@ def _transpose(g: Grammar, given: Transpose | None, shapes: tuple[Shape, ...]) -
 
 def _pad(g: Grammar, given: Pad | None, shapes: tuple[Shape, ...]) -> Pad:
     lengths = [0] * (2 * len(shapes[0])) if given is None else [*given.begin, *given.end]
-    found = tuple(g.natural(None if given is None else n) for n in lengths)
+    padding = tuple(g.natural(None if given is None else n) for n in lengths)
     plain = g.flag(None if given is None else given.value == 0, 15, 1)
     value = 0.0 if plain else g.number(None if given is None else given.value)
     rank = len(shapes[0])
-    pad = Pad(found[:rank], found[rank:], value)
+    pad = Pad(padding[:rank], padding[rank:], value)
     if prod(pad.output_shape(*shapes)) > LARGEST_ROW:
         raise Malformed("a tensor is too large")
     return pad

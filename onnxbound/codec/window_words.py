@@ -120,9 +120,9 @@ def _code_one_of(
     """One of the usual tuples, or another one number by number."""
     distinct = tuple(dict.fromkeys(usual))
     place = None if given is None else distinct.index(given) if given in distinct else len(distinct)
-    found = g.choice(place, (*weights[: len(distinct)], weights[-1]))
-    if found < len(distinct):
-        return distinct[found]
+    chosen = g.choice(place, (*weights[: len(distinct)], weights[-1]))
+    if chosen < len(distinct):
+        return distinct[chosen]
     numbers = tuple(g.natural(None if given is None else given[axis] - least) + least for axis in range(len(usual[0])))
     if numbers in distinct or max(numbers) > LARGEST_ROW:
         raise Malformed("padding is spelled the long way, or too large")

@@ -22,7 +22,7 @@ def architecture_in_words(architecture: Architecture) -> str:
     said = ["x".join(map(str, architecture.input_shape))]
     said += [_said(node, place) for place, node in enumerate(architecture.nodes)]
     text = ", ".join(
-        f"{word} ({count} times)" if (count := len(list(found))) > 1 else word for word, found in groupby(said)
+        f"{word} ({count} times)" if (count := len(list(run))) > 1 else word for word, run in groupby(said)
     )
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(architecture.nodes):,} operators)"
 

@@ -119,7 +119,7 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
             content = stream.read(_LARGEST_BYTES + 1)
         if len(content) > _LARGEST_BYTES:
             raise _invalid(file, [("the file", f"it is larger than {_LARGEST_BYTES >> 20} MiB", "name another file")])
-        found = tomllib.loads(content.decode())
+        entries = tomllib.loads(content.decode())
     except DataError as error:
         raise _invalid(file, [("the file", error.problems[0].why, "give a file")]) from error
     except OSError as error:
@@ -127,9 +127,9 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
     except (RecursionError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise _invalid(file, [("the file", f"it is no TOML: {error}", "write KEY = VALUE on each line")]) from error
     problems = []
-    if found.pop("schema", SCHEMA) != SCHEMA:
+    if entries.pop("schema", SCHEMA) != SCHEMA:
         problems.append(("schema", "it is that of another file", f"write {_toml(SCHEMA)}, or leave it out"))
-    for key, value in found.items():
+    for key, value in entries.items():
         if key not in _EXPECTED:
             near = get_close_matches(key, _EXPECTED, 1)
             do = f"write {near[0]}" if near else f"the keys are {', '.join(_EXPECTED)}"
@@ -138,7 +138,7 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
             problems.append((key, f"it is {_short(value)}", f"expected {_EXPECTED[key][0]}"))
     if problems:
         raise _invalid(file, problems)
-    return Conventions(**found)
+    return Conventions(**entries)
 
 
 def _is_number(value: object) -> bool:

@@ -46,8 +46,8 @@ def input_key(
 
     tiers = [[f"{input_name}_{role}"], [input_name], [f"{key}_{role}" for key in _INPUTS], _INPUTS, [f"x_{role}"]]
     tiers = tiers if input_name else tiers[2:4]
-    found = wanted if wanted is not None else _only(headers, tiers, matches)
-    return _present(headers, name, found, "inputs", "x_key", filter(likely, headers), role)
+    chosen = wanted if wanted is not None else _only(headers, tiers, matches)
+    return _present(headers, name, chosen, "inputs", "x_key", filter(likely, headers), role)
 
 
 def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> str:
@@ -65,8 +65,8 @@ def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> st
         return dtype.kind in "iub" and len(shape) > 0 and prod(shape[1:]) == 1
 
     tiers = [[f"{key}_{role}" for key in _LABELS], _LABELS]
-    found = wanted if wanted is not None else _only(headers, tiers, matches)
-    return _present(headers, name, found, "labels", "y_key", filter(likely, headers), role)
+    chosen = wanted if wanted is not None else _only(headers, tiers, matches)
+    return _present(headers, name, chosen, "labels", "y_key", filter(likely, headers), role)
 
 
 def _only(headers: Headers, tiers: Sequence[Sequence[str]], matches: Callable[[str], bool]) -> str | None:

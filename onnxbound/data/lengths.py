@@ -43,8 +43,8 @@ def row_lengths(
     inputs, _ = findings.need(lambda: opened_arrays(data, Wanted(spec, x_key, None, role, False, findings)))
     row = inputs.shape[1:]
     last_first, first_last = (*row[-1:], *row[:-1]), (*row[1:], *row[:1])
-    found = {"nhwc": [last_first], "nchw": [first_last], "flat": []}.get(layout or "", [row, last_first, first_last])
-    for shape in found:
+    likely = {"nhwc": [last_first], "nchw": [first_last], "flat": []}.get(layout or "", [row, last_first, first_last])
+    for shape in likely:
         filled = _filled(shape, dims)
         if filled is not None:
             return filled

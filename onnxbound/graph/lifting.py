@@ -88,10 +88,10 @@ def _select(
     count = prod(shape)
     values: list[Array | None] = [np.arange(count).reshape(shape)]
     values += [np.asarray(constants[name]) if name else None for name in node.inputs[1:]]
-    found = evaluate(node, values, write.opset)
-    if found is None:
+    indices = evaluate(node, values, write.opset)
+    if indices is None:
         raise Unsupported("the reference implementation cannot evaluate it")
-    for index in found:
+    for index in indices:
         if index.size == count and np.array_equal(index.ravel(), np.arange(count)):
             yield x, index.shape
         elif node.op_type == "Transpose":

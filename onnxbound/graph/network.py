@@ -244,10 +244,10 @@ class Network:
         number = {layer.output: layer.index for layer in self.layers}
         result: dict[str, tuple[int, ...]] = {self.input: ()}
         for step in self.steps:
-            found = {source for name in step.inputs for source in result[name]}
+            reaching = {source for name in step.inputs for source in result[name]}
             if step.output in number:
-                found.add(number[step.output])
-            result[step.output] = tuple(sorted(found))
+                reaching.add(number[step.output])
+            result[step.output] = tuple(sorted(reaching))
         return result
 
     def has_path(self, source: int, target: int) -> bool:

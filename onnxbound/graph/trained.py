@@ -52,8 +52,8 @@ class Constants:
             names = tuple(name for name in node.inputs if self._is_number(name) and not self._by_hand(name))
             single = tuple(self._attributes(node))
         known = [name for name in names if name in self.values and name not in self.made]
-        found = {name: self.origins.get(name, name) for name in known}
-        return *((origin, self._size(name, origin)) for name, origin in found.items()), *single
+        origins = {name: self.origins.get(name, name) for name in known}
+        return *((origin, self._size(name, origin)) for name, origin in origins.items()), *single
 
     def _size(self, name: str, origin: str) -> int:
         """How many numbers are behind a constant: of what is repeated each once, of what is chosen from the chosen."""

@@ -20,13 +20,13 @@ _PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "scipy", "typer"
 
 def versions() -> dict[str, str]:
     """Installed version of every package a number can depend on; absent ones are left out."""
-    found = {}
+    installed = {}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @dataclass(frozen=True, slots=True, repr=False)

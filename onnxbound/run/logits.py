@@ -32,7 +32,7 @@ class Logits:
 
     def _run(self, rows: NDArray[Any], batch: int) -> NDArray[Any]:
         try:
-            (found,) = self._session.run([self._network.output], {self._network.input: filled(rows, batch)})
+            (logits,) = self._session.run([self._network.output], {self._network.input: filled(rows, batch)})
         except Exception as error:
             raise failed_run(error) from error
-        return np.asarray(found)[: len(rows)]
+        return np.asarray(logits)[: len(rows)]

@@ -76,7 +76,7 @@ class Processes(Executor):
                 for pipe in wait(list(busy)):
                     child, task = busy[pipe]
                     try:
-                        found = child.pipe.recv()
+                        answer = child.pipe.recv()
                     except (EOFError, OSError) as error:
                         losses += 1
                         if losses > _RETRIES:
@@ -87,10 +87,10 @@ class Processes(Executor):
                     finally:
                         del busy[pipe]
                     self._idle.append(child)
-                    if isinstance(found, Exception):
-                        raise found
+                    if isinstance(answer, Exception):
+                        raise answer
                     losses = 0
-                    yield task[0], found
+                    yield task[0], answer
         finally:
             self._end([child for child, _ in busy.values()])  # what they are at, nobody waits for
 

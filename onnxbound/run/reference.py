@@ -50,9 +50,9 @@ def require_reference(network: Network, rows: Rows, reference: ArrayFile, device
         raise UsageError("usage", f"`reference` holds {count} rows, and the data {rows.total}.")
     expected = reference.take(np.arange(count)).astype(np.float64).reshape(count, -1)
     logits = _logits(network, rows, count, device)
-    found = {name: form(logits) for name, form in _FORMS.items() if network.classes == 2 or "single" not in name}
+    forms = {name: form(logits) for name, form in _FORMS.items() if network.classes == 2 or "single" not in name}
     distances = {
-        name: _distance(network, value, expected) for name, value in found.items() if value.shape == expected.shape
+        name: _distance(network, value, expected) for name, value in forms.items() if value.shape == expected.shape
     }
     if not distances:
         why = f"rows of {expected.shape[1]} numbers, and the model has {network.classes} classes"

@@ -43,7 +43,7 @@ def _together(network: Network, inputs: NDArray[Any], device: Device, threads: i
     try:
         model = with_outputs(network, [network.output])
         session = open_session(model, network.path.parent, device, threads, network.external)
-        (found,) = session.run([network.output], {network.input: inputs})
+        (logits,) = session.run([network.output], {network.input: inputs})
     except Exception:  # noqa: BLE001 - the file takes one row only, whatever its input says
         return None
-    return np.asarray(found) if np.shape(found) == (len(inputs), network.classes) else None
+    return np.asarray(logits) if np.shape(logits) == (len(inputs), network.classes) else None

@@ -42,13 +42,13 @@ def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any
         cause = likely_cause(network, few, CPU, None, wrong)
     except OnnxboundError:  # another error, of rows that did not fit in the first place
         return error
-    where, found = f"{few.count} rows that were tried so", f"the net errs on {wrong.mean():.1%} of them"
+    where, how_wrong = f"{few.count} rows that were tried so", f"the net errs on {wrong.mean():.1%} of them"
     if cause is not None:
         return _with(
-            error, Problem(where, f"{found}, and on about {cause.after:.1%} so", cause.words), cause.parameters
+            error, Problem(where, f"{how_wrong}, and on about {cause.after:.1%} so", cause.words), cause.parameters
         )
     if wrong.mean() > _SUSPICIOUS * (1 - 1 / network.classes):
-        why = f"{found}, and no usual `mean` and `std` help"
+        why = f"{how_wrong}, and no usual `mean` and `std` help"
         return _with(error, Problem(where, why, "give those of training"), {})
     return error
 

@@ -59,8 +59,8 @@ def _row(value: ValueInfoProto) -> Dims | None:
 def _wanted(shape: RowShape, name: str, dims: Dims) -> Shape | None:
     if isinstance(shape, Mapping):
         shape = shape.get(name)
-    found = shape(name, dims) if callable(shape) else shape
-    return None if found is None else tuple(map(int, found))
+    lengths = shape(name, dims) if callable(shape) else shape
+    return None if lengths is None else tuple(map(int, lengths))
 
 
 def _require_fit(name: str, dims: Dims, shape: Shape) -> None:

@@ -19,14 +19,14 @@ def share_weights(graph: OnnxGraph) -> PassResult:
     Only equality in every bit counts, and matrices that are constant do not: those are as they were initialised.
     """
     read = {name for node in graph.nodes for name in node.inputs}
-    found: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    twins: dict[tuple[int, ...], list[str]] = defaultdict(list)
     origins = dict(graph.origins)
     shared = 0
     for name in sorted(read & graph.constants.keys()):
         value = graph.constants[name]
         if np.ndim(value) != 2 or value.dtype.kind != "f" or value.size < 4:
             continue
-        candidates = found[tuple(sorted(value.shape))]
+        candidates = twins[tuple(sorted(value.shape))]
         first = next((other for other in candidates if _same(graph.constants[other], value)), None)
         if first is None:
             candidates.append(name)

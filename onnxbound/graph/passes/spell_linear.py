@@ -12,11 +12,11 @@ def spell_linear(graph: OnnxGraph) -> PassResult:
     """Rewrite `Transpose(MatMul(W, Transpose(x)))`, or the same with Gemm(W, x, transB=1), as MatMul(x, W^T)."""
     producers, write, count = graph.producers(), NodeWriter(graph), 0
     for node in graph.nodes:
-        found = _column_layer(node, graph, producers)
-        if found is None:
+        column = _column_layer(node, graph, producers)
+        if column is None:
             write.keep(node)
             continue
-        weight, x = found
+        weight, x = column
         write.instead_of(node)
         turned = write.constant(np.ascontiguousarray(np.asarray(graph.constants[weight]).T), origin=weight)
         write.add("MatMul", x, turned, output=node.outputs[0])
