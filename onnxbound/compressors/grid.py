@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from onnxbound.graph.small_integers import integer_tensor, largest_level
 from onnxbound.results import Float64Array
 
 Scales = NDArray[np.floating[Any]]
 
-WIDTHS = {4: (TensorProto.INT4, 21), 8: (TensorProto.INT8, 13)}
-"""Bits of a level to its element type, and the oldest opset in which it has a scale per channel."""
+_OPSETS = {4: 21, 8: 13}
+"""Bits of a level to the oldest opset in which it has a scale per channel."""
 
 _BLOCK_OPSET = 21
 _NARROW_SCALES = 24
@@ -41,17 +42,12 @@ class Grid:
     @property
     def opset(self) -> int:
         """The oldest that has it."""
-        return _BLOCK_OPSET if self.block else WIDTHS[self.width][1]
+        return _BLOCK_OPSET if self.block else _OPSETS[self.width]
 
     def matrix(self) -> Float64Array:
         """What DequantizeLinear makes of it: products rounded to float32, (h, n)."""
         scales = spread(self.scales, self.levels.shape[1], self.block)
         return (self.levels.astype(np.float32) * scales).astype(np.float64)
-
-
-def largest_level(width: int) -> int:
-    """The last level on either side of 0."""
-    return int(2 ** (width - 1) - 1)
 
 
 def full_scales(matrix: Float64Array, width: int, block: int = 0) -> Scales:
@@ -123,8 +119,7 @@ def add_stored(model: ModelProto, name: str, stored: Grid | Half, shape: tuple[i
     if isinstance(stored, Half):
         wide(laid_out(stored.values).reshape(shape), name)
     else:
-        kind, levels = WIDTHS[stored.width][0], laid_out(stored.levels).reshape(shape)
-        packed = helper.make_tensor("", kind, levels.shape, _packed(levels, stored.width), raw=True)
+        packed = integer_tensor("", laid_out(stored.levels).reshape(shape), stored.width)
         scales = laid_out(stored.scales) if stored.block else stored.scales[:, 0]
         inputs = [constant("q", packed), wide(scales)]
         axis = int(transposed != bool(stored.block))
@@ -135,14 +130,6 @@ def add_stored(model: ModelProto, name: str, stored: Grid | Half, shape: tuple[i
     others = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*nodes, *others])
-
-
-def _packed(levels: NDArray[np.int64], width: int) -> bytes:
-    values: NDArray[np.uint8] = levels.ravel().astype(np.int8).view(np.uint8)
-    if width == 4:
-        pairs = np.append(values, np.zeros(values.size % 2, np.uint8)).reshape(-1, 2) & 15
-        values = (pairs[:, 0] | pairs[:, 1] << 4).astype(np.uint8)
-    return values.tobytes()
 
 
 def _free(name: str, taken: set[str]) -> str:

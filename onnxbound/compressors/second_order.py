@@ -6,8 +6,9 @@ the other takes its nearest level, and those after it make up for the error.
 
 import numpy as np
 
-from onnxbound.compressors.grid import Grid, Scales, largest_level, spread
+from onnxbound.compressors.grid import Grid, Scales, spread
 from onnxbound.compressors.lattice import Matrix, compensation
+from onnxbound.graph.small_integers import largest_level
 from onnxbound.results import Float64Array
 
 _CLIPS = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6)

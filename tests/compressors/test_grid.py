@@ -6,7 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from onnxbound.compressors.grid import Grid, Half, add_stored, full_scales, largest_level
+from onnxbound.compressors.grid import Grid, Half, add_stored, full_scales
+from onnxbound.graph.small_integers import largest_level
 
 
 def read(stored: Grid | Half, shape: tuple[int, ...], *, transposed: bool) -> tuple[np.ndarray, onnx.ModelProto]:

@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from onnxbound.compressors.grid import full_scales, largest_level
+from onnxbound.compressors.grid import full_scales
 from onnxbound.compressors.second_order import rounded
+from onnxbound.graph.small_integers import largest_level
 
 
 def cost(matrix: np.ndarray, other: np.ndarray, moment: np.ndarray) -> np.ndarray:
