@@ -616,7 +616,7 @@ def unit_sets(nodes, shapes, places):
     fixed = {sets.root(k) for k in sets.fixed}
     leaders = {}
     for k, hole in sorted(sets.rows, key=lambda pair: pair[1]):
-        if (root := sets.root(k)) not in fixed and sets.count[root] > 1:
+        if (root := sets.root(k)) not in fixed and 1 < sets.count[root] <= 1 << 14:
             leaders.setdefault(root, hole)
     return {hole: sets.count[root] for root, hole in leaders.items()}
 

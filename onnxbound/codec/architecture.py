@@ -5,6 +5,7 @@ tensors that it reads, then its settings. The end can be said only where the las
 every other tensor is read, so nothing unreachable is ever written. No operator of the grammar knows the batch axis.
 """
 
+from bisect import bisect, bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -207,17 +208,16 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
         raise Malformed("a classifier has at least two classes")
     shapes = [_code_input_shape(g, None if given is None else given.input_shape)]
     nodes: list[CodedNode] = []
-    unread = {0}
+    unread = [0]
     work = numbers = 0
     while True:
         last = len(nodes)
         node = None if given is None or last == len(given.nodes) else given.nodes[last]
-        complete = last > 0 and unread == {last} and shapes[-1] == (classes,)
+        complete = last > 0 and unread == [last] and shapes[-1] == (classes,)
         place = _code_kind(g, _place_of(given, node), nodes, complete=complete)
         if place == len(WORDS):
             break
         inputs = _code_inputs(g, None if node is None else node.inputs, WORDS[place].inputs, last, unread)
-        unread -= set(inputs)
         before = tuple(shapes[k] for k in inputs)
         extra = (classes,) if WORDS[place].kind is Dense else ()
         try:
@@ -226,7 +226,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
         except _IMPOSSIBLE as error:
             raise Malformed(f"a {WORDS[place].kind.__name__} takes no tensors of the shapes {before}") from error
         nodes.append(CodedNode(operator, inputs))
-        unread.add(last + 1)
+        unread.append(last + 1)
         work += sum(map(prod, (*before, shapes[-1])))
         if isinstance(operator, Weighted):
             work += operator.weight.size * operator.positions(before[0])
@@ -279,8 +279,10 @@ def _code_kind(g: Grammar, given: int | None, nodes: list[CodedNode], *, complet
     return g.choice(given, (*weights, likely.get("end", 1) if complete else 0))
 
 
-def _code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: int, unread: set[int]) -> tuple[int, ...]:
-    """The tensors that are read; first come those that nobody has read, the newest of them first."""
+def _code_inputs(
+    g: Grammar, given: tuple[int, ...] | None, count: int, last: int, unread: list[int]
+) -> tuple[int, ...]:
+    """The tensors that are read; first come those that nobody has read, which ascend, the newest of them first."""
     if count == 0:
         pair = g.flag(None if given is None else len(given) == 2, 15, 1)
         count = 2 if pair else g.unusual(1 + g.natural(None if given is None else len(given) - 1), (2,))
@@ -288,8 +290,7 @@ def _code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: in
         raise Malformed("an operator reads too many tensors")
     read: list[int] = []
     for place in range(count):
-        order = sorted(range(last + 1), key=lambda k: (k in unread and k not in read, k), reverse=True)
-        rank = None if given is None else order.index(given[place])
+        rank = None if given is None else _rank(given[place], last, unread)
         if last == 0:
             away = 0
         elif place == 0:
@@ -297,10 +298,21 @@ def _code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: in
             away = 0 if first else 1 + g.natural(None if rank is None else rank - 1)
         else:
             away = g.natural(rank)
-        if away >= len(order):
+        if away > last:
             raise Malformed("a tensor is read that is not there")
-        read.append(order[away])
+        if away < len(unread):
+            read.append(unread.pop(-1 - away))
+        else:  # of those that were read before, last - away are older
+            read.append(bisect(range(last + 1), last - away, key=lambda k: k + 1 - bisect(unread, k)))
     return tuple(read)
+
+
+def _rank(tensor: int, last: int, unread: list[int]) -> int:
+    """How many tensors come before one: of the unread the newer, or all of them and of the others the newer."""
+    place = bisect_left(unread, tensor)
+    if place < len(unread) and unread[place] == tensor:
+        return len(unread) - 1 - place
+    return last - tensor + place
 
 
 def _without_last_identity(model: ModelProto) -> None:

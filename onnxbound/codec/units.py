@@ -6,6 +6,7 @@ look alike: it is the first bits of what the file says next. The h! files of one
 the logarithm.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from math import factorial, prod
 from typing import TypeVar
@@ -29,6 +30,9 @@ from onnxbound.operators.pad import Pad
 from onnxbound.operators.reshape import Reshape
 
 Order = NDArray[np.int64]
+LARGEST_SET = 1 << 14
+"""Units of a set: the time of a rank grows with their square, and no reader shall wait long."""
+
 Number = TypeVar("Number", bound=np.generic)
 
 
@@ -64,8 +68,15 @@ class _Ties:
 
     def root(self, units: int) -> int:
         while self.parents[units] != units:
-            units = self.parents[units]
+            units = self.parents[units] = self.parents[self.parents[units]]
         return units
+
+    def by_root(self, pairs: list[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
+        """The holes of each set, ascending."""
+        holes = defaultdict(list)
+        for units, hole in pairs:
+            holes[self.root(units)].append(hole)
+        return {root: tuple(sorted(of)) for root, of in holes.items()}
 
     def fix(self, *given: int | None) -> None:
         """They may not change places."""
@@ -86,21 +97,21 @@ class _Ties:
 def unit_sets(architecture: Architecture) -> tuple[UnitSet, ...]:
     """The sets of an architecture, by the place of their first hole."""
     ties = _Ties()
-    holes = {(hole.node, hole.attribute): place for place, hole in enumerate(architecture.holes)}
+    holes: dict[int, dict[str, int]] = defaultdict(dict)
+    for place, hole in enumerate(architecture.holes):
+        holes[hole.node][hole.attribute] = place
     units: list[int | None] = [None]
     for place, node in enumerate(architecture.nodes):
-        own = {attribute: hole for (number, attribute), hole in holes.items() if number == place}
-        units.append(_followed(ties, node, [units[k] for k in node.inputs], architecture.shapes[node.inputs[0]], own))
+        given, shape = [units[k] for k in node.inputs], architecture.shapes[node.inputs[0]]
+        units.append(_followed(ties, node, given, shape, holes[place]))
     ties.fix(units[-1])
     fixed = {ties.root(number) for number in ties.fixed}
-    sets = []
-    for number in range(len(ties.parents)):
-        if ties.root(number) == number and number not in fixed and ties.counts[number] > 1:
-            rows, columns = (
-                tuple(sorted(hole for other, hole in pairs if ties.root(other) == number))
-                for pairs in (ties.rows, ties.columns)
-            )
-            sets.append(UnitSet(ties.counts[number], rows, columns))
+    rows, columns = ties.by_root(ties.rows), ties.by_root(ties.columns)
+    sets = [
+        UnitSet(ties.counts[root], of, columns.get(root, ()))
+        for root, of in rows.items()
+        if root not in fixed and 1 < ties.counts[root] <= LARGEST_SET
+    ]
     return tuple(sorted(sets, key=lambda units: units.rows[0]))
 
 

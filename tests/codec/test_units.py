@@ -94,3 +94,10 @@ def test_a_set_is_shorter_by_the_logarithm_of_its_orders(tmp_path: Path) -> None
         whole = 8 * len(encode(replace(code, difference=True)))
         saved = whole - 8 * len(encode(code))
         assert log2(orders) - 24 <= saved <= log2(orders) + 24
+
+
+def test_a_large_layer_is_no_set(tmp_path: Path) -> None:
+    """The time of a rank grows with the square of the set."""
+    nets = [random_mlp(tmp_path / f"{more}.onnx", (3, units.LARGEST_SET + more, 2)) for more in (0, 1)]
+    sets = [units.unit_sets(describe(onnxbound.load(net)).architecture) for net in nets]
+    assert [[found.count for found in every] for every in sets] == [[units.LARGEST_SET], []]
