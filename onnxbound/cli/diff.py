@@ -24,7 +24,7 @@ def diff(
 
     result.require_writable()
     difference = compared(before, after, tolerance)
-    if before.exists() and after.exists() and before.samefile(after):
+    if before.samefile(after):
         result.say([f"{before} and {after} are the same file: nothing in it can differ"])
     result.show(difference, verbose=verbose)
     if exit_code and difference.changes:

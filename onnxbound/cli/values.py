@@ -1,5 +1,6 @@
 """Values of options that are more than one word or number."""
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -80,8 +81,10 @@ def split_conventions(model: Path) -> tuple[Path, Path | None]:
     True
     """
     text = str(model)
-    for place in (place for place in range(len(text) - 1, 0, -1) if text[place] == ":" and not model.exists()):
-        if Path(text[:place]).is_file() and text[place + 1 :]:
+    colons = (place for place in range(len(text) - 1, 0, -1) if text[place] == ":")
+    # Of os.path, since Path.exists raises where a name is too long.
+    for place in () if os.path.exists(model) else colons:  # noqa: PTH110
+        if os.path.isfile(text[:place]) and text[place + 1 :]:  # noqa: PTH113
             return Path(text[:place]), Path(text[place + 1 :])
     return model, None
 

@@ -1,5 +1,6 @@
 """`open_rows`: from files or arrays, and options, to rows that fit a model."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from os import PathLike, fspath
@@ -204,7 +205,8 @@ def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None
 
 def _opened_file(path: Path, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
     """By the name of the file; what none of the names says is taken for npz."""
-    if path.is_dir():
+    # Of os.path, since Path.is_dir raises where a name is too long.
+    if os.path.isdir(path):  # noqa: PTH112
         return open_image_folder(path, wanted.role, labelled=wanted.labelled)
     if path.suffix == ".npy":
         return _alone(open_npy(path), wanted)

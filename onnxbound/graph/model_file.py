@@ -1,6 +1,7 @@
 """Read a model file: the protobuf message and where its weights lie, without loading them."""
 
 import hashlib
+import stat
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -27,13 +28,15 @@ def read_model(path: Path) -> tuple[ModelProto, str]:
     Raises:
         ModelError: model-not-found, model-invalid or model-opset.
     """
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
-        raise ModelError("model-not-found", f"The model {path} {what}.")
     try:
-        content = path.read_bytes()
+        regular = stat.S_ISREG(path.stat().st_mode)  # a FIFO would be waited for
+        content = path.read_bytes() if regular else b""
+    except FileNotFoundError as error:
+        raise ModelError("model-not-found", f"The model {path} does not exist.") from error
     except OSError as error:
         raise ModelError("model-not-found", f"The model {path} cannot be read: {error.strerror}.") from error
+    if not regular:
+        raise ModelError("model-not-found", f"The model {path} is not a file.")
     problem = None
     model = ModelProto()
     if not content:

@@ -51,8 +51,9 @@ class RunFolder:
         self.refused: list[str] = []
         for name in ("lock", "run.json"):
             _is_there(path / name)
-        # Anything but a folder is a file in the way.
-        require_writable(path / "run.json" if path.is_dir() else path, force=path.is_dir())
+        # Anything but a folder is a file in the way, or a name too long, where Path.is_dir raises.
+        there = os.path.isdir(path)  # noqa: PTH112
+        require_writable(path / "run.json" if there else path, force=there)
         try:
             path.mkdir(exist_ok=True)
         except OSError as error:
@@ -169,9 +170,11 @@ def _hash_of(document: Mapping[str, Any]) -> str:
 
 def _is_there(path: Path, *, folder: bool = False) -> bool:
     """Whether there is such a file or folder; a FIFO, say, would keep whoever opens it waiting."""
-    if os.path.lexists(path) and (not path.is_dir() if folder else path.is_symlink() or not path.is_file()):
+    if not os.path.lexists(path):
+        return False
+    if not path.is_dir() if folder else path.is_symlink() or not path.is_file():
         raise _damaged(path, f"it is not a {'folder' if folder else 'file'}")
-    return path.exists()
+    return True
 
 
 def _read(path: Path) -> bytes:
