@@ -30,7 +30,7 @@ class Effort:
 
     @classmethod
     def of(cls, level: int) -> "Effort":
-        """Of --effort 1 to 9."""
+        """Of `effort`, 1 to 9."""
         return cls(rounds=1 + level, rows=2000 * (level + 1), entries=1000 + 1200 * level)
 
 

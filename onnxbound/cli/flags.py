@@ -12,7 +12,8 @@ _SAME = (
     "data", "labels", "labels_start", "x_key", "y_key", "layout", "scale", "mean", "std", "limit", "seed", "logits",
     "external_root", "input_shape", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma",
     "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
-    "cluster", "fail_if", "force", "tolerance", "unlabelled", "holdout", "prior", "prior_rows", "effort", "method",
+    "cluster", "fail_if", "force", "tolerance", "unlabelled", "unlabelled_known", "repeated_rows", "holdout", "prior",
+    "prior_rows", "effort", "method", "model", "max_drop",
     "init", "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "bounds", "epsilon",
     "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
 )  # fmt: skip
@@ -23,7 +24,6 @@ FLAGS = {
     "test_rows": "--test",
     "noise_radius": "--noise gaussian:R",
     "projections": "--noise compression:K",
-    "max_drop": "--max-drop",
     "layers": "--layer",
     "plan": "--dry-run",
     "Report.save": "onnxbound analyze --json -o FILE",

@@ -29,7 +29,7 @@ CERTIFICATES = (
         "L(f) <= L(g) + P[f != g], each at delta / 2; the second by the one-sided interval of Clopper and Pearson",
         f"{_TAIL}; Clopper & Pearson 1934",
         "share of new rows",
-        f"{_DRAWN}; the unlabelled rows were drawn after both networks were fixed; with --unlabelled-known only the original one has to be, and the second term is paid at delta / 2 2^-bits",
+        f"{_DRAWN}; the unlabelled rows were drawn after both networks were fixed; with `unlabelled_known` only the original one has to be, and the second term is paid at delta / 2 2^-bits",
     ),
     Topic(
         "holdout",
