@@ -15,7 +15,7 @@ import json
 import stat
 import sys
 import zipfile
-from bisect import bisect
+from bisect import bisect, bisect_left
 from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from itertools import groupby
@@ -686,7 +686,7 @@ def rank_of(groups, counts):
 
 def density(nonzero, count):
     share = (nonzero * 32 + 16) // (count + 1)
-    return sum(share > limit for limit in (0, 1, 3, 6, 10, 16, 22))
+    return bisect_left((0, 1, 3, 6, 10, 16, 22), share)
 
 
 def read_sizes(c, tensor, filters, channels, height, width):

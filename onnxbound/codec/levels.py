@@ -6,6 +6,7 @@ them and returns those it reads. A context is what is known already: neighbours 
 filter before, and how many entries of the row, of the tap and of the channel have not been zero.
 """
 
+from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from itertools import product
 from typing import Protocol
@@ -142,7 +143,7 @@ def _code_long(coder: Coder, value: int) -> int:
 
 def _density(nonzero: int, count: int) -> int:
     share = (nonzero * 32 + 16) // (count + 1)
-    return sum(share > limit for limit in _DENSITIES)
+    return bisect_left(_DENSITIES, share)
 
 
 def _sign(value: int) -> int:

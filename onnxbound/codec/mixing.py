@@ -6,7 +6,6 @@ squashed back (Mahoney, Adaptive weighing of context models for lossless data co
 run the same integer operations, so they agree on every machine.
 """
 
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 from onnxbound.codec.range_coder import Decoder, Encoder
@@ -52,46 +51,53 @@ _SQUASH = _squash_table()
 _STRETCH = _stretch_table(_SQUASH)
 
 
+Counter = list[int]
+"""A probability of a 1, in units of 2^-16, and how many decisions it has seen."""
+
+
 class Mixer:
-    """The probabilities of one stream of decisions."""
+    """The probabilities of one stream of decisions: `predict` one, then `learn` what it was."""
 
     def __init__(self) -> None:
-        self._counters: dict[Hashable, list[int]] = defaultdict(lambda: [_ONE // 2, 0])
-        self._weights: dict[Hashable, list[int]] = {}
+        self._kinds: dict[Hashable, tuple[list[int], list[dict[Hashable, Counter]]]] = {}
+        self._weights: list[int] = []
+        self._inputs: list[int] = []
+        self._counters: list[Counter] = []
+        self._probability = 0
 
-    def predict(self, kind: Hashable, contexts: Sequence[Hashable]) -> "Prediction":
-        """The probability that the next decision is 1.
+    def predict(self, kind: Hashable, contexts: Sequence[Hashable]) -> int:
+        """The probability that the next decision is 1, in units of 2^-16.
 
         Args:
             kind: Which weights mix.
             contexts: What is known, as one counter sees it; a counter belongs to its place in the list and to `kind`.
         """
-        counters = [self._counters[kind, place, context] for place, context in enumerate(contexts)]
-        weights = self._weights.setdefault(kind, [_FIRST_WEIGHT] * len(counters))
-        inputs = [_STRETCH[counter[0] >> 4] for counter in counters]
-        total = sum(w * s for w, s in zip(weights, inputs, strict=True)) >> 16
-        return Prediction(_SQUASH[max(-_LIMIT, min(_LIMIT, total)) + _LIMIT], counters, weights, inputs)
-
-
-class Prediction:
-    """A probability and what learns from the outcome."""
-
-    __slots__ = ("_counters", "_inputs", "_weights", "probability")
-
-    def __init__(self, probability: int, counters: list[list[int]], weights: list[int], inputs: list[int]) -> None:
-        self.probability = max(1, min(_ONE - 1, probability))
-        self._counters = counters
-        self._weights = weights
-        self._inputs = inputs
+        if kind not in self._kinds:
+            self._kinds[kind] = [_FIRST_WEIGHT] * len(contexts), [{} for _ in contexts]
+        self._weights, tables = self._kinds[kind]
+        self._counters, self._inputs, total = [], [], 0
+        for table, context, weight in zip(tables, contexts, self._weights, strict=True):
+            counter = table.get(context)
+            if counter is None:
+                counter = table[context] = [_ONE // 2, 0]
+            stretched = _STRETCH[counter[0] >> 4]
+            self._counters.append(counter)
+            self._inputs.append(stretched)
+            total += weight * stretched
+        self._probability = _SQUASH[max(-_LIMIT, min(_LIMIT, total >> 16)) + _LIMIT]
+        return self._probability
 
     def learn(self, bit: int) -> None:
-        """Move weights and counters towards the outcome."""
-        error = (bit << 16) - self.probability
-        for place, s in enumerate(self._inputs):
-            self._weights[place] += s * error >> _LEARNING_SHIFT
+        """Move weights and counters towards the outcome of what was predicted last."""
+        outcome = bit << 16
+        error = outcome - self._probability
+        weights = self._weights
+        for place, stretched in enumerate(self._inputs):
+            weights[place] += stretched * error >> _LEARNING_SHIFT
         for counter in self._counters:
             probability, seen = counter
-            counter[0] = max(16, min(_ONE - 16, probability + 2 * ((bit << 16) - probability) // (2 * seen + 3)))
+            probability += 2 * (outcome - probability) // (2 * seen + 3)
+            counter[0] = probability if 16 < probability < _ONE - 16 else max(16, min(_ONE - 16, probability))
             if seen < _SLOWEST:
                 counter[1] = seen + 1
 
@@ -106,9 +112,8 @@ class Writer:
     def code(self, bit: int | None, kind: Hashable, contexts: Sequence[Hashable]) -> int:
         """Write one decision, and return it."""
         assert bit is not None
-        prediction = self._mixer.predict(kind, contexts)
-        self._encoder.encode(bit, prediction.probability)
-        prediction.learn(bit)
+        self._encoder.encode(bit, self._mixer.predict(kind, contexts))
+        self._mixer.learn(bit)
         return bit
 
     def fixed(self, bit: int | None, probability: int = _ONE // 2) -> int:
@@ -133,9 +138,8 @@ class Reader:
     def code(self, bit: int | None, kind: Hashable, contexts: Sequence[Hashable]) -> int:
         """The next decision."""
         del bit
-        prediction = self._mixer.predict(kind, contexts)
-        decision = self.fixed(None, prediction.probability)
-        prediction.learn(decision)
+        decision = self.fixed(None, self._mixer.predict(kind, contexts))
+        self._mixer.learn(decision)
         return decision
 
     def fixed(self, bit: int | None, probability: int = _ONE // 2) -> int:
