@@ -170,6 +170,7 @@ def forge(session: nox.Session) -> None:
     """Certificates forged at random for ten minutes, or `-- --seconds N`: none may verify with a false bound."""
     session.install("-e", ".", *group("test"))
     session.run("python", "-m", "fuzz.forge", *session.posargs)
+    session.run("python", "-m", "fuzz.folders")
 
 
 @nox.session

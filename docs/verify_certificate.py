@@ -3,7 +3,7 @@
     python verify_certificate.py DIR --data ROWS.npz [--x-key KEY] [--y-key KEY] [--labels-start N] [--delta D]
 
 It needs Python and NumPy, and nothing else: no ONNX, no onnxruntime, none of onnxbound. It reads `code.bin` as
-`certificate-format.md` says, evaluates the network in float64, counts the errors and checks the bound in exact
+`certificate-format.md` says, evaluates the network in float64 and float32, counts the errors and checks the bound in exact
 rational arithmetic. It covers the object "compressed" of networks of the usual piecewise linear operators; anything
 else it names and declines. Exit code: 0 verified, 1 refused, 2 declined. `decoded.onnx` is not looked into: what is
 proved is about the network in the code. What a network would take is known before any of it is evaluated.
@@ -877,7 +877,7 @@ def sort_units(part, count, carried, every):
     return carried + every * rank_of(groups, counts), every * arrangements(counts)
 
 
-# --- Evaluation in float64 -------------------------------------------------------------------------------------------
+# --- Evaluation, in the type of the rows that are given --------------------------------------------------------------
 
 
 def windows(node, x, value):
@@ -890,33 +890,33 @@ def windows(node, x, value):
 
 def evaluate(node, x):
     t, first = node.tensors, x[0]
-    word, kernel = node.word, tuple(range(2, first.ndim))
+    word, kernel, kind = node.word, tuple(range(2, first.ndim)), first.dtype
     if word == "Dense":
-        return first @ t["weight"].astype(float).T + t.get("bias", np.zeros(1, np.float32)).astype(float)
+        return first @ t["weight"].astype(kind).T + t.get("bias", np.zeros(1)).astype(kind)
     if word == "Conv":
-        weight, n = t["weight"].astype(float), len(first)
+        weight, n = t["weight"].astype(kind), len(first)
         groups, units = node.groups, weight.shape[0]
         patches = windows(node, first, 0.0).reshape(n, groups, -1, prod(node.output))
         total = np.matmul(weight.reshape(groups, units // groups, -1), patches)
-        bias = t.get("bias", np.zeros(units, np.float32)).astype(float)
+        bias = t.get("bias", np.zeros(units)).astype(kind)
         return total.reshape(n, units, *node.output) + bias.reshape(-1, *(1,) * len(node.output))
     if word == "Relu":
         return np.maximum(first, 0)
     if word == "MaxPool":
         return windows(node, first, -np.inf).max(axis=kernel)
     if word == "AveragePool":
-        counts = windows(node, np.ones((1, 1, *node.size)), float(node.counted)).sum(axis=kernel)
+        counts = windows(node, np.ones((1, 1, *node.size), kind), float(node.counted)).sum(axis=kernel)
         return windows(node, first, 0.0).sum(axis=kernel) / counts
     if word == "Add":
         return sum(sign * value for sign, value in zip(node.signs, x, strict=True))
     if word == "Mean":
         return first.mean(axis=tuple(axis + 1 for axis in node.axes), keepdims=node.keep)
     if word == "LeakyRelu":
-        return np.where(first > 0, first, np.asarray(t["negative_slope"], float) * first)
+        return np.where(first > 0, first, np.asarray(t["negative_slope"], kind) * first)
     if word == "Clip":
         return np.minimum(np.maximum(first, node.low), node.high)
     if word == "ElementwiseAffine":
-        return first * np.asarray(t["scale"], float) + np.asarray(t["shift"], float)
+        return first * np.asarray(t["scale"], kind) + np.asarray(t["shift"], kind)
     if word == "Concat":
         return np.concatenate(x, axis=node.axis + 1)
     if word == "Transpose":
@@ -939,7 +939,7 @@ def memory_and_work(nodes, shapes):
 
 
 def logits_of(nodes, shapes, rows):
-    values = {0: rows.astype(float)}
+    values = {0: rows}
     last = {j: k for k, node in enumerate(nodes) for j in node.inputs}
     for k, node in enumerate(nodes):
         given = [values[j] for j in node.inputs]
@@ -1059,15 +1059,15 @@ ASSUMPTIONS = [
 ]
 
 
-def tail_at_most(errors, rows, p, delta, bits):
-    """Whether P[Bin(m, p) <= k] <= delta 2^-bits, in integers: exact."""
+def tail_below(errors, rows, p, delta, bits):
+    """Whether P[Bin(m, p) <= k] < delta 2^-bits, in integers: exact."""
     a, n = p.numerator, p.denominator
     term = comb(rows, errors) * a**errors * (n - a) ** (rows - errors)
     total = 0
     for j in range(errors, -1, -1):
         total += term
         term = term * j * (n - a) // ((rows - j + 1) * a)
-    return total * delta.denominator << bits <= n**rows * delta.numerator
+    return total * delta.denominator << bits < n**rows * delta.numerator
 
 
 def require_bound(errors, rows, bits, delta, claimed):
@@ -1080,8 +1080,8 @@ def require_bound(errors, rows, bits, delta, claimed):
     while p < unit * 10**5:
         unit /= 10
     require(p % unit == 0, f"bound: {claimed} has more than six digits")
-    require(p == 1 or tail_at_most(errors, rows, p, delta, bits), f"bound: {claimed} is too small")
-    smaller = p - unit > Fraction(errors, rows) and tail_at_most(errors, rows, p - unit, delta, bits)
+    require(p == 1 or tail_below(errors, rows, p, delta, bits), f"bound: {claimed} is too small")
+    smaller = p - unit > Fraction(errors, rows) and tail_below(errors, rows, p - unit, delta, bits)
     require(not smaller, f"bound: {claimed} is not the smallest of six digits")
 
 
@@ -1205,7 +1205,7 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
         require(name in expected and name in document, f"{name}: an entry more or less")
         once_same(name, document[name], expected[name])
     found = count_errors(nodes, shapes, preprocessing, rows, labels)
-    require(found <= errors, f"errors: it says {errors}, found {found} in float64")
+    require(found <= errors, f"errors: it says {errors}, found {found} in float64 and float32")
     lines = ["The certificate verifies.", "", expected["statement"], ""]
     lines += [f"  {name} is not checked here: do not use it" for name in INTEGER_FILES if name in files]
     lines.append(f"  {keys[0]} {rows.shape} and {keys[1]}, {distinct:,} distinct rows, sha256 {inputs['sha256']}")
@@ -1214,6 +1214,7 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
     return "\n".join(map(printable, lines + [f"  - {text}" for text in ASSUMPTIONS]))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def count_errors(nodes, shapes, preprocessing, rows, labels):
     """Rows that are not clearly decided for their label; in pieces, so that memory does not grow with their number."""
     numbers, work = memory_and_work(nodes, shapes)
@@ -1222,13 +1223,14 @@ def count_errors(nodes, shapes, preprocessing, rows, labels):
     found, step = 0, min(250, max(1, (1 << 24) // numbers))
     for start in range(0, len(rows), step):
         given = prepared(rows[start : start + step], preprocessing, shapes[0])
-        each, own = np.arange(len(given)), labels[start : start + step]
-        with np.errstate(over="ignore", invalid="ignore"):
-            logits = logits_of(nodes, shapes, given)
+        each, own, right = np.arange(len(given)), labels[start : start + step], np.ones(len(given), bool)
+        for kind in (np.float64, np.float32):  # what is right in one of them alone is decided by rounding
+            logits = logits_of(nodes, shapes, given.astype(kind)).astype(float)
             others = logits.copy()
             others[each, own] = -np.inf
-            right = logits[each, own] - others.max(axis=1) > 2.0**-14 * np.abs(logits).max(axis=1)
-        found += int(np.sum(~(right & np.isfinite(logits).all(axis=1))))
+            right &= logits[each, own] - others.max(axis=1) > 2.0**-14 * np.abs(logits).max(axis=1)
+            right &= np.isfinite(logits).all(axis=1)
+        found += int(np.sum(~right))
     return found
 
 

@@ -6,6 +6,7 @@ everyone finds the same digits.
 """
 
 from decimal import ROUND_CEILING, Context, Decimal, localcontext
+from functools import lru_cache
 from math import factorial
 
 _CONTEXT = Context(prec=50, Emin=-(10**9), Emax=10**9)
@@ -28,6 +29,7 @@ _STIRLING = (
 """B_2j / (2j (2j - 1)); behind n = 64 the first term that is left out is below 1e-33."""
 
 
+@lru_cache(maxsize=256)
 def error_bound(errors: int, rows: int, bits: int, delta: Decimal) -> Decimal:
     """sup { p : P[Bin(m, p) <= k] >= delta 2^-bits }, to six digits, rounded up.
 

@@ -28,8 +28,8 @@ _ROOM = 1 << 26
 Progress = Callable[[str, int, int], object]
 """Is told a stage, how much of it is done, and how much there is."""
 
-Outcome = Callable[[NDArray[Any], int], Float64Array]
-"""Logits (n, K) of rows, in batches of that many."""
+Outcome = Callable[[NDArray[Any]], Float64Array]
+"""Logits (n, K) of rows."""
 
 
 def errors(found: NDArray[np.int64], labels: NDArray[np.int64]) -> int:
@@ -59,10 +59,12 @@ class Evaluation:
     progress: Progress = lambda *_: None
 
     def __call__(self, model: Network | Decoded, rows: Rows) -> NDArray[np.int64]:
-        """Decide every row twice, in batches of two sizes and in two orders; both have to agree.
+        """Decide every row in several ways, in two orders; all have to agree.
 
-        A decoded network, of which nothing can mix rows, is run in larger batches both times; a network of others once
-        with every row alone, since it is judged by what it computes for one row at a time.
+        A network of others is judged by what its file delivers for one row at a time. So every row runs beside others,
+        which it must not mind; alone, in the graph as it is written, so that rounding decides nothing; and alone as
+        everyone runs the file. A decoded network, in which nothing can mix rows, runs in batches of two sizes, the
+        second time as it is written.
 
         Args:
             model: A network decides by the outputs that its file declares, or the tensor that `logits` names.
@@ -76,43 +78,57 @@ class Evaluation:
             DataError: A row is not finite, or the file ends too early.
             ModelError: model-batch, the logits of a row depend on the batch; model-not-classifier.
         """
-        outcome = self._of_decoded(model) if isinstance(model, Decoded) else self._of_network(model, rows)
-        other_rows = _OTHER_BATCH_ROWS if isinstance(model, Decoded) else 1
-        rounds = model.roundings > 0
+        ways = self._of_decoded(model) if isinstance(model, Decoded) else self._of_network(model, rows)
         found = []
         for start in range(0, rows.count, _CHUNK_ROWS):
-            batch = rows.batch(rows.index[start : start + _CHUNK_ROWS])
-            one = outcome(batch.inputs, self.batch_rows)
-            other = outcome(batch.inputs[::-1], other_rows)[::-1]
-            first, second = decided(one), decided(other)
-            _require_close(one, other, first, rounds=rounds)
-            found.append(np.where(first == second, first, UNCLEAR))
+            inputs = rows.batch(rows.index[start : start + _CHUNK_ROWS]).inputs
+            beside, *others = [way(inputs) for way in ways]
+            first = decided(beside)
+            if isinstance(model, Network) and not model.roundings:
+                _require_close(beside, others[0], first)
+            agreed = np.logical_and.reduce([decided(other) == first for other in others])
+            found.append(np.where(agreed, first, UNCLEAR))
             self.progress("evaluate", min(start + _CHUNK_ROWS, rows.count), rows.count)
         return np.concatenate(found)
 
-    def _of_decoded(self, decoded: Decoded) -> Outcome:
-        runner = Runner(decoded.model, Path(), self.device, self.threads)
+    def _of_decoded(self, decoded: Decoded) -> list[Outcome]:
         room = max(1, _ROOM // decoded.architecture.largest)
 
-        def logits(inputs: NDArray[Any], size: int) -> Float64Array:
-            size = min(size, room)
-            pieces = (inputs[start : start + size] for start in range(0, len(inputs), size))
-            return np.concatenate([runner.run({INPUT: piece})[OUTPUT].astype(np.float64) for piece in pieces])
+        def way(size: int, order: int, *, as_written: bool) -> Outcome:
+            runner = Runner(decoded.model, Path(), self.device, self.threads, as_written=as_written)
+            return _in_pieces(lambda rows: runner.run({INPUT: rows})[OUTPUT].astype(np.float64), min(size, room), order)
 
-        return logits
+        return [way(self.batch_rows, 1, as_written=False), way(_OTHER_BATCH_ROWS, -1, as_written=True)]
 
-    def _of_network(self, network: Network, rows: Rows) -> Outcome:
+    def _of_network(self, network: Network, rows: Rows) -> list[Outcome]:
         require_rows_apart(network, rows, self.device, self.threads)
-        return Delivered(network, rows.labels_start or 0, self.device, self.threads).logits
+
+        def way(size: int, order: int, **how: bool) -> Outcome:
+            delivered = Delivered(network, rows.labels_start or 0, self.device, self.threads, **how)
+            return _in_pieces(delivered.logits, min(size, network.batch or size), order)
+
+        beside = way(self.batch_rows, 1, hidden=True)
+        return [beside, way(1, -1, hidden=True, as_written=True), way(1, 1)]
 
 
-def _require_close(one: Float64Array, other: Float64Array, first: NDArray[np.int64], *, rounds: bool) -> None:
-    """Raise model-batch where a row's logits depend on the batch; a net that rounds may fall either way on an edge."""
+def _in_pieces(run: Outcome, size: int, order: int) -> Outcome:
+    """That many rows at a time, from the front (1) or from behind (-1)."""
+
+    def logits(inputs: NDArray[Any]) -> Float64Array:
+        turned = inputs[::order]
+        pieces = [run(np.ascontiguousarray(turned[k : k + size])) for k in range(0, len(turned), size)]
+        return np.concatenate(pieces)[::order]
+
+    return logits
+
+
+def _require_close(one: Float64Array, other: Float64Array, first: NDArray[np.int64]) -> None:
+    """Raise model-batch where the logits of a row that is decided differ."""
     with np.errstate(invalid="ignore"):
         away = np.abs(one - other).max(axis=1) > SLACK * np.abs(one).max(axis=1)
-    if not rounds and np.any(away & (first != UNCLEAR)):
+    if np.any(away & (first != UNCLEAR)):
         raise ModelError(
             "model-batch",
-            "Rows of one batch influence each other.",
-            [Problem("logits", "those of one row differ between two batches", "export the model for inference")],
+            "Rows of one batch influence each other, or rounding decides.",
+            [Problem("logits", "those of one row differ between two ways to run it", "export the model for inference")],
         )

@@ -10,7 +10,6 @@ from onnx import ModelProto
 
 from onnxbound.codec.architecture import Architecture
 from onnxbound.codec.network_code import NetworkCode
-from onnxbound.operators.quantisation import SaturatingRounding
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,6 @@ class Decoded:
     def class_labels(self) -> tuple[int, ...]:
         """0 to K - 1: a code names no classes."""
         return tuple(range(self.classes))
-
-    @property
-    def roundings(self) -> int:
-        """How many operators round."""
-        return sum(isinstance(node.operator, SaturatingRounding) for node in self.architecture.nodes)
 
     def to_bytes(self) -> bytes:
         """decoded.onnx."""

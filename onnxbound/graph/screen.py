@@ -31,7 +31,7 @@ _DEEPEST_CALLS = 100
 _AGAIN = "export the model again"
 
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"}
-_RUNTIME_DOMAINS = ("com.microsoft", "com.ms", "org.pytorch")
+RUNTIME_DOMAINS = ("com.microsoft", "com.ms", "org.pytorch")
 """Domains that onnxruntime brings itself; what is not in them comes from a library that a user would have to load."""
 
 _PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
@@ -148,7 +148,7 @@ def _require_no_custom_operators(model: ModelProto) -> None:
     local = {(f.domain, f.name) for f in model.functions}
     problems = []
     for where, node in _all_nodes(model):
-        known = node.domain in _STANDARD_DOMAINS or node.domain.startswith(_RUNTIME_DOMAINS)
+        known = node.domain in _STANDARD_DOMAINS or node.domain.startswith(RUNTIME_DOMAINS)
         if not known and (node.domain, node.op_type) not in local:
             why = f"the operator {node.op_type!r} of the domain {node.domain!r} comes from a library beside the model"
             do = "export the model with standard operators; onnxbound loads no libraries that a model asks for"
@@ -203,7 +203,7 @@ def _require_finite_expansion(model: ModelProto) -> None:
     sizes: dict[tuple[str, str], int] = {}
 
     def size(nodes: Iterable[NodeProto], callers: tuple[tuple[str, str], ...]) -> int:
-        return sum(_of_node(node, callers) for node in _nested(nodes))
+        return sum(_of_node(node, callers) for node in nested(nodes))
 
     def _of_node(node: NodeProto, callers: tuple[tuple[str, str], ...]) -> int:
         key = (node.domain, node.op_type)
@@ -263,16 +263,16 @@ def _all_nodes(model: ModelProto) -> Iterator[tuple[str, NodeProto]]:
     places += [(f"function {f.name!r}", f) for f in model.functions]
     for place, holder in places:
         for index, node in enumerate(holder.node):
-            for inner in _nested([node]):
+            for inner in nested([node]):
                 yield f"{place}:node/{index} ({inner.op_type} {inner.name!r})", inner
 
 
-def _nested(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+def nested(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     """Nodes, and those in their attributes; the parser has bounded how deep they lie."""
     for node in nodes:
         yield node
         for graph in _subgraphs(node):
-            yield from _nested(graph.node)
+            yield from nested(graph.node)
 
 
 def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:

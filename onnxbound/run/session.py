@@ -43,6 +43,8 @@ def open_session(
     device: Device,
     threads: int | None,
     weights: Mapping[str, NDArray[Any]] = _NONE,
+    *,
+    as_written: bool = False,
 ) -> "InferenceSession":
     """A session for a model.
 
@@ -52,6 +54,7 @@ def open_session(
         device: Where to run.
         threads: Threads within an operator; None for all cores.
         weights: Its initializers that are kept outside, used in place: the caller keeps them while the session lives.
+        as_written: Whether the runtime computes node after node, and rearranges nothing.
 
     Raises:
         ModelError: model-opset, the runtime does not take this operator set or format version.
@@ -64,6 +67,8 @@ def open_session(
     options.intra_op_num_threads = threads or 0
     # A thread that spins while it waits takes its core from whoever else works there.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if any(node.op_type in _ROUNDING for node in model.graph.node):
         options.add_session_config_entry(_NO_FUSION_KEY, "1")
     model, _ = lowered(model)
@@ -143,9 +148,11 @@ class Runner:
         device: Device,
         threads: int | None,
         weights: Mapping[str, NDArray[Any]] = _NONE,
+        *,
+        as_written: bool = False,
     ) -> None:
         self._weights = weights
-        self._session = open_session(model, folder, device, threads, weights)
+        self._session = open_session(model, folder, device, threads, weights, as_written=as_written)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

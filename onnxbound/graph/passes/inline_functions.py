@@ -1,8 +1,9 @@
 """Model-local functions are inlined, so that every operator stands in the main graph."""
 
-from onnx import ModelProto, inliner
+from onnx import ModelProto, defs, inliner
 
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.screen import RUNTIME_DOMAINS
 
 
 def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
@@ -12,10 +13,12 @@ def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
     leaves calls of functions that import others as they are.
 
     Raises:
-        ModelError: model-graph-invalid, a call is left.
+        ModelError: model-graph-invalid, a call is left, or a function bears an operator's name: runtimes compute the
+            operator, whatever the function's body says.
     """
     if not model.functions:
         return model, False, ""
+    _require_own_names(model)
     result = ModelProto()
     result.CopyFrom(model)
     versions = {_domain(entry.domain): entry.version for entry in model.opset_import}
@@ -40,6 +43,16 @@ def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
         ]
         raise ModelError("model-graph-invalid", "Functions of the model cannot be inlined.", problems)
     return result, True, "; ".join([f"inlined {len(model.functions)} local functions", *other])
+
+
+def _require_own_names(model: ModelProto) -> None:
+    problems = [
+        Problem(f"function {f.name!r} of {f.domain!r}", "runtimes have an operator of that name", "give it another one")
+        for f in model.functions
+        if f.domain.startswith(RUNTIME_DOMAINS) or defs.has(f.name, _domain(f.domain))
+    ]
+    if problems:
+        raise ModelError("model-graph-invalid", "Functions of the model are called as operators are.", problems)
 
 
 def _domain(name: str) -> str:
