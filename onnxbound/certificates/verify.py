@@ -284,6 +284,8 @@ class _Check:
 def _statement(claims: Claims, rows: Rows, bits: int, classes: int, apart: Disagreements | None) -> Statement:
     if not claims.errors <= rows.count:
         raise mismatch("errors", f"{claims.errors}", f"{rows.count} rows")
+    if apart is not None and apart.count > apart.rows:
+        raise mismatch("disagreements", f"{apart.count}", f"{apart.rows} rows")
     return Statement(
         object=claims.object,
         rows=rows.count,

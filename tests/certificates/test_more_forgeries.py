@@ -199,6 +199,14 @@ def test_nested_entries_have_their_types(case: Case, copy: Copy, entry: str, val
     refused(folder, data_of(case), "reading")
 
 
+@pytest.mark.parametrize("more", [1, 10**30])
+def test_no_more_disagreements_than_rows(case: Case, copy: Copy, more: int) -> None:
+    folder = copy("original_unlabelled")
+    said = read_canonical((folder / "certificate.json").read_bytes())["disagreements"]
+    entries(folder, disagreements=said | {"count": said["rows"] + more})
+    refused(folder, case.evidence("original_unlabelled"), f"found {said['rows']} rows")
+
+
 @pytest.mark.parametrize("name", ["certificate.json", "code.bin"])
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(case: Case, copy: Copy, name: str) -> None:
     folder = copy("compressed")
