@@ -115,15 +115,16 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
 
 
 def _nulls(report: Report, network: Network) -> Iterator[str]:
-    """Say why a statistic of a layer is null, one line per reason."""
+    """Say why a statistic of a layer is null, one line per reason; what no last layer has goes without saying."""
     dead: set[int] = set()
     for prop in OF_LAYERS:
         missing = [
             layer for layer, own in zip(network.layers, report.layers, strict=True) if not own.statistics[prop.name]
         ]
         reasons = {layer.index: prop.absent(network, layer) for layer in missing}
-        for reason in filter(None, dict.fromkeys(reasons.values())):
-            yield f"{prop.name} is null at {_listed([i for i, why in reasons.items() if why == reason])}: {reason}"
+        said = {index: why for index, why in reasons.items() if index < network.depth}
+        for reason in filter(None, dict.fromkeys(said.values())):
+            yield f"{prop.name} is null at {_listed([i for i, why in said.items() if why == reason])}: {reason}"
         if prop.forward:
             dead.update(i for i, why in reasons.items() if not why)
     if dead:

@@ -43,6 +43,7 @@ class RowsOfSeveral(RowOptions):
             try:
                 rows = own.rows(network, labels.get(place))
             except DataError as error:
+                error.message = f"For {model}: {error.message}"
                 if opened:  # the rows of the nets before fit, and would not with other options
                     error.suggestion = {}
                 raise

@@ -5,7 +5,6 @@ tensors that it reads, then its settings. The end can be said only where the las
 every other tensor is read, so nothing unreachable is ever written. No operator of the grammar knows the batch axis.
 """
 
-from bisect import bisect, bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from onnxbound.codec.grammar import Grammar
+from onnxbound.codec.input_words import code_inputs
 from onnxbound.codec.levels import Filters
 from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.vocabulary import WORDS, code_shape
@@ -32,7 +32,7 @@ INPUT, OUTPUT = "input", "logits"
 LARGEST_COUNT = 1 << 22
 """Numbers in all tensors; a file of a few bytes may spell millions of zeros, and reading them takes a minute."""
 
-_LARGEST_NODES, _MOST_INPUTS = 1 << 14, 1 << 10
+_LARGEST_NODES = 1 << 14
 _LARGEST_WORK = 1 << 33
 """Products that one row may take."""
 
@@ -217,7 +217,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
         place = _code_kind(g, _place_of(given, node), nodes, complete=complete)
         if place == len(WORDS):
             break
-        inputs = _code_inputs(g, None if node is None else node.inputs, WORDS[place].inputs, last, unread)
+        inputs = code_inputs(g, None if node is None else node.inputs, WORDS[place].inputs, last, unread)
         before = tuple(shapes[k] for k in inputs)
         extra = (classes,) if WORDS[place].kind is Dense else ()
         try:
@@ -277,42 +277,6 @@ def _code_kind(g: Grammar, given: int | None, nodes: list[CodedNode], *, complet
     likely = _FOLLOWING.get("gate" if before in _GATES else before, _FOLLOWING["other"])
     weights = [likely.get(name, 1) for name in _NAMES]
     return g.choice(given, (*weights, likely.get("end", 1) if complete else 0))
-
-
-def _code_inputs(
-    g: Grammar, given: tuple[int, ...] | None, count: int, last: int, unread: list[int]
-) -> tuple[int, ...]:
-    """The tensors that are read; first come those that nobody has read, which ascend, the newest of them first."""
-    if count == 0:
-        pair = g.flag(None if given is None else len(given) == 2, 15, 1)
-        count = 2 if pair else g.unusual(1 + g.natural(None if given is None else len(given) - 1), (2,))
-    if count > _MOST_INPUTS:
-        raise Malformed("an operator reads too many tensors")
-    read: list[int] = []
-    for place in range(count):
-        rank = None if given is None else _rank(given[place], last, unread)
-        if last == 0:
-            away = 0
-        elif place == 0:
-            first = g.flag(None if rank is None else rank == 0, 27, 5)
-            away = 0 if first else 1 + g.natural(None if rank is None else rank - 1)
-        else:
-            away = g.natural(rank)
-        if away > last:
-            raise Malformed("a tensor is read that is not there")
-        if away < len(unread):
-            read.append(unread.pop(-1 - away))
-        else:  # of those that were read before, last - away are older
-            read.append(bisect(range(last + 1), last - away, key=lambda k: k + 1 - bisect(unread, k)))
-    return tuple(read)
-
-
-def _rank(tensor: int, last: int, unread: list[int]) -> int:
-    """How many tensors come before one: of the unread the newer, or all of them and of the others the newer."""
-    place = bisect_left(unread, tensor)
-    if place < len(unread) and unread[place] == tensor:
-        return len(unread) - 1 - place
-    return last - tensor + place
 
 
 def _without_last_identity(model: ModelProto) -> None:

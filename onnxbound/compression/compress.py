@@ -110,7 +110,8 @@ def compress(
         problem = Problem("--codes", f"{request.method.name} has no helper of signs", "use --method matrix-project")
         raise UsageError("compress-codes", "Codes are written of matrix-project alone.", [problem])
     if rows is None and _needs_rows(request):
-        raise UsageError("usage", "`gamma`, `max_drop`, `sweep` and the formats need `rows`.")
+        problem = Problem("rows", "accuracy is measured and weights are rounded on training rows", "give `rows`")
+        raise UsageError("usage", f"compress with {request.method.name!r} needs `rows` here.", [problem])
     if test is not None:
         require_unseen(rows, test, request.delta)
     found = _analysed(network, rows, request, progress) if rows is not None and _analyses(request) else None

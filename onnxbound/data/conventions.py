@@ -123,7 +123,8 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
     except DataError as error:
         raise _invalid(file, [("the file", error.problems[0].why, "give a file")]) from error
     except OSError as error:
-        raise _invalid(file, [("the file", str(error.strerror), "check the path and its permissions")]) from error
+        problem = Problem(str(file), str(error.strerror), "check the path and its permissions")
+        raise UsageError("conventions-invalid", f"The conventions {file} cannot be read.", [problem]) from error
     except (RecursionError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise _invalid(file, [("the file", f"it is no TOML: {error}", "write KEY = VALUE on each line")]) from error
     problems = []

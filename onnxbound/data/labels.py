@@ -47,7 +47,7 @@ def read_labels(
     if len(shape) == 2 and shape[1] > 1:
         return _from_one_hot(array, rows, classes, refuse)
     if array.dtype.kind not in ("iubUS" if start is None else "iub"):
-        raise refuse(f"their element type is {array.dtype}", "save them as int64")
+        raise refuse(f"their element type is {array.dtype}", "labels are classes: whole numbers, as int64")
     values, inverse = np.unique(array.take(np.arange(rows)).reshape(-1), return_inverse=True)
     places = _named(values, class_labels) if start is None else _counted(values, classes, start)
     labels = places[inverse]

@@ -104,7 +104,9 @@ class Rows:
             f"Row {broken[0]} of {self.array.name} contains NaN or infinity after preprocessing.",
             [
                 Problem(
-                    f"row {broken[0]}", f"{len(broken)} rows of its batch are not finite", "clean or remove the rows"
+                    f"row {broken[0]}",
+                    f"so do {len(broken) - 1:,} other rows of {len(index):,}",
+                    "clean or remove them",
                 )
             ],
         )

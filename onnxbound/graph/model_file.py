@@ -32,28 +32,30 @@ def read_model(path: Path) -> tuple[ModelProto, str]:
         regular = stat.S_ISREG(path.stat().st_mode)  # a FIFO would be waited for
         content = path.read_bytes() if regular else b""
     except FileNotFoundError as error:
-        raise ModelError("model-not-found", f"The model {path} does not exist.") from error
+        problem = Problem(str(path), "there is no such file", "check the path")
+        raise ModelError("model-not-found", f"The model {path} does not exist.", [problem]) from error
     except OSError as error:
         raise ModelError("model-not-found", f"The model {path} cannot be read: {error.strerror}.") from error
     if not regular:
         raise ModelError("model-not-found", f"The model {path} is not a file.")
-    problem = None
+    why = None
     model = ModelProto()
     if not content:
-        problem = "it is empty"
+        why = "it is empty"
     else:
         try:
             model.ParseFromString(content)
         except (DecodeError, ValueError, RecursionError):
-            problem = "it is truncated, or of another format"
+            archive = content.startswith(b"PK")
+            why = "it is a zip file, as .npz is" if archive else "it is truncated, or of another format"
         else:
             if not model.HasField("graph") or not model.graph.node:
-                problem = "it contains no graph"
-    if problem is not None:
+                why = "it contains no graph"
+    if why is not None:
         raise ModelError(
             "model-invalid",
-            f"{path} is not an ONNX model: {problem}.",
-            [Problem(str(path), f"{len(content):,} bytes, {problem}", "check that the file was copied whole")],
+            f"{path} is not an ONNX model: {why}.",
+            [Problem(str(path), f"{len(content):,} bytes, {why}", "name an ONNX file, copied whole")],
         )
     _check_opset(model, path)
     return model, hashlib.sha256(content).hexdigest()

@@ -17,7 +17,7 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
     numbers = f"{model.parameters:,} parameters, {model.multiply_adds:,} multiply-adds per row"
     for line in (
         f"{model.path}: opset {model.opset}, {model.producer or 'unknown producer'}",
-        f"input {model.input} {model.input_type} {shape}, output {model.output}: {model.classes} classes",
+        f"input '{model.input}' {model.input_type} {shape}, output '{model.output}': {model.classes} classes",
         f"{model.topology} of {model.depth} weighted layers, {numbers}",
     ):
         console.print(Text(visible(line)))

@@ -77,7 +77,8 @@ def _compression(report: Report) -> Iterator[str]:
     else:
         yield (
             f"By the paper's measure, constants dropped, {percentage(100 * share) if share else 'none'} of the"
-            f" {weights:,} weights are superfluous: nothing that is worth compressing."
+            f" {weights:,} weights are superfluous: its own compression would not make this net smaller; rounding the"
+            " weights may (onnxbound compress)."
         )
 
 
@@ -93,7 +94,7 @@ def _noise(report: Report) -> Iterator[str]:
     worst = max(errors.values(), key=lambda error: error.mean)
     tried = f"On {noise.rows:,} rows, noise of {noise.radius:.0%} in the weights of one layer"
     if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
-        yield f"{tried} raises the error at no layer by more than such noise varies."
+        yield f"{tried} does not raise the error measurably, whichever layer it is."
         return
     alike = {
         index: error.mean

@@ -13,9 +13,10 @@ from onnxbound.errors import visible
 from onnxbound.report.breakdown_tables import breakdown
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.terminal import bar
-from onnxbound.report.words import error_at_most, magnitude, number, percentage
+from onnxbound.report.words import error_at_most, magnitude, number, percentage, rows_of_columns
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
+from onnxbound.stability.property import Property
 
 _BAR = 16
 """Characters of the longest bar."""
@@ -72,29 +73,32 @@ def _of(statistic: Statistic | None, field: str) -> str:
 
 
 def _layers(report: Report) -> Table:
-    tabled = [prop for prop in OF_LAYERS if prop.heading]
-    columns = ("", "layer", "weights", *(prop.heading for prop in tabled), "q", "q/weights")
+    columns = ("", "layer", "weights", *(heading for _, heading in _headings()), "q", "q/weights")
     table = plain_table(*columns, left=2)
     for layer in report.layers:
         table.add_row(
             str(layer.index),
             Text(f"{visible(layer.name)[-20:]}"),
             f"{layer.parameters:,}",
-            *(_of(layer.statistics[p.name], p.extreme) for p in tabled),
+            *(_of(layer.statistics[p.name], p.extreme) for p, _ in _headings()),
             number(layer.effective_parameters),
             percentage(layer.compression_percent),
         )
     return table
 
 
+def _headings() -> list[tuple[Property, str]]:
+    return [(prop, prop.heading) for prop in OF_LAYERS if prop.heading]
+
+
 def _pairs_in_words(report: Report) -> str:
     known = [pair for pair in report.pairs if pair.smoothness_holds is not None]
     if not known:
-        return "extremes over the rows; no pair of layers"
-    holds = sum(bool(pair.smoothness_holds) for pair in known)
+        return f"{rows_of_columns(report, _headings())}; no pair of layers"
+    holds, limit = sum(bool(pair.smoothness_holds) for pair in known), 3 * report.model.depth
     return (
-        f"extremes over the rows; smoothness 1/rho <= 1/{3 * report.model.depth} on {holds} of {len(known)} pairs"
-        f" under {_noise(report)}"
+        f"{rows_of_columns(report, _headings())}; smoothness 1/rho <= 1/{limit} on {holds} of {len(known)} pairs under"
+        f" {_noise(report)}"
     )
 
 

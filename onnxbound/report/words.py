@@ -1,8 +1,11 @@
 """How numbers and foreign names are written for people, the same in a terminal, a page and a figure."""
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, Context, Decimal
 
+from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
+from onnxbound.stability.property import Property
 
 _UPWARDS = Context(prec=3, rounding=ROUND_CEILING)
 
@@ -75,3 +78,16 @@ def shortened(name: str, length: int) -> str:
     '…lock/conv'
     """
     return name if len(name) <= length else f"\N{HORIZONTAL ELLIPSIS}{name[1 - length :]}"
+
+
+def rows_of_columns(report: Report, headings: Iterable[tuple[Property, str]]) -> str:
+    """How many rows each column of the layers' table is over, and whether it is an extreme or the median."""
+    columns: dict[tuple[bool, int], list[str]] = {}
+    for prop, heading in headings:
+        for count in {own.rows for layer in report.layers if (own := layer.statistics[prop.name])}:
+            columns.setdefault((prop.extreme == "median", count), []).append(heading)
+    words = [
+        f"{'median' if median else 'extreme'} over {count:,} rows: {', '.join(named)}"
+        for (median, count), named in columns.items()
+    ]
+    return "; ".join(words)

@@ -37,13 +37,14 @@ LAYER_CUSHION = Property(
     topic=Topic(
         "layer_cushion",
         "metric",
-        "The ratio of the norm of a layer's output to the largest norm that its weights allow. A layer with a large"
-        " cushion cuts noise down, so its weights can be compressed further. Trained nets have larger cushions than"
-        " random ones.",
+        "The norm of a layer's output as a share of |A|_F times the norm of its input: a dense layer without bias has"
+        " no larger output. A layer with a large cushion cuts noise down, so its weights can be compressed further."
+        " Trained nets have larger cushions than random ones.",
         "mu_i = |x^i| / (|A^i|_F |a^i|) per row, the smallest over S; a^i enters layer i, x^i leaves it, bias included"
         " (affine form) or not (linear form)",
         f"{ARORA} Definition 4",
-        "none; at most 1 without biases",
+        "none; at most 1 for dense layers without biases; of a convolution, A is the kernel, which counts once for all"
+        " its places, so there it may be larger",
         "undefined where the input of the layer is 0",
     ),
 )

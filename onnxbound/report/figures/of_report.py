@@ -39,7 +39,7 @@ def bound_figures(report: Report) -> tuple[Figure, ...]:
             "capacity / training rows",
             plotted,
             0.0,
-            "vacuous from 1 on",
+            "as many as rows",
         ),
         bars(
             "bounds",
@@ -47,7 +47,7 @@ def bound_figures(report: Report) -> tuple[Figure, ...]:
             "error of new rows, at most",
             explicit,
             log10(chance),
-            f"vacuous from chance, {chance:.0%}, on",
+            f"no better than guessing: {chance:.0%}",
         ),
     )
 

@@ -13,7 +13,7 @@ from onnxbound.report.figures.of_report import bound_figures, pair_figures, repo
 from onnxbound.report.html.tree import Child, linked, table, tag, to_html
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import error_at_most, magnitude, number, percentage, shortened
+from onnxbound.report.words import error_at_most, magnitude, number, percentage, rows_of_columns, shortened
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS, PLOTTED
 from onnxbound.stability.property import Property
@@ -160,13 +160,11 @@ def _layers(report: Report) -> Element:
             linked(percentage(layer.compression_percent), "compression_percent"),
         )
 
-    head = ("layer", "weights", *(p.topic.name.replace("_", " ") for p in _TABLED), "q", "q / weights")
+    headings = [(prop, prop.topic.name.replace("_", " ")) for prop in _TABLED]
+    head = ("layer", "weights", *(heading for _, heading in headings), "q", "q / weights")
     return _section(
         "Layers",
-        tag(
-            "p",
-            "Of every property the extreme over the rows, as the bound uses it; \N{ALMOST EQUAL TO} marks estimates.",
-        ),
+        tag("p", f"{rows_of_columns(report, headings).capitalize()}. \N{ALMOST EQUAL TO} marks estimates."),
         table("Properties per layer, [A] Table 1 in the last columns", head, list(map(row, report.layers)), "wr"),
     )
 
