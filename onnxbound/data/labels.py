@@ -63,8 +63,8 @@ def read_labels(
 
 def _counted(values: NDArray[Any], classes: int, start: int = 0) -> NDArray[np.int64]:
     """The place of each label among the classes, -1 for none."""
-    places = values.astype(np.int64) - start
-    return np.where((places >= 0) & (places < classes), places, -1)
+    places = [int(value) - start for value in values]  # 64 unsigned bits do not wrap around
+    return np.array([place if 0 <= place < classes else -1 for place in places], np.int64)
 
 
 def _named(values: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[np.int64]:

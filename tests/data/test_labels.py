@@ -81,3 +81,11 @@ def test_names_that_the_model_does_not_have(
 def test_words_are_not_counted(tmp_path: Path, network: MakeNetwork) -> None:
     with pytest.raises(DataError, match="between 1 and 4"):
         labels(tmp_path, network, WORDS, np.array(WORDS)[PLACES], labels_start=1)
+
+
+def test_labels_of_64_unsigned_bits_do_not_wrap_around(tmp_path: Path, network: MakeNetwork) -> None:
+    y = np.array([1, 0, 2, 3, 1, 2**64 - 4], np.uint64)
+    with pytest.raises(DataError, match="between -4 and -1"):
+        labels(tmp_path, network, (0, 1, 2, 3), y, labels_start=-4)
+    with pytest.raises(DataError, match="between 0 and 3"):
+        labels(tmp_path, network, (0, 1, 2, 3), y)
