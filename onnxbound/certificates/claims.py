@@ -10,6 +10,9 @@ from onnxbound.certificates.files import CERTIFICATE, malformed
 from onnxbound.certificates.statement import OBJECTS, Object
 from onnxbound.errors import Problem, VerificationError
 
+_LONGEST = 200
+"""Characters of an entry that a message quotes."""
+
 
 class Claims:
     """What a verifier reads in a document before it looks at the evidence, each of the type it must have."""
@@ -59,21 +62,32 @@ class Claims:
 
 
 def require_same(name: str, claimed: object, found: object) -> None:
-    """Raise certificate-mismatch if an entry is not what was found out."""
-    if json.dumps(claimed, sort_keys=True) != json.dumps(found, sort_keys=True):  # 1, 1.0 and true are three things
-        raise mismatch(name, repr(claimed), repr(found))
-
-
-def mismatch(where: str, claimed: str, found: str) -> VerificationError:
-    """The verdict: something differs."""
-    return VerificationError(
-        "certificate-mismatch",
-        f"The certificate does not verify: {where} is not what it says.",
-        [
-            Problem(
-                where,
-                f"it says {claimed[:200]}, found {found[:200]}",
-                "do not rely on it; check that these are the rows it names",
-            )
-        ],
+    """Raise certificate-mismatch if an entry is not what was found out; of a list, at its first such element."""
+    if _said(claimed) == _said(found):  # in JSON, where 1, 1.0 and true are three things
+        return
+    if isinstance(claimed, list) and isinstance(found, list) and len(claimed) == len(found):
+        for place, (one, of) in enumerate(zip(claimed, found, strict=True)):
+            require_same(f"{name}.{place}", one, of)
+    if isinstance(claimed, dict) and isinstance(found, dict):
+        parts = [key for key in {**found, **claimed} if _said(claimed.get(key)) != _said(found.get(key))]
+        claimed, found = ({key: entries.get(key) for key in parts} for entries in (claimed, found))
+    # A sentence or a number made of claims that were not looked into would be quoted as if it were true.
+    raise mismatch(
+        name, _said(claimed), "another" if name in _DERIVED else _said(found), _ADVICE.get(name.split(".")[0])
     )
+
+
+_DERIVED = ("statement", "bound", "vacuous")
+_ADVICE = {"inputs": "check that these are the rows and labels that it names"}
+
+
+def _said(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def mismatch(where: str, claimed: str, found: str, do: str | None = None) -> VerificationError:
+    """The verdict: something differs."""
+    says, is_ = (text if len(text) <= _LONGEST else text[:_LONGEST] + "..." for text in (claimed, found))
+    problem = Problem(where, f"it says {says}, found {is_}", do or "do not rely on it")
+    message = f"The certificate does not verify: {where} is not what it says."
+    return VerificationError("certificate-mismatch", message, [problem])

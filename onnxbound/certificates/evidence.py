@@ -11,7 +11,7 @@ from onnxbound.certificates.statement import Object
 from onnxbound.data.open import InputSpec
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
-from onnxbound.errors import DataError, Problem, UsageError, VerificationError
+from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.graph.network import Network
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Evidence:
         """Refuse what plays no part in a certificate of this kind: whoever gives it expects a statement about it.
 
         Raises:
-            VerificationError: certificate-evidence.
+            UsageError: certificate-evidence.
         """
         names = ("data", "model", "unlabelled", "holdout", "prior", "prior_rows")
         idle = [name for name in names if getattr(self, name) is not None and name not in _PARTS[kind]]
@@ -66,7 +66,7 @@ class Evidence:
             idle.append("unlabelled_known")
         if idle:
             said = ", ".join(f"`{name}`" for name in idle)
-            raise VerificationError(
+            raise UsageError(
                 "certificate-evidence",
                 f"The certificate is of the object {kind}, in which {said} plays no part.",
                 [Problem(name, "the statement is not about it", f"leave `{name}` out") for name in idle],
@@ -150,7 +150,7 @@ def without_first(rows: Rows, seen: int) -> tuple[Rows, Rows]:
 def given(value: T | None, parameter: str) -> T:
     """The evidence, or certificate-evidence where the statement rests on what was not given."""
     if value is None:
-        raise VerificationError(
+        raise UsageError(
             "certificate-evidence",
             f"The certificate cannot be verified without `{parameter}`.",
             [Problem(parameter, "the statement rests on it", f"give `{parameter}`")],

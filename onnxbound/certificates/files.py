@@ -1,5 +1,6 @@
 """The files of a certificate in their folder."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from stat import S_ISREG
@@ -7,7 +8,7 @@ from stat import S_ISREG
 from onnxbound.certificates.canonical import read_canonical
 from onnxbound.codec.quantised import INTEGER_FILES
 from onnxbound.documents.files import remove_left, require_writable, write_atomically
-from onnxbound.errors import OutputError, Problem, VerificationError
+from onnxbound.errors import DataError, OutputError, Problem, VerificationError
 
 CERTIFICATE = "certificate.json"
 CODE = "code.bin"
@@ -103,8 +104,12 @@ def read_document(folder: Path) -> dict[str, object]:
     """The document of certificate.json.
 
     Raises:
+        DataError: There is no such folder.
         VerificationError: certificate-malformed.
     """
+    if not os.path.isdir(folder):  # noqa: PTH112
+        problem = Problem(str(folder), "there is no such folder", "give the folder that certify wrote")
+        raise DataError("data-not-found", f"There is no folder {folder}.", [problem])
     try:
         return read_canonical(read_file(folder, CERTIFICATE))
     except ValueError as error:

@@ -139,9 +139,9 @@ def verify(
         progress: Is told a stage, how much of it is done, and how much there is.
 
     Raises:
-        VerificationError: certificate-malformed, certificate-mismatch with the first thing that differs, or
-            certificate-evidence.
-        DataError: The rows cannot be read, do not fit the network, or are copies of each other.
+        VerificationError: certificate-malformed, or certificate-mismatch with the first thing that differs.
+        UsageError: certificate-evidence, something is missing or plays no part.
+        DataError: There is no such folder, or the rows cannot be read, do not fit, or are copies of each other.
         ModelError: The original network mixes rows, or has no logits.
         DeviceError: The runtime failed.
     """
@@ -179,7 +179,8 @@ class _Check:
         integers = {} if code.difference else quantised(net.model, code)
         for name, content in {DECODED: net.to_bytes(), **integers}.items():
             if (files / name).exists() and content != read_file(files, name):
-                raise mismatch(name, "another network", "the one that the code describes")
+                do = "do not deploy it: it is not the network that is certified"
+                raise mismatch(name, "another network", "the one that the code describes", do)
         require_only(files, (CERTIFICATE, CODE, DECODED), tuple(integers))
         rows = given(evidence.data, "data")(net, code.preprocessing)
         seen, sources = 0, list[Source]()
@@ -259,9 +260,9 @@ class _Check:
         return dict(described.tensors)
 
     def _compare(self, certificate: Certificate) -> None:
-        """Every entry of the document against the one that was found out again, in their order."""
+        """Every entry of the document against the one that was found out again, what others follow from first."""
         document, expected = self.claims.document, certificate.document()
-        for name in (*expected, *document):
+        for name in ("inputs", "model", "code", *expected, *document):
             if name not in expected or name not in document:
                 raise mismatch(name, "an entry more or less", "exactly the entries of a certificate")
             require_same(name, document[name], expected[name])

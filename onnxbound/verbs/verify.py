@@ -63,9 +63,9 @@ def verify(
         What was counted and computed again.
 
     Raises:
-        VerificationError: certificate-malformed, certificate-mismatch with the first thing that differs, or
-            certificate-evidence where something is missing.
-        DataError: The rows cannot be read, or do not fit the network.
+        VerificationError: certificate-malformed, or certificate-mismatch with the first thing that differs.
+        UsageError: certificate-evidence, something is missing or plays no part.
+        DataError: There is no such folder; the rows cannot be read, or do not fit the network.
         DeviceError: The device is not there, or the runtime failed.
 
     The example of `certify` verifies what it wrote.

@@ -16,7 +16,7 @@ from onnxbound.certificates.verify import verify
 from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.codec.network_code import NetworkCode, encode
 from onnxbound.codec.tensors import Levels
-from onnxbound.errors import DataError, ModelError, VerificationError
+from onnxbound.errors import DataError, ModelError, UsageError, VerificationError
 from onnxbound.operators.dense import Dense
 from onnxbound.run.device import CPU
 from tests.certificates.conftest import Case, rewrite
@@ -37,7 +37,7 @@ def data_of(case: Case, **changes: Any) -> Evidence:
 
 def refused(folder: Path, evidence: Evidence, why: str, **options: Any) -> None:
     """Refused, with the reason."""
-    with pytest.raises((VerificationError, DataError, ModelError)) as error:
+    with pytest.raises((VerificationError, DataError, ModelError, UsageError)) as error:
         verify(folder, evidence, CPU, 1, **options)
     said = " ".join([error.value.message, *(f"{p.where} {p.why}" for p in error.value.problems)])
     assert why in said, said

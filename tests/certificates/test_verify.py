@@ -67,8 +67,14 @@ def test_the_command_line_agrees(case: Case) -> None:
     assert onnxbound("verify", case / "prior", *rows, *prior).code == 0
     error = failing("verify", case / "compressed", "--data", case / "test.npz")
     assert (error["code"], error["exit_code"]) == ("certificate-mismatch", 1)
+    # It names the rows, and quotes no sentence that nobody has checked.
+    assert "inputs.0 is not what it says" in error["message"]
+    assert '"rows": 12000' in error["problems"][0]["why"]
+    assert "confidence" not in str(error)
+    error = failing("verify", case / "nowhere", *rows)
+    assert (error["code"], error["exit_code"]) == ("data-not-found", 4)
     error = failing("verify", case / "original_unlabelled", *rows)
-    assert (error["code"], error["exit_code"]) == ("certificate-evidence", 1)
+    assert (error["code"], error["exit_code"]) == ("certificate-evidence", 2)
     error = failing("verify", case.folder, *rows)
     assert (error["code"], error["exit_code"]) == ("certificate-malformed", 1)
 
