@@ -14,6 +14,10 @@ from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import OF_LAYERS
 
 _NEAR_CHANCE = 0.9
+_LARGE = 1e6
+"""Inputs of nets are smaller, 16-bit pixels and numbers of tokens among them."""
+_LOOKED_AT = 100
+"""Rows."""
 
 
 def notices(
@@ -50,6 +54,9 @@ def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause |
             f"{'' if cause else lost}the preprocessing, the layout or the labels are probably not those of training"
             f"{'' if cause is None else f': {cause}'}"
         )
+    largest = float(np.abs(rows.batch(rows.index[:_LOOKED_AT]).inputs).max())
+    if largest > _LARGE:
+        yield f"inputs reach {largest:.3g} after preprocessing: `scale` is probably not that of training"
     if report.margin.gamma is None:
         yield "no row has a positive margin, so gamma and every bound that needs it are null"
     elif report.margin.gamma_source == "quantile_of_correct":
@@ -77,9 +84,11 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
             ' `probes="exact"` measures them'
         )
     if data.measured_rows < data.rows:
+        share, confidence = data.sub_sampling_zeta, 1 - settings["delta"] / 3
+        others = f"may fail on up to {share:.1%} of the rows, at confidence {confidence:.1%}"
         yield (
-            f"the Jacobian properties were measured on {data.measured_rows} of {data.rows} rows: their extremes may"
-            f" fail on up to {data.sub_sampling_zeta:.1%} of the rows, at confidence {1 - settings['delta'] / 3:.1%}"
+            f"the Jacobian properties were measured on {data.measured_rows} of {data.rows} rows: their extremes"
+            f" {others if share < 1 else 'say nothing about the others'}"
         )
     if network.classes > EXACT_CLASSES:
         yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"

@@ -117,16 +117,17 @@ def _numbers(schema: Mapping[str, Any], name: str, entries: Mapping[str, Iterabl
 def failures(report: Report, thresholds: Iterable[Threshold]) -> list[str]:
     """Which conditions hold, in words; a number that is null or not there counts as failed."""
     numbers = dict(flatten(report.to_json())) | {bound.name: _bound_value(bound) for bound in report.bounds}
-    return [text for threshold in thresholds if (text := _failure(numbers, threshold))]
+    reasons = {bound.name: f", {bound.met_reason}" for bound in report.bounds}
+    return [text for threshold in thresholds if (text := _failure(numbers, reasons, threshold))]
 
 
-def _failure(numbers: dict[str, Any], threshold: Threshold) -> str:
+def _failure(numbers: dict[str, Any], reasons: Mapping[str, str], threshold: Threshold) -> str:
     names = _behind(threshold.name, numbers)
     for name in names:
         if name not in numbers:
             return f"{threshold.text}: there is no number {name!r} in the report"
         if not isinstance(value := numbers[name], int | float):
-            return f"{threshold.text}: {name} is {'null' if value is None else repr(value)}"
+            return f"{threshold.text}: {name} is {'null' if value is None else repr(value)}{reasons.get(name, '')}"
     extreme = max if threshold.name.startswith("max(") else min
     place = extreme(names, key=lambda name: numbers[name])
     if _COMPARISONS[threshold.comparison](numbers[place], threshold.limit):

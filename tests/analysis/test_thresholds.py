@@ -73,6 +73,8 @@ def test_failures_say_why() -> None:
     assert null.endswith("is null")
     assert "there is no number 'no.such'" in unknown
     assert holds.endswith("it is 4")
+    (holdout,) = failures(example("chain"), [parse_threshold("holdout > 0.1")])
+    assert "holdout is null, no test set was given" in holdout
     (place,) = failures(example("chain"), [parse_threshold("max(layers.index) > 3")])
     assert place == "max(layers.index) > 3: layers.4.index is 4"
 
