@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Float64Array = NDArray[np.float64]
 
+Basis = Literal["measured", "estimated"]
+"""What a number follows from: exact values alone, or estimates too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -29,12 +32,15 @@ class Estimate:
         standard_errors: The estimated standard error of each value, shape (n,); NaN where there is one probe only.
         probes: Number of random probes behind each value.
         seed: Seed that the probes were made from.
+        within: Between which multiples of `values` the exact ones lie, all at once, with probability 0.95; None where
+            that is not known.
     """
 
     values: Float64Array
     standard_errors: Float64Array
     probes: int
     seed: int
+    within: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class Statistic:
         standard_error: Root mean square of the per-row standard errors; None if measured, or with one probe.
         probes: Random probes behind each value; None if measured.
         histogram: 20 bins over [min, max].
+        within: Between which multiples of `min`, `q05`, `median` and `max` the exact ones lie, all at once, with
+            probability 0.95, whatever the Jacobians; None if measured, or where that is not known.
     """
 
     min: float
@@ -85,10 +93,11 @@ class Statistic:
     max: float
     rows: int
     undefined: int
-    kind: Literal["measured", "estimated"]
+    kind: Basis
     standard_error: float | None
     probes: int | None
     histogram: Histogram
+    within: tuple[float, float] | None = None
 
 
 def summarise(result: Measured | Estimate) -> Statistic | None:
@@ -117,6 +126,7 @@ def summarise(result: Measured | Estimate) -> Statistic | None:
         standard_error=standard_error,
         probes=result.probes if isinstance(result, Estimate) else None,
         histogram=Histogram(tuple(edges.tolist()), tuple(counts.tolist())),
+        within=result.within if isinstance(result, Estimate) else None,
     )
 
 

@@ -156,18 +156,24 @@ def _decided(
         work, note = prepare(network, rows, settings, device, index, run)
         return work, index, note
 
-    settings = asked
-    if asked.measured == "auto" and run is not None and run.stored is not None:
-        stored = run.stored["settings"]
-        settings = replace(asked, measured=stored["measured"], pairs=stored["pairs"])
+    settings, costs = asked, None
+    if run is not None and run.stored is not None:
+        stored, open_names = run.stored["settings"], {"measured": ("measured", "pairs"), "probes": ("probes",)}
+        names = [name for key, names in open_names.items() if getattr(asked, key) == "auto" for name in names]
+        settings = replace(asked, **{name: stored[name] for name in names})
     work, index, note = prepared(settings)
     if settings.measured == "auto":
-        settings = replace(asked, measured=DEFAULT_ROWS)
+        settings = replace(settings, measured=DEFAULT_ROWS)
         if budget.needs_trial(network, rows.count, asked):
-            settings = budget.within(budget.trial(work, rows, index, norms), rows.count, asked)
+            costs = budget.trial(work, rows, index, norms)
+            settings = budget.within(costs, rows.count, asked)
             index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
         if settings.pairs != asked.pairs:
             work, index, note = prepared(settings)
+    if settings.probes == "auto":
+        settings = replace(settings, probes=budget.probes_within(work, rows, index, settings, costs))
+        if settings.programme(network) != work.arrangement.programme:
+            work, index, _ = prepared(replace(settings, engine=work.engine.name))
     return settings, work, index, note
 
 
@@ -298,9 +304,8 @@ def _manifest(
 
 def _exact(measured: PropertyTable) -> bool:
     """Return whether |J|_F of every pair was measured, and exactly."""
-    network, programme = measured.network, measured.programme
-    pairs = INTERLAYER_CUSHION.places(network, output_only=False)
-    return not programme.output_only and all(INTERLAYER_CUSHION.exact(network, programme, *pair) for pair in pairs)
+    pairs = INTERLAYER_CUSHION.places(measured.network, output_only=False)
+    return not measured.programme.output_only and all(measured.exact(INTERLAYER_CUSHION, *pair) for pair in pairs)
 
 
 def _claimed(measured: PropertyTable) -> int:

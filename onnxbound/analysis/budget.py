@@ -1,4 +1,4 @@
-"""How many rows are measured: as many as the time allows, decided before the run."""
+"""How many rows are measured, and with how many probes: as many as the time allows, decided before the run."""
 
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -6,10 +6,14 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
+from onnxbound.analysis.settings import DEFAULT_ROWS, LEAST_PROBES, Settings
 from onnxbound.data.rows import Batch, Rows
 from onnxbound.graph.network import Network
+from onnxbound.linear.jacobian_norm import exact_pairs, plan_exact_pairs
 from onnxbound.linear.values import all_values
+from onnxbound.stability import hutchinson
+from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
+from onnxbound.stability.ratio import ratio
 from onnxbound.stability.weight_noise import DIRECTIONS, rows_of_noise
 from onnxbound.stability.weight_noise_errors import DRAWS
 from onnxbound.stability.work import MeasuringWork
@@ -17,7 +21,7 @@ from onnxbound.stability.work import MeasuringWork
 STEPS = (500, 200, 100, 50, 20, 10)
 """Measured rows that are tried one after the other; behind the last only pairs with the output are left."""
 
-_WORTH_A_TRIAL = 2e11
+_SHORT = 2e11
 """Products that any machine makes within a minute or so."""
 
 
@@ -30,6 +34,7 @@ class Costs:
         forward: One row through onnxruntime.
         sweep: One row through the whole programme.
         pass_: One row through NumPy.
+        probes: Noise vectors of that sweep.
         passes_per_row: Passes per row of the two counts that noise in the weights needs.
     """
 
@@ -38,11 +43,13 @@ class Costs:
     sweep: float
     pass_: float
     passes_per_row: tuple[float, float]
+    probes: int = LEAST_PROBES
 
-    def seconds(self, rows: int, measured: int) -> float:
-        """Of an analysis of m rows, n of them measured."""
+    def seconds(self, rows: int, measured: int, probes: int | None = None) -> float:
+        """Of an analysis of m rows, n of them measured, with as many probes as were tried or another number."""
         noisy = sum(n * passes for n, passes in zip(rows_of_noise(measured), self.passes_per_row, strict=True))
-        return self.norms + rows * self.forward + measured * self.sweep + noisy * self.pass_
+        sweep = self.sweep * (probes or self.probes) / self.probes
+        return self.norms + rows * self.forward + measured * sweep + noisy * self.pass_
 
 
 def trial(work: MeasuringWork, rows: Rows, index: NDArray[np.int64], norms: float = 0.0) -> Costs:
@@ -64,7 +71,8 @@ def trial(work: MeasuringWork, rows: Rows, index: NDArray[np.int64], norms: floa
         all_values(single, inputs)
     alone = perf_counter() - started
     passes = 2.0 * min(network.classes, DIRECTIONS), network.depth * DRAWS / 2
-    return Costs(norms, _timed(work, "forward", some), _timed(work, "measure", few), alone, passes)
+    probes = work.arrangement.programme.probes
+    return Costs(norms, _timed(work, "forward", some), _timed(work, "measure", few), alone, passes, probes)
 
 
 def _timed(work: MeasuringWork, stage: str, batch: Batch) -> float:
@@ -76,11 +84,46 @@ def _timed(work: MeasuringWork, stage: str, batch: Batch) -> float:
 
 def needs_trial(network: Network, rows: int, settings: Settings) -> bool:
     """Whether the time may be short: it is limited, the caller names no number of rows, and the net is not small."""
-    if settings.measured != "auto" or settings.time is None:
-        return False
+    return settings.measured == "auto" and settings.time is not None and _products(network, rows, settings) > _SHORT
+
+
+def _products(network: Network, rows: int, settings: Settings) -> float:
+    """Multiply-adds of an analysis, roughly."""
+    programme = settings.programme(network)
+    streams = 2 * programme.probes * network.depth + plan_exact_pairs(network, programme).products
     per_row = sum(layer.multiply_adds for layer in network.layers)
-    sweeps = settings.rows_to_measure(rows) * 2 * settings.programme(network).probes * network.depth
-    return per_row * (rows + sweeps) > _WORTH_A_TRIAL
+    return float(per_row) * (rows + settings.rows_to_measure(rows) * streams)
+
+
+def probes_within(
+    work: MeasuringWork, rows: Rows, index: NDArray[np.int64], settings: Settings, costs: Costs | None
+) -> int:
+    """The fewest probes at which |J|_F has a standard error of at most 10 % between all layers, if there is time.
+
+    Args:
+        work: With the least number of probes.
+        rows: All rows.
+        index: Those to be measured; the first of them are looked at.
+        settings: All but this decided.
+        costs: From a trial; without one the net is small, or the time is not limited.
+    """
+    programme = work.arrangement.programme
+    places = INTERLAYER_CUSHION.places(work.network, output_only=programme.output_only)
+    estimated = set(places) - exact_pairs(work.network, programme)
+    if not estimated:
+        return programme.probes
+    batch = rows.batch(index[: work.arrangement.batches.sweep])
+    found = work.run("measure", {"index": batch.index, "inputs": batch.inputs, "labels": batch.labels})
+    relative = ratio(found["jacobian_squared_error"], found["jacobian_squared"])
+    spread = max(hutchinson.spread(relative[:, i - 1, j - 1], programme.probes) for i, j in estimated)
+    wanted = [r for r in hutchinson.STEPS if r <= hutchinson.enough_probes(spread)]
+
+    def short(probes: int) -> bool:
+        if costs is not None and settings.time is not None:
+            return costs.seconds(rows.count, len(index), probes) <= settings.time
+        return _products(work.network, rows.count, replace(settings, probes=probes)) <= _SHORT
+
+    return next((r for r in reversed(wanted) if short(r)), programme.probes)
 
 
 def within(costs: Costs, rows: int, settings: Settings) -> Settings:

@@ -52,6 +52,7 @@ def layer_reports(
                 statistics={prop.name: statistic(prop, layer.index) for prop in OF_LAYERS},
                 effective_parameters=effective,
                 compression_percent=None if effective is None else 100 * effective / layer.parameters,
+                basis=condition.basis,
                 error_under_weight_noise=ErrorUnderNoise(*noisy.over_draws(layer.index)),
             )
         )
@@ -60,16 +61,16 @@ def layer_reports(
 
 def pair_reports(measured: PropertyTable) -> tuple[PairReport, ...]:
     """Summarise every measured pair with a path."""
-    network, programme = measured.network, measured.programme
+    network = measured.network
     reports = []
-    for i, j in INTERLAYER_CUSHION.places(network, output_only=programme.output_only):
+    for i, j in INTERLAYER_CUSHION.places(network, output_only=measured.programme.output_only):
         statistics = {prop.name: _statistic(measured, prop, i, j) for prop in OF_PAIRS}
         smoothness = statistics[SMOOTHNESS_INVERSE.name]
         reports.append(
             PairReport(
                 source=i,
                 target=j,
-                method="exact" if INTERLAYER_CUSHION.exact(network, programme, i, j) else "hutchinson",
+                method="exact" if measured.exact(INTERLAYER_CUSHION, i, j) else "hutchinson",
                 statistics=statistics,
                 smoothness_holds=None if smoothness is None else smoothness.max * 3 * network.depth <= 1,
             )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from onnxbound.analysis.result import Report
+from onnxbound.analysis.sections import PairReport
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.programme import EXACT_CLASSES
@@ -12,6 +13,7 @@ from onnxbound.run.likely_cause import Cause
 from onnxbound.run.opset import lowered
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import OF_LAYERS
+from onnxbound.stability.interlayer_cushion import JACOBIAN_NORM
 
 _NEAR_CHANCE = 0.9
 _LARGE = 1e6
@@ -80,7 +82,8 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if estimated:
         yield (
             f"between {len(estimated)} of {len(report.pairs)} pairs of layers the norm of the Jacobian is an estimate,"
-            f" from {settings['probes']} probes per row, and the smallest interlayer cushion comes out too small;"
+            f" from {settings['probes']} probes per row{_error(estimated)}: what follows from it is marked"
+            " \N{ALMOST EQUAL TO}, and the smallest interlayer cushion comes out too small;"
             ' `probes="exact"` measures them'
         )
     if data.measured_rows < data.rows:
@@ -121,6 +124,13 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         )
     elif network.topology == "graph":
         yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"
+
+
+def _error(estimated: list[PairReport]) -> str:
+    """The largest standard error of a pair's norm, relative to its median."""
+    norms = [pair.statistics[JACOBIAN_NORM.name] for pair in estimated]
+    relative = [norm.standard_error / norm.median for norm in norms if norm and norm.standard_error and norm.median]
+    return f", with a standard error of up to {max(relative):.0%}" if relative else ""
 
 
 def _nulls(report: Report, network: Network) -> Iterator[str]:

@@ -83,7 +83,7 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
         programme = settings.programme(network)
     measured = settings.rows_to_measure(rows.count)
     products = network.classes if programme.exact_output else 0
-    products += plan_exact_pairs(network).products if programme.exact_pairs else 0
+    products += plan_exact_pairs(network, programme).products
     return Plan(
         rows=rows.count,
         measured_rows=measured,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from onnxbound.bounds.gamma import GammaSource
 from onnxbound.bounds.norms import SpectralNorm
 from onnxbound.documents.document import nested
-from onnxbound.results import Statistic
+from onnxbound.results import Basis, Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
 
 Statistics = Mapping[str, Statistic | None]
@@ -145,6 +145,7 @@ class LayerReport(_WithStatistics):
         statistics: Every property of layers, by name; also attributes of this object and keys of its JSON.
         effective_parameters: q_i; None where it is undefined.
         compression_percent: 100 q_i / parameters.
+        basis: Whether the two follow from exact values alone, or from estimates too.
         error_under_weight_noise: Share of rows without a positive margin when this layer's weights alone are noisy;
             `Report.weight_noise` says what noise, and at how many rows.
     """
@@ -164,6 +165,7 @@ class LayerReport(_WithStatistics):
     effective_parameters: float | None
     compression_percent: float | None
     error_under_weight_noise: ErrorUnderNoise | None = None
+    basis: Basis = "measured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 from onnxbound.errors import UsageError, require_word
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import EngineName
-from onnxbound.linear.programme import EXACT_CLASSES, Form, Programme
+from onnxbound.linear.programme import EXACT_CLASSES, SMALL_SIDE, Form, Programme
 from onnxbound.stability.batches import DEFAULT_MEMORY
 
 Pairs = Literal["all", "output"]
@@ -17,8 +17,8 @@ Noise = Literal["gaussian", "compression"]
 DEFAULT_ROWS = 1000
 """Measured rows where the caller names no number and the time allows it."""
 
-_NOISE_PROBES = 4
-"""Noise vectors for smoothness where the Jacobians are exact and need none."""
+LEAST_PROBES = 4
+"""Noise vectors where the caller names no number, or the Jacobians are exact and need none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Settings:
         measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all, "auto" for 1,000.
         time: Seconds within which an analysis keeps, as far as it can be estimated: where `measured` is "auto" it
             takes fewer rows, 500 down to 10, and at last only pairs with the output; None for no limit.
-        probes: Noise vectors per layer and row, or "exact" for exact Jacobians of all pairs.
+        probes: Noise vectors per layer and row; "auto" for 4, and up to 64 where |J|_F has a standard error above 10 %
+            and the time allows it; "exact" for exact Jacobians of all pairs.
         pairs: All pairs of layers, or only those with the output.
         noise: What smoothness is measured with: gaussian noise, or what compression really changes.
         noise_radius: |eta| / |x^i| of gaussian noise.
@@ -50,7 +51,7 @@ class Settings:
     form: Form = "affine"
     measured: int | Literal["auto", "all"] | None = "auto"
     time: float | None = 180.0
-    probes: int | Literal["exact"] = 4
+    probes: int | Literal["auto", "exact"] = "auto"
     pairs: Pairs = "all"
     noise: Noise = "gaussian"
     noise_radius: float = 0.1
@@ -74,13 +75,13 @@ class Settings:
             require_word(name, getattr(self, name), allowed)
         counted = {
             "measured": '"auto", "all", None or',
-            "probes": '"exact" or',
+            "probes": '"auto", "exact" or',
             "projections": "None or",
             "threads": "None or",
         }
         for name, others in counted.items():
             value = getattr(self, name)
-            words_too = (("probes", "exact"), ("measured", "auto"))
+            words_too = (("probes", "exact"), ("probes", "auto"), ("measured", "auto"))
             if not (_is_count(value) or (value is None and "None" in others) or (name, value) in words_too):
                 raise UsageError("usage", f"`{name}` must be {others} a whole number of at least 1, not {value!r}.")
         checks = {
@@ -108,13 +109,19 @@ class Settings:
         """What to measure at each row."""
         return Programme(
             form=self.form,
-            probes=_NOISE_PROBES if self.probes == "exact" else self.probes,
+            probes=self.noise_vectors,
             exact_pairs=self.probes == "exact",
             exact_output=network.classes <= EXACT_CLASSES,
             radius=self.noise_radius,
             output_only=self.pairs == "output",
             seed=self.seed,
+            small_side=SMALL_SIDE,
         )
+
+    @property
+    def noise_vectors(self) -> int:
+        """How many, as far as they are decided."""
+        return LEAST_PROBES if isinstance(self.probes, str) else self.probes
 
 
 def _is_count(value: object) -> bool:

@@ -1,7 +1,7 @@
 """[A]: Arora, Ge, Neyshabur, Zhang 2018, *Stronger generalization bounds for deep nets via a compression approach*."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf, prod, sqrt
 from math import log as ln
 
@@ -14,7 +14,7 @@ from onnxbound.bounds.norms import LayerNorms, overlap
 from onnxbound.bounds.occam import description_gap
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.dense import Dense
-from onnxbound.results import Float64Array
+from onnxbound.results import Basis, Float64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class LayerCondition:
         beta: beta_i to the output, the largest.
         tail: Of layer d, max(1, l max|x^d| / max|f(x)|), l the Lipschitz constant of what follows it without weights;
             1 of the others.
+        basis: Whether `minimal_interlayer_cushion` is exact or an estimate.
     """
 
     layer_cushion: float | None
@@ -35,6 +36,7 @@ class LayerCondition:
     contraction: float | None
     beta: float | None
     tail: float = 1.0
+    basis: Basis = "measured"
 
 
 def effective_parameters(layer: Layer, condition: LayerCondition) -> float | None:
@@ -51,13 +53,15 @@ def effective_parameters(layer: Layer, condition: LayerCondition) -> float | Non
     return (c * beta / (mu * minimal)) ** 2 * overlap
 
 
-def arora(effective: Sequence[float | None], max_logit: float, gamma: float, chance: float) -> Bound:
+def arora(
+    effective: Sequence[float | None], max_logit: float, gamma: float, chance: float, basis: Basis = "measured"
+) -> Bound:
     """gamma^-2 max|f(x)|^2 sum_i q_i, Theorem 5.1, and 4.1 where beta and kappa / s are 1, as [A] Fig. 4 plots it."""
     missing = [str(i) for i, q in enumerate(effective, start=1) if q is None]
     total = sum(q for q in effective if q is not None)
     log_value = None if missing else 2 * (log(max_logit) - log(gamma)) + log(total)
     reason = f"q_i is undefined at layer {', '.join(missing)}" if missing else ""
-    return as_plotted("arora", log_value, chance, "[A] Theorem 5.1", reason)
+    return replace(as_plotted("arora", log_value, chance, "[A] Theorem 5.1", reason), basis=basis)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from math import exp, isfinite, log
 from typing import Literal
 
+from onnxbound.results import Basis
+
 PLOTTED = ("constants, logarithms and depth are dropped: for comparison only, no statement about new rows",)
 
 
@@ -24,6 +26,7 @@ class Bound:
         assumptions: What it rests on.
         met: Whether the precondition holds on this net and these rows; None where that cannot be said.
         met_reason: Why, in words.
+        basis: Whether the value follows from exact properties alone, or from estimates too.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Bound:
     assumptions: tuple[str, ...]
     met: bool | None
     met_reason: str
+    basis: Basis = "measured"
 
 
 def as_plotted(name: str, log_value: float | None, chance: float, reference: str, reason: str = "") -> Bound:

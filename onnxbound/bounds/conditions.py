@@ -66,6 +66,7 @@ def conditions(network: Network, forward: Table, measured: PropertyTable, zeta: 
                 contraction=1.0 if layer.gate is None else extreme(CONTRACTION, layer),
                 beta=extreme(BETA, layer),
                 tail=_tail(network, forward) if layer.index == network.depth else 1.0,
+                basis="measured" if measured.exact(CLIPPED, layer.index) else "estimated",
             )
             for layer in network.layers
         ),

@@ -84,13 +84,14 @@ def every_bound(premises: Premises) -> tuple[Bound, ...]:
         return parameters, *(theorem_2 if bound.name == theorem_2.name else bound for bound in undefined)
     conditions = premises.conditions
     effective = [effective_parameters(*pair) for pair in zip(network.layers, conditions.layers, strict=True)]
+    estimated = any(condition.basis == "estimated" for condition in conditions.layers)
     return (
         parameters,
         l1_inf(norms, gamma, chance),
         frobenius(norms, gamma, chance),
         spec_l12(norms, gamma, chance),
         spec_fro(network, norms, gamma, chance),
-        arora(effective, max_logit, gamma, chance),
+        arora(effective, max_logit, gamma, chance, "estimated" if estimated else "measured"),
         theorem_2,
         theorem_4_1(
             network,

@@ -166,7 +166,7 @@ class NoiseOptions:
     """At how many rows, and under which noise."""
 
     measured: str = option("N|all|auto", "Rows for the Jacobian properties; auto is 1000.", "auto")
-    probes: str = option("N|exact", "Noise vectors per layer and row, or exact Jacobians.", "4")
+    probes: str = option("N|auto|exact", "Noise vectors per layer and row, 4 to 64, or exact Jacobians.", "auto")
     noise: str = option("gaussian:R|compression", "Noise for smoothness: R |x| long, or real.", "gaussian:0.1")
     threads: options.Threads = None
 

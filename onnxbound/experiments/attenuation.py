@@ -117,7 +117,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
     mean = np.full((len(index), depth, depth), np.nan)
     error = np.full_like(mean, np.nan)
     done = 0
-    for batch in rows.batches(_batch_rows(network, settings.probes), index):
+    for batch in rows.batches(_batch_rows(network, settings.noise_vectors), index):
         stop = done + len(batch.index)
         with np.errstate(over="ignore", invalid="ignore"):
             values = all_values(work, batch.inputs.astype(np.float32, copy=False))
@@ -148,7 +148,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         data=str(rows.path),
         measured_rows=len(index),
         radius=settings.noise_radius,
-        probes=settings.probes,
+        probes=settings.noise_vectors,
         seed=settings.seed,
         layer_names=tuple(layer.name for layer in network.layers),
         curves=tuple(curves),
@@ -156,8 +156,7 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
 
 
 def _summary(mean: Float64Array, error: Float64Array, settings: Settings) -> Statistic | None:
-    assert settings.probes != "exact"
-    return summarise(Estimate(mean, error, settings.probes, settings.seed))
+    return summarise(Estimate(mean, error, settings.noise_vectors, settings.seed))
 
 
 def _batch_rows(network: Network, probes: int) -> int:
@@ -167,15 +166,13 @@ def _batch_rows(network: Network, probes: int) -> int:
 
 def _noise(layer: Layer, entering: Array, index: Array, settings: Settings) -> Array:
     """eta = radius |a^i| g / |g| of every probe, (probes, n, *input_shape)."""
-    assert settings.probes != "exact"
     size = int(np.prod(layer.input_shape))
-    g = np.stack(
-        [normal_noise(settings.seed, _AT_INPUTS + layer.index, index, probe, size) for probe in range(settings.probes)]
-    )
+    probes = range(settings.noise_vectors)
+    g = np.stack([normal_noise(settings.seed, _AT_INPUTS + layer.index, index, probe, size) for probe in probes])
     signal = np.linalg.norm(entering.reshape(len(index), -1).astype(np.float64), axis=1)
     length = np.linalg.norm(g.astype(np.float64), axis=2, keepdims=True)
     eta = g * (settings.noise_radius * signal[None, :, None] / length)
-    return np.asarray(eta.reshape(settings.probes, *entering.shape).astype(entering.dtype))
+    return np.asarray(eta.reshape(len(probes), *entering.shape).astype(entering.dtype))
 
 
 def _errors(

@@ -12,6 +12,8 @@ import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxbound.graph.network import Layer, Network, Step
+from onnxbound.linear.emit_units import UnitStreams
+from onnxbound.linear.jacobian_norm import ExactPlan, combs, plan_exact_pairs
 from onnxbound.linear.observation import observed
 from onnxbound.linear.programme import Programme
 from onnxbound.operators.emitter import Emitter, Value
@@ -35,6 +37,8 @@ stream_name = "{}/{}".format
 """Output of a kind and a target: squared norms of the tangents, residuals or signals that arrive, (streams, n)."""
 output_name = "output {}/{}".format
 """Output of a kind and a layer: |J|_F^2 to the logits, or the largest of its parts per pixel, (n,)."""
+pair_name = "pair {}/{}".format
+"""Output of a pair whose one side is small: |J|_F^2, (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ class Emission:
     Attributes:
         sources: Target to the layers whose streams arrive there, in order.
         reached: Layers from which a path leads to the logits, where those Jacobians are exact.
+        exact: Other pairs whose Jacobian is exact.
         weights: Large constants that the model mentions and does not contain, by name.
     """
 
     sources: Mapping[int, tuple[int, ...]]
     reached: tuple[int, ...]
+    exact: frozenset[tuple[int, int]]
     weights: Mapping[str, Array]
 
 
@@ -72,7 +78,7 @@ def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
 
     Args:
         network: Cast to float32.
-        programme: What to measure; exact Jacobians of all pairs are not written.
+        programme: What to measure.
 
     Returns:
         The model, whose inputs are the rows and the noise of every layer but the last, and what its outputs mean.
@@ -81,7 +87,7 @@ def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
 
 
 class _Writer:
-    """Walks through the network once forward, and once back where the programme wants exact Jacobians."""
+    """Walks through the network once forward, and once more for every exact Jacobian."""
 
     def __init__(self, network: Network, programme: Programme) -> None:
         self._network = network
@@ -89,6 +95,7 @@ class _Writer:
         self._e = Emitter()
         self._outputs: list[ValueInfoProto] = []
         self._states: list[str] = []
+        self._units = UnitStreams(network, self._e, self._states, ROWS)
         self._sources: dict[int, tuple[int, ...]] = {}
         self._layers = {layer.output: layer for layer in network.layers}
         self._targets = {network.target(layer.index): layer.index for layer in network.layers}
@@ -117,9 +124,11 @@ class _Writer:
         self._output(LOGITS, logits.name, "n", network.classes)
         if ties:
             self._output(TIES, self._e.node("Max", *ties), "n")
-        reached = self._output_jacobians(logits) if self._programme.exact_output else ()
+        reached = self._output_jacobians() if self._programme.exact_output else ()
+        plan = plan_exact_pairs(network, self._programme)
+        self._exact_pairs(plan)
         weights: dict[str, Array] = {}
-        return self._model(weights), Emission(self._sources, reached, weights)
+        return self._model(weights), Emission(self._sources, reached, plan.pairs, weights)
 
     def _model(self, weights: dict[str, Array]) -> ModelProto:
         network = self._network
@@ -150,7 +159,7 @@ class _Writer:
             return (
                 e.node("ReduceSumSquare", e.double(t.name), e.integers(*axes), keepdims=0) if axes else self._square(t)
             )
-        # Only the sums of the channels become float64: of the whole tensor that would be a copy of twice its size.
+        # Only sums of channels become float64: of the whole tensor that would be a copy of twice its size.
         part = e.node("ReduceSumSquare", t.name, e.integers(*range(first + 1, last)), keepdims=0)
         return e.node("ReduceSum", e.double(part), e.integers(first), keepdims=0)
 
@@ -272,32 +281,34 @@ class _Writer:
         for kind, values in (("tangents", streams.moving["tangents"]), ("residuals", residuals)):
             self._output(stream_name(kind, target), self._squared(values, streams=True), count * probes, "n")
 
-    def _output_jacobians(self, logits: Value) -> tuple[int, ...]:
+    def _output_jacobians(self) -> tuple[int, ...]:
         """One cotangent per class, sent back to every layer."""
-        network, e, classes = self._network, self._e, self._network.classes
-        rows = e.node("Shape", logits.name, start=0, end=1)
-        full = e.node("Concat", e.integers(classes), rows, e.integers(classes), axis=0)
-        units = e.reshape(e.constant(np.eye(classes, dtype=np.float32)), classes, 1, classes)
-        live = {network.output: Value(e.node("Expand", units, full), logits.shape)}
-        wanted = {layer.output: layer for layer in network.layers[:-1]}
-        downstream = network.downstream(wanted)
-        reached = []
-        for step, state in zip(reversed(network.steps), reversed(self._states), strict=True):
-            c = live.pop(step.output, None)
-            if c is None:
-                continue
-            if step.output in wanted:
-                self._per_pixel(wanted[step.output], c)
-                reached.append(wanted[step.output].index)
-            if downstream.isdisjoint(step.inputs):  # before the first layer whose Jacobian is wanted
-                continue
-            shapes = tuple(network.shapes[name] for name in step.inputs)
-            for name, gradient in zip(step.inputs, step.operator.emit_vjp(e, state, classes, c, *shapes), strict=True):
-                known = live.get(name)  # where branches part, the cotangents that come back along them add up
-                live[name] = (
-                    gradient if known is None else Value(e.node("Add", known.name, gradient.name), gradient.shape)
-                )
-        return tuple(reached)
+        units, earlier = np.eye(self._network.classes, dtype=np.float32), self._network.layers[:-1]
+        arrived = self._units.sent_back(self._network.output, units, [layer.output for layer in earlier])
+        for tensor, c in arrived.items():
+            self._per_pixel(self._layers[tensor], c)
+        return tuple(self._layers[tensor].index for tensor in arrived)
+
+    def _exact_pairs(self, plan: ExactPlan) -> None:
+        """Every row of J sent back, or every column forward, to the pairs of a plan."""
+        network, streams = self._network, self._units
+        for target, spacing in plan.targets.items():
+            name = network.target(target)
+            sources = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
+            units = combs(network.shapes[name], spacing, 0, prod(spacing))
+            for tensor, c in streams.sent_back(name, units, sources).items():
+                self._pair(sources[tensor], target, c)
+        for source, spacing in plan.sources.items():
+            layer = network.layers[source - 1]
+            targets = {network.target(j): j for j in plan.targets_of(source)}
+            units = combs(layer.output_shape, spacing, 0, prod(spacing))
+            for tensor, t in streams.sent_forward(layer.output, units, targets).items():
+                self._pair(source, targets[tensor], t)
+
+    def _pair(self, source: int, target: int, products: Value) -> None:
+        e = self._e
+        total = e.node("ReduceSum", self._squared(products, streams=True), e.integers(0), keepdims=0)
+        self._output(pair_name(source, target), total, "n")
 
     def _per_pixel(self, layer: Layer, c: Value) -> None:
         """|J|_F^2 of a layer, and the largest of its parts per pixel, from the cotangents (K, n, *shape) at it."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
 from onnxbound.linear import emit
+from onnxbound.linear.jacobian_norm import plan_exact_pairs
 from onnxbound.linear.measure import measure
 from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme
@@ -55,6 +56,7 @@ class NumpyEngine(Engine):
         self._programme = programme
         self._threads = threads
         self._at_once = probes_at_once
+        self._plan = plan_exact_pairs(network, programme)
         self._part_rows = part_rows(network)
 
     def measure(self, index: Array, rows: Array) -> Measurement:
@@ -63,7 +65,7 @@ class NumpyEngine(Engine):
 
         def run(part: slice) -> Measurement:
             with np.errstate(over="ignore", invalid="ignore"):
-                return measure(self._network, self._programme, index[part], rows[part], self._at_once)
+                return measure(self._network, self._programme, index[part], rows[part], self._at_once, self._plan)
 
         return Measurement.merge(in_parts(run, len(index), self._part_rows, self._threads))
 
@@ -134,6 +136,11 @@ def _observation(
         return result
 
     exact = OutputJacobians(to_output("squared"), to_output("largest pixel")) if programme.exact_output else None
+    pairs = None
+    if emission.exact:
+        pairs = np.full((len(logits), network.depth, network.depth), np.nan)
+        for source, target in emission.exact:
+            pairs[:, source - 1, target - 1] = outputs[emit.pair_name(source, target)]
     return Observation(
         logits=logits,
         ties=ties,
@@ -141,6 +148,7 @@ def _observation(
         without_bias={layer: outputs[emit.without_bias_name(layer)] for layer in layers} if linear else {},
         arrivals=arrivals,
         output=exact,
+        pairs=pairs,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.observation import OutputJacobians
+from onnxbound.linear.programme import Programme
 from onnxbound.linear.receptive_field import column_spacing, receptive_fields, row_spacing
 from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
 from onnxbound.operators.operator import Array, Shape
@@ -25,15 +26,25 @@ class ExactPlan:
     Attributes:
         targets: Layer j to the spacing of the rows of J that are sent back from x^j, to every earlier layer.
         sources: Layer i to the spacing of the columns that are sent forward from x^i, to the targets not in `targets`.
+        pairs: (i, j) of every pair that they meet.
     """
 
     targets: Mapping[int, Shape]
     sources: Mapping[int, Shape]
+    pairs: frozenset[tuple[int, int]]
 
     @property
     def products(self) -> int:
         """Jacobian products per row of the training set."""
         return sum(map(prod, (*self.targets.values(), *self.sources.values())))
+
+    def sources_of(self, target: int) -> list[int]:
+        """Layers i of the pairs that are met by rows sent back from layer j."""
+        return sorted(i for i, j in self.pairs if j == target)
+
+    def targets_of(self, source: int) -> list[int]:
+        """Layers j of the pairs that are met by columns sent forward from layer i."""
+        return sorted(j for i, j in self.pairs if i == source and j not in self.targets)
 
 
 def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> OutputJacobians:
@@ -46,7 +57,7 @@ def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating])
     pixels: dict[int, Float64Array] = {}
     layers = {layer.output: layer for layer in network.layers[:-1]}
     logits = (network.classes,)
-    for c in _combs(logits, logits, rows, dtype, _chunk(network, rows)):
+    for c in _chunks(logits, logits, rows, dtype, _chunk(network, rows)):
         for name, cotangents in at.vjp(network.output, c, frozenset(layers)).items():
             layer = layers[name]
             found = pixel_squared_norms(cotangents, layer.operator.channel_axis)
@@ -58,29 +69,27 @@ def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating])
     return OutputJacobians(norms, largest)
 
 
-def pair_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> Float64Array:
-    """|J^{i,j}|_F^2 of every pair, from its side that takes fewer products: all columns forward or all rows back.
+def pair_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating], plan: ExactPlan) -> Float64Array:
+    """|J^{i,j}|_F^2 of the pairs of a plan, each from the side that takes fewer products: columns forward or rows back.
 
     One sweep serves every pair it meets, and unit vectors whose images cannot overlap share a product.
 
     Returns:
-        (n, d, d), float64, NaN where there is no pair.
+        (n, d, d), float64, NaN where there is no pair of the plan.
     """
     network = at.network
     result = np.full((rows, network.depth, network.depth), np.nan)
-    plan = plan_exact_pairs(network)
     chunk = _chunk(network, rows)
     for target, spacing in plan.targets.items():
         name = network.target(target)
-        wanted = {network.layers[i - 1].output: i for i in range(1, target) if network.has_path(i, target)}
-        for c in _combs(network.shapes[name], spacing, rows, dtype, chunk):
+        wanted = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
+        for c in _chunks(network.shapes[name], spacing, rows, dtype, chunk):
             for tensor, cotangents in at.vjp(name, c, wanted.keys()).items():
                 _add(result[:, wanted[tensor] - 1, target - 1], cotangents)
     for source, spacing in plan.sources.items():
         layer = network.layers[source - 1]
-        targets = (j for j in range(source + 1, network.depth + 1) if j not in plan.targets)
-        wanted = {network.target(j): j for j in targets if network.has_path(source, j)}
-        for t in _combs(layer.output_shape, spacing, rows, dtype, chunk):
+        wanted = {network.target(j): j for j in plan.targets_of(source)}
+        for t in _chunks(layer.output_shape, spacing, rows, dtype, chunk):
             for tensor, tangents in at.jvp(layer.output, t, wanted.keys()).items():
                 _add(result[:, source - 1, wanted[tensor] - 1], tangents)
     return result
@@ -92,16 +101,34 @@ def _add(total: Float64Array, products: Array) -> None:
     total += squared_norms(products, 2).sum(axis=0)
 
 
-def plan_exact_pairs(network: Network) -> ExactPlan:
-    """The sweeps that meet every pair from the side that takes fewer products."""
+def exact_pairs(network: Network, programme: Programme) -> frozenset[tuple[int, int]]:
+    """The pairs (i, j) with a path whose |J|_F a programme computes exactly."""
+
+    def exact(i: int, j: int) -> bool:
+        smaller = min(prod(network.shapes[name]) for name in (network.layers[i - 1].output, network.target(j)))
+        to_output = programme.exact_output and j == network.depth
+        return programme.exact_pairs or to_output or smaller <= programme.small_side
+
+    targets = [network.depth] if programme.output_only else range(2, network.depth + 1)
+    return frozenset((i, j) for j in targets for i in range(1, j) if network.has_path(i, j) and exact(i, j))
+
+
+def plan_exact_pairs(network: Network, programme: Programme) -> ExactPlan:
+    """The sweeps that meet every exact pair from the side that takes fewer products.
+
+    Pairs with the logits are left out where `output_jacobians` meets them.
+    """
+    wanted = exact_pairs(network, programme)
+    if programme.exact_output:
+        wanted = frozenset(pair for pair in wanted if pair[1] != network.depth)
     pairs: list[tuple[int, int, Shape, Shape]] = []
-    for layer in network.layers[:-1]:
+    for source in sorted({i for i, _ in wanted}):
+        layer = network.layers[source - 1]
         fields = receptive_fields(network, layer.output)
-        for target in range(layer.index + 1, network.depth + 1):
-            if network.has_path(layer.index, target):
-                name = network.target(target)
-                columns = column_spacing(layer.output_shape, fields[name])
-                pairs.append((layer.index, target, columns, row_spacing(network.shapes[name], fields[name])))
+        for target in sorted(j for i, j in wanted if i == source):
+            name = network.target(target)
+            columns = column_spacing(layer.output_shape, fields[name])
+            pairs.append((source, target, columns, row_spacing(network.shapes[name], fields[name])))
     back = {target for _, target, columns, rows in pairs if prod(rows) <= prod(columns)}
     targets: dict[int, Shape] = {}
     sources: dict[int, Shape] = {}
@@ -110,7 +137,7 @@ def plan_exact_pairs(network: Network) -> ExactPlan:
             targets[target] = tuple(map(max, rows, targets.get(target, rows)))
         else:
             sources[source] = tuple(map(max, columns, sources.get(source, columns)))
-    return ExactPlan(targets, sources)
+    return ExactPlan(targets, sources, wanted)
 
 
 def _chunk(network: Network, rows: int) -> int:
@@ -118,15 +145,20 @@ def _chunk(network: Network, rows: int) -> int:
     return max(1, _CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))
 
 
-def _combs(shape: Shape, spacing: Shape, rows: int, dtype: np.dtype[np.floating], chunk: int) -> Iterator[Array]:
-    """Sums of unit vectors that stand `spacing` apart on each axis, as `(s, n, *shape)` with s at most `chunk`.
+def combs(shape: Shape, spacing: Shape, start: int, stop: int) -> Array:
+    """Sums of unit vectors that stand `spacing` apart on each axis, those of some offsets, `(stop - start, *shape)`.
 
-    Together they contain every unit vector once; with `spacing` equal to `shape` they are the unit vectors.
+    Those of all offsets contain every unit vector once; with `spacing` equal to `shape` they are the unit vectors.
     """
+    result = np.zeros((stop - start, *shape), np.float32)
+    offsets = np.unravel_index(np.arange(start, stop), spacing)
+    for comb, *offset in zip(result, *offsets, strict=True):
+        comb[tuple(slice(o, None, s) for o, s in zip(offset, spacing, strict=True))] = 1
+    return result
+
+
+def _chunks(shape: Shape, spacing: Shape, rows: int, dtype: np.dtype[np.floating], chunk: int) -> Iterator[Array]:
+    """All combs at every row, as `(s, n, *shape)` with s at most `chunk`."""
     for start in range(0, prod(spacing), chunk):
-        count = min(chunk, prod(spacing) - start)
-        combs = np.zeros((count, rows, *shape), dtype)
-        offsets = np.unravel_index(np.arange(start, start + count), spacing)
-        for comb, *offset in zip(combs, *offsets, strict=True):
-            comb[(slice(None), *(slice(o, None, s) for o, s in zip(offset, spacing, strict=True)))] = 1
-        yield combs
+        part = combs(shape, spacing, start, min(start + chunk, prod(spacing)))
+        yield np.repeat(part[:, None], rows, axis=1).astype(dtype, copy=False)

@@ -33,7 +33,7 @@ class Linearisation:
             tangents: `(s, n, *shape of source)`.
             targets: Tensor names; those that no path leads to are missing from the result.
         """
-        needed = self._upstream(targets)
+        needed = upstream(self.network, targets)
         live = {source: tangents}
         for step, state in zip(self.network.steps, self.states, strict=True):
             if step.output == source or step.output not in needed or live.keys().isdisjoint(step.inputs):
@@ -65,20 +65,21 @@ class Linearisation:
                 live[name] = live[name] + gradient if name in live else gradient
         return result | {name: live[name] for name in sources if name in live}
 
-    def _upstream(self, targets: Collection[str]) -> set[str]:
-        """The targets and every tensor from which a path leads to one of them."""
-        reached = set(targets)
-        for step in reversed(self.network.steps):
-            if step.output in reached:
-                reached.update(step.inputs)
-        return reached
-
     def _with_zeros(self, live: Mapping[str, Array], names: tuple[str, ...], leading: tuple[int, ...]) -> list[Array]:
         """The tangents of all inputs of a step, zero where an input is not downstream of the source."""
         dtype = next(iter(live.values())).dtype
         return [
             live[name] if name in live else np.zeros((*leading, *self.network.shapes[name]), dtype) for name in names
         ]
+
+
+def upstream(network: Network, targets: Collection[str]) -> set[str]:
+    """The targets and every tensor from which a path leads to one of them."""
+    reached = set(targets)
+    for step in reversed(network.steps):
+        if step.output in reached:
+            reached.update(step.inputs)
+    return reached
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
 """Interpret a programme at one batch in NumPy."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from onnxbound.graph.network import Layer, Network
-from onnxbound.linear.jacobian_norm import output_jacobians, pair_jacobians
+from onnxbound.linear.jacobian_norm import ExactPlan, output_jacobians, pair_jacobians, plan_exact_pairs
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.observation import Observation, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme
@@ -18,7 +17,12 @@ from onnxbound.rng import normal_noise
 
 
 def measure(
-    network: Network, programme: Programme, index: Array, rows: Array, probes_at_once: int | None = None
+    network: Network,
+    programme: Programme,
+    index: Array,
+    rows: Array,
+    probes_at_once: int | None = None,
+    plan: ExactPlan | None = None,
 ) -> Measurement:
     """Run a programme on n rows.
 
@@ -28,7 +32,9 @@ def measure(
         index: Rows in the data file, (n,); the noise depends on them, not on the batch they come in.
         rows: Preprocessed inputs of the network's type, (n, *input_shape).
         probes_at_once: Probes per sweep, a divisor of all of them; None for all.
+        plan: That of the programme's exact pairs; None to make it.
     """
+    plan = plan_exact_pairs(network, programme) if plan is None else plan
     at_once = probes_at_once or programme.probes
 
     def noise(first: int, layer: Layer, probe: int) -> Array:
@@ -51,13 +57,9 @@ def measure(
         without_bias={layer.index: _without_bias(sweep, layer) for layer in network.layers} if signals else {},
         arrivals=join_probes(arrivals),
         output=output_jacobians(at, len(rows), rows.dtype) if programme.exact_output else None,
+        pairs=pair_jacobians(at, len(rows), rows.dtype, plan) if plan.pairs else None,
     )
-    measurement = to_measurement(network, programme, index, found)
-    if not programme.exact_pairs:
-        return measurement
-    jacobian = pair_jacobians(at, len(rows), rows.dtype)
-    error = np.where(np.isnan(jacobian), np.nan, 0.0)
-    return replace(measurement, jacobian_squared=jacobian, jacobian_squared_error=error)
+    return to_measurement(network, programme, index, found)
 
 
 def _without_bias(sweep: Sweep, layer: Layer) -> Float64Array:

@@ -46,6 +46,7 @@ class Observation:
         without_bias: Layer to |A^i a^i|^2, (n,); empty in the affine form.
         arrivals: (source, target) to what arrived, for every pair with a path.
         output: Exact Jacobians to the logits; None if the programme wants none.
+        pairs: Exact |J|_F^2 of other pairs, (n, d, d), NaN where it is not exact; None if there are none.
     """
 
     logits: Array
@@ -54,6 +55,7 @@ class Observation:
     without_bias: Mapping[int, Float64Array]
     arrivals: Mapping[tuple[int, int], Arrival]
     output: OutputJacobians | None
+    pairs: Float64Array | None = None
 
 
 def join_probes(parts: Sequence[Mapping[tuple[int, int], Arrival]]) -> dict[tuple[int, int], Arrival]:
@@ -105,6 +107,9 @@ def to_measurement(network: Network, programme: Programme, index: Array, observa
         largest_pixel = observation.output.largest_pixel
         jacobian[:, :, -1] = observation.output.squared
         error[:, :, -1] = np.where(np.isnan(observation.output.squared), np.nan, 0.0)
+    if observation.pairs is not None:
+        exact = ~np.isnan(observation.pairs)
+        jacobian[exact], error[exact] = observation.pairs[exact], 0.0
     return Measurement(
         index=np.asarray(index, np.int64),
         logits=observation.logits.astype(np.float64),

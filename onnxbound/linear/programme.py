@@ -13,6 +13,9 @@ Form = Literal["affine", "linear"]
 EXACT_CLASSES = 100
 """Up to this number of classes the Jacobians to the logits are exact: one cotangent per class."""
 
+SMALL_SIDE = 100
+"""Up to this size of x^i or x^j the Jacobian of a pair is exact: a small side means a low rank, where probes err."""
+
 
 @dataclass(frozen=True, slots=True)
 class Programme:
@@ -30,6 +33,7 @@ class Programme:
         radius: Length of the noise relative to |x^i|.
         output_only: Whether only pairs with the last layer are measured.
         seed: Seed of the noise.
+        small_side: |J|_F is exact too where x^i or x^j has at most so many entries.
     """
 
     form: Form
@@ -39,6 +43,7 @@ class Programme:
     radius: float
     output_only: bool
     seed: int
+    small_side: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from onnxbound.errors import visible
 from onnxbound.report.breakdown_tables import breakdown
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.terminal import bar
-from onnxbound.report.words import error_at_most, magnitude, number, percentage, rows_of_columns
+from onnxbound.report.words import error_at_most, magnitude, marked, number, percentage, rows_of_columns
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS
 from onnxbound.stability.property import Property
@@ -69,7 +69,7 @@ def _head(report: Report) -> Table:
 
 
 def _of(statistic: Statistic | None, field: str) -> str:
-    return number(None if statistic is None else getattr(statistic, field))
+    return number(None) if statistic is None else marked(number(getattr(statistic, field)), statistic.kind)
 
 
 def _layers(report: Report) -> Table:
@@ -81,8 +81,8 @@ def _layers(report: Report) -> Table:
             Text(f"{visible(layer.name)[-20:]}"),
             f"{layer.parameters:,}",
             *(_of(layer.statistics[p.name], p.extreme) for p, _ in _headings()),
-            number(layer.effective_parameters),
-            percentage(layer.compression_percent),
+            marked(number(layer.effective_parameters), layer.basis),
+            marked(percentage(layer.compression_percent), layer.basis),
         )
     return table
 
@@ -144,7 +144,8 @@ def _plotted(report: Report) -> Table:
     for bound in bounds:
         per_row = None if bound.value is None else bound.value / report.data.rows
         drawn = Text("" if bound.log10 is None else bar(bound.log10 / max(highest, 1.0), _BAR))
-        table.add_row(bound.name, bound.reference, drawn, magnitude(bound.value, bound.log10), number(per_row))
+        numbers = (magnitude(bound.value, bound.log10), number(per_row))
+        table.add_row(bound.name, bound.reference, drawn, *(marked(words, bound.basis) for words in numbers))
     return table
 
 

@@ -5,6 +5,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 
 from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
+from onnxbound.results import Basis
 from onnxbound.stability.property import Property
 
 _UPWARDS = Context(prec=3, rounding=ROUND_CEILING)
@@ -19,6 +20,15 @@ def number(value: float | None) -> str:
     if value is None:
         return "\N{EN DASH}"
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def marked(words: str, basis: Basis) -> str:
+    """A number that follows from estimates begins with a sign for about.
+
+    >>> marked("0.12", "estimated"), marked("0.12", "measured")
+    ('≈0.12', '0.12')
+    """
+    return f"\N{ALMOST EQUAL TO}{words}" if basis == "estimated" and words != number(None) else words
 
 
 def percentage(value: float | None) -> str:

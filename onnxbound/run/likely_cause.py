@@ -156,7 +156,7 @@ class _Trials:
         return [0, *(start for start in (1, -1) if counted and start <= low and high - start < classes)]
 
     def predicted(self, every: Sequence[Guess], places: NDArray[np.int64]) -> dict[Guess, NDArray[np.int64]]:
-        """The class of each row under each guess, -1 where the net overflows."""
+        """The class of each row under each guess, -1 where the net overflows or does not decide."""
         predictions: dict[Guess, list[NDArray[np.int64]]] = {guess: [] for guess in every}
         size, seen = max(1, _ENTRIES // prod(self.network.input_shape)), set()
         for begin in range(0, len(places), size):
@@ -169,7 +169,10 @@ class _Trials:
                     continue
                 seen.add(key)
                 logits = self.logits.run(inputs)
-                predictions[guess].append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1))
+                # A tie is an error, as it is among the rows that are counted as wrong.
+                single = (logits == logits.max(axis=1, keepdims=True)).sum(axis=1) == 1
+                decided = single & np.isfinite(logits).all(axis=1)
+                predictions[guess].append(np.where(decided, logits.argmax(axis=1), -1))
         return {guess: np.concatenate(parts) for guess, parts in predictions.items()}
 
     def cause(self, best: _Outcome) -> Cause:

@@ -4,13 +4,14 @@ What a batch takes was measured on nets from 50,000 to 20 million parameters on 
 largest seen, so a run usually takes less than it is allowed.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 
 import numpy as np
 
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
+from onnxbound.linear.jacobian_norm import plan_exact_pairs
 from onnxbound.linear.programme import Programme
 
 DEFAULT_MEMORY = 2 << 30
@@ -120,11 +121,11 @@ def _too_little(memory: int, needed: int, what: str) -> UsageError:
 
 def _largest_tensor(network: Network, programme: Programme, probes: int) -> int:
     """Bytes per row of the widest place of a sweep, inputs, output and all streams together."""
-    largest = 0
+    largest, plan = 0, plan_exact_pairs(network, replace(programme, exact_pairs=False))
+    units = max((prod(spacing) for spacing in (*plan.targets.values(), *plan.sources.values())), default=0)
     for step in network.steps:
         streams = 1 + 2 * probes * (len(network.sources[step.output]) + 1)
-        if programme.exact_output:
-            streams = max(streams, network.classes)
+        streams = max(streams, units, network.classes if programme.exact_output else 0)
         sizes = [prod(network.shapes[name]) for name in (*step.inputs, step.output)]
         largest = max(largest, 4 * streams * sum(sizes))
     return largest

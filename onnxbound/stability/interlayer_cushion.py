@@ -84,6 +84,7 @@ INTERLAYER_CUSHION = Property(
     per="pair",
     values=_of_pair,
     error=_proportional_error,
+    power=-1,
     topic=Topic(
         "interlayer_cushion",
         "metric",
@@ -104,6 +105,7 @@ JACOBIAN_NORM = Property(
     per="pair",
     values=_jacobian_norm,
     error=_proportional_error,
+    power=1,
     topic=Topic(
         "jacobian_norm",
         "metric",
@@ -132,6 +134,7 @@ CLIPPED = Property(
     heading="interl.",
     values=lambda at: _minimal(at)[0],
     error=lambda at, values: np.where(values < _minimal(at)[1], 0.0, _minimal(at)[2]),
+    power=-1,
     topic=_MINIMAL,
 )
 
@@ -142,5 +145,6 @@ UNCLIPPED = Property(
     plotted=True,
     values=lambda at: _minimal(at)[1],
     error=lambda at, _: _minimal(at)[2],
+    power=-1,
     topic=_MINIMAL,
 )

@@ -83,6 +83,7 @@ class Property:
         per: Whether it belongs to a layer or to a pair of layers.
         forward: Whether one forward pass gives it, so that all rows have it.
         error: Computes the standard error of each value from the place and the values; None if values are exact.
+        power: That of |J|_F which it is proportional to, where that is estimated.
         of_noise: Whether it is measured for noise that was drawn, so that its number of probes is reported.
         to_output: Whether a layer shows the value of its pair with the output.
         heading: Column in tables of layers; empty if it has none.
@@ -98,6 +99,7 @@ class Property:
     per: Literal["layer", "pair"] = "layer"
     forward: bool = False
     error: Callable[[Place, Float64Array], Float64Array] | None = None
+    power: Literal[-1, 0, 1] = 0
     of_noise: bool = False
     to_output: bool = False
     heading: str = ""
@@ -113,12 +115,6 @@ class Property:
             else:
                 later = (target.index for target in targets if target.index > layer.index)
                 yield from ((layer.index, j) for j in later if network.has_path(layer.index, j))
-
-    def exact(self, network: Network, programme: Programme, source: int, *target: int) -> bool:
-        """Return whether the values at a layer or pair are exact, and not estimates from probes."""
-        later = target or [j for j in range(source + 1, network.depth + 1) if network.has_path(source, j)]
-        to_output = programme.exact_output and set(later) <= {network.depth}
-        return self.error is None or programme.exact_pairs or to_output
 
 
 def evaluate(

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.graph.network import Network
+from onnxbound.linear.jacobian_norm import exact_pairs
 from onnxbound.linear.programme import Programme
 from onnxbound.results import Estimate, Float64Array, Measured
 from onnxbound.run.row_table import Column, Table
+from onnxbound.stability import hutchinson
 from onnxbound.stability.catalogue import CATALOGUE, FORWARD
 from onnxbound.stability.property import Property, error_of
 
@@ -44,6 +46,7 @@ class PropertyTable:
             self._columns += [(prop.name, *place) for place in places]
             self._columns += [(error_of(prop.name), *place) for place in places if prop.error]
         self._table = Table(len(index), [("margin",), ("ties",), *self._columns])
+        self._exact_pairs = exact_pairs(network, programme)
 
     def write(
         self, start: int, margin: Float64Array, ties: NDArray[np.bool_], values: Mapping[Column, Float64Array]
@@ -91,11 +94,37 @@ class PropertyTable:
         """Return a property of a layer or pair, as an estimate where it is not exact."""
         if prop.name in self._attached:
             return self._attached[prop.name](*place)
-        values = self.column(prop.name, *place)
-        if prop.exact(self.network, self.programme, *place):
+        values, pairs = self.column(prop.name, *place), self._estimated_pairs(prop, *place)
+        if not pairs:
             return Measured(values)
-        errors = self.column(error_of(prop.name), *place)
-        return Estimate(values, errors, self.probes(prop), self.programme.seed)
+        probes = self.probes(prop)
+        # An error read off a row's own few probes is small where its value is: the spread of all rows is taken.
+        relative = hutchinson.standard_error(self.spread(prop, *place), probes, prop.power)
+        errors = np.where(self.column(error_of(prop.name), *place) == 0, 0.0, relative * values)
+        if probes == 1:
+            errors = np.full_like(values, np.nan)
+        within = hutchinson.factors(probes, len(self.index) * pairs, prop.power)
+        return Estimate(values, errors, probes, self.programme.seed, within)
+
+    def exact(self, prop: Property, *place: int) -> bool:
+        """Return whether the values at a layer or pair are exact, and not estimates from probes."""
+        return not self._estimated_pairs(prop, *place)
+
+    def spread(self, prop: Property, *place: int) -> float:
+        """Return the relative variance over probes behind the estimated values at a layer or pair."""
+        values, errors = self.column(prop.name, *place), self.column(error_of(prop.name), *place)
+        # A relative error of |J|_F, or of its reciprocal, is half of that of its square.
+        doubled = np.full_like(values, np.nan)
+        np.divide(2 * errors, values, out=doubled, where=(values > 0) & (errors != 0))
+        return hutchinson.spread(doubled, self.probes(prop))
+
+    def _estimated_pairs(self, prop: Property, source: int, *target: int) -> int:
+        """Count the pairs whose estimated |J|_F a value of a property rests on."""
+        if prop.error is None:
+            return 0
+        network = self.network
+        later = target or [j for j in range(source + 1, network.depth + 1) if network.has_path(source, j)]
+        return sum((source, j) not in self._exact_pairs for j in later)
 
     def samples(self) -> "Samples":
         """Return the per-row arrays by their contracted names."""

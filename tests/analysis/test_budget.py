@@ -22,7 +22,7 @@ SHORT = 1e-6
 
 @pytest.fixture
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
-    monkeypatch.setattr(budget, "_WORTH_A_TRIAL", 0)
+    monkeypatch.setattr(budget, "_SHORT", 0)
     return load(random_mlp(tmp_path / "net.onnx", (6, 5, 5, 4)))
 
 

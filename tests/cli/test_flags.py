@@ -158,7 +158,7 @@ def test_printed_and_written_reports_name_options(tmp_path: Path, form: str) -> 
 
 def test_errors_name_options() -> None:
     for arguments, said in (
-        (("--probes", "many"), '--probes must be "exact" or a whole number of at least 1'),
+        (("--probes", "many"), '--probes must be "auto", "exact" or a whole number of at least 1'),
         (("--form", "lineal"), '"linear" is closest'),
         (
             ("--noise", "compression", "--pairs", "output"),

@@ -1,7 +1,7 @@
 """The programme as one ONNX graph against the NumPy sweep, on small nets of every shape and on every real net."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.emit import emit
 from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
+from onnxbound.linear.jacobian_norm import exact_pairs
 from onnxbound.linear.programme import Form, Measurement, Programme
 from onnxbound.run.device import CPU
 from tests.linear.test_measure import NETS, net
@@ -66,6 +67,27 @@ def test_small_nets(tmp_path: Path, kind: str, form: Form, output_only: bool) ->
     rows = np.random.default_rng(0).normal(size=(7, *network.input_shape)).astype(np.float32)
     wanted = programme(form, 3, radius=0.5, output_only=output_only)
     require_agreement(*both(network, wanted, np.arange(10, 17), rows))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NETS if kind != "one layer"])
+@pytest.mark.parametrize("output_only", [False, True])
+@pytest.mark.parametrize("exact_output", [False, True])
+def test_jacobians_with_a_small_side_are_exact(
+    tmp_path: Path, kind: str, output_only: bool, exact_output: bool
+) -> None:
+    network = net(tmp_path / "net.onnx", kind)
+    rows = np.random.default_rng(0).normal(size=(5, *network.input_shape)).astype(np.float32)
+    wanted = replace(programme("affine", output_only=output_only), exact_output=exact_output, small_side=6)
+    ours, theirs = both(network, wanted, np.arange(5), rows)
+    require_agreement(ours, theirs)
+    exact = NumpyEngine(network, replace(wanted, exact_pairs=True)).measure(np.arange(5), rows)
+    pairs = exact_pairs(network, wanted)
+    assert pairs
+    for i, j in pairs:
+        pair = (slice(None), i - 1, j - 1)
+        np.testing.assert_allclose(ours.jacobian_squared[pair], exact.jacobian_squared[pair], rtol=1e-5)
+        assert not theirs.jacobian_squared_error[pair].any()
+    assert (ours.jacobian_squared_error > 0).any() == (pairs != exact_pairs(network, replace(wanted, exact_pairs=True)))
 
 
 @pytest.mark.parametrize("name", MODELS)

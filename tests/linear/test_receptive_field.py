@@ -12,10 +12,12 @@ from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import pair_jacobians, plan_exact_pairs
 from onnxbound.linear.linearisation import Linearisation, linearise
+from onnxbound.linear.programme import Programme
 from onnxbound.linear.receptive_field import receptive_fields
 from tests.nets import write_model
 
 ROWS = 2
+ALL_PAIRS = Programme("affine", 1, exact_pairs=True, exact_output=False, radius=0.1, output_only=False, seed=0)
 
 
 def conv_net(path: Path, middle: dict[str, dict[str, Any]], *, residual: bool = False) -> Network:
@@ -80,7 +82,7 @@ def dense_jacobian(at: Linearisation, source: str, target: str) -> NDArray[np.fl
 def test_shared_products_give_the_norm_of_the_dense_jacobian(tmp_path: Path, middle: str, residual: bool) -> None:
     network = conv_net(tmp_path, MIDDLES[middle], residual=residual)
     at = linearised(network)
-    found = pair_jacobians(at, ROWS, np.dtype(np.float64))
+    found = pair_jacobians(at, ROWS, np.dtype(np.float64), plan_exact_pairs(network, ALL_PAIRS))
     for source in range(1, network.depth + 1):
         for target in range(1, network.depth + 1):
             pair = found[:, source - 1, target - 1]
@@ -124,7 +126,7 @@ def test_a_plain_pair_of_3x3_convolutions_takes_nine_products_per_channel(tmp_pa
         helper.make_node("MatMul", ["e", "w3"], ["logits"]),
     ]
     network = load(write_model(tmp_path / "net.onnx", nodes, constants, ["N", 1, 8, 8]))
-    plan = plan_exact_pairs(network)
+    plan = plan_exact_pairs(network, ALL_PAIRS)
     assert plan.targets == {2: (4, 3, 3), 3: (2,)}
     assert not plan.sources
     assert plan.products == 4 * 9 + 2

@@ -200,3 +200,12 @@ def test_it_stands_in_the_report_though_the_net_is_far_from_chance(tmp_path: Pat
     outcome = onnxbound("analyze", model, "--data", tmp_path / "d.npz", *words.split(), "--pairs", "output", "--json")
     (warning,) = [text for text in json.loads(outcome.stdout)["warnings"] if "training:" in text]
     assert "not those of training: with the channels in reverse order (BGR) the net errs on about" in warning
+
+
+def test_rows_that_tie_are_wrong_whatever_is_tried(tmp_path: Path) -> None:
+    """A dead net ties on every row; the class that is listed first is no better guess than none."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["logits"])]
+    network = load(write_model(tmp_path / "net.onnx", nodes, {"w": np.zeros((4, 3), np.float32)}, ["N", 4]))
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    rows = open_rows((x, np.zeros(40, np.int64)), network, Preprocessing())
+    assert likely_cause(network, rows, CPU, 1, np.ones(40, bool)) is None

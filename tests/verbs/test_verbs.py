@@ -87,7 +87,7 @@ def test_paths_are_anything_that_is_one(net: Path, rows: Any, tmp_path: Path) ->
         (lambda: Settings(engine="torch"), '`engine` must be "auto" or "numpy" or "onnxruntime"'),  # type: ignore[arg-type]
         (lambda: Settings(measured="some"), '`measured` must be "auto", "all", None or a whole number of at least 1'),  # type: ignore[arg-type]
         (lambda: Settings(measured=2.5), "`measured` must be"),  # type: ignore[arg-type]
-        (lambda: Settings(probes="approximate"), '`probes` must be "exact" or a whole number'),  # type: ignore[arg-type]
+        (lambda: Settings(probes="approximate"), '`probes` must be "auto", "exact" or a whole number'),  # type: ignore[arg-type]
         (lambda: Settings(probes=None), "`probes` must be"),  # type: ignore[arg-type]
         (lambda: Settings(threads=0), "`threads` must be None or a whole number"),
         (lambda: onnxbound.analyze("a.onnx", "rows.npz"), "`rows` takes rows that open_rows has opened"),  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from onnxbound.report.figures.of_report import bound_figures, pair_figures, repo
 from onnxbound.report.html.tree import Child, linked, table, tag, to_html
 from onnxbound.report.sentences import sentences
 from onnxbound.report.topics import TOPICS
-from onnxbound.report.words import error_at_most, magnitude, number, percentage, rows_of_columns, shortened
+from onnxbound.report.words import error_at_most, magnitude, marked, number, percentage, rows_of_columns, shortened
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS, PLOTTED
 from onnxbound.stability.property import Property
@@ -132,8 +132,9 @@ def _capacities(report: Report) -> Element:
     for bound in report.bounds:
         if bound.kind == "as_plotted":
             per_row = None if bound.value is None else bound.value / report.data.rows
-            value = linked(magnitude(bound.value, bound.log10), bound.name)
-            rows.append((linked(bound.name, bound.name), bound.reference, value, linked(number(per_row), bound.name)))
+            numbers = (magnitude(bound.value, bound.log10), number(per_row))
+            cells = (linked(marked(words, bound.basis), bound.name) for words in numbers)
+            rows.append((linked(bound.name, bound.name), bound.reference, *cells))
     figure, _ = bound_figures(report)
     return _section(
         "Capacities as plotted",
@@ -144,9 +145,7 @@ def _capacities(report: Report) -> Element:
 
 
 def _cell(statistic: Statistic | None, prop: Property, field: str) -> Element:
-    words = number(None if statistic is None else getattr(statistic, field))
-    if statistic is not None and statistic.kind == "estimated":
-        words = f"\N{ALMOST EQUAL TO}{words}"
+    words = number(None) if statistic is None else marked(number(getattr(statistic, field)), statistic.kind)
     return linked(words, prop.topic.name)
 
 
@@ -156,8 +155,8 @@ def _layers(report: Report) -> Element:
             f"{layer.index} {shortened(visible(layer.name), _NAME)}",
             linked(f"{layer.parameters:,}", "weights"),
             *(_cell(layer.statistics[p.name], p, p.extreme) for p in _TABLED),
-            linked(number(layer.effective_parameters), "effective_parameters"),
-            linked(percentage(layer.compression_percent), "compression_percent"),
+            linked(marked(number(layer.effective_parameters), layer.basis), "effective_parameters"),
+            linked(marked(percentage(layer.compression_percent), layer.basis), "compression_percent"),
         )
 
     headings = [(prop, prop.topic.name.replace("_", " ")) for prop in _TABLED]
