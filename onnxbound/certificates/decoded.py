@@ -40,6 +40,11 @@ class Decoded:
         return np.dtype(np.float32)
 
     @property
+    def parts(self) -> Mapping[str, tuple[int, ...]]:
+        """Empty: a code has one input."""
+        return {}
+
+    @property
     def classes(self) -> int:
         """K."""
         return self.architecture.classes

@@ -1,7 +1,7 @@
 """What a verifier is given besides the certificate, and what can be seen of rows that should be independent."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -82,17 +82,20 @@ class ByFile:
         input_shape: Shape of a row.
         input_type: Its element type.
         class_labels: 0 to K - 1.
+        parts: Inputs that stand side by side in a row; the verifier says which arrays they are.
     """
 
     input: str
     input_shape: tuple[int, ...]
     input_type: np.dtype[np.generic]
     class_labels: tuple[int | str, ...]
+    parts: Mapping[str, tuple[int, ...]]
 
     @classmethod
     def of(cls, network: InputSpec) -> "ByFile":
         """For a network."""
-        return cls("", network.input_shape, network.input_type, tuple(range(len(network.class_labels))))
+        classes = tuple(range(len(network.class_labels)))
+        return cls("", network.input_shape, network.input_type, classes, network.parts)
 
 
 def distinct(rows: Rows) -> set[bytes]:

@@ -19,6 +19,7 @@ from onnxbound.graph.network import Network
 from onnxbound.graph.passes.fix_lengths import fix_lengths
 from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
+from onnxbound.graph.passes.pack_inputs import pack_inputs
 from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
 from onnxbound.run.device import Device
@@ -59,6 +60,7 @@ def reopen(original: Network, path: Path) -> Reopened:
         message, _, _ = inline_functions(message)
         message, _, _ = hold_inputs(message, reading.fixed)
         message, _, _ = fix_lengths(message, reading.lengths)
+        message, _, _ = pack_inputs(message)
         computed = {name for node in message.graph.node for name in node.output}
         if original.output not in computed:
             problem = Problem(str(path), "its logits are not a tensor of the file", "use another --method")

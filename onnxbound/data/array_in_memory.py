@@ -36,7 +36,7 @@ class ArrayInMemory:
         return np.ascontiguousarray(self.values[index])
 
 
-AnyArray = ArrayFile | ArrayInMemory
+OneArray = ArrayFile | ArrayInMemory
 
 
 def in_memory(name: str, values: object) -> ArrayInMemory:

@@ -69,6 +69,40 @@ def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> st
     return _present(headers, name, chosen, "labels", "y_key", filter(likely, headers), role)
 
 
+def part_keys(
+    headers: Headers,
+    name: str,
+    parts: Sequence[str],
+    input_name: str,
+    role: Role,
+    wanted: str | None,
+    labels: str | None,
+) -> list[str]:
+    """The keys of several inputs per row, in the model's order.
+
+    They bear the names of the inputs, those of their role first; where the model's names are to play no part the caller
+    lists them. Labels are no input, whatever a model calls its inputs.
+
+    Raises:
+        DataError: data-key; every array that is missing is listed.
+    """
+    if wanted is not None:
+        keys = wanted.split(",")
+    elif input_name:
+        keys = [key if (key := f"{part}_{role}") in headers else part for part in parts]
+    else:
+        keys = []
+    listed = ", ".join(f"{key} {dtype} {shape}" for key, (shape, dtype) in sorted(headers.items())) or "no arrays"
+    do = f"say which, in the order {', '.join(parts)}: `x_key`"
+    problems = [Problem(f"array {key!r}", f"{name} has {listed}", do) for key in keys if key not in headers]
+    problems += [Problem(f"array {key!r}", "it holds the labels", do) for key in keys if key == labels]
+    if len(keys) != len(parts) or len(set(keys)) != len(keys):
+        problems.append(Problem("`x_key`", f"{len(set(keys))} arrays for {len(parts)} inputs; {name} has {listed}", do))
+    if problems:
+        raise DataError("data-key", f"The inputs of a row are not all in {name}.", problems)
+    return keys
+
+
 def _only(headers: Headers, tiers: Sequence[Sequence[str]], matches: Callable[[str], bool]) -> str | None:
     """The one key of the first tier that has any; where it has several, the one that matches."""
     for tier in tiers:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_in_memory import AnyArray
+from onnxbound.data.side_by_side import AnyArray
 from onnxbound.errors import DataError, Problem, argument
 
 _CHUNK_ROWS = 4096

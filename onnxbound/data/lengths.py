@@ -1,6 +1,7 @@
 """Lengths that a model leaves open, taken from the rows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class _OpenInput:
     input_shape: Shape
     input_type: np.dtype[np.generic]
     class_labels: tuple[int | str, ...]
+    parts: Mapping[str, Shape] = field(default_factory=dict)
 
 
 def row_lengths(

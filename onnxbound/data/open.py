@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onnxbound.data.array_file import member_headers, open_member, open_npy, open_npz
-from onnxbound.data.array_in_memory import AnyArray, in_memory
+from onnxbound.data.array_in_memory import in_memory
 from onnxbound.data.hdf5 import Hdf5File
 from onnxbound.data.image import open_image_folder
-from onnxbound.data.keys import Headers, Role, input_key, label_key
+from onnxbound.data.keys import Headers, Role, input_key, label_key, part_keys
 from onnxbound.data.labels import read_labels
 from onnxbound.data.parquet import ArrowFile, choose_columns
 from onnxbound.data.preprocessing import Convert, Preprocessing, converter
 from onnxbound.data.rows import Rows
+from onnxbound.data.side_by_side import AnyArray, SideBySide, side_by_side
 from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.rng import select_rows
 
 T = TypeVar("T")
-Data = str | PathLike[str] | tuple[ArrayLike, ArrayLike | None] | Mapping[str, ArrayLike] | ArrayLike
+Inputs = ArrayLike | Mapping[str, ArrayLike]
+Data = str | PathLike[str] | tuple[Inputs, ArrayLike | None] | Mapping[str, ArrayLike] | ArrayLike
 """A path; or inputs and labels, arrays by their keys, or inputs alone, whatever `np.asarray` takes."""
 
 IN_MEMORY = "arrays in memory"
@@ -49,6 +51,10 @@ class InputSpec(Protocol):
     def class_labels(self) -> tuple[int | str, ...]:
         """How the model calls its classes, (K,)."""
 
+    @property
+    def parts(self) -> Mapping[str, tuple[int, ...]]:
+        """Where a row is several inputs side by side: their names and shapes; empty otherwise."""
+
 
 def open_rows(
     data: Data,
@@ -71,11 +77,12 @@ def open_rows(
     Args:
         data: An npz file, an npy file of inputs, or by extras an HDF5, Parquet or Arrow file or a folder of images; or
             arrays: a pair `(x, y)`, `(x, None)` where there are no labels, `x` alone, or a mapping in which they are
-            found by their keys as in a file.
+            found by their keys as in a file. A model of several inputs per row takes them by the inputs' names: a
+            file or a mapping, or a pair whose first is one, as `({"input_ids": ids, "attention_mask": mask}, y)`.
         network: The model they are for.
         preprocessing: Scale, mean, std and layout; none by default.
         labels: An npy file or an array of labels; it takes precedence over labels in `data`.
-        x_key: Key of the inputs among several arrays.
+        x_key: Key of the inputs among several arrays; of several inputs the keys in their order, separated by commas.
         y_key: Key of the labels there.
         role: Whether keys that end in _train or in _test come first.
         labelled: Whether the rows have labels; without them all are 0.
@@ -99,6 +106,7 @@ def open_rows(
     findings = Findings()
     wanted = Wanted(network, x_key, y_key, role, labelled and labels is None, findings)
     inputs, targets = findings.need(lambda: opened_arrays(data, wanted))
+    _require_several(inputs, network)
     if labelled and labels is not None:
         targets = findings.need(lambda: _labels(labels))
     total = findings.need(lambda: _require_rows(inputs))
@@ -181,9 +189,20 @@ class Wanted:
         def labels(y_key: str | None) -> str:
             return label_key(headers, name, role, y_key)
 
+        if network.parts:
+            y = need(labels, y_key=self.y_key) if self.labelled else None
+            return self.several(headers, name, opened, y), None if y is None else opened(y)
         x = need(inputs, x_key=self.x_key)
         y = need(labels, y_key=self.y_key) if self.labelled else None
         return opened(x), None if y is None else opened(y)
+
+    def several(
+        self, headers: Headers, name: str, opened: Callable[[str], AnyArray], labels: str | None = None
+    ) -> AnyArray:
+        """Several inputs per row as one array, none of which are the labels."""
+        network = self.network
+        keys = part_keys(headers, name, list(network.parts), network.input, self.role, self.x_key, labels)
+        return side_by_side(dict(zip(network.parts, map(opened, keys), strict=True)), network.parts)
 
 
 def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
@@ -197,7 +216,14 @@ def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None
         if len(data) != 2:
             raise UsageError("usage", f"`data` takes a pair (x, y), not a tuple of {len(data)}.")
         x, y = data
-        return in_memory("`data[0]`", x), in_memory("`data[1]`", y) if wanted.labelled and y is not None else None
+        labels = in_memory("`data[1]`", y) if wanted.labelled and y is not None else None
+        if isinstance(x, Mapping):
+            arrays = {key: in_memory(f'`data[0]["{key}"]`', values) for key, values in x.items()}
+            headers = {key: (array.shape, array.dtype) for key, array in arrays.items()}
+            if not wanted.network.parts:
+                return replace(wanted, labelled=False).among(headers, "`data[0]`", arrays.__getitem__)[0], labels
+            return wanted.several(headers, "`data[0]`", arrays.__getitem__), labels
+        return in_memory("`data[0]`", x), labels
     if isinstance(data, str | PathLike):
         return _opened_file(Path(data), wanted)
     return _alone(in_memory("`data`", data), wanted)
@@ -237,6 +263,15 @@ def _columns(table: ArrowFile, path: Path, wanted: Wanted) -> tuple[AnyArray, An
 
 def _labels(labels: str | PathLike[str] | ArrayLike) -> AnyArray:
     return open_npy(Path(labels)) if isinstance(labels, str | PathLike) else in_memory("`labels`", labels)
+
+
+def _require_several(inputs: AnyArray, network: InputSpec) -> None:
+    """Refuse one array for a model of several inputs per row."""
+    if network.parts and not isinstance(inputs, SideBySide):
+        parts = network.parts.items()
+        listed = [Problem(f"input {name!r}", f"rows of {shape}", "give an array of that name") for name, shape in parts]
+        message = f"The model takes {len(listed)} inputs per row, and {inputs.name} is one array."
+        raise DataError("data-key", message, listed)
 
 
 def _require_rows(inputs: AnyArray) -> int:

@@ -121,6 +121,8 @@ def converter(
     scale = 1.0 if options.scale is None else options.scale
 
     def convert(rows: NDArray[Any]) -> NDArray[Any]:
+        if wanted.kind != "f":
+            _require_range(rows, name, wanted)
         values = rows if identity else (rows.astype(np.float64) * scale - mean) / std
         with np.errstate(over="ignore"):  # what overflows is found as infinite afterwards
             return np.ascontiguousarray(arrange(values), dtype=wanted)
@@ -181,8 +183,18 @@ def _require_type(
     elif not identity:
         do = "leave `scale`, `mean` and `std` out"
         raise refuse("the model takes integers, which cannot be scaled", do, scale=None, mean=(0.0,), std=(1.0,))
-    elif not np.can_cast(dtype, wanted, "safe"):
+    elif dtype.kind == "f":
         raise refuse(f"{dtype} does not fit into {wanted}", f"save the rows as {wanted}")
+
+
+def _require_range(rows: NDArray[Any], name: str, wanted: np.dtype[Any]) -> None:
+    """Refuse integers that another integer type does not hold."""
+    low, high = int(rows.min(initial=0)), int(rows.max(initial=0))
+    held = np.iinfo(wanted) if wanted.kind in "iu" else None
+    if held is not None and not held.min <= low <= high <= held.max:
+        message = f"{name} has numbers from {low:,} to {high:,}, the model's input has {wanted}."
+        problem = Problem(name, f"{wanted} holds {held.min:,} to {held.max:,}", "this is not the data of this model")
+        raise DataError("data-type", message, [problem])
 
 
 def _per_channel(

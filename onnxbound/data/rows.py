@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.data.array_in_memory import AnyArray
 from onnxbound.data.preprocessing import Convert, Preprocessing
+from onnxbound.data.side_by_side import AnyArray
 from onnxbound.errors import DataError, Problem, visible
 
 _HASH_ROWS = 1024

@@ -24,11 +24,13 @@ from onnxbound.graph.passes.fold_constants import fold_constants
 from onnxbound.graph.passes.fold_pad import fold_pad
 from onnxbound.graph.passes.hold_inputs import hold_inputs
 from onnxbound.graph.passes.inline_functions import inline_functions
+from onnxbound.graph.passes.pack_inputs import pack_inputs
 from onnxbound.graph.passes.pair_roundings import pair_roundings
 from onnxbound.graph.passes.shape_logits import shape_logits
 from onnxbound.graph.passes.spell_activation import spell_activation
 from onnxbound.graph.passes.spell_codes import spell_codes
 from onnxbound.graph.passes.spell_linear import spell_linear
+from onnxbound.graph.passes.spell_masks import spell_masks
 from onnxbound.graph.passes.spell_quantised import spell_quantised
 from onnxbound.graph.passes.spell_relu import spell_relu
 from onnxbound.graph.passes.widen_floats import widen_floats
@@ -75,10 +77,11 @@ def load(
     model, _, held = hold_inputs(model, reading.fixed)
     model, lengths, sized = fix_lengths(model, input_shape)
     reading = replace(reading, lengths=lengths)
+    model, parts, packed = pack_inputs(model)
     model, _, widened = widen_floats(model)
     reader = WeightReader(file.parent, None if external_root is None else Path(external_root))
     sha256 = reader.fingerprint(model, sha256)
-    notes, written = [inlined, held, sized, widened], Written()
+    notes, written = [inlined, held, sized, packed, widened], Written()
     node_count = len(model.graph.node)
 
     def follow(result: PassResult) -> OnnxGraph:
@@ -91,7 +94,8 @@ def load(
     graph = follow(spell_quantised(graph))
     graph = follow(pair_roundings(graph))
     graph = follow(spell_relu(graph))
-    graph = follow(drop_no_ops(graph))
+    graph = follow(spell_masks(graph))
+    graph = follow(drop_no_ops(graph, parts.keys()))
     graph = follow(spell_codes(graph))
     graph = follow(spell_linear(graph))
     graph = follow(spell_activation(graph))
@@ -131,6 +135,7 @@ def load(
         notes=tuple(note for note in [*notes, padded, coded, folded] if note),
         node_count=node_count,
         reading=reading,
+        parts=parts,
         external=reader.external(model),
     )
     if not network.layers:

@@ -1,7 +1,7 @@
 """The intermediate representation: weighted layers, gates and linear structure between named tensors."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -138,6 +138,7 @@ class Network:
         node_count: Nodes in the file's main graph, functions inlined.
         reading: What the caller said about how to read it.
         external: The initializers that the file keeps in other files, by name.
+        parts: Inputs of the file that stand side by side in a row, by name with their shapes; empty where it has one.
     """
 
     path: Path
@@ -162,6 +163,7 @@ class Network:
     node_count: int
     reading: Reading
     external: Mapping[str, Array]
+    parts: Mapping[str, Shape] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         size = f"{self.depth} layers, {self.parameters:,} parameters, {self.classes} classes"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +47,12 @@ class FiniteDifferences:
         self._network = network
         self._source = source
         self._targets = tuple(targets)
-        self._epsilon = float(np.finfo(np.float64 if network.input_type == np.float64 else np.float32).eps)
+        # Behind integers, which are looked up in a table, everything is float32.
+        self._kind: np.dtype[Any] = np.dtype(np.float64 if network.input_type == np.float64 else np.float32)
+        self._epsilon = float(np.finfo(self._kind.type).eps)
         model = with_outputs(network, self._targets)
         if source != network.input:
-            _cut_before(model, source, network)
+            _cut_before(model, source, network, self._kind)
         self._session = open_session(model, network.path.parent, device, threads, network.external)
 
     def __call__(self, rows: Array, at: Array, tangents: Array, step: float, tolerance: float = 1e-3) -> Differences:
@@ -76,7 +79,7 @@ class FiniteDifferences:
 
     def _run(self, rows: Array, at: Array) -> list[Float64Array]:
         batch = self._network.batch or len(rows)
-        feeds = {self._network.input: rows, self._source: at.astype(rows.dtype)}
+        feeds = {self._network.input: rows, self._source: at.astype(self._kind)}
         names = {value.name for value in self._session.get_inputs()}
         parts = [
             self._session.run(
@@ -88,12 +91,12 @@ class FiniteDifferences:
         return [np.concatenate(values).astype(np.float64) for values in zip(*parts, strict=True)]
 
 
-def _cut_before(model: ModelProto, source: str, network: Network) -> None:
+def _cut_before(model: ModelProto, source: str, network: Network, kind: np.dtype[Any]) -> None:
     """Make `source` an input of the graph; what computed it computes a tensor that nobody reads."""
     for node in model.graph.node:
         for position, name in enumerate(node.output):
             if name == source:
                 node.output[position] = f"{source}/before the cut"
-    element = helper.np_dtype_to_tensor_dtype(np.dtype(network.input_type))
+    element = helper.np_dtype_to_tensor_dtype(kind)
     shape = [network.batch, *network.shapes[source]]
     model.graph.input.append(helper.make_tensor_value_info(source, element, shape))

@@ -1,5 +1,6 @@
 """Identity, Dropout at inference and Cast between floating types do nothing to a value and are taken out."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,15 @@ _MOVES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "S
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
 
 
-def drop_no_ops(graph: OnnxGraph) -> PassResult:
+def drop_no_ops(graph: OnnxGraph, packed: AbstractSet[str] = frozenset()) -> PassResult:
     """Let every reader of a no-op's output read its input instead.
 
     A Cast to float32 or float64 keeps the value of every number a supported net computes: a float up to rounding, and
     the integers of an image input exactly. A Cast of an integer input to int32 or int64 keeps every index of a table.
+
+    Args:
+        graph: Any.
+        packed: Inputs that were cut out of a row of floats, where integers are as exact.
     """
     source: dict[str, str] = {}
     read = {name for node in graph.nodes for name in node.inputs}
@@ -23,13 +28,17 @@ def drop_no_ops(graph: OnnxGraph) -> PassResult:
     integers = {value.name for value in graph.inputs if value.type is not None and value.type.kind in "iu"}
     kept: list[GraphNode] = []
     dropped: list[str] = []
+
+    def holds_integers(node: GraphNode, inputs: tuple[str, ...]) -> bool:
+        return inputs[0] in integers or not packed.isdisjoint(node.outputs)
+
     for node in graph.nodes:
         inputs = tuple(source.get(name, name) for name in node.inputs)
         if node.op_type in ("Shape", "Size") or lengths.issuperset(filter(None, inputs)):
             lengths.update(node.outputs)  # arithmetic on lengths and constants is evaluated later, types and all
             kept.append(reading(node, inputs))
         elif read.isdisjoint(node.proto.output[1:]) and (
-            _is_no_op(node, graph) or (node.op_type == "Cast" and inputs[0] in integers and _to_integers(node))
+            _is_no_op(node, graph) or (node.op_type == "Cast" and _to_integers(node) and holds_integers(node, inputs))
         ):
             source[node.outputs[0]] = inputs[0]
             dropped.append(node.op_type)

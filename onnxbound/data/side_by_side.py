@@ -1,0 +1,82 @@
+"""Several arrays as one: the inputs of a net that takes several per row, flat and side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.data.array_in_memory import OneArray
+from onnxbound.errors import DataError, Problem
+
+_EXACT = 1 << 24
+"""Integers up to here are floats of 32 bits."""
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Arrays of as many rows as one array.
+
+    Attributes:
+        parts: `(n, *row)` each.
+    """
+
+    parts: "tuple[AnyArray, ...]"
+
+    @property
+    def name(self) -> str:
+        """Theirs."""
+        return " + ".join(part.name for part in self.parts)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(n, entries of all rows together)`."""
+        return self.parts[0].shape[0], sum(prod(part.shape[1:]) for part in self.parts)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """int64 where all are integers, else float64."""
+        whole = all(part.dtype.kind in "iub" for part in self.parts)
+        return np.dtype(np.int64 if whole else np.float64)
+
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows of that index.
+
+        Raises:
+            DataError: data-type, beside floats an integer is too large to be one.
+        """
+        taken = [part.take(index).reshape(len(index), -1) for part in self.parts]
+        for part, values in zip(self.parts, taken, strict=True):
+            if self.dtype.kind == "f" and values.dtype.kind != "f" and (np.abs(values.astype(float)) > _EXACT).any():
+                problem = Problem(part.name, f"beyond {_EXACT:,} in size", "save smaller numbers, or floats")
+                raise DataError("data-type", f"{part.name} holds integers that no float32 holds.", [problem])
+        return np.concatenate([values.astype(self.dtype) for values in taken], axis=1)
+
+
+AnyArray = OneArray | SideBySide
+
+
+def side_by_side(arrays: Mapping[str, AnyArray], parts: Mapping[str, tuple[int, ...]]) -> SideBySide:
+    """The arrays that bear the names of a model's inputs, each of which has to fit its own.
+
+    Args:
+        arrays: By name of input.
+        parts: Name of input to the shape of its part of a row.
+
+    Raises:
+        DataError: data-shape or data-type; every array that does not fit is listed.
+    """
+    problems, rows = [], max(array.shape[0] if array.shape else 0 for array in arrays.values())
+    for name, shape in parts.items():
+        array = arrays[name]
+        if tuple(n for n in array.shape[1:] if n != 1) != tuple(n for n in shape if n != 1) or not array.shape:
+            problems.append(Problem(array.name, f"expected rows {shape}, found {array.shape[1:]}", "another array"))
+        elif array.shape[0] != rows:
+            problems.append(Problem(array.name, f"{array.shape[0]:,} rows, another input has {rows:,}", "as many rows"))
+        elif array.dtype.kind not in "fiub":
+            problems.append(Problem(array.name, f"{array.dtype} is not a real number", "save it as int64 or float32"))
+    if problems:
+        raise DataError("data-shape", "The arrays do not fit the inputs of the model.", problems)
+    return SideBySide(tuple(arrays[name] for name in parts))
