@@ -19,6 +19,7 @@ from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
 from onnxbound.cli.flags import FLAGS, changed, in_flags, with_flags
+from onnxbound.cli.grouped import Verb
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
@@ -32,7 +33,7 @@ app = typer.Typer(
     help="How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
 
@@ -54,7 +55,7 @@ def _main(
 for _verb in (
     inspect, analyze, certify, verify, noise, compare, track, rank, report, diff, compress, decompress, explain, env,
 ):  # fmt: skip
-    app.command()(_verb)
+    app.command(cls=Verb)(_verb)
 
 
 def run(arguments: list[str]) -> int:

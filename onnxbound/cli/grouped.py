@@ -2,12 +2,57 @@
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
+from onnxbound.cli.examples import EXAMPLES
 from onnxbound.cli.options import set_threads
+
+_PANELS = {
+    "OptionalRowOptions": "Rows",
+    "RowOptions": "Rows",
+    "LabelOptions": "Rows",
+    "WholeFileOptions": "Rows",
+    "RowsOfSeveral": "Rows",
+    "EvidenceOptions": "Rows",
+    "ModelOptions": "How the model is read",
+    "NoiseOptions": "What is measured",
+    "MeasureOptions": "What is measured",
+    "MethodOptions": "Method",
+    "BudgetOptions": "Budget",
+    "OutputOptions": "Output",
+    "ModelOutputOptions": "Output",
+    "ResultOptions": "Output",
+    "ReportOptions": "Output",
+    "PageOptions": "Output",
+    "FolderOptions": "Output",
+}
+"""The group that first has an option to its panel in the help; the others are a verb's own."""
+
+
+class Verb(TyperCommand):
+    """A command whose help shows options by purpose, and ends with examples."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write one section per panel."""
+        order = list(dict.fromkeys(("Arguments", "Rows", "Options", *_PANELS.values())))
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            argument = parameter.param_type_name == "argument"
+            panel = "Arguments" if argument else getattr(parameter, "rich_help_panel", None) or "Options"
+            if record is not None:
+                panels.setdefault(panel, []).append(record)
+        for panel in sorted(panels, key=order.index):
+            with formatter.section(panel):
+                formatter.write_dl(panels[panel])
+        with formatter.section("Examples"):
+            for example in EXAMPLES[str(self.name)]:
+                formatter.write(f"  {example}\n")  # in one line, however long, to be copied
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
@@ -26,7 +71,9 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
     for name, parameter in inspect.signature(verb).parameters.items():
         if name in groups:
             own = get_type_hints(groups[name], include_extras=True)
-            parameters += [_declared(entry.name, own[entry.name], entry) for entry in fields(groups[name])]
+            for entry in fields(groups[name]):
+                first = next(k for k in reversed(groups[name].__mro__) if entry.name in inspect.get_annotations(k))
+                parameters.append(_declared(entry.name, own[entry.name], entry, _PANELS.get(first.__name__)))
         else:
             parameters.append(_declared(name, hints[name], parameter.default))
 
@@ -47,7 +94,7 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
     return flat
 
 
-def _declared(name: str, hint: Any, default: Any) -> inspect.Parameter:
+def _declared(name: str, hint: Any, default: Any, panel: str | None = None) -> inspect.Parameter:
     """A parameter as typer declares it, from one of a verb or the field of a group."""
     if isinstance(default, Field):
         said, default = dict(default.metadata), default.default
@@ -56,5 +103,9 @@ def _declared(name: str, hint: Any, default: Any) -> inspect.Parameter:
         elif said:
             flags = said.pop("flags") or (f"--{name.replace('_', '-')}",)
             hint = Annotated[hint, typer.Option(*flags, **said)]
+        if panel:
+            option = copy(hint.__metadata__[0])  # which verbs share
+            option.rich_help_panel = panel
+            hint = Annotated[hint.__origin__, option]
     default = inspect.Parameter.empty if default is MISSING else default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
