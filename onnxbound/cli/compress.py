@@ -18,7 +18,9 @@ FORMATS = ("smallest", "int8-weights", "int4-weights", "fp16")
 METHODS = (*FORMATS, "matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
 
 Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the distance from this initialisation.")]
-Codes = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write seeds and integers, for decompress.")]
+Codes = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write an entropy code, for decompress, and make it small.")
+]
 Test = Annotated[Path | None, typer.Option(metavar="FILE", help="Rows that neither net has seen: they guarantee.")]
 Layers = Annotated[list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer; repeatable.")]
 _MAX_DROP = "Accuracy may fall by this much; by default 0.5%, and with an algorithm its budget is searched."

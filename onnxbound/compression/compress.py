@@ -89,7 +89,7 @@ def compress(
             accuracy, no margin and no bound.
         test: Rows that neither net has seen, which guarantee the drop in accuracy.
         init: Its initialisation, to compress the distance from it.
-        codes: Where to write seeds and integers as well, for `decompress`.
+        codes: Where to write an entropy code as well, for `decompress`; `smallest` then makes it small, not the file.
         force: Whether to write over what is there.
         progress: Called with (stage, done, in all).
 
@@ -106,9 +106,9 @@ def compress(
     if output.resolve() == network.path.resolve():
         problem = Problem(str(output), "its weights are still needed while it is written", "choose another name")
         raise UsageError("usage", "The compressed model cannot replace the model it is made from.", [problem])
-    if codes is not None and request.method.name != "matrix-project":
-        problem = Problem("--codes", f"{request.method.name} has no helper of signs", "use --method matrix-project")
-        raise UsageError("compress-codes", "Codes are written of matrix-project alone.", [problem])
+    if codes is not None and not (request.stores or request.method.name == "matrix-project"):
+        problem = Problem("`codes`", f"{request.method.name} writes floats", "use a format, or matrix-project")
+        raise UsageError("compress-codes", "Codes are of small integers, or of products with signs.", [problem])
     if rows is None and _needs_rows(request):
         problem = Problem("rows", "accuracy is measured and weights are rounded on training rows", "give `rows`")
         raise UsageError("usage", f"compress with {request.method.name!r} needs `rows` here.", [problem])
@@ -122,7 +122,7 @@ def compress(
     method = request.method
     if request.stores:
         assert rows is not None
-        compressed, attempts, chosen = _stored(task, output, rows, unseen)
+        compressed, attempts, chosen = _stored(task, output, rows, unseen, codes=codes is not None)
     else:
         budgets, method = _budgets(task, output, baseline, found)
         compressed, chosen = task.compressed(budgets, method), None
@@ -186,7 +186,7 @@ def _max_drop(request: Request) -> float:
 
 
 def _stored(
-    task: _Task, output: Path, rows: Rows, unseen: Baseline | None
+    task: _Task, output: Path, rows: Rows, unseen: Baseline | None, *, codes: bool
 ) -> tuple[CompressedNetwork, tuple[Attempt, ...], Changed | None]:
     """The network in one format, or the smallest mix of them; what was tried, and what it changes on rows set apart."""
     request, method = task.request, task.request.method
@@ -202,7 +202,7 @@ def _stored(
         tested=None if unseen is None else lambda compressed: task.tried(compressed, output, unseen)[0],
         test_rows=0 if unseen is None else unseen.count,
     )
-    return search.smallest(trials, _max_drop(request), request.delta, task.progress)
+    return search.smallest(trials, _max_drop(request), request.delta, task.progress, codes=codes)
 
 
 def _analyses(request: Request) -> bool:

@@ -1,13 +1,15 @@
 """A compressed model as seeds and integers, from which anyone makes the ONNX file again, bit for bit.
 
 A file of codes is, in this order: the line `onnxbound.codes/1`; the length of the header, eight bytes, lowest first;
-the header, JSON; the model with the compressed weights left out; for each of those its codes, of equal width and packed
-without gaps, and the scales that are folded in behind it, 64-bit floats, where there are any. Making the weights again
-takes exact sums and a few roundings of single numbers, which are the same on every machine.
+the header, JSON; the model, deflated, with the coded weights left out; the entropy code of all integers of 4 and 8
+bits; for each weight of Matrix-Project its codes, of equal width and packed without gaps, and the scales that are
+folded in behind it, 64-bit floats, where there are any. Making the weights again takes integers, exact sums and a few
+roundings of single numbers, which are the same on every machine.
 """
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
@@ -17,7 +19,10 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from onnxbound.codec.range_coder import Malformed
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
+from onnxbound.compressors.grid import Grid, Half
+from onnxbound.compressors.level_codes import coded, integers, restore
 from onnxbound.compressors.matrix_project import SignCode
 from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.graph.rewrite import is_transposed
@@ -30,10 +35,11 @@ _MOST_ENTRIES = 1 << 29
 """Entries of one weight that a file may ask for."""
 
 _MOST_BITS = 62
+_MOST_BYTES = 1 << 31
 
 
 def encode(compressed: CompressedNetwork, model: ModelProto, init_sha256: str | None) -> bytes:
-    """The file of codes of a model that was written from Matrix-Project.
+    """The file of codes of a model that was written in a format of small numbers, or from Matrix-Project.
 
     Args:
         compressed: The net.
@@ -48,26 +54,36 @@ def encode(compressed: CompressedNetwork, model: ModelProto, init_sha256: str | 
     tensors = {tensor.name: tensor for tensor in skeleton.graph.initializer}
     entries, payload = [], []
     for name, weight in compressed.weights.items():
-        if weight.method == "kept":
+        if weight.method == "kept" or isinstance(weight.code, Grid | Half):
             continue
         if not isinstance(weight.code, SignCode) or name not in tensors:
-            why = f"the weight of {weight.layer.name} is no product of signs, or no initializer of the file"
+            why = f"the weight of {weight.layer.name} is a tensor of floats in the file, and no product of signs"
             raise _refused(str(compressed.network.path), why)
         tensors[name].ClearField("raw_data")
         reader = next(node for node in model.graph.node if name in node.input)
         entries.append(_entry(name, weight, reader))
         payload += [pack(weight.code.codes, weight.code.width), _scales(weight)]
+    try:
+        levels = coded(integers(skeleton))
+    except ValueError as error:
+        raise _refused(str(compressed.network.path), str(error)) from error
+    for tensor in integers(skeleton):
+        for field in ("raw_data", "int32_data"):
+            tensor.ClearField(field)
     content = model.SerializeToString(deterministic=True)
-    body = skeleton.SerializeToString(deterministic=True)
+    whole = skeleton.SerializeToString(deterministic=True)
+    body = zlib.compress(whole, 9)
     header = {
         "helper": SIGNS,
         "init": init_sha256,
-        "model_bytes": len(body),
+        "deflated_bytes": len(body),
+        "model_bytes": len(whole),
+        "level_bytes": len(levels),
         "sha256": hashlib.sha256(content).hexdigest(),
         "weights": entries,
     }
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    return b"".join([MAGIC, len(text).to_bytes(_LENGTH_BYTES, "little"), text, body, *payload])
+    return b"".join([MAGIC, len(text).to_bytes(_LENGTH_BYTES, "little"), text, body, levels, *payload])
 
 
 def decode(
@@ -98,12 +114,25 @@ def decode(
                 [Problem("--init", f"its hash is {init_sha256}", "give the file that was given to compress")],
             )
         tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+        count = int(header["level_bytes"])
+        restore(integers(model), rest[: max(count, 0)])
+        rest = rest[count:]
         for entry, code, scales in _weights(header, rest):
             tensor = tensors[entry["name"]]
             matrix = code.matrix(threads) + (0.0 if origins is None else origins[code.layer])
             with np.errstate(all="ignore"):  # what hostile numbers give is not what was written, and found out below
                 tensor.raw_data = _in_file_layout(matrix, scales, entry, tensor)
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, DecodeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        OverflowError,
+        AttributeError,
+        DecodeError,
+        Malformed,
+        zlib.error,
+    ) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
     content: bytes = model.SerializeToString(deterministic=True)
     if hashlib.sha256(content).hexdigest() != header["sha256"]:
@@ -163,11 +192,18 @@ def _taken_apart(data: bytes) -> tuple[dict[str, Any], ModelProto, bytes]:
     header = json.loads(data[start : start + length])
     if header["helper"] != SIGNS:
         raise ValueError(f"the helper string {header['helper']!r} is not known")
-    end = start + length + int(header["model_bytes"])
+    end = start + length + int(header["deflated_bytes"])
     if not start + length <= end <= len(data):
         raise ValueError("the model is cut off")
+    size = int(header["model_bytes"])
+    if not 0 < size <= _MOST_BYTES:
+        raise ValueError(f"the model is declared as {size:,} bytes")
+    inflating = zlib.decompressobj()
+    whole = inflating.decompress(data[start + length : end], size)
+    if len(whole) != size or inflating.unconsumed_tail or inflating.unused_data or not inflating.eof:
+        raise ValueError("the model has another size than its header says")
     model = ModelProto()
-    model.ParseFromString(data[start + length : end])
+    model.ParseFromString(whole)
     return header, model, data[end:]
 
 
@@ -205,7 +241,7 @@ def _in_file_layout(
 
 
 def _refused(where: str, why: str) -> UsageError:
-    problem = Problem(where, why, "--codes goes with --method matrix-project and weights that are initializers")
+    problem = Problem(where, why, "codes go with formats of small numbers, and with matrix-project")
     return UsageError("compress-codes", "Codes cannot be written of this.", [problem])
 
 

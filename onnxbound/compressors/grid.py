@@ -13,7 +13,7 @@ from onnxbound.results import Float64Array
 Scales = NDArray[np.floating[Any]]
 
 _OPSETS = {4: 21, 8: 13}
-"""Bits of a level to the oldest opset in which it has a scale per channel."""
+"""Bits of an integer to the oldest opset in which it has a scale per channel."""
 
 _BLOCK_OPSET = 21
 _NARROW_SCALES = 24
@@ -30,7 +30,7 @@ class Grid:
     Attributes:
         levels: Of magnitude at most 2^(width - 1) - 1, output units first, (h, n).
         scales: Of each unit and each block of its entries, float16 or float32, as the file has them, (h, blocks).
-        width: Bits of a level, 4 or 8.
+        width: Bits of a level, 2 to 8.
         block: Entries of a block; 0 where a unit has one scale.
     """
 
@@ -40,9 +40,14 @@ class Grid:
     block: int = 0
 
     @property
+    def stored(self) -> int:
+        """Bits of the integers that hold the levels, 4 or 8."""
+        return 4 if self.width <= 4 else 8
+
+    @property
     def opset(self) -> int:
         """The oldest that has it."""
-        return _BLOCK_OPSET if self.block else _OPSETS[self.width]
+        return _BLOCK_OPSET if self.block else _OPSETS[self.stored]
 
     def matrix(self) -> Float64Array:
         """What DequantizeLinear makes of it: products rounded to float32, (h, n)."""
@@ -80,6 +85,7 @@ class Half:
 
     values: NDArray[np.float16]
     width: ClassVar[int] = 16
+    stored: ClassVar[int] = 16
     opset: ClassVar[int] = 9
 
     def matrix(self) -> Float64Array:
@@ -119,9 +125,9 @@ def add_stored(model: ModelProto, name: str, stored: Grid | Half, shape: tuple[i
     if isinstance(stored, Half):
         wide(laid_out(stored.values).reshape(shape), name)
     else:
-        packed = integer_tensor("", laid_out(stored.levels).reshape(shape), stored.width)
+        integers = integer_tensor("", laid_out(stored.levels).reshape(shape), stored.stored)
         scales = laid_out(stored.scales) if stored.block else stored.scales[:, 0]
-        inputs = [constant("q", packed), wide(scales)]
+        inputs = [constant("q", integers), wide(scales)]
         axis = int(transposed != bool(stored.block))
         attributes: dict[str, Any] = {} if axis == 1 else {"axis": axis}
         if stored.block:

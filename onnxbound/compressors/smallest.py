@@ -1,10 +1,10 @@
 """The smallest file whose accuracy falls by at most so much, guaranteed by rows that neither net has seen.
 
-Plans of rising smallness are rounded at some of the training rows and chosen by others of them. Then a few of them, the
-safest first, are put to the test in this order on rows that nobody has seen, each at the full probability of failure,
-until one fails: the last that passed is guaranteed (fixed-sequence testing: an error is made only where the first plan
-whose drop is too large passes, which happens with probability delta at most). Where even rows none of which changes
-guarantee nothing, the plan that was chosen is the only one to be tested.
+Plans are rounded at some of the training rows and chosen by others of them. Then a few of them, the largest first, are
+put to the test in this order on rows that nobody has seen, each at the full probability of failure, until one fails:
+the last that passed is guaranteed (fixed-sequence testing: an error is made only where the first plan whose drop is too
+large passes, which happens with probability delta at most). Where even rows none of which changes guarantee nothing,
+the plan that was chosen is the only one to be tested.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork,
 from onnxbound.compressors.grid import Half
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.sites import Site, sites
-from onnxbound.compressors.widths import Plan, ladder
+from onnxbound.compressors.widths import Plan, narrowed, steps_down
 from onnxbound.data.rows import Rows
 from onnxbound.errors import ModelError, Problem, UsageError
 from onnxbound.graph.network import Network
@@ -27,7 +27,13 @@ from onnxbound.run.device import Device
 from onnxbound.stability.collect import Progress
 
 FORMATS: Mapping[int, MethodName] = {16: "fp16", 8: "int8-weights", 4: "int4-weights"}
-"""Bits of a number to the method that stores such numbers."""
+"""Bits of a number in a file to the method that stores such numbers."""
+
+_IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
+"""Bits of a level that are tried; in codes all of them differ in size."""
+
+_TRIALS, _TESTS = 6, 3
+"""Plans that are tried on the way down, and the smallest of those that pass that are put to the test, at most."""
 
 _CALIBRATED, _CHOSEN = 2000, 5000
 """Rows that layers are rounded at, and that plans are chosen by, at most."""
@@ -142,6 +148,17 @@ def split(rows: Rows, seed: int) -> tuple[Rows, Rows]:
     return first, second if second.count else first
 
 
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A plan, its network and its size, what it changes, and whether test rows would bear it."""
+
+    plan: Plan
+    compressed: CompressedNetwork
+    size: int
+    changed: Changed
+    passed: bool
+
+
 class Search:
     """Plans for one network, each rounded once.
 
@@ -177,7 +194,7 @@ class Search:
         return CompressedNetwork(self.network, weights)
 
     def smallest(
-        self, trials: Trials, max_drop: float, delta: float, progress: Progress
+        self, trials: Trials, max_drop: float, delta: float, progress: Progress, *, codes: bool = False
     ) -> tuple[CompressedNetwork, tuple[Attempt, ...], Changed]:
         """The smallest that passes, everything that was tried, and what it changes on training rows set apart.
 
@@ -186,41 +203,42 @@ class Search:
             max_drop: Share of the rows.
             delta: Probability with which a guarantee may fail.
             progress: Called with (stage, done, in all).
+            codes: Whether codes are to be small, and not the file.
         """
-        plans: list[Plan] = [dict.fromkeys(self._sites, Half.width)]
-        plans += ladder(self.network, self._sites, self._calibration, self._rows, (8, 4), self._seed)
-        tried: dict[int, tuple[CompressedNetwork, int, Changed]] = {}
+        widths = _IN_CODES if codes else _IN_FILES
+        tried: list[_Tried] = []
 
-        def passes(number: int) -> bool:
-            compressed = self.compressed(plans[number])
+        def passes(plan: Plan) -> bool:
+            compressed = self.compressed(plan)
             found, size = trials.chosen(compressed)
-            tried[number] = compressed, size, Changed.of(found)
-            progress("try", len(tried), len(plans).bit_length() + 1)
-            return foreseen(tried[number][2], trials.test_rows, max_drop, delta)
+            changed = Changed.of(found)
+            passed = not tried or foreseen(changed, trials.test_rows, max_drop, delta)
+            tried.append(_Tried(plan, compressed, size, changed, passed))
+            progress("try", len(tried), _TRIALS + 4)
+            return passed
 
-        low, high = 0, len(plans) - 1
-        if passes(high):
-            low = high
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if passes(middle) else (low, middle)
-        several = _may_pass(trials.test_rows, max_drop, delta)
-        for number in {low, *((0, low // 2) if several else ())} - tried.keys():
-            passes(number)
-        order = [n for n, (*_, changed) in sorted(tried.items()) if n <= low or changed.drop <= max_drop]
-        best = order[0] if several else low
-        seen: dict[int, Changed] = {}
-        for number in order if several else ():
+        widest = dict.fromkeys(self._sites, widths[0])
+        passes(dict.fromkeys(self._sites, Half.width))
+        if passes(widest):
+            steps = steps_down(self.network, self._sites, self._calibration, self._rows, widths, self._seed)
+            narrowed(widest, steps, passes, _TRIALS)
+        order = sorted((each for each in tried if each.passed), key=lambda each: -self._bits(each.plan))
+        best, seen = order[-1], {}
+        if _may_pass(trials.test_rows, max_drop, delta):
             assert trials.tested is not None
-            seen[number] = Changed.of(trials.tested(tried[number][0]), delta)
-            if not Guarantee.of(max_drop, delta, seen[number]).held:
-                break
-            best = number
-        attempts = tuple(
-            Attempt(self._named(plans[number]), size, changed, seen.get(number))
-            for number, (_, size, changed) in sorted(tried.items())
-        )
-        return tried[best][0], attempts, tried[best][2]
+            least, best = self._bits(best.plan), order[0]
+            bold = [each for each in tried if each.changed.drop <= max_drop and self._bits(each.plan) < least]
+            bold = sorted(bold, key=lambda each: -self._bits(each.plan))[:1]
+            for each in [*order[:1], *order[1:][-_TESTS:], *bold]:
+                seen[id(each)] = Changed.of(trials.tested(each.compressed), delta)
+                if not Guarantee.of(max_drop, delta, seen[id(each)]).held:
+                    break
+                best = each
+        attempts = tuple(Attempt(self._named(e.plan), e.size, e.changed, seen.get(id(e))) for e in tried)
+        return best.compressed, attempts, best.changed
+
+    def _bits(self, plan: Plan) -> int:
+        return sum(width * self._sites[index].matrix.size for index, width in plan.items())
 
     def _named(self, plan: Plan) -> Mapping[str, int]:
         return {self._sites[index].layer.name: width for index, width in plan.items()}
@@ -244,9 +262,9 @@ def _layer(site: Site, found: Rounded) -> CompressedLayer:
     layer, stored = site.layer, found.grid
     scale = np.ones(len(site.matrix)) if layer.operator.scale is None else layer.operator.scale
     weight = (stored.matrix() * scale[:, None]).reshape(layer.operator.weight.shape)
-    numbers, payload = site.matrix.size, stored.width * site.matrix.size
+    numbers, payload = site.matrix.size, stored.stored * site.matrix.size
     if not isinstance(stored, Half):
         numbers += stored.scales.size
         payload += 8 * stored.scales.nbytes
     shift = (found.offset - site.offset) * scale if site.bias is not None else None
-    return described(layer, FORMATS[stored.width], weight, numbers, payload, code=stored, shift=shift)
+    return described(layer, FORMATS[stored.stored], weight, numbers, payload, code=stored, shift=shift)

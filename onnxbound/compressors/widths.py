@@ -1,7 +1,6 @@
-"""How many bits each layer gets: a ladder of plans, each a little smaller than the one before it."""
+"""How many bits each layer gets: single steps down, the one first that does least damage per bit that it saves."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -15,23 +14,16 @@ from onnxbound.stability.weight_noise import sensitivities
 Plan = Mapping[int, int]
 """Layer index to the bits of a level; 16 for numbers of 16 bits."""
 
+Step = tuple[int, int]
+"""A layer, and the bits that its levels get."""
+
 _NOISE_ROWS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One layer made narrower, what that costs, and the bits that it saves."""
-
-    index: int
-    width: int
-    damage: float
-    saved: float
-
-
-def ladder(
+def steps_down(
     network: Network, found: Mapping[int, Site], calibration: Calibration, rows: Rows, widths: Sequence[int], seed: int
-) -> list[Plan]:
-    """Plans from the widest levels everywhere to the narrowest, by the damage per bit that is saved.
+) -> list[Step]:
+    """Steps from the widest levels everywhere to the narrowest, by the damage per bit that is saved.
 
     The damage of a layer at a width is (sensitivity * error)^2: the median weight-noise sensitivity of the layer, which
     says how far noise of relative size 1 in its weights moves the logits, and the relative size of the noise that
@@ -51,17 +43,51 @@ def ladder(
     damage = {
         (index, width): noise[index] ** 2 * calibration.alone(index, width) for index, width in product(found, widths)
     }
-    plan = dict.fromkeys(found, widths[0])
-    plans: list[Plan] = [dict(plan)]
+    now = dict.fromkeys(found, widths[0])
+    steps: list[Step] = []
     while True:
-        steps = [
-            _Step(index, width, damage[index, width] - damage[index, plan[index]], saved)
+        price = {
+            (index, width): (damage[index, width] - damage[index, now[index]]) / saved
             for index, site in found.items()
             for width in widths
-            if (saved := (plan[index] - width) * site.matrix.size) > 0
-        ]
-        if not steps:
-            return plans
-        best = min(steps, key=lambda step: step.damage / step.saved)
-        plan[best.index] = best.width
-        plans.append(dict(plan))
+            if (saved := (now[index] - width) * site.matrix.size) > 0
+        }
+        if not price:
+            return steps
+        index, width = min(price, key=lambda step: price[step])
+        now[index] = width
+        steps.append((index, width))
+
+
+def narrowed(widest: Plan, steps: Sequence[Step], passes: Callable[[Plan], bool], most: int) -> None:
+    """Try plans that take more and more steps down, each from the smallest that passed, and two before the last.
+
+    Several steps are taken at once as long as that goes well. Nothing is inferred from how other plans do: a step that
+    fails alone bars its layer from further ones, and those of other layers are tried all the same.
+
+    Args:
+        widest: It has passed.
+        steps: In the order in which they are tried.
+        passes: Tries a plan.
+        most: Trials, at most, beside the two.
+    """
+    known: dict[tuple[int, ...], bool] = {tuple(widest.values()): True}
+    taken: list[Step] = []
+    left, count = list(steps), len(steps)
+
+    def tried(chosen: Sequence[Step]) -> bool:
+        plan = dict(widest) | dict(chosen)
+        key = tuple(plan.values())
+        if key not in known:
+            known[key] = passes(plan)
+        return known[key]
+
+    while left and len(known) <= most:
+        if tried(taken + left[:count]):
+            taken, left, count = taken + left[:count], left[count:], 2 * count
+        elif count > 1:
+            count = max(1, min(count, len(left)) // 2)
+        else:
+            left = [step for step in left if step[0] != left[0][0]]
+    for share in (2, 4):
+        tried(taken[: len(taken) - len(taken) // share])

@@ -9,10 +9,12 @@ METHODS = (
         "smallest",
         "method",
         "The smallest ONNX file whose accuracy falls by at most `max_drop`. Some training rows round the weights, others"
-        " choose how many bits each layer gets, and test rows decide. A few candidates are tested, the safest first, until"
-        " one fails; each test has the whole probability of failure, and the last candidate that passed is guaranteed.",
+        " choose how many bits each layer gets, and test rows decide. A few candidates are tested, the largest first, until"
+        " one fails; each test has the whole probability of failure, and the last candidate that passed is guaranteed."
+        " Where codes are written too they are to be small, and layers get 8, 6, 5, 4, 3 or 2 bits, in the file 8 or 4.",
         "from 16 bits everywhere to 4, the layer next whose (sensitivity * error)^2 rises least per bit that is saved:"
-        " its median weight-noise sensitivity, and the relative error of its outputs when it alone is rounded",
+        " its median weight-noise sensitivity, and the relative error of its outputs when it alone is rounded; several"
+        " layers at once as long as that goes well, and a layer that fails alone is passed over",
         "our own; Frantar et al. 2022 (GPTQ) for the rounding, Maurer, Hothorn, Lehmacher 1995 for the order of tests",
         "none",
         "the drop on new rows is within the limit with probability 1 - delta over the draw of the test rows",

@@ -35,7 +35,7 @@ def compress(
         settings: What to do, and how far; by default the smallest file that loses at most half a point of accuracy.
         test: Rows that neither net has seen, which guarantee the drop in accuracy.
         init: Its initialisation, to compress the distance from it.
-        codes: Where to write seeds and integers as well, for `decompress`.
+        codes: Where to write an entropy code as well, for `decompress`; `smallest` then makes it small, not the file.
         force: Whether existing files are overwritten.
         progress: Called with (stage, done, in all).
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
+from onnxbound.codec.range_coder import Malformed
+from onnxbound.compressors import level_codes
 from onnxbound.compressors.codes import MAGIC, decode, pack, unpack
 from onnxbound.errors import DataError
+from onnxbound.graph.small_integers import integer_tensor
 from tests.cli.command import failing, onnxbound
+from tests.compressors.test_smallest import rows_of
 from tests.compressors.test_written import grouped_and_channels_last, shared_weight
 from tests.nets import random_mlp
 from tests.oracle.models import fixtures
@@ -59,6 +64,47 @@ def test_other_methods_write_no_codes(tmp_path: Path) -> None:
     assert failing("compress", net, *words)["code"] == "compress-codes"
 
 
+@pytest.mark.parametrize("method", ["smallest", "int8-weights", "int4-weights", "fp16"])
+def test_formats_bit_for_bit(method: str, tmp_path: Path) -> None:
+    net = random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4])
+    model, codes, again = (tmp_path / name for name in ("out.onnx", "out.codes", "again.onnx"))
+    words = ("--method", method, "--data", rows_of(net, 600, 0.1), "--max-drop" if method == "smallest" else "-q")
+    words += ("5%",) if method == "smallest" else ()
+    found = onnxbound("compress", net, "-o", model, "--codes", codes, *words, "--json")
+    assert found.code == 0, found.stderr
+    assert found.json()["file"]["codes_bytes"] == codes.stat().st_size
+    assert onnxbound("decompress", codes, "-o", again).code == 0
+    assert again.read_bytes() == model.read_bytes()
+    if method == "smallest":  # levels that only codes keep short
+        assert codes.stat().st_size < 0.9 * model.stat().st_size
+        assert any(width in (2, 3) for attempt in found.json()["tried"] for width in attempt["widths"].values())
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 3), (4, 3, 5), (4, 2, 3, 3), (2, 3, 2, 2, 3)])
+@pytest.mark.parametrize(("width", "last"), [(4, 8), (8, 128)])
+def test_levels_of_any_shape(shape: tuple[int, ...], width: int, last: int) -> None:
+    levels = np.random.default_rng(0).integers(-last, last, shape)
+    tensors = [integer_tensor("q", levels, width) for _ in range(2)]
+    written = [tensor.raw_data for tensor in tensors]
+    data = level_codes.coded(tensors)
+    for tensor in tensors:
+        tensor.ClearField("raw_data")
+    level_codes.restore(tensors, data)
+    assert [tensor.raw_data for tensor in tensors] == written
+    for hostile in (data + b"\1", data[:-2]):
+        with pytest.raises((ValueError, Malformed)):
+            level_codes.restore(tensors, hostile)
+
+
+def test_levels_that_do_not_fit_and_too_many() -> None:
+    data = level_codes.coded([integer_tensor("q", np.array([1, 2, 100]), 8)])
+    with pytest.raises(ValueError, match="do not fit into 4 bits"):
+        level_codes.restore([helper.make_tensor("q", TensorProto.INT4, (3,), b"\0\0", raw=True)], data)
+    huge = TensorProto(name="q", data_type=TensorProto.INT4, dims=[1 << 13, 1 << 12])
+    with pytest.raises(ValueError, match="at most"):
+        level_codes.restore([huge], data)
+
+
 def test_damaged_codes(tmp_path: Path) -> None:
     _, codes = written(random_mlp(tmp_path / "net.onnx", [6, 40, 4]), tmp_path)
     data = codes.read_bytes()
@@ -89,6 +135,10 @@ def test_damaged_codes(tmp_path: Path) -> None:
         "another name": changed(weights=[weight | {"name": "nobody"}, *header["weights"][1:]]),
         "another helper": changed(helper="mersenne"),
         "a negative model": changed(model_bytes=-5),
+        "a larger model": changed(model_bytes=header["model_bytes"] + 1),
+        "a smaller model": changed(model_bytes=header["model_bytes"] - 1),
+        "levels behind the end": changed(level_bytes=1 << 40),
+        "a huge model": changed(model_bytes=1 << 60),
         "a list": MAGIC + (2).to_bytes(8, "little") + b"[]",
         "one bit": data[:-30] + bytes([data[-30] ^ 1]) + data[-29:],
     }

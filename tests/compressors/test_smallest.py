@@ -1,6 +1,7 @@
 """The search for the smallest file, and what it may promise."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxbound.bounds.paired_drop import accuracy_drop_limit
+from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
 from onnxbound.compressors.paired_logits import PairedLogits
+from onnxbound.compressors.search import tightest
 from onnxbound.compressors.smallest import FORMATS, Changed, Search, Trials, foreseen, split
+from onnxbound.compressors.widths import narrowed
 from onnxbound.compressors.write import to_model
 from onnxbound.data.open import open_rows
-from onnxbound.errors import ModelError
+from onnxbound.errors import ModelError, UsageError
 from onnxbound.graph.load import load
 from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
@@ -145,6 +149,28 @@ def test_tests_go_from_the_safest_on_and_stop_at_the_first_failure(net: Path) ->
     assert seen == ["fp16-fp16-fp16"]
     assert widths(found) == ["fp16"] * 3
     assert not any(a.tested_by is not None and a.tested_by.limit <= 0.025 for a in attempts)
+
+
+def test_drops_need_not_rise_along_the_steps() -> None:
+    """A step that fails alone bars its layer, and no other."""
+    seen: list[dict[int, int]] = []
+
+    def passes(plan: Mapping[int, int]) -> bool:
+        seen.append(dict(plan))
+        return plan[1] == 8 and (plan[2] == 8 or plan[3] == 4)  # the second alone fails, with the third it passes
+
+    narrowed(dict.fromkeys(range(5), 8), [(i, 4) for i in (1, 2, 3, 0, 4)], passes, 20)
+    assert {0: 4, 1: 8, 2: 8, 3: 4, 4: 4} in seen or {0: 4, 1: 8, 2: 4, 3: 4, 4: 4} in seen
+    assert len({tuple(plan.values()) for plan in seen}) == len(seen)
+
+
+def test_the_tightest_budget_is_found_where_drops_are_not_monotone() -> None:
+    budgets = [Budget("bits", float(bits)) for bits in (2, 3, 4, 5)]
+    drops = dict(zip(budgets, (0.3, 0.01, 0.2, 0.0), strict=True))
+    assert tightest(budgets, drops.__getitem__, 0.02) == budgets[1]
+    with pytest.raises(UsageError, match="No budget loses at most") as caught:
+        tightest(budgets[:1], drops.__getitem__, 0.005)
+    assert "already loses 30.00%" in caught.value.problems[0].why
 
 
 def test_what_test_rows_would_guarantee_is_foreseen() -> None:
