@@ -16,11 +16,12 @@ from onnxbound.compressors.codes import decode, encode
 from onnxbound.compressors.compress import Method, compress_layers
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, reopen
+from onnxbound.compressors.guarantee import Changed, Guarantee, require_unseen
 from onnxbound.compressors.margin_budget import MarginFacts, budgets_of_margin, eta_of_margin
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.request import Request, compressible, origins_of
 from onnxbound.compressors.search import beyond, ladder, tightest
-from onnxbound.compressors.smallest import FORMATS, Attempt, Changed, Guarantee, Search, Trials, require_unseen, split
+from onnxbound.compressors.smallest import FORMATS, Found, Search, Trials, split
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
 from onnxbound.documents.files import write_atomically
@@ -33,7 +34,6 @@ from onnxbound.run.model_output import staged
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
 
-_MAX_DROP = 0.005
 _SWEEP_ROWS = 1000
 _SWEEP_WORK = 2e10
 """Sign-multiply-adds that a budget of a sweep may take."""
@@ -118,14 +118,15 @@ def compress(
     baseline = Baseline(network, device, request.threads, rows, request.method.seed)
     unseen = None if test is None else Baseline(network, device, request.threads, test, request.method.seed)
     budgets: Mapping[int, Budget] = {}
-    attempts: tuple[Attempt, ...] = ()
+    searched: Found | None = None
     method = request.method
     if request.stores:
         assert rows is not None
-        compressed, attempts, chosen = _stored(task, output, rows, unseen, codes=codes is not None)
+        searched = _stored(task, output, rows, unseen, codes=codes is not None)
+        compressed = searched.compressed
     else:
         budgets, method = _budgets(task, output, baseline, found)
-        compressed, chosen = task.compressed(budgets, method), None
+        compressed = task.compressed(budgets, method)
     _require_saving(compressed)
     settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
     with staged(output) as place:
@@ -145,13 +146,11 @@ def compress(
             origins=task.origins or {},
         )
         report = compression_report(outcome, request, device, started)
-        guarantee = None
-        if unseen is not None or chosen is not None:
-            changed = chosen
-            if unseen is not None:
-                changed = Changed.of(unseen.compare(reopened.network, progress), request.delta)
-            assert changed is not None
-            guarantee = Guarantee.of(_max_drop(request), request.delta, changed)
+        seen = None if searched is None else searched.apart
+        if unseen is not None:
+            seen = Changed.of(unseen.compare(reopened.network, progress), request.delta)
+        tests, attempts = ((), ()) if searched is None else (searched.tests, searched.tried)
+        guarantee = None if seen is None else Guarantee.of(request.tolerated_drop, request.delta, seen, tests)
         report = replace(report, file=replace(report.file, path=str(output)), tried=attempts, guarantee=guarantee)
         if request.stores and report.file.bytes_after >= report.file.bytes_before and not force:
             sizes = f"{report.file.bytes_before:,} bytes would become {report.file.bytes_after:,}"
@@ -181,14 +180,8 @@ def _needs_rows(request: Request) -> bool:
     return request.sweep or request.max_drop is not None or by_margin or request.stores
 
 
-def _max_drop(request: Request) -> float:
-    return _MAX_DROP if request.max_drop is None else request.max_drop
-
-
-def _stored(
-    task: _Task, output: Path, rows: Rows, unseen: Baseline | None, *, codes: bool
-) -> tuple[CompressedNetwork, tuple[Attempt, ...], Changed | None]:
-    """The network in one format, or the smallest mix of them; what was tried, and what it changes on rows set apart."""
+def _stored(task: _Task, output: Path, rows: Rows, unseen: Baseline | None, *, codes: bool) -> Found:
+    """The network in one format, or the smallest mix of them."""
     request, method = task.request, task.request.method
     first, apart = split(rows, method.seed)
     search = Search(task.network, request.layers, first, task.device, request.threads, method.seed)
@@ -196,13 +189,18 @@ def _stored(
     if method.name != "smallest":
         (width,) = [bits for bits, name in FORMATS.items() if name == method.name]
         compressed = search.everywhere(width)
-        return compressed, (), Changed.of(task.tried(compressed, output, baseline)[0])
+        return Found(compressed, (), Changed.of(task.tried(compressed, output, baseline)[0]), ())
+
+    def tested(compressed: CompressedNetwork) -> Changed:
+        assert unseen is not None
+        return Changed.of(task.tried(compressed, output, unseen)[0], request.delta)
+
     trials = Trials(
         chosen=lambda compressed: task.tried(compressed, output, baseline),
-        tested=None if unseen is None else lambda compressed: task.tried(compressed, output, unseen)[0],
+        tested=tested,
         test_rows=0 if unseen is None else unseen.count,
     )
-    return search.smallest(trials, _max_drop(request), request.delta, task.progress, codes=codes)
+    return search.smallest(trials, request.tolerated_drop, request.delta, task.progress, codes=codes)
 
 
 def _analyses(request: Request) -> bool:
@@ -311,7 +309,7 @@ def _sweep(task: _Task, output: Path, rows: Rows) -> BudgetSweep:
             )
         )
         task.progress("sweep", len(points), len(ladder(method.name)) + len(beyond(method.name)))
-    allowed = _max_drop(request)
+    allowed = request.tolerated_drop
     enough = None
     for point in reversed(points):
         if before - point.accuracy > allowed:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.gamma import GammaSource
 from onnxbound.compressors.compressed import MethodName
-from onnxbound.compressors.smallest import Attempt, Guarantee
+from onnxbound.compressors.guarantee import Guarantee
+from onnxbound.compressors.smallest import Attempt
 from onnxbound.documents.document import Document
 
 if TYPE_CHECKING:

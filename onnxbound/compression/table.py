@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxbound.compression.document import BudgetSweep, Compression, Spread
-from onnxbound.compressors.smallest import Guarantee
+from onnxbound.compressors.guarantee import Guarantee
 from onnxbound.errors import visible
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.words import at_most, number
@@ -97,10 +97,10 @@ def _promise(guarantee: Guarantee) -> Text:
     """Whether the drop in accuracy is within what was asked for, and how that is known."""
     found, allowed = guarantee.measured, f"{guarantee.max_drop:.2%}"
     seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {found.drop:.2%}"
-    if found.limit is None:
+    if guarantee.limit is None:
         said = f"Not guaranteed, for that --test is needed. On training rows set apart: {seen}."
         return Text(said, style="yellow")
-    at_most = f"at most {ceil(1e4 * found.limit) / 1e4:.2%} with {guarantee.confidence:.4g} confidence"
+    at_most = f"at most {ceil(1e4 * guarantee.limit) / 1e4:.2%} with {guarantee.confidence:.4g} confidence"
     if guarantee.held:
         return Text(f"On new rows accuracy falls by {at_most}: {seen}.", style="green")
     return Text(f"NOT GUARANTEED to fall by at most {allowed}: on new rows {at_most}; {seen}.", style="bold red")

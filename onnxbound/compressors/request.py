@@ -74,6 +74,11 @@ class Request:
                 raise UsageError("usage", f"{complaint}.")
 
     @property
+    def tolerated_drop(self) -> float:
+        """The share of the rows by which accuracy may fall."""
+        return 0.005 if self.max_drop is None else self.max_drop
+
+    @property
     def stores(self) -> bool:
         """Whether weights are stored in another format, and no algorithm is applied at a budget."""
         return not KNOBS[self.method.name]

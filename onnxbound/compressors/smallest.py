@@ -1,27 +1,24 @@
 """The smallest file whose accuracy falls by at most so much, guaranteed by rows that neither net has seen.
 
-Plans are rounded at some of the training rows and chosen by others of them. Then a few of them, the largest first, are
-put to the test in this order on rows that nobody has seen, each at the full probability of failure, until one fails:
-the last that passed is guaranteed (fixed-sequence testing: an error is made only where the first plan whose drop is too
-large passes, which happens with probability delta at most). Where even rows none of which changes guarantee nothing,
-the plan that was chosen is the only one to be tested.
+Plans are rounded at some of the training rows and chosen by others of them. Then a few of them are put to the test, the
+largest first. Where even rows none of which changes guarantee nothing, the plan that was chosen is the only one to be
+tested.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
-from onnxbound.bounds.paired_drop import BETA, accuracy_drop_limit
 from onnxbound.compressors.calibrated import Calibration, Rounded
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
 from onnxbound.compressors.grid import Half
+from onnxbound.compressors.guarantee import Changed, foreseen, may_pass, put_to_the_test
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.sites import Site, sites
 from onnxbound.compressors.widths import Plan, narrowed, steps_down
 from onnxbound.data.rows import Rows
-from onnxbound.errors import ModelError, Problem, UsageError
+from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 from onnxbound.stability.collect import Progress
@@ -42,34 +39,6 @@ _UNWRITABLE = "its weight cannot be rewritten: it is no float32 initializer that
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """Rows on which a compressed net decides otherwise than the original.
-
-    Attributes:
-        rows: All that were looked at.
-        worse: Right before and wrong after.
-        better: Wrong before and right after.
-        drop: (worse - better) / rows.
-        limit: The drop on new rows is at most this, with the confidence that was asked for; null where the rows were
-            searched.
-    """
-
-    rows: int
-    worse: int
-    better: int
-    drop: float
-    limit: float | None
-
-    @classmethod
-    def of(cls, found: PairedLogits, delta: float | None = None) -> Self:
-        """From both nets' margins; with a delta, of rows that nobody has seen."""
-        before, after = found.margin_before > 0, found.margin_after > 0
-        rows, worse, better = len(before), int(np.sum(before & ~after)), int(np.sum(after & ~before))
-        limit = None if delta is None else accuracy_drop_limit(worse, better, rows, delta)
-        return cls(rows, worse, better, (worse - better) / rows, limit)
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """A plan that was tried.
 
@@ -86,57 +55,36 @@ class Attempt:
     tested_by: Changed | None
 
 
-@dataclass(frozen=True, slots=True)
-class Guarantee:
-    """What is known of the drop in accuracy on new rows.
-
-    Attributes:
-        max_drop: The largest that was asked for.
-        confidence: 1 - delta.
-        held: Whether test rows guarantee it; null without test rows.
-        measured: On the test rows; on training rows set apart where there are none.
-    """
-
-    max_drop: float
-    confidence: float
-    held: bool | None
-    measured: Changed
-
-    @classmethod
-    def of(cls, max_drop: float, delta: float, measured: Changed) -> Self:
-        """What rows say."""
-        held = None if measured.limit is None else measured.limit <= max_drop
-        return cls(max_drop, 1 - delta, held, measured)
-
-
 @dataclass(frozen=True)
 class Trials:
     """Runs compressed nets that are written only to be tried.
 
     Attributes:
         chosen: Runs one on the training rows set apart, and gives its bytes too.
-        tested: Runs one on the test rows; None without them.
-        test_rows: How many.
+        tested: Runs one on the test rows.
+        test_rows: How many; 0 without them.
     """
 
     chosen: Callable[[CompressedNetwork], tuple[PairedLogits, int]]
-    tested: Callable[[CompressedNetwork], PairedLogits] | None
+    tested: Callable[[CompressedNetwork], Changed]
     test_rows: int
 
 
-def require_unseen(rows: Rows | None, test: Rows, delta: float) -> None:
-    """Refuse test rows that can guarantee nothing.
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
 
-    Raises:
-        UsageError: They are the training rows, or the probability of failure is too small.
+    Attributes:
+        compressed: The network that was chosen.
+        tried: Every plan.
+        apart: What it changes on training rows set apart.
+        tests: Of the test rows, in their order.
     """
-    if delta <= BETA:
-        raise UsageError("usage", f"`delta` must be above {BETA} where test rows are to guarantee the drop.")
-    if rows is not None and test.array.name == rows.array.name and test.fingerprint() == rows.fingerprint():
-        problem = Problem(
-            test.array.name, "rows that were searched guarantee nothing", "give rows that nobody has seen"
-        )
-        raise UsageError("usage", "The test rows are the training rows.", [problem])
+
+    compressed: CompressedNetwork
+    tried: tuple[Attempt, ...]
+    apart: Changed
+    tests: tuple[Changed, ...]
 
 
 def split(rows: Rows, seed: int) -> tuple[Rows, Rows]:
@@ -195,8 +143,8 @@ class Search:
 
     def smallest(
         self, trials: Trials, max_drop: float, delta: float, progress: Progress, *, codes: bool = False
-    ) -> tuple[CompressedNetwork, tuple[Attempt, ...], Changed]:
-        """The smallest that passes, everything that was tried, and what it changes on training rows set apart.
+    ) -> Found:
+        """The smallest that passes.
 
         Args:
             trials: Run what is tried.
@@ -223,38 +171,23 @@ class Search:
             steps = steps_down(self.network, self._sites, self._calibration, self._rows, widths, self._seed)
             narrowed(widest, steps, passes, _TRIALS)
         order = sorted((each for each in tried if each.passed), key=lambda each: -self._bits(each.plan))
-        best, seen = order[-1], {}
-        if _may_pass(trials.test_rows, max_drop, delta):
-            assert trials.tested is not None
-            least, best = self._bits(best.plan), order[0]
+        best = order[-1]
+        tests: list[Changed] = []
+        if may_pass(trials.test_rows, max_drop, delta):
+            least = self._bits(best.plan)
             bold = [each for each in tried if each.changed.drop <= max_drop and self._bits(each.plan) < least]
             bold = sorted(bold, key=lambda each: -self._bits(each.plan))[:1]
-            for each in [*order[:1], *order[1:][-_TESTS:], *bold]:
-                seen[id(each)] = Changed.of(trials.tested(each.compressed), delta)
-                if not Guarantee.of(max_drop, delta, seen[id(each)]).held:
-                    break
-                best = each
+            order = [*order[:1], *order[1:][-_TESTS:], *bold]
+            best, tests = put_to_the_test(order, lambda each: trials.tested(each.compressed), max_drop)
+        seen = {id(each): found for each, found in zip(order, tests, strict=False)}
         attempts = tuple(Attempt(self._named(e.plan), e.size, e.changed, seen.get(id(e))) for e in tried)
-        return best.compressed, attempts, best.changed
+        return Found(best.compressed, attempts, best.changed, tuple(tests))
 
     def _bits(self, plan: Plan) -> int:
         return sum(width * self._sites[index].matrix.size for index, width in plan.items())
 
     def _named(self, plan: Plan) -> Mapping[str, int]:
         return {self._sites[index].layer.name: width for index, width in plan.items()}
-
-
-def _may_pass(rows: int, max_drop: float, delta: float) -> bool:
-    """Whether so many test rows can guarantee the drop at all, be it that none changes."""
-    return rows > 0 and accuracy_drop_limit(0, 0, rows, delta) <= max_drop
-
-
-def foreseen(changed: Changed, rows: int, max_drop: float, delta: float) -> bool:
-    """Whether so many test rows would guarantee the drop if they changed as often; without them, whether it is kept."""
-    if not _may_pass(rows, max_drop, delta):
-        return changed.drop <= max_drop
-    worse, better = (round(count * rows / changed.rows) for count in (changed.worse, changed.better))
-    return accuracy_drop_limit(worse, min(better, rows - worse), rows, delta) <= max_drop
 
 
 def _layer(site: Site, found: Rounded) -> CompressedLayer:

@@ -144,8 +144,9 @@ COMPRESSION_METRICS = (
         "By how much accuracy falls at most on new rows, from rows that neither net has seen. Only rows on which the two"
         " nets differ in being right count.",
         "Buehler's upper limit of p - q, from W rows that got worse and B that got better among n; the rate of rows that"
-        " get better is handled as by Berger and Boos",
-        "Buehler 1957; Berger, Boos 1994",
+        " get better is handled as by Berger and Boos. After several tests that all pass, the largest of their limits;"
+        " where one fails, what was asked for",
+        "Buehler 1957; Berger, Boos 1994; Hsu, Berger 1999",
         "share of the rows",
         "the test rows were drawn independently, as new ones are; nothing was chosen by them but along the fixed order",
     ),

@@ -14,9 +14,10 @@ from onnxbound.bounds.paired_drop import accuracy_drop_limit
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
+from onnxbound.compressors.guarantee import Changed
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.search import tightest
-from onnxbound.compressors.smallest import FORMATS, Changed, Search, Trials, foreseen, split
+from onnxbound.compressors.smallest import FORMATS, Search, Trials, split
 from onnxbound.compressors.widths import narrowed
 from onnxbound.compressors.write import to_model
 from onnxbound.data.open import open_rows
@@ -26,6 +27,7 @@ from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
 from onnxbound.stability.collect import silent
 from tests.cli.command import failing, onnxbound
+from tests.compressors.test_guarantee import changed_rows
 from tests.nets import mlp, random_mlp
 from tests.oracle.models import fixtures, public_models
 
@@ -43,13 +45,6 @@ def rows_of(path: Path, count: int, noise: float, seed: int = 0) -> Path:
     found = path.with_name(f"rows{seed}.npz")
     np.savez(found, x=x, y=y)
     return found
-
-
-def changed_rows(rows: int, worse: int, better: int) -> PairedLogits:
-    before, after = np.ones(rows), np.ones(rows)
-    after[:worse] = -1
-    before[worse : worse + better] = -1
-    return PairedLogits(before, after, before, before, before)
 
 
 @pytest.mark.parametrize("width", FORMATS)
@@ -102,14 +97,14 @@ def trials(drops: dict[str, int], tested: dict[str, int] | None, seen: list[str]
     def of(table: dict[str, int], compressed: CompressedNetwork) -> PairedLogits:
         return changed_rows(10_000, table["-".join(name[:4] for name in widths(compressed))], 0)
 
-    def on_test(compressed: CompressedNetwork) -> PairedLogits:
+    def on_test(compressed: CompressedNetwork) -> Changed:
         assert tested is not None
         seen.append("-".join(name[:4] for name in widths(compressed)))
-        return of(tested, compressed)
+        return Changed.of(of(tested, compressed), 0.05)
 
     return Trials(
         chosen=lambda compressed: (of(drops, compressed), compressed.bits),
-        tested=None if tested is None else on_test,
+        tested=on_test,
         test_rows=0 if tested is None else 10_000,
     )
 
@@ -123,32 +118,33 @@ class Table(dict[str, int]):
 
 def test_the_smallest_that_keeps_accuracy_is_chosen(net: Path) -> None:
     search, seen = search_of(net), []
-    found, attempts, chosen = search.smallest(trials(Table({}), None, seen), 0.0105, 0.05, silent)
-    assert widths(found).count("int4-weights") == 1
+    found = search.smallest(trials(Table({}), None, seen), 0.0105, 0.05, silent)
+    assert widths(found.compressed).count("int4-weights") == 1
     assert not seen
-    assert chosen.limit is None
-    assert chosen.drop == 0.01
-    assert all(attempt.tested_by is None for attempt in attempts)
+    assert found.apart.limit is None
+    assert found.apart.drop == 0.01
+    assert all(attempt.tested_by is None for attempt in found.tried)
+    assert not found.tests
 
 
 def test_tests_go_from_the_safest_on_and_stop_at_the_first_failure(net: Path) -> None:
     search, seen = search_of(net), []
     fails = dict.fromkeys(("int4-int4-int4",), 300)
-    found, attempts, _ = search.smallest(trials(Table({}), Table(fails), seen), 0.025, 0.05, silent)
-    assert widths(found).count("int4-weights") == 2
+    found = search.smallest(trials(Table({}), Table(fails), seen), 0.025, 0.05, silent)
+    assert widths(found.compressed).count("int4-weights") == 2
     assert seen[0] == "fp16-fp16-fp16"
     assert seen == sorted(seen, key=lambda plan: plan.count("int4"))
-    passed = [a for a in attempts if a.tested_by is not None and a.tested_by.limit <= 0.025]
-    assert min(attempt.bytes for attempt in passed) == found.bits
+    passed = [a for a in found.tried if a.tested_by is not None and a.tested_by.limit <= 0.025]
+    assert min(attempt.bytes for attempt in passed) == found.compressed.bits
 
     search, seen = search_of(net), []
     everything = Table(dict.fromkeys(("fp16-fp16-fp16", "int8-int8-int8", "int4-int4-int4"), 9000))
     for plan in ("int4-int8-int8", "int8-int4-int8", "int4-int4-int8", "int8-int4-int4"):
         everything[plan] = 9_000
-    found, attempts, _ = search.smallest(trials(Table({}), everything, seen), 0.025, 0.05, silent)
+    found = search.smallest(trials(Table({}), everything, seen), 0.025, 0.05, silent)
     assert seen == ["fp16-fp16-fp16"]
-    assert widths(found) == ["fp16"] * 3
-    assert not any(a.tested_by is not None and a.tested_by.limit <= 0.025 for a in attempts)
+    assert widths(found.compressed) == ["fp16"] * 3
+    assert not any(a.tested_by is not None and a.tested_by.limit <= 0.025 for a in found.tried)
 
 
 def test_drops_need_not_rise_along_the_steps() -> None:
@@ -173,17 +169,6 @@ def test_the_tightest_budget_is_found_where_drops_are_not_monotone() -> None:
     assert "already loses 30.00%" in caught.value.problems[0].why
 
 
-def test_what_test_rows_would_guarantee_is_foreseen() -> None:
-    changed = Changed.of(changed_rows(5000, 20, 5))
-    assert changed.drop == 0.003
-    assert foreseen(changed, 0, 0.003, 0.05)
-    assert not foreseen(changed, 0, 0.0029, 0.05)
-    limit = accuracy_drop_limit(40, 10, 10_000, 0.05)
-    assert foreseen(changed, 10_000, limit, 0.05)
-    assert not foreseen(changed, 10_000, limit - 1e-4, 0.05)
-    assert foreseen(changed, 100, 0.003, 0.05)  # so few rows guarantee nothing, however few change
-
-
 def recount(path: Path, data: Path) -> tuple[NDArray[np.bool_], int]:
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.disable_quant_qdq", "1")
@@ -202,6 +187,9 @@ def test_what_is_said_is_counted_again(net: Path, tmp_path: Path) -> None:
     assert measured["rows"] == 3000
     assert (measured["worse"], measured["better"]) == (np.sum(before & ~after), np.sum(after & ~before))
     assert measured["limit"] == accuracy_drop_limit(measured["worse"], measured["better"], 3000, 0.05) <= 0.05
+    tests = [attempt["tested_by"]["limit"] for attempt in document["tried"] if attempt["tested_by"]]
+    passed = all(limit <= 0.05 for limit in tests)
+    assert document["guarantee"]["limit"] == (max(tests) if passed else 0.05) >= measured["limit"]
     assert document["guarantee"]["held"] is True
     assert (document["file"]["bytes_before"], document["file"]["bytes_after"]) == (size_before, size_after)
     assert size_after < 0.4 * size_before
