@@ -29,7 +29,7 @@ from onnxbound.compression.document import (
     Spread,
 )
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
-from onnxbound.compressors.evaluate import Baseline, Reopened, milliseconds_per_row, require_agreement
+from onnxbound.compressors.evaluate import Baseline, Reopened, ratio_of, require_agreement, rounds
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.realised import LayerErrors, layer_errors
 from onnxbound.compressors.request import Request
@@ -92,13 +92,15 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
         compressed, outcome.reopened.network, runner, outcome.baseline.sample(network.batch or _CHECKED_ROWS)
     )
     timed = outcome.baseline.sample(network.batch or _TIMED_ROWS)
-    milliseconds = milliseconds_per_row(outcome.baseline.logits, runner, timed)
+    taken = rounds(outcome.baseline.logits, runner, timed)
     errors = layer_errors(
         compressed, outcome.baseline.sample(request.measured).astype(np.float32), dict(outcome.origins)
     )
     weights = list(compressed.weights.values())
     margin = None if outcome.rows is None else _margin(comparison, request)
-    work = RowCost(_multiply_adds(outcome, request), BeforeAfter(*milliseconds), len(timed))
+    work = RowCost(
+        _multiply_adds(outcome, request), BeforeAfter(*np.median(taken, axis=0).tolist()), *ratio_of(taken), len(timed)
+    )
     layers = tuple(_layer(compressed, weight, errors, outcome.found) for weight in weights)
     relative = comparison.relative_error
     return Compression(
@@ -288,13 +290,14 @@ def _speed_in_words(outcome: Outcome, request: Request, work: RowCost) -> list[s
     if not request.factorise:
         return []
     adds = work.multiply_adds.after / work.multiply_adds.before
-    time = work.milliseconds.after / work.milliseconds.before
     size = outcome.place.size / outcome.compressed.network.path.stat().st_size
-    head = f"factorised: {adds:.2f} times the multiply-adds, {time:.2f} times the time, {size:.2f} times the file"
+    head = f"factorised: {adds:.2f} times the multiply-adds, {work.ratio:.2f} times the time, {size:.2f} times the file"
     if adds == 1:
         return [f"{head}: at this rank no layer takes fewer multiply-adds as two"]
-    if time < 1:
+    if work.ratio_high < 1:
         return [head]
+    if work.ratio_low < 1:
+        return [f"{head}: no difference in time is measurable here"]
     why = "two thin layers read and write one more tensor each and run below the rate of one wide layer"
     return [f"{head}: not faster, since {why}, which outweighs the {1 - adds:.0%} of the work that is saved"]
 

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from onnxbound.compression.document import BudgetSweep, Compression, Spread
+from onnxbound.compression.document import BudgetSweep, Compression, RowCost, Spread
 from onnxbound.compressors.guarantee import Guarantee
 from onnxbound.errors import visible
 from onnxbound.report.plain_table import plain_table
@@ -59,11 +59,7 @@ def _head(report: Compression) -> Table:
         "numbers", f"{report.parameters.before:,.0f} weights to {report.parameters.after:,.0f} numbers ({share:.1%})"
     )
     grid.add_row("bits", f"{report.bits.before:,.0f} to {report.bits.after:,.0f}, everything counted")
-    grid.add_row(
-        "time",
-        f"{work.milliseconds.before:.3g} ms per row to {work.milliseconds.after:.3g}, multiply-adds"
-        f" {work.multiply_adds.before:,.0f} to {work.multiply_adds.after:,.0f}",
-    )
+    grid.add_row("time", _time(work))
     error = report.output.relative_error
     rows = f"{report.output.rows:,} rows" + (" of normal noise" if report.output.source == "noise" else "")
     grid.add_row("outputs", f"relative error {number(error.median)} median, {number(error.max)} largest, on {rows}")
@@ -80,6 +76,16 @@ def _head(report: Compression) -> Table:
     checked = checker.get((file.checker_before, file.checker_after), "onnx.checker does not take the original either")
     grid.add_row("checked", f"{checked}; onnxruntime and NumPy differ by {number(file.numpy_difference)} of a logit")
     return grid
+
+
+def _time(work: RowCost) -> str:
+    """Of onnxruntime, as a ratio with the limits that nine rounds give."""
+    between = f"{work.ratio_low:.2f} to {work.ratio_high:.2f} with 96 % confidence"
+    said = f"{work.ratio:.2f} times ({between})"
+    if work.ratio_low <= 1 <= work.ratio_high:
+        said = f"no difference measurable here: {between}"
+    adds = work.multiply_adds
+    return f"{said}; multiply-adds {adds.before:,.0f} to {adds.after:,.0f}"
 
 
 def _budget(report: Compression) -> str:
