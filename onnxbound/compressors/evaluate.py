@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from onnxbound.compressors.compressed import CompressedNetwork, predict
 from onnxbound.compressors.paired_logits import PairedLogits
@@ -26,8 +27,11 @@ from onnxbound.run.device import Device
 from onnxbound.run.forward_norms import require_finite
 from onnxbound.run.logits import Logits
 
-AGREEMENT = 1e-4
+_AGREEMENT = 1e-4
 """Largest difference between onnxruntime and NumPy, over the largest logit, that float32 can explain."""
+
+_OF_16_BITS = {TensorProto.FLOAT16: 2.0**-6, TensorProto.BFLOAT16: 2.0**-4}
+"""And that weights of 16 bits can: 32 half steps of a number near 1."""
 
 _BATCH_BYTES = 64 << 20
 _KEPT_LOGITS = 1 << 24
@@ -125,18 +129,25 @@ def require_agreement(compressed: CompressedNetwork, network: Network, runner: L
         Relative to the largest logit.
 
     Raises:
-        ModelError: model-mismatch, it is more than 1e-4; model-overflow.
+        ModelError: model-mismatch, it is more than weights of their element type can explain; model-overflow.
     """
     runtime = runner.run(rows)
     require_finite(np.arange(len(rows)), {"the logits": runtime})
     ours = predict(compressed, rows.astype(np.float32)).astype(np.float64)
     difference, scale = float(np.abs(ours - runtime).max()), float(np.abs(runtime).max())
     relative = difference / scale if scale > 0 else difference
-    if not relative <= AGREEMENT:
+    if not relative <= _AGREEMENT and not relative <= _of_16_bits(compressed.network):
         why = f"logits differ by {difference:.3g} where the largest is {scale:.3g}"
         problem = Problem(str(network.path), why, "please report the model: it was written wrongly")
         raise ModelError("model-mismatch", "The written model does not compute the compressed net.", [problem])
     return relative
+
+
+def _of_16_bits(network: Network) -> float:
+    """What the element types of the file's weights can explain."""
+    names = {layer.weight_name for layer in network.layers}
+    stored = [tensor.data_type for tensor in read_model(network.path)[0].graph.initializer if tensor.name in names]
+    return max((_OF_16_BITS.get(kind, 0.0) for kind in stored), default=0.0)
 
 
 def rounds(first: Logits, second: Logits, rows: NDArray[Any]) -> Float64Array:

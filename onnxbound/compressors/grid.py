@@ -93,7 +93,15 @@ class Half:
         return self.values.astype(np.float64)
 
 
-def add_stored(model: ModelProto, name: str, stored: Grid | Half, shape: tuple[int, ...], *, transposed: bool) -> None:
+def add_stored(
+    model: ModelProto,
+    name: str,
+    stored: Grid | Half,
+    shape: tuple[int, ...],
+    *,
+    transposed: bool,
+    kind: int = TensorProto.FLOAT,
+) -> None:
     """Put what stands for a weight into a model, and the nodes that make the tensor `name` of it.
 
     Args:
@@ -102,6 +110,7 @@ def add_stored(model: ModelProto, name: str, stored: Grid | Half, shape: tuple[i
         stored: What stands for it.
         shape: Of the weight in the file.
         transposed: Whether the file has the units last.
+        kind: Element type of the weight in the file, 32 or 16 bits.
     """
     taken = {tensor.name for tensor in model.graph.initializer} | {n for node in model.graph.node for n in node.output}
 
@@ -122,7 +131,9 @@ def add_stored(model: ModelProto, name: str, stored: Grid | Half, shape: tuple[i
         return output
 
     nodes: list[NodeProto] = []
-    if isinstance(stored, Half):
+    if isinstance(stored, Half) and kind == TensorProto.FLOAT16:
+        model.graph.initializer.append(numpy_helper.from_array(laid_out(stored.values).reshape(shape), name))
+    elif isinstance(stored, Half):
         wide(laid_out(stored.values).reshape(shape), name)
     else:
         integers = integer_tensor("", laid_out(stored.levels).reshape(shape), stored.stored)
@@ -132,7 +143,10 @@ def add_stored(model: ModelProto, name: str, stored: Grid | Half, shape: tuple[i
         attributes: dict[str, Any] = {} if axis == 1 else {"axis": axis}
         if stored.block:
             attributes["block_size"] = stored.block
-        nodes.append(helper.make_node("DequantizeLinear", inputs, [name], **attributes))
+        output = name if kind == TensorProto.FLOAT else _free(f"f{len(model.graph.initializer)}", taken)
+        nodes.append(helper.make_node("DequantizeLinear", inputs, [output], **attributes))
+        if output != name:
+            nodes.append(helper.make_node("Cast", [output], [name], to=kind))
     others = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*nodes, *others])

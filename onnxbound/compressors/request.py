@@ -131,7 +131,11 @@ def compressible(network: Network, request: Request) -> list[Layer]:
     found = [layer for layer in layers if rewriter.can_rewrite(layer)]
     if not found:
         problems = [
-            Problem(layer.step.where, "its weight is no tensor of the file that could be replaced", "export it anew")
+            Problem(
+                layer.step.where,
+                "its weight is no tensor of floats in the file: integers stay",
+                "export it with floats",
+            )
             for layer in layers
         ]
         raise ModelError("compress-nothing", "The model has no weight that could be compressed.", problems)

@@ -16,6 +16,9 @@ from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.session import failed_run, open_session, with_outputs
 
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+"""Element types of weights that can be given another value."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -48,23 +51,24 @@ class Site:
 
 
 def sites(network: Network) -> dict[int, Site]:
-    """Layer index to its site, of layers that share a weight the first; layers whose weight is no float32 have none."""
+    """Layer index to its site, of layers that share a weight the first; layers whose weight is no float have none."""
     rewriter = Rewriter(network)
     found: dict[int, Site] = {}
-    tensors = {tensor.name: tensor for tensor in network.model.graph.initializer}
+    tensors = {tensor.name: tensor for tensor in rewriter.model.graph.initializer}
     uses = [name for node in rewriter.model.graph.node for name in node.input]
     for layer in network.layers:
         readers = rewriter.readers(layer)
         taken = any(site.weight == layer.weight_name for site in found.values())
-        if not readers or taken or layer.weight_name not in tensors or layer.operator.weight.dtype != np.float32:
+        tensor = tensors.get(layer.weight_name)
+        if not readers or taken or tensor is None or tensor.data_type not in FLOATS:
             continue
-        transposed, shape = is_transposed(readers[0]), tuple(tensors[layer.weight_name].dims)
+        transposed, shape = is_transposed(readers[0]), tuple(tensor.dims)
         matrix = np.asarray(layer.operator.matrix, np.float64)
         bias = _bias(rewriter, readers)
         if bias is not None and (uses.count(bias) > 1 or bias not in tensors):
             bias = None
         value = None if bias is None else rewriter.constant(bias)
-        if value is None or value.shape != (len(matrix),) or value.dtype != np.float32:
+        if value is None or value.shape != (len(matrix),) or value.dtype not in (np.float32, np.float16):
             bias, value = None, np.zeros(len(matrix))
         found[layer.index] = Site(layer, layer.weight_name, shape, transposed, matrix, bias, value.astype(np.float64))
     return found
@@ -132,6 +136,9 @@ class Handed:
             names = [tensor.name for tensor in model.graph.initializer if tensor.name in self._own]
             del model.graph.initializer[:]
             model.graph.initializer.extend(kept)
+            for node in [node for node in model.graph.node if node.output[0] in self._own]:  # 16 bits, made wider
+                model.graph.node.remove(node)
+                names.append(node.output[0])
             for name in names:
                 shape = self._own[name].shape
                 model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))

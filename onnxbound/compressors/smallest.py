@@ -35,7 +35,7 @@ _TRIALS, _TESTS = 6, 3
 _CALIBRATED, _CHOSEN = 2000, 5000
 """Rows that layers are rounded at, and that plans are chosen by, at most."""
 
-_UNWRITABLE = "its weight cannot be rewritten: it is no float32 initializer that one kind of node reads"
+_UNWRITABLE = "its weight cannot be rewritten: it is no initializer of floats that one kind of node reads"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,12 +72,14 @@ def _divisor(layer: Layer, ndim: int, axis: int) -> Float64Array:
 def _store(rewriter: Rewriter, site: Site, code: Grid | Half, shift: Float64Array | None) -> None:
     """In place of the initializer nodes that make the weight; and the bias moved."""
     graph = rewriter.model.graph
-    for tensor in [tensor for tensor in graph.initializer if tensor.name == site.weight]:
-        graph.initializer.remove(tensor)
-    add_stored(rewriter.model, site.weight, code, site.shape, transposed=site.transposed)
+    (old,) = [tensor for tensor in graph.initializer if tensor.name == site.weight]
+    graph.initializer.remove(old)
+    add_stored(rewriter.model, site.weight, code, site.shape, transposed=site.transposed, kind=old.data_type)
     if shift is not None and site.bias is not None:
         moved = site.offset + shift / _divisor(site.layer, 1, axis=0)
-        rewriter.set_constant(site.bias, moved.astype(np.float32))
+        value = rewriter.constant(site.bias)
+        assert value is not None
+        rewriter.set_constant(site.bias, moved.astype(value.dtype))
 
 
 def _strip(model: ModelProto) -> None:
