@@ -102,7 +102,7 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
         _multiply_adds(outcome, request), BeforeAfter(*np.median(taken, axis=0).tolist()), *ratio_of(taken), len(timed)
     )
     layers = tuple(_layer(compressed, weight, errors, outcome.found) for weight in weights)
-    relative = comparison.relative_error
+    relative, file = comparison.relative_error, _file(outcome, request, difference)
     return Compression(
         method=request.method.name,
         settings=outcome.settings,
@@ -120,13 +120,13 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
         margin_loss=margin,
         margins=None if margin is None else _margins(comparison),
         compressibility=None if margin is None else _compressibility(comparison, margin),
-        file=_file(outcome, request, difference),
+        file=file,
         work=work,
         bounds=() if margin is None or not request.bounds else _bounds(outcome, request, margin),
         sweep=None,
         tried=(),
         guarantee=None,
-        warnings=(*_warnings(outcome, weights), *_speed_in_words(outcome, request, work)),
+        warnings=(*_warnings(outcome, weights, file), *_speed_in_words(outcome, request, work)),
         seconds=perf_counter() - started,
     )
 
@@ -302,7 +302,7 @@ def _speed_in_words(outcome: Outcome, request: Request, work: RowCost) -> list[s
     return [f"{head}: not faster, since {why}, which outweighs the {1 - adds:.0%} of the work that is saved"]
 
 
-def _warnings(outcome: Outcome, weights: list[CompressedLayer]) -> list[str]:
+def _warnings(outcome: Outcome, weights: list[CompressedLayer], file: FileReport) -> list[str]:
     said = [
         f"layer {weight.layer.index} ({weight.layer.name}) was kept: {weight.reason}"
         for weight in weights
@@ -310,6 +310,8 @@ def _warnings(outcome: Outcome, weights: list[CompressedLayer]) -> list[str]:
     ]
     if any(weight.layer.step.op == "MatMul" and weight.method == "int4-weights" for weight in weights):
         said.append(_FUSED)
+    if file.bytes_after >= file.bytes_before:
+        said.append("the file is no smaller: what is small is a description of its weights, which it does not hold")
     if outcome.rows is None:
         said.append("without --data there is no accuracy, margin or bound; outputs were compared on normal noise")
     if outcome.reopened.why_not:

@@ -196,15 +196,15 @@ def test_linear_classifiers(words: tuple[str, ...], tmp_path: Path) -> None:
         (("--method", "magic", "--keep", "0.1"), "usage", "--method must be"),
         (("--method", "svd", "--keep", "many"), "usage", "--keep takes a share"),
         (("--method", "svd", "--keep", "110%"), "usage", "--keep must be a share above 0"),
-        (("--method", "svd", "--gamma", "1"), "usage", "need --data"),
-        (("--method", "svd", "--rank", "1", "--sweep"), "usage", "need --data"),
+        (("--method", "svd", "--gamma", "1"), "usage", "needs --data"),
+        (("--method", "svd", "--rank", "1", "--sweep"), "usage", "needs --data"),
         (("--method", "quantise", "--bits", "1"), "usage", "--bits must be a number from 2"),
         (("--method", "quantise", "--bits", "4", "--factorise"), "usage", "--factorise goes with"),
         (("--method", "quantise", "--keep", "100%"), "compress-no-saving", "no compression"),
         (("--method", "fp16", "--bits", "4"), "usage", "--method fp16 takes no budget"),
         (("--method", "int8-weights", "--max-drop", "1%"), "usage", "--method int8-weights takes no budget"),
         (("--keep", "10%"), "usage", "--method smallest takes --max-drop alone"),
-        ((), "usage", "need --data"),
+        ((), "usage", "needs --data"),
     ],
 )
 def test_refused(net: Path, tmp_path: Path, words: tuple[str, ...], code: str, said: str) -> None:
