@@ -40,7 +40,7 @@ def test_logits_are_onnxruntimes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*(pytest.param(m.path, id=m.name) for m in fixtures()), *READABLE])
 def test_decisions_are_those_of_every_output_of_the_file(path: Path) -> None:
-    """Of rows at several scales, by logits, probabilities and labels; rows where the best two nearly tie are left out."""
+    """Of rows at several scales, by logits, probabilities and labels; rows whose best two nearly tie are left out."""
     network = load(path, input_shape=lambda _, lengths: [n or 96 for n in lengths])
     x = rows_at_several_scales(network)
     logits = np.concatenate([all_values(network.cast(np.float32), row[None])[network.output] for row in x])
