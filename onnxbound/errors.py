@@ -57,6 +57,13 @@ class OnnxboundError(Exception):
         code: One of the keys of `CODES`.
         message: What happened, in one sentence.
         problems: Every place that is wrong; several are listed together.
+
+    >>> from onnxbound import OnnxboundError, load
+    >>> try:
+    ...     load("missing.onnx")
+    ... except OnnxboundError as error:
+    ...     print(error.code)
+    model-not-found
     """
 
     exit_code = 70

@@ -47,6 +47,12 @@ class Report(Document):
         per_class: The rows of each label.
         worst: The rows of smallest margin and cushion.
         weight_noise: The noise behind `error_under_weight_noise` of the layers.
+
+    >>> from onnxbound import Preprocessing, Settings, analyze, load, open_rows
+    >>> network = load("fixtures/mnist_logistic.onnx")
+    >>> rows = open_rows("fixtures/data/mnist.npz", network, Preprocessing(scale=1 / 255, layout="flat"), limit=50)
+    >>> analyze(network, rows, Settings(measured=10)).layers[0].layer_cushion.rows
+    50
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.report/1"
@@ -123,5 +129,14 @@ def read_report(path: str | PathLike[str]) -> Report:
 
     Raises:
         DataError: report-not-found or report-invalid.
+
+    >>> import tempfile
+    >>> from onnxbound import Preprocessing, Settings, analyze, load, open_rows, read_report
+    >>> network = load("fixtures/mnist_logistic.onnx")
+    >>> rows = open_rows("fixtures/data/mnist.npz", network, Preprocessing(scale=1 / 255, layout="flat"), limit=50)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     analyze(network, rows, Settings(measured=10)).save(f"{folder}/report.json")
+    ...     read_report(f"{folder}/report.json").model.depth
+    1
     """
     return read_document(Report, Path(path))

@@ -46,6 +46,10 @@ class Settings:
         engine: What evaluates the programme: "numpy", "onnxruntime", or "auto" for the faster one.
         memory: Bytes that the process may take; they set how many rows go at a time.
         worst: How many of the worst rows are listed.
+
+    >>> from onnxbound import Settings
+    >>> Settings(measured=100, probes="exact").probes
+    'exact'
     """
 
     form: Form = "affine"

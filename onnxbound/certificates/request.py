@@ -123,6 +123,10 @@ class CertificateOptions:
         labels_start: The label of the first class, which the rows were opened with.
         unlabelled_known: Whether the decoded network may be chosen by the unlabelled rows: those of a public test set.
         repeated_rows: Whether rows may be copies of each other.
+
+    >>> from onnxbound import CertificateOptions
+    >>> CertificateOptions(effort=1).seed
+    0
     """
 
     delta: Decimal = Decimal("0.05")

@@ -32,6 +32,10 @@ class Budget:
             "gamma", a margin that must survive; "cut", share of |A|_2 below which singular values go; "energy", share
             of |A|_F^2 that stays; "bits", of one number.
         value: Its value.
+
+    >>> from onnxbound import Budget
+    >>> Budget("keep", 0.25).value
+    0.25
     """
 
     knob: Knob

@@ -41,6 +41,10 @@ class Method:
         subspace: Of Matrix-Project-Conv; None for the better one that can be computed.
         filter_cap: Bytes that filters per position may take.
         threads: Threads; None for all cores.
+
+    >>> from onnxbound import Method
+    >>> Method("int4-weights").name
+    'int4-weights'
     """
 
     name: MethodName = "smallest"

@@ -33,6 +33,10 @@ class Request:
         measured: Rows behind the errors at layers, and behind q_i.
         device: Where onnxruntime runs.
         threads: Threads; None for all cores.
+
+    >>> from onnxbound import Method, Request
+    >>> Request(Method("svd"), max_drop=0.01).max_drop
+    0.01
     """
 
     method: Method = field(default_factory=Method)

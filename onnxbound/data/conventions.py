@@ -37,6 +37,10 @@ class Conventions:
         logits: As in `load`.
         input_shape: Likewise.
         fixed: Likewise, name to a number or an array, kept as nested tuples.
+
+    >>> from onnxbound import Conventions
+    >>> Conventions(scale=1 / 255, layout="nhwc").layout
+    'nhwc'
     """
 
     scale: float | None = None
@@ -111,6 +115,15 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
 
     Raises:
         UsageError: conventions-invalid; every key that is wrong is listed with what was expected.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from onnxbound import read_conventions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "model.toml")
+    ...     _ = file.write_text('layout = "nhwc"')
+    ...     read_conventions(file).layout
+    'nhwc'
     """
     file = Path(path)
     try:

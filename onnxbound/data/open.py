@@ -94,6 +94,11 @@ def open_rows(
         DataError: Something does not fit; every mismatch is listed, and `suggestion` holds the parameters that would
             make all of it fit.
         UsageError: `limit` is below 1, `labels_start` is beyond all labels, or a tuple is no pair.
+
+    >>> from onnxbound import Preprocessing, load, open_rows
+    >>> network = load("fixtures/mnist_mlp.onnx")
+    >>> open_rows("fixtures/data/mnist.npz", network, Preprocessing(scale=1 / 255)).count
+    1000
     """
     if x_key is not None and x_key == y_key:
         raise UsageError("usage", f"`x_key` and `y_key` are both {x_key!r}: the labels cannot be the inputs.")

@@ -29,6 +29,10 @@ class Preprocessing:
             "0.49,0.48,0.45"; kept as a tuple.
         std: Divided by last, one number or one per channel, likewise.
         layout: How the file is laid out where it differs from the model; "flat" allows any reshape.
+
+    >>> from onnxbound import Preprocessing
+    >>> Preprocessing(scale="1/255", mean=0.1307, std=0.3081).mean
+    (0.1307,)
     """
 
     scale: float | None

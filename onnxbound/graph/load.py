@@ -67,6 +67,10 @@ def load(
 
     Raises:
         ModelError: The file cannot be read, or contains what onnxbound does not support; every place is listed.
+
+    >>> from onnxbound import load
+    >>> load("fixtures/mnist_mlp.onnx").depth
+    3
     """
     file = Path(path)
     model, sha256 = read_model(file)

@@ -57,6 +57,12 @@ def test_public_names() -> None:
     assert RESULT | {"load", "open_rows", "read_report", "Method", "Budget", "Request"} <= set(dir(onnxbound))
 
 
+def test_every_public_name_has_an_example() -> None:
+    """Those that run are doctests; `verify` needs what `certify` writes, and stands in the example of that."""
+    shown = {name: getattr(onnxbound, name).__doc__ for name in dir(onnxbound) if callable(getattr(onnxbound, name))}
+    assert {name for name, text in shown.items() if ">>>" not in text} == {"verify"}
+
+
 def test_a_network_may_be_a_path(net: Path, network: Network) -> None:
     assert onnxbound.inspect(str(net)) == onnxbound.inspect(net) == onnxbound.inspect(network)
     with pytest.raises(ModelError):
