@@ -265,10 +265,10 @@ def page(table: dict[str, dict[str, Any]]) -> str:
         f" and loses at most 0.5 points; the median share is {np.median(list(share.values())):.0%}, the largest"
         f" {max(share.values()):.0%}. On {len(beaten)} of {len(against)} one of our two files is no larger and at least"
         f" as accurate as static int8{'' if not others else '; not on ' + ', '.join(others)}. The limit is"
-        " that of the smallest file's own test; what is promised after several tests is no less, and at most 0.5 points."
-        f" Seconds are of processor time. Times are those of a run over the original's, medians and quartiles of {ROUNDS}"
-        f" alternating runs of {TIMED} rows on a machine that was busy with other work, left out where the quartiles are"
-        " more than a factor of 2 apart; our files ran with `session.disable_quant_qdq`."
+        " that of the smallest file's own test; what is promised after several tests is no less, and at most 0.5"
+        " points. Seconds are of processor time. Times are those of a run over the original's, medians and quartiles of"
+        f" {ROUNDS} alternating runs of {TIMED} rows on a machine that was busy with other work, left out where the"
+        " quartiles are more than a factor of 2 apart; our files ran with `session.disable_quant_qdq`."
     )
     names = ("float32", "smallest", "int8-weights", "static int8", "dynamic int8", "fp16", "MatMulNBits")
     lines = ["# Compression", "", *textwrap.wrap(said, 120), "", "Bytes and accuracy on 10,000 test rows:", ""]
