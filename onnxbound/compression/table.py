@@ -54,17 +54,17 @@ def _head(report: Compression) -> Table:
     grid.add_row("method", f"{report.method}{_budget(report)}, seed {report.seed}")
     grid.add_row("model", Text(visible(report.model)))
     grid.add_row("written", Text(visible(file.path)))
-    share = report.parameters.after / report.parameters.before
-    grid.add_row(
-        "numbers", f"{report.parameters.before:,.0f} weights to {report.parameters.after:,.0f} numbers ({share:.1%})"
-    )
+    kept = report.parameters
+    if kept.after < kept.before:
+        share = kept.after / kept.before
+        grid.add_row("numbers", f"{kept.before:,.0f} weights to {kept.after:,.0f} numbers ({share:.1%})")
     grid.add_row("bits", f"{report.bits.before:,.0f} to {report.bits.after:,.0f}, everything counted")
     grid.add_row("time", _time(work))
     error = report.output.relative_error
     rows = f"{report.output.rows:,} rows" + (" of normal noise" if report.output.source == "noise" else "")
     grid.add_row("outputs", f"relative error {number(error.median)} median, {number(error.max)} largest, on {rows}")
     if report.accuracy is not None:
-        grid.add_row("accuracy", f"{report.accuracy.before:.2%} to {report.accuracy.after:.2%}")
+        grid.add_row("accuracy", f"{report.accuracy.before:.2%} to {report.accuracy.after:.2%} on the training rows")
     if report.margin_loss is not None:
         loss = report.margin_loss
         source = loss.gamma_source.replace("_", " ")
@@ -128,8 +128,11 @@ def _tried(report: Compression) -> Table:
 
 
 def _layers(report: Compression) -> Table:
-    columns = ("", "layer", "method", "weights", "numbers", "bits", "eps asked", "realised", "error", "q")
-    table = plain_table(*columns, left=3)
+    """What happened to each layer; columns that are empty throughout are left out."""
+    asked = any(layer.epsilon_asked is not None for layer in report.layers)
+    effective = any(layer.effective_parameters is not None for layer in report.layers)
+    columns = ("", "layer", "method", "weights", "numbers", "bits", "realised", "error")
+    table = plain_table(*columns, *(["eps asked"] if asked else []), *(["q"] if effective else []), left=3)
     for layer in report.layers:
         table.add_row(
             ",".join(map(str, layer.indices)),
@@ -138,10 +141,10 @@ def _layers(report: Compression) -> Table:
             f"{layer.parameters_before:,}",
             f"{layer.parameters_after:,}",
             f"{layer.bits_after:,}",
-            number(layer.epsilon_asked),
             number(layer.epsilon_realised),
             _median(layer.relative_error),
-            number(layer.effective_parameters),
+            *([number(layer.epsilon_asked)] if asked else []),
+            *([number(layer.effective_parameters)] if effective else []),
         )
     return table
 
