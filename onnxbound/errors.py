@@ -185,7 +185,7 @@ CODES: dict[str, str] = {
     "model-unsupported-type": "Weights or the input have an element type that onnxbound does not read.",
     "model-no-layers": "The graph has no weighted layer between its input and its output.",
     "model-not-classifier": "The output is not one logit per class: a regression, a single logit, or not a vector.",
-    "model-inputs": "The model does not have exactly one data input; `fixed` holds the others.",
+    "model-inputs": "Not every input holds a part of each row, or a value does not fit; `fixed` holds the others.",
     "model-output": "The model computes no tensor of the name that `logits` gives.",
     "model-weights-not-finite": "A weight is NaN or infinite, so no property of the net is defined.",
     "model-batch": "The rows of a batch influence each other, so that a row by itself has no logits.",

@@ -83,13 +83,13 @@ def torus_upper(operator: Conv) -> float | None:
     Padded with zeros to n + span - 1 per axis, the input meets the kernel as on a torus of that size, and a stride only
     leaves rows out. On a torus the discrete Fourier transform makes the map block diagonal: one matrix per frequency,
     sum_tap W_tap exp(i theta tap). The largest of their norms is the norm there. Of frequencies theta and -theta, whose
-    matrices are conjugate, one is enough.
+    matrices are conjugate, one is enough, and so is one along an axis on which the kernel has a single tap.
 
     Returns:
         None where it would cost more than a few seconds.
     """
     w = operator.windows
-    sizes = [n + span - 1 for n, span in zip(w.size, w.span, strict=True)]
+    sizes = [n + span - 1 if span > 1 else 1 for n, span in zip(w.size, w.span, strict=True)]
     frequencies = [*(range(n) for n in sizes[:-1]), range(sizes[-1] // 2 + 1)]
     taps = prod(w.kernel)
     rows, columns = operator.channels // operator.groups, operator.weight.shape[1]

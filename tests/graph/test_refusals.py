@@ -110,12 +110,12 @@ def test_opset_6_is_refused(tmp_path: Path) -> None:
     assert "opset 6" in error.message
 
 
-def test_two_inputs_are_refused_and_both_named(tmp_path: Path) -> None:
+def test_two_inputs_of_which_one_is_not_of_the_rows_are_refused_and_both_named(tmp_path: Path) -> None:
     path = write_model(
         tmp_path / "net.onnx", [node("Add", "x z", "a"), node("MatMul", "a w", "logits")], {"w": W}, ["N", 4]
     )
     model = onnx.load(path)
-    model.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 4]))
+    model.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 4]))
     path.write_bytes(model.SerializeToString())
     error = refused(path)
     assert error.code == "model-inputs"
