@@ -12,7 +12,7 @@ const browser = await chromium.launch({ executablePath, args: quiet });
 let failed = 0;
 
 for (const file of pages) {
-  for (const width of [360, 1440]) {
+  await Promise.all([360, 1440].map(async (width) => {
     const problems = [];
     const page = await browser.newPage({ viewport: { width, height: 800 }, bypassCSP: false });
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(message.text()));
@@ -53,7 +53,7 @@ for (const file of pages) {
     console.log(`${basename(file)} at ${width} px: ${problems.length ? "" : "fine"}`);
     for (const problem of problems) console.log(`  ${problem}`);
     failed += problems.length;
-  }
+  }));
 }
 await browser.close();
 process.exit(failed ? 1 : 0);
