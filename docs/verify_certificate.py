@@ -18,6 +18,7 @@ import zipfile
 from bisect import bisect, bisect_left
 from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
+from functools import reduce
 from itertools import groupby
 from math import comb, cos, factorial, pi, prod, sqrt
 from pathlib import Path
@@ -903,7 +904,8 @@ def evaluate(node, x):
     if word == "Relu":
         return np.maximum(first, 0)
     if word == "MaxPool":
-        return windows(node, first, -np.inf).max(axis=kernel)
+        taps = windows(node, first, -np.inf)
+        return reduce(np.maximum, (taps[:, :, *place] for place in np.ndindex(*node.kernel)))
     if word == "AveragePool":
         counts = windows(node, np.ones((1, 1, *node.size), kind), float(node.counted)).sum(axis=kernel)
         return windows(node, first, 0.0).sum(axis=kernel) / counts
