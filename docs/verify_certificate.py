@@ -18,7 +18,6 @@ import zipfile
 from bisect import bisect, bisect_left
 from decimal import Decimal, InvalidOperation, localcontext
 from fractions import Fraction
-from functools import reduce
 from itertools import groupby
 from math import comb, cos, factorial, pi, prod, sqrt
 from pathlib import Path
@@ -905,7 +904,7 @@ def evaluate(node, x):
         return np.maximum(first, 0)
     if word == "MaxPool":
         taps = windows(node, first, -np.inf)
-        return reduce(np.maximum, (taps[:, :, *place] for place in np.ndindex(*node.kernel)))
+        return np.max([taps[:, :, *place] for place in np.ndindex(*node.kernel)], axis=0)  # faster than by windows
     if word == "AveragePool":
         counts = windows(node, np.ones((1, 1, *node.size), kind), float(node.counted)).sum(axis=kernel)
         return windows(node, first, 0.0).sum(axis=kernel) / counts
@@ -924,8 +923,7 @@ def evaluate(node, x):
     if word == "Transpose":
         return first.transpose(0, *(axis + 1 for axis in node.order))
     assert word == "Pad"
-    pads = [(0, 0), *zip(node.begin, node.end, strict=True)]
-    return np.pad(first, pads, constant_values=node.value)
+    return np.pad(first, [(0, 0), *zip(node.begin, node.end, strict=True)], constant_values=node.value)
 
 
 def memory_and_work(nodes, shapes):
