@@ -22,6 +22,7 @@ from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
+from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import EngineName, choose_engine
 from onnxbound.rng import GENERATOR, select_rows
@@ -158,9 +159,12 @@ def _decided(
 
     settings, costs = asked, None
     if run is not None and run.stored is not None:
-        stored, open_names = run.stored["settings"], {"measured": ("measured", "pairs"), "probes": ("probes",)}
+        open_names = {"measured": ("measured", "pairs"), "probes": ("probes",)}
         names = [name for key, names in open_names.items() if getattr(asked, key) == "auto" for name in names]
-        settings = replace(asked, **{name: stored[name] for name in names})
+        try:
+            settings = replace(asked, **{name: run.stored["settings"][name] for name in names})
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise run.damaged("it does not hold the settings of a run") from error
     work, index, note = prepared(settings)
     if settings.measured == "auto":
         settings = replace(settings, measured=DEFAULT_ROWS)

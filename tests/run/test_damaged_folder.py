@@ -158,6 +158,18 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, content: bytes) -> None:
 NUMBERS = {"forward": 512, "sweep": 64, "probes": 2, "forward_partition": 1024, "sweep_partition": 64}
 
 
+@pytest.mark.parametrize("settings", [7, "auto", {}, {"measured": -1, "pairs": "all", "probes": 4}])
+def test_settings_of_a_manifest_that_are_none(case: tuple[Network, Rows], run: Path, settings: Any) -> None:
+    """What is left to the program is read from the folder of a run that goes on."""
+    document = json.loads((run / "run.json").read_text()) | {"settings": settings}
+    del document["sha256"]
+    document["sha256"] = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    (run / "run.json").write_text(json.dumps(document))
+    with RunFolder(run, resume=True) as folder, pytest.raises(RunError) as caught:
+        analyze(*case, Settings(), run=folder)
+    assert caught.value.code == "run-damaged"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
