@@ -1,13 +1,12 @@
 """The files of a certificate in their folder."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from stat import S_ISREG
 
 from onnxbound.certificates.canonical import read_canonical
 from onnxbound.codec.quantised import INTEGER_FILES
-from onnxbound.documents.files import remove_left, require_writable, write_atomically
+from onnxbound.documents.files import is_folder, remove_left, require_writable, write_atomically
 from onnxbound.errors import DataError, OutputError, Problem, VerificationError
 
 CERTIFICATE = "certificate.json"
@@ -107,7 +106,7 @@ def read_document(folder: Path) -> dict[str, object]:
         DataError: There is no such folder.
         VerificationError: certificate-malformed.
     """
-    if not os.path.isdir(folder):  # noqa: PTH112
+    if not is_folder(folder):
         problem = Problem(str(folder), "there is no such folder", "give the folder that certify wrote")
         raise DataError("data-not-found", f"There is no folder {folder}.", [problem])
     try:

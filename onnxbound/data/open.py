@@ -1,6 +1,5 @@
 """`open_rows`: from files or arrays, and options, to rows that fit a model."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike, fspath
@@ -20,6 +19,7 @@ from onnxbound.data.parquet import ArrowFile, choose_columns
 from onnxbound.data.preprocessing import Convert, Preprocessing, converter
 from onnxbound.data.rows import Rows
 from onnxbound.data.side_by_side import AnyArray, SideBySide, side_by_side
+from onnxbound.documents.files import is_folder
 from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.rng import select_rows
 
@@ -236,8 +236,7 @@ def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None
 
 def _opened_file(path: Path, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
     """By the name of the file; what none of the names says is taken for npz."""
-    # Of os.path, since Path.is_dir raises where a name is too long.
-    if os.path.isdir(path):  # noqa: PTH112
+    if is_folder(path):
         return open_image_folder(path, wanted.role, labelled=wanted.labelled)
     if path.suffix == ".npy":
         return _alone(open_npy(path), wanted)

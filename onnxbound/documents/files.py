@@ -65,6 +65,11 @@ def _locked(folder: Path, *, alone: bool = False) -> int | None:
     return opened
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name too long, at which `Path.is_dir` raises, is none."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def require_writable(path: Path, *, force: bool) -> None:
     """Find out before the work begins whether a file can be written after it.
 

@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 
 import numpy as np
 
-from onnxbound.documents.files import TEMPORARY, require_writable, unwritable, write_atomically
+from onnxbound.documents.files import TEMPORARY, is_folder, require_writable, unwritable, write_atomically
 from onnxbound.errors import Problem, RunError
 from onnxbound.run.partitions import Arrays, Partition
 from onnxbound.version import __version__
@@ -51,8 +51,7 @@ class RunFolder:
         self.refused: list[str] = []
         for name in ("lock", "run.json"):
             _is_there(path / name)
-        # Anything but a folder is a file in the way, or a name too long, where Path.is_dir raises.
-        there = os.path.isdir(path)  # noqa: PTH112
+        there = is_folder(path)  # anything else is a file in the way, or a name too long
         require_writable(path / "run.json" if there else path, force=there)
         try:
             path.mkdir(exist_ok=True)

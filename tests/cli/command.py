@@ -10,9 +10,13 @@ from typing import Any
 
 import jsonschema
 import numpy as np
+import typer
 
-from onnxbound.cli.app import run
+from onnxbound.cli.app import app, run
 from onnxbound.cli.schemas import every_schema
+
+VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+"""Every verb by its name, as the option parser knows it."""
 
 
 @cache

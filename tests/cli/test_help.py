@@ -4,13 +4,9 @@ import re
 import shlex
 
 import pytest
-import typer
 
-from onnxbound.cli.app import app
 from onnxbound.cli.examples import EXAMPLES
-from tests.cli.command import onnxbound
-
-VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+from tests.cli.command import VERBS, onnxbound
 
 
 def test_every_verb_has_two_examples() -> None:

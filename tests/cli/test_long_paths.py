@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-import typer
 
-from onnxbound.cli.app import app
-from tests.cli.command import onnxbound, write_rows
+from tests.cli.command import VERBS, onnxbound, write_rows
 from tests.nets import random_mlp
 
 COMMANDS = {
@@ -26,7 +24,6 @@ COMMANDS = {
     "env": [],
 }
 """Every verb with what it needs."""
-VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 def test_every_verb_is_tried() -> None:
