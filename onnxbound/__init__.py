@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from onnxbound.analysis.settings import Settings as Settings
     from onnxbound.certificates.request import CertificateOptions as CertificateOptions
     from onnxbound.compressors.budget import Budget as Budget
-    from onnxbound.compressors.compress import Method as Method
+    from onnxbound.compressors.method import Method as Method
     from onnxbound.compressors.request import Request as Request
     from onnxbound.data.conventions import Conventions as Conventions
     from onnxbound.data.conventions import read_conventions as read_conventions
@@ -49,7 +49,7 @@ from onnxbound.version import __version__
 _HOMES = {
     "Budget": "onnxbound.compressors.budget",
     "Conventions": "onnxbound.data.conventions",
-    "Method": "onnxbound.compressors.compress",
+    "Method": "onnxbound.compressors.method",
     "OnnxboundError": "onnxbound.errors",
     "CertificateOptions": "onnxbound.certificates.request",
     "Preprocessing": "onnxbound.data.preprocessing",

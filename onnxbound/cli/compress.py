@@ -12,7 +12,7 @@ from onnxbound.cli.groups import STDOUT, ModelOutputOptions, OptionalRowOptions
 
 if TYPE_CHECKING:
     from onnxbound.compressors.budget import Budget
-    from onnxbound.compressors.compress import Method
+    from onnxbound.compressors.method import Method
 
 FORMATS = ("smallest", "int8-weights", "int4-weights", "fp16")
 METHODS = (*FORMATS, "matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
@@ -40,7 +40,7 @@ class MethodOptions:
     def chosen(self, seed: int, threads: int | None) -> "Method":
         """As `compress` takes them."""
         from onnxbound.cli.values import bytes_of
-        from onnxbound.compressors.compress import Method
+        from onnxbound.compressors.method import Method
 
         given = {name: value for name, value in vars(self).items() if name != "method" and value != "auto"}
         given["filter_cap"] = bytes_of("--filter-cap", self.filter_cap)

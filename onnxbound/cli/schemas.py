@@ -8,8 +8,8 @@ from onnxbound.analysis.result import Report
 from onnxbound.certificates import certificate
 from onnxbound.certificates.verify import Verification
 from onnxbound.cli.documents import Failure, Files
-from onnxbound.compression.decompression import Decompression
-from onnxbound.compression.document import Compression
+from onnxbound.compressors.compression import Compression
+from onnxbound.compressors.decompression import Decompression
 from onnxbound.documents.document import Document
 from onnxbound.documents.schema import schema_of
 from onnxbound.documents.topic import Topic, Topics

@@ -111,7 +111,7 @@ def decode(
             raise UsageError(
                 "compress-init",
                 f"These codes need {needed}.",
-                [Problem("--init", f"its hash is {init_sha256}", "give the file that was given to compress")],
+                [Problem("`init`", f"its hash is {init_sha256}", "give the file that was given to compress")],
             )
         tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         count = int(header["level_bytes"])

@@ -1,226 +1,283 @@
-"""One method at one budget, applied to the layers of a network."""
+"""`compress`: a network to a smaller one, written as ONNX, and what that did; the stages in order."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from math import ceil, log2
-from typing import get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
 
-import numpy as np
-
-from onnxbound.compressors.budget import Budget, kept_numbers
-from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
-from onnxbound.compressors.matrix_project import Constants, matrix_project, projections
-from onnxbound.compressors.matrix_project_conv import (
-    SubspaceName,
-    matrix_project_conv,
-    projections_of_kernel,
-    repetitions,
-)
-from onnxbound.compressors.quantise import quantise
-from onnxbound.compressors.svd import rank_of_cut, rank_of_energy, truncate
-from onnxbound.compressors.vector import projections_of_vector, vector_compress, vector_project
-from onnxbound.errors import require_word
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.codes import decode, encode
+from onnxbound.compressors.compressed import CompressedNetwork
+from onnxbound.compressors.compression import BudgetSweep, Compression, SweepPoint
+from onnxbound.compressors.evaluate import Baseline, reopen
+from onnxbound.compressors.guarantee import Changed, Guarantee, require_unseen
+from onnxbound.compressors.margin_budget import Analysed, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.method import Method, compress_layers
+from onnxbound.compressors.paired_logits import PairedLogits
+from onnxbound.compressors.report import Outcome, compression_report
+from onnxbound.compressors.request import Request, compressible, origins_of
+from onnxbound.compressors.search import beyond, ladder, tightest
+from onnxbound.compressors.smallest import FORMATS, Chosen, Search, Trials, split
+from onnxbound.compressors.write import to_model
+from onnxbound.data.rows import Rows
+from onnxbound.documents.files import write_atomically
+from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Layer, Network
-from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array
+from onnxbound.rng import SIGNS, select_rows
+from onnxbound.run.device import Device, resolve_device
+from onnxbound.run.model_output import staged
+from onnxbound.stability.collect import Progress, silent
+from onnxbound.version import __version__
 
-_FLOAT_BITS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What is done, beside how far.
-
-    Attributes:
-        name: The format or the algorithm.
-        constants: Of k: the paper's, or proved ones.
-        eta: Probability with which the promise of an algorithm may fail, per pair of vectors.
-        seed: Of the helper string.
-        width: Bits of a number of a factor; None for float32.
-        subspace: Of Matrix-Project-Conv; None for the better one that can be computed.
-        filter_cap: Bytes that filters per position may take.
-        threads: Threads; None for all cores.
-
-    >>> from onnxbound import Method
-    >>> Method("int4-weights").name
-    'int4-weights'
-    """
-
-    name: MethodName = "smallest"
-    constants: Constants = "explicit"
-    eta: float = 0.05
-    seed: int = 0
-    width: int | None = None
-    subspace: SubspaceName | None = None
-    filter_cap: int = 256 << 20
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        require_word("method", self.name, get_args(MethodName))
-        require_word("constants", self.constants, get_args(Constants))
-        if self.subspace is not None:
-            require_word("subspace", self.subspace, get_args(SubspaceName))
+_SWEEP_ROWS = 1000
+_SWEEP_WORK = 2e10
+"""Sign-multiply-adds that a budget of a sweep may take."""
 
 
-def compress_layers(
+@dataclass(frozen=True)
+class _Task:
+    """Everything that stays the same while budgets are tried."""
+
+    network: Network
+    request: Request
+    layers: Sequence[Layer]
+    origins: Mapping[int, Float64Array] | None
+    device: Device
+    progress: Progress
+
+    def compressed(self, budgets: Mapping[int, Budget], method: Method | None = None) -> CompressedNetwork:
+        return compress_layers(self.network, method or self.request.method, budgets, self.origins)
+
+    def everywhere(self, budget: Budget) -> Mapping[int, Budget]:
+        return {layer.index: budget for layer in self.layers}
+
+    def tried(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> tuple[PairedLogits, int]:
+        """A net that is written only to be tried, and its size in bytes."""
+        with staged(output) as place:
+            place.write(to_model(compressed, {"method": self.request.method.name}))
+            return baseline.compare(reopen(self.network, place.path).network, self.progress), place.size
+
+    def accuracy(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> float:
+        """The share of rows that such a net gets right."""
+        return float((self.tried(compressed, output, baseline)[0].margin_after > 0).mean())
+
+
+def compress(
     network: Network,
-    method: Method,
-    budgets: Mapping[int, Budget],
-    origins: Mapping[int, Float64Array] | None = None,
-) -> CompressedNetwork:
-    """Compress every layer that has a budget, weights that are shared once.
+    output: Path,
+    request: Request,
+    rows: Rows | None = None,
+    *,
+    analysis: Callable[[], Analysed] | None = None,
+    test: Rows | None = None,
+    init: Network | None = None,
+    codes: Path | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Compression:
+    """Compress a network and write it.
 
     Args:
-        network: The net.
-        method: The algorithm.
-        budgets: Layer index to how far; layers without one are kept.
-        origins: Layer index to a weight that is known to both sides, such as the initialisation, from which the
-            distance is compressed.
+        network: From `load`.
+        output: The ONNX file to write.
+        request: What to do, and how far.
+        rows: The training set, from `open_rows`; without it outputs are compared on normal noise, and there is no
+            accuracy, no margin and no bound.
+        analysis: Analyses the original on the rows; called where bounds or a margin are asked for.
+        test: Rows that neither net has seen, which guarantee the drop in accuracy.
+        init: Its initialisation, to compress the distance from it.
+        codes: Where to write an entropy code as well, for `decompress`; `smallest` then makes it small, not the file.
+        force: Whether to write over what is there.
+        progress: Called with (stage, done, in all).
+
+    Raises:
+        UsageError: The request does not fit the network; the codes begin with compress-.
+        ModelError: Weights are not finite, or the model cannot be run.
+        OutputError: The file exists, or cannot be written.
     """
-    weights: dict[str, CompressedLayer] = {}
-    uses = Counter(layer.weight_name for layer in network.layers)
-    for layer in network.layers:
-        if layer.weight_name in weights:
-            continue
-        budget = budgets.get(layer.index)
-        if budget is None:
-            weights[layer.weight_name] = kept(layer, "not chosen")
-            continue
-        if method.name == "matrix-project-conv" and uses[layer.weight_name] > 1:
-            weights[layer.weight_name] = kept(layer, "other layers share its weight")
-            continue
-        origin = None if origins is None else origins[layer.index]
-        weights[layer.weight_name] = _ALGORITHMS[method.name](layer, method, budget, origin)
-    return CompressedNetwork(network, weights)
-
-
-def _difference(layer: Layer, origin: Float64Array | None) -> tuple[Float64Array, Float64Array]:
-    """What is compressed, and what is added to it afterwards."""
-    weight = layer.operator.effective_weight()
-    return (weight, np.zeros_like(weight)) if origin is None else (weight - origin, origin)
-
-
-def _by_matrix_project(layer: Layer, method: Method, budget: Budget, origin: Float64Array | None) -> CompressedLayer:
-    matrix, known = _difference(layer, origin)
-    epsilon = budget.value if budget.knob == "epsilon" else None
-    if epsilon is not None:
-        halved = epsilon / 2 if method.constants == "explicit" else epsilon
-        count = projections(halved, method.eta, method.constants)
+    started = perf_counter()
+    network.require_finite_weights()
+    device = resolve_device(request.device)
+    layers = compressible(network, request)
+    task = _Task(network, request, layers, origins_of(network, init), device, progress)
+    if output.resolve() == network.path.resolve():
+        problem = Problem(str(output), "its weights are still needed while it is written", "choose another name")
+        raise UsageError("usage", "The compressed model cannot replace the model it is made from.", [problem])
+    if codes is not None and not (request.stores or request.method.name == "matrix-project"):
+        problem = Problem("`codes`", f"{request.method.name} writes floats", "use a format, or matrix-project")
+        raise UsageError("compress-codes", "Codes are of small integers, or of products with signs.", [problem])
+    if rows is None and _needs_rows(request):
+        problem = Problem("rows", "accuracy is measured and weights are rounded on training rows", "give `rows`")
+        raise UsageError("usage", f"compress with {request.method.name!r} needs `rows` here.", [problem])
+    if test is not None:
+        require_unseen(rows, test, request.delta)
+    analysed = analysis() if analysis is not None and request.analyses else None
+    baseline = Baseline(network, device, request.threads, rows, request.method.seed)
+    unseen = None if test is None else Baseline(network, device, request.threads, test, request.method.seed)
+    budgets: Mapping[int, Budget] = {}
+    searched: Chosen | None = None
+    method = request.method
+    if request.stores:
+        assert rows is not None
+        searched = _stored(task, output, rows, unseen, codes=codes is not None)
+        compressed = searched.compressed
     else:
-        count = int(budget.value) if budget.knob == "k" else kept_numbers(budget.value, matrix.size)
-    if budget.knob != "keep" and count > matrix.size:
-        return kept(layer, f"k = {count:,} exceeds its {matrix.size:,} weights, which is no compression")
-    code = matrix_project(matrix, count, seed=method.seed, layer=layer.index, epsilon=epsilon, threads=method.threads)
-    restored = code.matrix(method.threads) + known
-    return described(layer, "matrix-project", restored, count, count * code.width, epsilon=epsilon, code=code)
+        budgets, method = _budgets(task, output, baseline, analysed)
+        compressed = task.compressed(budgets, method)
+    _require_saving(compressed)
+    settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
+    with staged(output) as place:
+        noted: dict[str, object] = {"method": method.name} if request.stores else settings
+        model = to_model(compressed, noted, factorise=request.factorise)
+        place.write(model)
+        reopened = reopen(network, place.path)
+        outcome = Outcome(
+            compressed=compressed,
+            settings=settings,
+            place=place,
+            reopened=reopened,
+            comparison=baseline.compare(reopened.network, progress),
+            baseline=baseline,
+            rows=rows,
+            analysed=analysed,
+            origins=task.origins or {},
+        )
+        report = compression_report(outcome, request, device, started)
+        seen = None if searched is None else searched.apart
+        if unseen is not None:
+            seen = Changed.of(unseen.compare(reopened.network, progress), request.delta)
+        tests, attempts = ((), ()) if searched is None else (searched.tests, searched.tried)
+        guarantee = None if seen is None else Guarantee.of(request.tolerated_drop, request.delta, seen, tests)
+        report = replace(report, file=replace(report.file, path=str(output)), tried=attempts, guarantee=guarantee)
+        in_file = request.stores or any(weight.filters is not None for weight in compressed.weights.values())
+        if in_file and report.file.bytes_after >= report.file.bytes_before and not force:
+            sizes = f"{report.file.bytes_before:,} bytes would become {report.file.bytes_after:,}"
+            problem = Problem(str(network.path), sizes, "give `force=True` to write it all the same")
+            raise UsageError("compress-no-saving", "The file would not become smaller.", [problem])
+        if codes is not None:
+            data = _codes(compressed, model, init, request.threads)
+            write_atomically(codes, lambda file: file.write(data), force=force)
+            report = replace(report, file=replace(report.file, codes_bytes=len(data)))
+        place.move(output, force=force)
+    if request.sweep:
+        assert rows is not None
+        report = replace(report, sweep=_sweep(task, output, rows))
+    return replace(report, seconds=perf_counter() - started)
 
 
-def _by_conv(layer: Layer, method: Method, budget: Budget, origin: Float64Array | None) -> CompressedLayer:
-    if not isinstance(layer.operator, Conv):
-        return kept(layer, "it is no convolution")
-    matrix, known = _difference(layer, origin)
-    if known.any():
-        return kept(layer, "a distance to initialisation is compressed by matrix-project, svd or quantise")
-    repeated = repetitions(method.eta)
-    epsilon = budget.value if budget.knob == "epsilon" else None
-    if epsilon is not None:
-        count = projections_of_kernel(layer.kernel, layer.stride, epsilon, method.eta)
-    else:
-        count = int(budget.value) if budget.knob == "k" else kept_numbers(budget.value, matrix.size, repeated)
-    dimension = count * repeated
-    if dimension >= matrix.size:
-        why = f"k p = {dimension:,} is not below its {matrix.size:,} weights, which is no compression"
-        return kept(layer, why)
-    needed = 4 * layer.positions * matrix.size
-    if needed > method.filter_cap:
-        return kept(layer, f"its filters per position take {needed:,} bytes, more than {method.filter_cap:,}")
-    code = matrix_project_conv(matrix, count, repeated, seed=method.seed, layer=layer.index, subspace=method.subspace)
-    filters = code.filters(layer.positions)
-    payload = dimension * code.width
-    return described(
-        layer,
-        "matrix-project-conv",
-        filters.mean(axis=0),
-        dimension,
-        payload,
-        epsilon=epsilon,
-        code=code,
-        filters=filters,
+def _codes(compressed: CompressedNetwork, model: Any, init: Network | None, threads: int | None) -> bytes:
+    """The file of codes, once it has been read again."""
+    sha256 = None if init is None else init.sha256
+    data = encode(compressed, model, sha256)
+    decode(data, origins_of(compressed.network, init), sha256, threads)
+    return data
+
+
+def _needs_rows(request: Request) -> bool:
+    by_margin = request.budget is not None and request.budget.knob == "gamma"
+    return request.sweep or request.max_drop is not None or by_margin or request.stores
+
+
+def _stored(task: _Task, output: Path, rows: Rows, unseen: Baseline | None, *, codes: bool) -> Chosen:
+    """The network in one format, or the smallest mix of them."""
+    request, method = task.request, task.request.method
+    first, apart = split(rows, method.seed)
+    search = Search(task.network, request.layers, first, task.device, request.threads, method.seed)
+    baseline = Baseline(task.network, task.device, request.threads, apart, method.seed)
+    if method.name != "smallest":
+        (width,) = [bits for bits, name in FORMATS.items() if name == method.name]
+        compressed = search.everywhere(width)
+        return Chosen(compressed, (), Changed.of(task.tried(compressed, output, baseline)[0]), ())
+
+    def tested(compressed: CompressedNetwork) -> Changed:
+        assert unseen is not None
+        return Changed.of(task.tried(compressed, output, unseen)[0], request.delta)
+
+    trials = Trials(
+        chosen=lambda compressed: task.tried(compressed, output, baseline),
+        tested=tested,
+        test_rows=0 if unseen is None else unseen.count,
     )
+    return search.smallest(trials, request.tolerated_drop, request.delta, task.progress, codes=codes)
 
 
-def _by_svd(layer: Layer, method: Method, budget: Budget, origin: Float64Array | None) -> CompressedLayer:
-    whole, known = _difference(layer, origin)
-    matrix = whole.reshape(len(whole), -1)
-    if budget.knob == "cut":
-        rank = rank_of_cut(matrix, budget.value)
-    elif budget.knob == "energy":
-        rank = rank_of_energy(matrix, budget.value)
-    else:
-        rank = int(budget.value)
-        if budget.knob == "keep":
-            rank = kept_numbers(budget.value, matrix.size, sum(matrix.shape))
-    width = method.width or _FLOAT_BITS
-    if rank * sum(matrix.shape) * width >= matrix.size * _FLOAT_BITS:
-        numbers = rank * sum(matrix.shape)
-        return kept(layer, f"rank {rank} takes {numbers:,} numbers for its {matrix.size:,}, which is no compression")
-    factors = truncate(matrix, rank, method.width)
-    restored = factors.matrix().reshape(whole.shape) + known
-    code = factors if origin is None else None
-    return described(layer, "svd", restored, factors.parameters, factors.parameters * factors.width, code=code)
+def _budgets(
+    task: _Task, output: Path, baseline: Baseline, analysed: Analysed | None
+) -> tuple[Mapping[int, Budget], Method]:
+    """What every layer may take, and the method with the failure probability that goes with it."""
+    request, method = task.request, task.request.method
+    if request.budget is None:
+        assert request.max_drop is not None
+        before = float((baseline.compare(task.network, silent).margin_before > 0).mean())
+
+        def drop_of(budget: Budget) -> float:
+            return before - task.accuracy(task.compressed(task.everywhere(budget)), output, baseline)
+
+        return task.everywhere(tightest(ladder(method.name), drop_of, request.max_drop)), method
+    if request.budget.knob != "gamma":
+        return task.everywhere(request.budget), method
+    assert analysed is not None
+    budgets = budgets_of_margin(task.network, task.layers, method.name, request.budget.value, analysed)
+    if method.name == "matrix-project":
+        method = replace(method, eta=eta_of_margin(task.network, request.delta / 3, analysed.rows))
+    return budgets, method
 
 
-def _by_quantise(layer: Layer, method: Method, budget: Budget, origin: Float64Array | None) -> CompressedLayer:
-    del method
-    matrix, known = _difference(layer, origin)
-    width = max(2, int(_FLOAT_BITS * budget.value)) if budget.knob == "keep" else int(budget.value)
-    payload = width * matrix.size + _FLOAT_BITS * len(matrix)
-    if payload >= _FLOAT_BITS * matrix.size:
-        return kept(layer, f"{width} bits of each weight and a step per unit take as many, which is no compression")
-    found = quantise(matrix, width)
-    return described(layer, "quantise", found.matrix() + known, matrix.size + len(matrix), payload)
+def _require_saving(compressed: CompressedNetwork) -> None:
+    weights = compressed.weights.values()
+    if any(weight.method != "kept" for weight in weights):
+        return
+    problems = [
+        Problem(f"layer {weight.layer.index} ({weight.layer.name})", weight.reason, "ask for a smaller budget")
+        for weight in weights
+    ]
+    raise UsageError("compress-no-saving", "At this budget no layer would become smaller.", problems)
 
 
-def _by_vectors(layer: Layer, method: Method, budget: Budget, origin: Float64Array | None) -> CompressedLayer:
-    """Every row of a linear classifier, brought to norm 1 by the largest of their norms."""
-    matrix, known = _difference(layer, origin)
-    scale = float(np.float32(np.linalg.norm(matrix, axis=1).max() * (1 + 1e-6))) or 1.0
-    rows = matrix / scale
-    if method.name == "vector-compress":
-        sparse = [
-            vector_compress(row, budget.value, method.eta, seed=method.seed, stream=i) for i, row in enumerate(rows)
-        ]
-        numbers, bits = sum(len(code.places) for code in sparse), sum(code.bits for code in sparse)
-        vectors = [code.vector() for code in sparse]
-        bits += len(rows) * ceil(log2(rows.shape[1] + 1))
-    else:
-        count, error = _projections_of_rows(method, budget, rows.shape[1])
-        if count > rows.shape[1] and budget.knob != "keep":
-            why = f"k = {count:,} exceeds the {rows.shape[1]:,} weights of a row, which is no compression"
-            return kept(layer, why)
-        codes = [vector_project(row, error, count, seed=method.seed, layer=i + 1) for i, row in enumerate(rows)]
-        numbers, bits = count * len(rows), sum(code.bits for code in codes)
-        vectors = [code.vector() for code in codes]
-    epsilon = budget.value if budget.knob == "epsilon" else None
-    restored = np.stack(vectors) * scale + known
-    return described(layer, method.name, restored, numbers, bits + _FLOAT_BITS * len(rows), epsilon=epsilon)
+def _settings(request: Request, budgets: Mapping[int, Budget], method: Method) -> dict[str, Any]:
+    """Every effective setting, as the model's metadata and the report say it."""
+    chosen = set(budgets.values())
+    single = next(iter(chosen)) if len(chosen) == 1 else None
+    said = asdict(request) | {
+        "method": asdict(method) | {"threads": None},
+        "budget": None if single is None else asdict(single),
+        "budgets": {str(index): asdict(budget) for index, budget in budgets.items()} if single is None else None,
+        "helper": SIGNS,
+        "version": __version__,
+    }
+    return {name: value for name, value in said.items() if name not in ("threads", "device", "sweep")}
 
 
-def _projections_of_rows(method: Method, budget: Budget, size: int) -> tuple[int, float]:
-    """k, and the gamma that sets the rounding of its coefficients."""
-    if budget.knob == "epsilon":
-        return projections_of_vector(budget.value, method.eta, method.constants), budget.value
-    count = int(budget.value) if budget.knob == "k" else kept_numbers(budget.value, size)
-    return count, 0.25
-
-
-_ALGORITHMS: dict[str, Callable[[Layer, Method, Budget, Float64Array | None], CompressedLayer]] = {
-    "matrix-project": _by_matrix_project,
-    "matrix-project-conv": _by_conv,
-    "svd": _by_svd,
-    "quantise": _by_quantise,
-    "vector-compress": _by_vectors,
-    "vector-project": _by_vectors,
-}
-"""Method name to the function that compresses one layer."""
+def _sweep(task: _Task, output: Path, rows: Rows) -> BudgetSweep:
+    """Accuracy along the ladder of budgets, and beyond it where a random projection needs more than there is."""
+    request, method = task.request, task.request.method
+    places = select_rows(method.seed, rows.count, _SWEEP_ROWS, stream=2)
+    sample = replace(rows, index=rows.index[places], labels=rows.labels[places])
+    baseline = Baseline(task.network, task.device, request.threads, sample, method.seed)
+    before = float((baseline.compare(task.network, silent).margin_before > 0).mean())
+    largest = max(layer.parameters for layer in task.layers)
+    points = []
+    for budget in (*ladder(method.name), *beyond(method.name)):
+        if budget.knob == "keep" and budget.value > 1 and budget.value * largest**2 > _SWEEP_WORK:
+            break
+        compressed = task.compressed(task.everywhere(budget))
+        weights = compressed.weights.values()
+        points.append(
+            SweepPoint(
+                knob=budget.knob,
+                value=budget.value,
+                parameters=sum(weight.parameters for weight in weights),
+                bits=compressed.bits,
+                accuracy=task.accuracy(compressed, output, baseline),
+            )
+        )
+        task.progress("sweep", len(points), len(ladder(method.name)) + len(beyond(method.name)))
+    allowed = request.tolerated_drop
+    enough = None
+    for point in reversed(points):
+        if before - point.accuracy > allowed:
+            break
+        enough = point
+    return BudgetSweep(tuple(points), sample.count, before, allowed, enough)

@@ -67,7 +67,7 @@ def reopen(original: Network, path: Path) -> Reopened:
         message, _, _ = pack_inputs(message)
         computed = {name for node in message.graph.node for name in node.output}
         if original.output not in computed:
-            problem = Problem(str(path), "its logits are not a tensor of the file", "use another --method")
+            problem = Problem(str(path), "its logits are not a tensor of the file", "use another `method`")
             raise ModelError(
                 "compress-method", "The compressed model cannot be run for comparison.", [problem]
             ) from error

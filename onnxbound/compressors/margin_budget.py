@@ -7,6 +7,7 @@ from math import e, isinf, prod, sqrt
 import numpy as np
 
 from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair, layer_epsilons
+from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.compressors.budget import Budget
 from onnxbound.errors import Problem, UsageError
@@ -14,8 +15,8 @@ from onnxbound.graph.network import Layer, Network
 
 
 @dataclass(frozen=True, slots=True)
-class MarginFacts:
-    """What is known of a network on its training set.
+class Analysed:
+    """What an analysis says of the original on its training set.
 
     Attributes:
         conditions: Cushions and their kin, one per layer.
@@ -23,6 +24,8 @@ class MarginFacts:
         max_logit: max |f(x)|.
         max_input: max |x|.
         rows: m.
+        effective_parameters: q_i, one per layer.
+        bounds: Of the original.
     """
 
     conditions: Sequence[LayerCondition]
@@ -30,10 +33,12 @@ class MarginFacts:
     max_logit: float
     max_input: float
     rows: int
+    effective_parameters: Sequence[float | None]
+    bounds: Sequence[Bound]
 
 
 def budgets_of_margin(
-    network: Network, layers: Sequence[Layer], method: str, gamma: float, measured: MarginFacts
+    network: Network, layers: Sequence[Layer], method: str, gamma: float, measured: Analysed
 ) -> Mapping[int, Budget]:
     """Layer index to the budget under which the theory promises margin gamma.
 
@@ -60,7 +65,7 @@ def budgets_of_margin(
         raise UsageError(
             "compress-margin",
             f"No row has a margin of {gamma:.3g}: the bound is vacuous.",
-            [Problem("--gamma", why, "ask for a smaller one")],
+            [Problem("`gamma`", why, "ask for a smaller one")],
         )
     unbounded = isinf(measured.conditions[-1].tail)
     if unbounded or any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in measured.conditions):
@@ -68,7 +73,7 @@ def budgets_of_margin(
             "what follows the last layer is not Lipschitz" if unbounded else "a cushion is 0 or undefined on some rows"
         )
         raise UsageError(
-            "compress-margin", "No error follows from the margin.", [Problem("--gamma", why, "use --epsilon or --keep")]
+            "compress-margin", "No error follows from the margin.", [Problem("`gamma`", why, "use `epsilon` or `keep`")]
         )
     epsilons = layer_epsilons(network, measured.conditions, measured.contraction, epsilon)
     return {layer.index: Budget("epsilon", epsilons[layer.index - 1]) for layer in layers}

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from onnxbound.bounds.arora2018 import LayerCondition, RealisedSmoothness, failure_per_pair, projected_layers
 from onnxbound.bounds.norms import LayerNorms
 from onnxbound.compressors.budget import Budget
-from onnxbound.compressors.compress import Method, compress_layers
 from onnxbound.compressors.compressed import CompressedNetwork
+from onnxbound.compressors.method import Method, compress_layers
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.row_norms import squared_norms

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onnxbound.compressors.budget import KNOBS, Budget
-from onnxbound.compressors.compress import Method
+from onnxbound.compressors.method import Method
 from onnxbound.errors import ModelError, Problem, UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.graph.rewrite import Rewriter
@@ -81,6 +81,11 @@ class Request:
     def tolerated_drop(self) -> float:
         """The share of the rows by which accuracy may fall."""
         return 0.005 if self.max_drop is None else self.max_drop
+
+    @property
+    def analyses(self) -> bool:
+        """Whether something is asked for that the original has to be analysed for."""
+        return self.bounds or (self.budget is not None and self.budget.knob == "gamma")
 
     @property
     def stores(self) -> bool:

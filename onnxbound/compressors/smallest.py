@@ -71,7 +71,7 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class Found:
+class Chosen:
     """What a search came to.
 
     Attributes:
@@ -143,7 +143,7 @@ class Search:
 
     def smallest(
         self, trials: Trials, max_drop: float, delta: float, progress: Progress, *, codes: bool = False
-    ) -> Found:
+    ) -> Chosen:
         """The smallest that passes.
 
         Args:
@@ -181,7 +181,7 @@ class Search:
             best, tests = put_to_the_test(order, lambda each: trials.tested(each.compressed), max_drop)
         seen = {id(each): found for each, found in zip(order, tests, strict=False)}
         attempts = tuple(Attempt(self._named(e.plan), e.size, e.changed, seen.get(id(e))) for e in tried)
-        return Found(best.compressed, attempts, best.changed, tuple(tests))
+        return Chosen(best.compressed, attempts, best.changed, tuple(tests))
 
     def _bits(self, plan: Plan) -> int:
         return sum(width * self._sites[index].matrix.size for index, width in plan.items())

@@ -1,14 +1,20 @@
 """`compress` and `decompress`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from onnxbound.compression.compress import compress as compressed
-from onnxbound.compression.decompression import Decompression
-from onnxbound.compression.decompression import decompress as restored
-from onnxbound.compression.document import Compression
+from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.settings import Settings
+from onnxbound.compressors.compress import compress as compressed
+from onnxbound.compressors.compression import Compression
+from onnxbound.compressors.decompression import Decompression
+from onnxbound.compressors.decompression import decompress as restored
+from onnxbound.compressors.margin_budget import Analysed
 from onnxbound.compressors.request import Request
 from onnxbound.data.rows import Rows
+from onnxbound.graph.network import Network
 from onnxbound.progress import Watcher, watched
+from onnxbound.stability.collect import Progress
 from onnxbound.verbs.arguments import AnyNetwork, AnyPath, network_of, require_rows
 
 _DEFAULT = Request()
@@ -54,18 +60,48 @@ def compress(
     <Compression of fixtures/mnist_mlp.onnx by svd: 211,357 bytes to 211,759>
     """
     require_rows(rows=rows)
+    net = network_of(network)
     with watched(progress) as shown:
         return compressed(
-            network_of(network),
+            net,
             Path(output),
             settings,
             rows,
+            analysis=None if rows is None else _analysis(net, rows, settings, shown),
             test=test,
             init=None if init is None else network_of(init),
             codes=None if codes is None else Path(codes),
             force=force,
             progress=shown,
         )
+
+
+def _analysis(network: Network, rows: Rows, request: Request, progress: Progress) -> Callable[[], Analysed]:
+    """What makes the analysis of the original that bounds and budgets of a margin need."""
+
+    def analysed() -> Analysed:
+        by_margin = request.budget is not None and request.budget.knob == "gamma"
+        settings = Settings(
+            measured=request.measured,
+            gamma=request.budget.value if request.budget is not None and by_margin else request.gamma,
+            gamma_quantile=request.gamma_quantile,
+            delta=request.delta,
+            seed=request.method.seed,
+            device=request.device,
+            threads=request.threads,
+        )
+        report = analyze(network, rows, settings, progress=progress)
+        return Analysed(
+            conditions=report.conditions.layers,
+            contraction=max(1.0, report.conditions.between_contraction),
+            max_logit=report.margin.max_logit_norm,
+            max_input=report.data.largest_input_norm,
+            rows=report.data.rows,
+            effective_parameters=[layer.effective_parameters for layer in report.layers],
+            bounds=report.bounds,
+        )
+
+    return analysed
 
 
 def decompress(

@@ -11,9 +11,9 @@ import pytest
 from onnx import helper
 
 from onnxbound.cli.schemas import every_schema
-from onnxbound.compression.compress import compress
 from onnxbound.compressors.budget import Budget
-from onnxbound.compressors.compress import Method
+from onnxbound.compressors.compress import compress
+from onnxbound.compressors.method import Method
 from onnxbound.compressors.request import Request
 from onnxbound.data.open import open_rows
 from onnxbound.errors import UsageError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from onnxbound.compressors.budget import Budget
-from onnxbound.compressors.compress import Method, compress_layers
+from onnxbound.compressors.method import Method, compress_layers
 from onnxbound.compressors.noise import largest, smoothness_under_compression
 from onnxbound.graph.load import load
 from onnxbound.results import Float64Array

@@ -8,8 +8,8 @@ import pytest
 
 from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair
 from onnxbound.compressors.budget import Budget
-from onnxbound.compressors.compress import Method, compress_layers
 from onnxbound.compressors.margin_budget import MarginFacts, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.method import Method, compress_layers
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.realised import layer_errors
 from onnxbound.errors import UsageError

@@ -213,7 +213,7 @@ def test_without_test_rows_nothing_is_guaranteed(net: Path, tmp_path: Path) -> N
     data, out = rows_of(net, 300, 0.2), tmp_path / "out.onnx"
     found = onnxbound("compress", net, "-o", out, "--data", data)
     assert found.code == 0
-    assert found.stdout.startswith("Not guaranteed, for that --test is needed. On training rows set apart:")
+    assert found.stdout.startswith("Not guaranteed, since no test rows were given. On training rows set apart:")
     document = json.loads(onnxbound("compress", net, "-o", out, "--data", data, "--json", "--force").stdout)
     assert document["guarantee"]["held"] is document["guarantee"]["measured"]["limit"] is None
     assert document["guarantee"]["measured"]["rows"] == 150

@@ -9,9 +9,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 from onnxbound.compressors.budget import Budget
-from onnxbound.compressors.compress import Method, compress_layers
 from onnxbound.compressors.compressed import CompressedNetwork, MethodName
 from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
+from onnxbound.compressors.method import Method, compress_layers
 from onnxbound.compressors.svd import Factors
 from onnxbound.compressors.write import METADATA_KEY, saves, to_model
 from onnxbound.graph.load import load
@@ -19,6 +19,7 @@ from onnxbound.graph.network import Network
 from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
 from onnxbound.run.model_output import model_files, passes_checker, write_model
+from tests.cli.command import failing, onnxbound
 from tests.nets import model_of
 from tests.nets import write_model as write_net
 from tests.oracle.models import fixtures, public_models
@@ -226,3 +227,16 @@ def test_the_same_bytes_on_one_thread_and_two(tmp_path: Path) -> None:
         compressed = compress_layers(network, method, {layer.index: Budget("k", 50) for layer in network.layers})
         contents.append(to_model(compressed, {}).SerializeToString(deterministic=True))
     assert contents[0] == contents[1]
+
+
+def test_filters_per_position_that_make_the_file_larger(tmp_path: Path) -> None:
+    """A grouped convolution too: refused, and written where that is forced."""
+    net = next(model.path for model in fixtures() if model.name == "cifar10_alexnet")
+    out = tmp_path / "out.onnx"
+    words = ("compress", net, "-o", out, "--method", "matrix-project-conv", "--keep", "0.02")
+    error = failing(*words)
+    assert error["code"] == "compress-no-saving"
+    assert f"{net.stat().st_size:,} bytes would become" in error["problems"][0]["why"]
+    assert not out.exists()
+    assert onnxbound(*words, "--force").code == 0
+    assert out.stat().st_size > net.stat().st_size

@@ -3,25 +3,28 @@
 from collections import Counter
 from collections.abc import Iterator
 from math import ceil
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from onnxbound.compression.document import BudgetSweep, Compression, RowCost, Spread
-from onnxbound.compressors.guarantee import Guarantee
 from onnxbound.errors import visible
 from onnxbound.report.plain_table import plain_table
 from onnxbound.report.words import at_most, number
 
+if TYPE_CHECKING:
+    from onnxbound.compressors.compression import BudgetSweep, Compression, RowCost, Spread
+    from onnxbound.compressors.guarantee import Guarantee
 
-def render_compression(report: Compression, console: Console) -> None:
+
+def render_compression(report: "Compression", console: Console) -> None:
     """Print what was done to each layer, and what became of outputs, accuracy, size and time."""
     console.print(Group(*_parts(report)), soft_wrap=False)
 
 
-def _parts(report: Compression) -> Iterator[RenderableType]:
+def _parts(report: "Compression") -> Iterator[RenderableType]:
     if report.guarantee is not None:
         yield _promise(report.guarantee)
     yield _head(report)
@@ -44,7 +47,7 @@ def _parts(report: Compression) -> Iterator[RenderableType]:
         yield _bounds(report)
 
 
-def _head(report: Compression) -> Table:
+def _head(report: "Compression") -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
@@ -78,7 +81,7 @@ def _head(report: Compression) -> Table:
     return grid
 
 
-def _time(work: RowCost) -> str:
+def _time(work: "RowCost") -> str:
     """Of onnxruntime, as a ratio with the limits that nine rounds give."""
     between = f"{work.ratio_low:.2f} to {work.ratio_high:.2f} with 96 % confidence"
     said = f"{work.ratio:.2f} times ({between})"
@@ -88,23 +91,23 @@ def _time(work: RowCost) -> str:
     return f"{said}; multiply-adds {adds.before:,.0f} to {adds.after:,.0f}"
 
 
-def _budget(report: Compression) -> str:
+def _budget(report: "Compression") -> str:
     budget = report.settings.get("budget")
     if budget is not None:
         return f", {budget['knob']} {budget['value']:g}"
     return ", a budget per layer" if report.settings.get("budgets") else ""
 
 
-def _codes(report: Compression) -> str:
+def _codes(report: "Compression") -> str:
     return "" if report.file.codes_bytes is None else f", codes {report.file.codes_bytes:,}"
 
 
-def _promise(guarantee: Guarantee) -> Text:
+def _promise(guarantee: "Guarantee") -> Text:
     """Whether the drop in accuracy is within what was asked for, and how that is known."""
     found, allowed = guarantee.measured, f"{guarantee.max_drop:.2%}"
     seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {found.drop:.2%}"
     if guarantee.limit is None:
-        said = f"Not guaranteed, for that --test is needed. On training rows set apart: {seen}."
+        said = f"Not guaranteed, since no test rows were given. On training rows set apart: {seen}."
         return Text(said, style="yellow")
     at_most = f"at most {ceil(1e4 * guarantee.limit) / 1e4:.2%} with {guarantee.confidence:.4g} confidence"
     if guarantee.held:
@@ -112,7 +115,7 @@ def _promise(guarantee: Guarantee) -> Text:
     return Text(f"NOT GUARANTEED to fall by at most {allowed}: on new rows {at_most}; {seen}.", style="bold red")
 
 
-def _tried(report: Compression) -> Table:
+def _tried(report: "Compression") -> Table:
     """Every plan, the largest file first; "3 x 8" stands for three layers of 8 bits."""
     table = plain_table(
         "bits", "bytes", "rows apart", "worse", "better", "test rows", "worse", "better", "drop", left=1
@@ -127,7 +130,7 @@ def _tried(report: Compression) -> Table:
     return table
 
 
-def _layers(report: Compression) -> Table:
+def _layers(report: "Compression") -> Table:
     """What happened to each layer; columns that are empty throughout are left out."""
     asked = any(layer.epsilon_asked is not None for layer in report.layers)
     effective = any(layer.effective_parameters is not None for layer in report.layers)
@@ -149,11 +152,11 @@ def _layers(report: Compression) -> Table:
     return table
 
 
-def _median(spread: Spread | None) -> str:
+def _median(spread: "Spread | None") -> str:
     return number(None if spread is None else spread.median)
 
 
-def _compressibility(report: Compression) -> Table:
+def _compressibility(report: "Compression") -> Table:
     assert report.compressibility is not None
     table = plain_table("", "", "rows against it", left=2)
     found = report.compressibility
@@ -167,7 +170,7 @@ def _compressibility(report: Compression) -> Table:
     return table
 
 
-def _sweep(sweep: BudgetSweep) -> Table:
+def _sweep(sweep: "BudgetSweep") -> Table:
     table = plain_table("budget", "numbers", "bits", "accuracy", left=1)
     for point in sweep.points:
         table.add_row(
@@ -176,7 +179,7 @@ def _sweep(sweep: BudgetSweep) -> Table:
     return table
 
 
-def _breaking(sweep: BudgetSweep) -> str:
+def _breaking(sweep: "BudgetSweep") -> str:
     head = f"on {sweep.rows:,} rows, of which the original gets {sweep.accuracy_before:.2%}: "
     if sweep.breaks_below is None:
         return f"{head}no budget tried keeps accuracy within {sweep.tolerated_drop:.2%}"
@@ -187,7 +190,7 @@ def _breaking(sweep: BudgetSweep) -> str:
     )
 
 
-def _bounds(report: Compression) -> Table:
+def _bounds(report: "Compression") -> Table:
     table = plain_table("", "", "at most", left=2)
     words = {True: "met: ", False: "not met: ", None: "open: "}
     for bound in report.bounds:

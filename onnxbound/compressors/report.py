@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.build_and_look import margin_and_outliers, own_errors, own_errors_binomial
 from onnxbound.bounds.description import bias_bits, other_bits, weight_bits
 from onnxbound.bounds.gamma import choose_gamma, loss_at
-from onnxbound.compression.document import (
+from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
+from onnxbound.compressors.compression import (
     BeforeAfter,
     CompressedLayerReport,
     Compressibility,
@@ -28,8 +28,8 @@ from onnxbound.compression.document import (
     RowCost,
     Spread,
 )
-from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, Reopened, ratio_of, require_agreement, rounds
+from onnxbound.compressors.margin_budget import Analysed
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.realised import LayerErrors, layer_errors
 from onnxbound.compressors.request import Request
@@ -69,7 +69,7 @@ class Outcome:
         comparison: It and the original on all rows.
         baseline: The original.
         rows: The training set; None where outputs were compared on noise.
-        found: The analysis of the original; None without rows.
+        analysed: What an analysis says of the original; None where none was asked for.
         origins: Layer index to the weight from which the distance was compressed.
     """
 
@@ -80,7 +80,7 @@ class Outcome:
     comparison: PairedLogits
     baseline: Baseline
     rows: Rows | None
-    found: Report | None
+    analysed: Analysed | None
     origins: Mapping[int, Float64Array]
 
 
@@ -101,7 +101,7 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
     work = RowCost(
         _multiply_adds(outcome, request), BeforeAfter(*np.median(taken, axis=0).tolist()), *ratio_of(taken), len(timed)
     )
-    layers = tuple(_layer(compressed, weight, errors, outcome.found) for weight in weights)
+    layers = tuple(_layer(compressed, weight, errors, outcome.analysed) for weight in weights)
     relative, file = comparison.relative_error, _file(outcome, request, difference)
     return Compression(
         method=request.method.name,
@@ -132,7 +132,7 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
 
 
 def _layer(
-    compressed: CompressedNetwork, weight: CompressedLayer, errors: Mapping[int, LayerErrors], found: Report | None
+    compressed: CompressedNetwork, weight: CompressedLayer, errors: Mapping[int, LayerErrors], analysed: Analysed | None
 ) -> CompressedLayerReport:
     layer = weight.layer
     mine = [own.index for own in compressed.network.layers if own.weight_name == layer.weight_name]
@@ -152,7 +152,7 @@ def _layer(
         epsilon_realised=realised,
         lemma_2_holds=None if asked is None or realised is None else realised <= asked,
         relative_error=_spread(np.concatenate([error.relative for error in measured])) if measured else None,
-        effective_parameters=None if found is None else found.layers[layer.index - 1].effective_parameters,
+        effective_parameters=None if analysed is None else analysed.effective_parameters[layer.index - 1],
     )
 
 
@@ -235,7 +235,7 @@ def _bounds(outcome: Outcome, request: Request, margin: MarginLoss) -> tuple[Bou
         ),
     )
     theory = {"arora", "theorem-2.2", "theorem-4.1"}
-    return (*built, *(bound for bound in (outcome.found.bounds if outcome.found else ()) if bound.name in theory))
+    return (*built, *(bound for bound in (outcome.analysed.bounds if outcome.analysed else ()) if bound.name in theory))
 
 
 def _file(outcome: Outcome, request: Request, difference: float) -> FileReport:
@@ -313,7 +313,7 @@ def _warnings(outcome: Outcome, weights: list[CompressedLayer], file: FileReport
     if file.bytes_after >= file.bytes_before:
         said.append("the file is no smaller: what is small is a description of its weights, which it does not hold")
     if outcome.rows is None:
-        said.append("without --data there is no accuracy, margin or bound; outputs were compared on normal noise")
+        said.append("without `rows` there is no accuracy, margin or bound; outputs were compared on normal noise")
     if outcome.reopened.why_not:
         said.append("onnxbound itself cannot analyse the written model: its filters differ from position to position")
     return said

@@ -244,6 +244,6 @@ class Compression(Document):
         return f"of {self.model} by {self.method}: {size}{accuracy}"
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.compression.table import render_compression
+        from onnxbound.report.compression_table import render_compression
 
         render_compression(self, console)
