@@ -24,7 +24,7 @@ from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smo
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import EngineName, choose_engine
+from onnxbound.linear.engine import Choice, EngineName, choose_engine
 from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
@@ -151,48 +151,33 @@ def _decided(
     network: Network, rows: Rows, asked: Settings, device: Device, run: RunFolder | None, norms: float
 ) -> tuple[Settings, MeasuringWork, NDArray[np.int64], str]:
     """What is done within the time, with what, at which rows, and how the engine was chosen: fixed before the run."""
-
-    def prepared(settings: Settings) -> tuple[MeasuringWork, NDArray[np.int64], str]:
-        index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
-        work, note = prepare(network, rows, settings, device, index, run)
-        return work, index, note
-
     settings, costs = asked, None
     if run is not None and run.stored is not None:
-        open_names = {"measured": ("measured", "pairs"), "probes": ("probes",)}
-        names = [name for key, names in open_names.items() if getattr(asked, key) == "auto" for name in names]
+        names = [name for name in ("measured", "probes") if getattr(asked, name) == "auto"]
         try:
             settings = replace(asked, **{name: run.stored["settings"][name] for name in names})
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise run.damaged("it does not hold the settings of a run") from error
-    work, index, note = prepared(settings)
+    work, choice = prepare(network, rows, settings, device, run)
+    if budget.needs_trial(network, rows.count, settings):
+        costs = budget.trial(work, rows, settings, norms, choice.seconds)
+        settings = budget.within(costs, rows.count, settings)
     if settings.measured == "auto":
         settings = replace(settings, measured=DEFAULT_ROWS)
-        if budget.needs_trial(network, rows.count, asked):
-            costs = budget.trial(work, rows, index, norms)
-            settings = budget.within(costs, rows.count, asked)
-            index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
-        if settings.pairs != asked.pairs:
-            work, index, note = prepared(settings)
     if settings.probes == "auto":
-        settings = replace(settings, probes=budget.probes_within(work, rows, index, settings, costs))
+        settings = replace(settings, probes=budget.probes_within(work, rows, asked, settings, costs))
         if settings.programme(network) != work.arrangement.programme:
-            work, index, _ = prepared(replace(settings, engine=work.engine.name))
-    return settings, work, index, note
+            work, _ = prepare(network, rows, replace(settings, engine=work.engine.name), device, run)
+    return settings, work, budget.rows_drawn(rows, settings), choice.note
 
 
 def prepare(
-    network: Network,
-    rows: Rows,
-    settings: Settings,
-    device: Device,
-    index: NDArray[np.int64],
-    run: RunFolder | None = None,
-) -> tuple[MeasuringWork, str]:
+    network: Network, rows: Rows, settings: Settings, device: Device, run: RunFolder | None = None
+) -> tuple[MeasuringWork, Choice]:
     """Sessions, engine and batches; of a run that goes on, the engine and the batches that it began with.
 
     Returns:
-        What partitions are computed with, and how the engine was chosen, in words.
+        What partitions are computed with, and how the engine was chosen.
 
     Raises:
         RunError: run-damaged, nothing begins with the engine or batches of a run that goes on.
@@ -210,14 +195,16 @@ def prepare(
         wanted = engine if wanted == "auto" else wanted
 
     def trial() -> tuple[NDArray[np.int64], NDArray[Any]]:
-        batch = rows.batch(index[: batches.sweep])
+        batch = budget.trial_rows(network, rows, settings, batches)
         return batch.index, batch.inputs
 
-    engine, note = choose_engine(
-        wanted, network, programme, device, settings.threads, trial, len(index), batches.probes
+    seconds = settings.time if budget.needs_trial(network, rows.count, settings) else None
+    measured = settings.rows_to_measure(rows.count)
+    choice = choose_engine(
+        wanted, network, programme, device, settings.threads, trial, measured, batches.share, seconds=seconds
     )
-    arrangement = Arrangement(programme, engine.name, device.name, settings.threads, batches)
-    return MeasuringWork.build(network, arrangement, engine), note
+    arrangement = Arrangement(programme, choice.engine.name, device.name, settings.threads, batches)
+    return MeasuringWork.build(network, arrangement, choice.engine), choice
 
 
 def _smoothness(

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from onnxbound.analysis.settings import DEFAULT_ROWS, LEAST_PROBES, Settings
 from onnxbound.data.rows import Batch, Rows
 from onnxbound.graph.network import Network
+from onnxbound.linear.engine import TRIAL_ROWS
 from onnxbound.linear.jacobian_norm import exact_pairs, plan_exact_pairs
 from onnxbound.linear.values import all_values
+from onnxbound.rng import select_rows
 from onnxbound.stability import hutchinson
+from onnxbound.stability.batches import Batches
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.ratio import ratio
 from onnxbound.stability.weight_noise import DIRECTIONS, rows_of_noise
@@ -19,7 +22,7 @@ from onnxbound.stability.weight_noise_errors import DRAWS
 from onnxbound.stability.work import MeasuringWork
 
 STEPS = (500, 200, 100, 50, 20, 10)
-"""Measured rows that are tried one after the other; behind the last only pairs with the output are left."""
+"""Measured rows that are tried one after the other."""
 
 _SHORT = 2e11
 """Products that any machine makes within a minute or so."""
@@ -52,34 +55,34 @@ class Costs:
         return self.norms + rows * self.forward + measured * sweep + noisy * self.pass_
 
 
-def trial(work: MeasuringWork, rows: Rows, index: NDArray[np.int64], norms: float = 0.0) -> Costs:
-    """Time one batch of forward passes and one of sweeps.
+def trial(work: MeasuringWork, rows: Rows, settings: Settings, norms: float, sweep: float | None) -> Costs:
+    """Time one batch of forward passes, and one of sweeps where that was not done yet.
 
     Args:
         work: What runs them.
         rows: All rows.
-        index: Those to be measured.
+        settings: What was asked for.
         norms: Seconds that the norms took.
+        sweep: Those of a row through the whole programme; None to time it.
     """
     network, batches = work.network, work.arrangement.batches
     some = rows.batch(rows.index[: batches.forward])
-    few = rows.batch(index[: 1 if work.arrangement.programme.exact_pairs else batches.sweep])
-    _timed(work, "forward", some)  # the first run allocates
-    single, inputs = network.cast(np.float32), few.inputs[:1].astype(np.float32, copy=False)
+    if sweep is None:
+        few = trial_rows(network, rows, settings, batches)
+        # Exact Jacobians of all pairs take so long that one row is enough.
+        most = 1 if work.arrangement.programme.exact_pairs else len(few.index)
+        sweep = work.engine.trial(few.index[:most], few.inputs[:most])
+    for _ in range(2):  # the first run allocates
+        started = perf_counter()
+        work.run("forward", {"index": some.index, "inputs": some.inputs, "labels": some.labels})
+        forward = (perf_counter() - started) / len(some.index)
+    single, inputs = network.cast(np.float32), some.inputs[:1].astype(np.float32, copy=False)
     started = perf_counter()
     with np.errstate(all="ignore"):
         all_values(single, inputs)
     alone = perf_counter() - started
     passes = 2.0 * min(network.classes, DIRECTIONS), network.depth * DRAWS / 2
-    probes = work.arrangement.programme.probes
-    return Costs(norms, _timed(work, "forward", some), _timed(work, "measure", few), alone, passes, probes)
-
-
-def _timed(work: MeasuringWork, stage: str, batch: Batch) -> float:
-    """Seconds per row."""
-    started = perf_counter()
-    work.run(stage, {"index": batch.index, "inputs": batch.inputs, "labels": batch.labels})
-    return (perf_counter() - started) / len(batch.index)
+    return Costs(norms, forward, sweep, alone, passes, work.arrangement.programme.probes)
 
 
 def needs_trial(network: Network, rows: int, settings: Settings) -> bool:
@@ -95,15 +98,25 @@ def _products(network: Network, rows: int, settings: Settings) -> float:
     return float(per_row) * (rows + settings.rows_to_measure(rows) * streams)
 
 
-def probes_within(
-    work: MeasuringWork, rows: Rows, index: NDArray[np.int64], settings: Settings, costs: Costs | None
-) -> int:
+def rows_drawn(rows: Rows, settings: Settings) -> NDArray[np.int64]:
+    """Places in the file of the measured rows, ascending, (n,); fewer rows are among those of any larger number."""
+    return rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
+
+
+def trial_rows(network: Network, rows: Rows, settings: Settings, batches: Batches) -> Batch:
+    """Rows that are measured first, of the fewest there may be, so that they are measured once wherever possible."""
+    if needs_trial(network, rows.count, settings):
+        settings = replace(settings, measured=STEPS[-1])
+    return rows.batch(rows_drawn(rows, settings)[: min(batches.sweep, TRIAL_ROWS)])
+
+
+def probes_within(work: MeasuringWork, rows: Rows, asked: Settings, settings: Settings, costs: Costs | None) -> int:
     """The fewest probes at which |J|_F has a standard error of at most 10 % between all layers, if there is time.
 
     Args:
         work: With the least number of probes.
         rows: All rows.
-        index: Those to be measured; the first of them are looked at.
+        asked: What was asked for; its trial's rows are looked at.
         settings: All but this decided.
         costs: From a trial; without one the net is small, or the time is not limited.
     """
@@ -112,42 +125,39 @@ def probes_within(
     estimated = set(places) - exact_pairs(work.network, programme)
     if not estimated:
         return programme.probes
-    batch = rows.batch(index[: work.arrangement.batches.sweep])
-    found = work.run("measure", {"index": batch.index, "inputs": batch.inputs, "labels": batch.labels})
-    relative = ratio(found["jacobian_squared_error"], found["jacobian_squared"])
+    batch = trial_rows(work.network, rows, asked, work.arrangement.batches)
+    measured = work.engine.measure(batch.index, batch.inputs)
+    relative = ratio(measured.jacobian_squared_error, measured.jacobian_squared)
     spread = max(hutchinson.spread(relative[:, i - 1, j - 1], programme.probes) for i, j in estimated)
     wanted = [r for r in hutchinson.STEPS if r <= hutchinson.enough_probes(spread)]
 
     def short(probes: int) -> bool:
         if costs is not None and settings.time is not None:
-            return costs.seconds(rows.count, len(index), probes) <= settings.time
+            return costs.seconds(rows.count, settings.rows_to_measure(rows.count), probes) <= settings.time
         return _products(work.network, rows.count, replace(settings, probes=probes)) <= _SHORT
 
     return next((r for r in reversed(wanted) if short(r)), programme.probes)
 
 
 def within(costs: Costs, rows: int, settings: Settings) -> Settings:
-    """The most rows of the steps, and in the end pairs with the output alone, whose estimate stays within the time.
+    """The most rows of the steps whose estimate stays within the time, or the fewest of them.
 
     >>> costs = Costs(norms=10, forward=0.01, sweep=0.5, pass_=0.01, passes_per_row=(4, 20))
     >>> [within(costs, 1000, Settings(time=time)).measured for time in (1000, 180, 60)]
     [1000, 200, 50]
     """
     assert settings.time is not None
-    for measured in (DEFAULT_ROWS, *STEPS):
-        if costs.seconds(rows, min(measured, rows)) <= settings.time:
-            return replace(settings, measured=measured)
-    return replace(settings, measured=STEPS[-1], pairs="output" if settings.noise == "gaussian" else settings.pairs)
+    steps = (DEFAULT_ROWS, *STEPS)
+    fitting = (measured for measured in steps if costs.seconds(rows, min(measured, rows)) <= settings.time)
+    return replace(settings, measured=next(fitting, STEPS[-1]))
 
 
 def in_words(asked: Settings, settings: Settings, rows: int) -> str:
     """What the time left out; empty for nothing."""
-    all_pairs = asked.pairs == settings.pairs
-    if asked.measured != "auto" or (settings.rows_to_measure(rows) == asked.rows_to_measure(rows) and all_pairs):
+    if asked.measured != "auto" or settings.rows_to_measure(rows) == asked.rows_to_measure(rows):
         return ""
-    instead = f"`measured={settings.measured}`" + ("" if all_pairs else ' and `pairs="output"`')
     return (
-        f"a `time` of {asked.time:g} s is too short for {asked.rows_to_measure(rows):,} measured rows"
-        f"{'' if all_pairs else ' and all pairs'}, as a trial showed before the run: {instead} says the same,"
-        f" `measured={DEFAULT_ROWS}` measures them all the same"
+        f"a `time` of {asked.time:g} s is too short for {asked.rows_to_measure(rows):,} measured rows, as a trial"
+        f" showed before the run: `measured={settings.measured}` says the same, `measured={DEFAULT_ROWS}` measures"
+        " them all the same"
     )

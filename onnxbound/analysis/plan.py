@@ -13,7 +13,6 @@ from onnxbound.documents.document import Document
 from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import plan_exact_pairs
 from onnxbound.linear.programme import EXACT_CLASSES
-from onnxbound.rng import select_rows
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
 
@@ -71,16 +70,15 @@ class Plan(Document):
 def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
     """Time one batch of forward passes and one of sweeps, and extrapolate."""
     network.require_finite_weights()
-    device, programme = resolve_device(settings.device), settings.programme(network)
-    index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
-    work, _ = prepare(network, rows, settings, device, index)
+    device, asked = resolve_device(settings.device), settings
+    work, choice = prepare(network, rows, settings, device)
     started = perf_counter()
     for layer in network.layers:
         layer_norms(layer)
-    measured_costs, asked = budget.trial(work, rows, index, perf_counter() - started), settings
+    seconds = budget.trial(work, rows, settings, perf_counter() - started, choice.seconds)
     if budget.needs_trial(network, rows.count, asked):
-        settings = budget.within(measured_costs, rows.count, asked)
-        programme = settings.programme(network)
+        settings = budget.within(seconds, rows.count, asked)
+    programme = work.arrangement.programme
     measured = settings.rows_to_measure(rows.count)
     products = network.classes if programme.exact_output else 0
     products += plan_exact_pairs(network, programme).products
@@ -92,7 +90,7 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
         forward_batch=work.arrangement.batches.forward,
         sweep_batch=work.arrangement.batches.sweep,
         jacobian_products=products,
-        estimated_seconds=measured_costs.seconds(rows.count, measured),
+        estimated_seconds=seconds.seconds(rows.count, measured),
         estimated_peak_bytes=peak_rss_bytes(),
         notes=tuple(filter(None, [*costs(network, settings), budget.in_words(asked, settings, rows.count)])),
     )

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
 
@@ -15,7 +15,7 @@ from onnxbound.linear import emit
 from onnxbound.linear.jacobian_norm import plan_exact_pairs
 from onnxbound.linear.measure import measure
 from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
-from onnxbound.linear.programme import Measurement, Programme
+from onnxbound.linear.programme import Measurement, Programme, Share
 from onnxbound.linear.threads import in_parts, part_rows
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -25,23 +25,56 @@ from onnxbound.run.session import Runner
 
 EngineName = Literal["numpy", "onnxruntime"]
 
-_WORTH_A_TRIAL = 10.0
-"""Seconds from which on building the other engine and timing both pays."""
+_WORTH_A_TRIAL, _TRIAL_SHARE = 10.0, 0.1
+"""Seconds of a run from which on building the other engine pays, and its share that timing both may take."""
+
+TRIAL_ROWS = 32
+"""More rows at a time make a trial no more precise."""
+
+_ROUNDS = 3
+"""Times that each engine is timed, in turns, as far as its share allows."""
 
 
 class Engine(ABC):
-    """Runs one programme over one network, batch by batch."""
+    """Runs one programme over one network, batch by batch. It keeps the batch of a trial, which is not run again."""
 
     name: EngineName
+    _kept: tuple[bytes, Measurement] | None = None
 
-    @abstractmethod
     def measure(self, index: Array, rows: Array) -> Measurement:
-        """Run the programme.
+        """Run the programme; what overflows is infinite or NaN, for the caller to find.
 
         Args:
             index: Rows in the data file, (n,).
             rows: Preprocessed inputs, (n, *input_shape).
         """
+        if self._kept is not None and self._kept[0] == index.tobytes():
+            return self._kept[1]
+        return self._run(index, rows)
+
+    def trial(self, index: Array, rows: Array) -> float:
+        """Run a batch, keep what was measured, and return the seconds per row."""
+        started = perf_counter()
+        self._kept = index.tobytes(), self._run(index, rows)
+        return (perf_counter() - started) / len(index)
+
+    @abstractmethod
+    def _run(self, index: Array, rows: Array) -> Measurement: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The engine of a run.
+
+    Attributes:
+        engine: It.
+        note: How it was chosen, in words; empty if it was asked for by name.
+        seconds: Per row, as a trial showed; None without one.
+    """
+
+    engine: Engine
+    note: str = ""
+    seconds: float | None = None
 
 
 class NumpyEngine(Engine):
@@ -50,24 +83,27 @@ class NumpyEngine(Engine):
     name = "numpy"
 
     def __init__(
-        self, network: Network, programme: Programme, threads: int | None = None, probes_at_once: int | None = None
+        self, network: Network, programme: Programme, threads: int | None = None, share: Share | None = None
     ) -> None:
         self._network = network.cast(np.float32)
         self._programme = programme
         self._threads = threads
-        self._at_once = probes_at_once
+        self._share = share
         self._plan = plan_exact_pairs(network, programme)
         self._part_rows = part_rows(network)
 
-    def measure(self, index: Array, rows: Array) -> Measurement:
-        """Interpret the programme; what overflows is infinite or NaN, for the caller to find."""
+    def _run(self, index: Array, rows: Array) -> Measurement:
+        """Interpret the programme."""
         rows = rows.astype(np.float32, copy=False)
 
         def run(part: slice) -> Measurement:
             with np.errstate(over="ignore", invalid="ignore"):
-                return measure(self._network, self._programme, index[part], rows[part], self._at_once, self._plan)
+                return measure(self._network, self._programme, index[part], rows[part], self._share, self._plan)
 
         return Measurement.merge(in_parts(run, len(index), self._part_rows, self._threads))
+
+
+_NO_SHARES = Problem("`engine`", "only numpy carries the noise of few layers at a time", "allow more `memory`")
 
 
 class OnnxruntimeEngine(Engine):
@@ -81,22 +117,24 @@ class OnnxruntimeEngine(Engine):
         programme: Programme,
         device: Device,
         threads: int | None,
-        probes_at_once: int | None = None,
+        share: Share | None = None,
     ) -> None:
+        if share is not None and share.sources < network.depth - 1:
+            raise UsageError("usage", "`memory` is too little for the engine onnxruntime.", [_NO_SHARES])
         self._network = network
         self._programme = programme
-        self._at_once = probes_at_once or programme.probes
+        self._at_once = share.probes if share else programme.probes
         model, self._emission = emit.emit(network.cast(np.float32), replace(programme, probes=self._at_once))
         self._runner = Runner(model, network.path.parent, device, threads, self._emission.weights)
 
-    def measure(self, index: Array, rows: Array) -> Measurement:
+    def _run(self, index: Array, rows: Array) -> Measurement:
         """Run the graph, once for each share of the probes."""
         programme, rows = self._programme, rows.astype(np.float32, copy=False)
-        parts = [self._run(first, index, rows) for first in range(0, programme.probes, self._at_once)]
+        parts = [self._observed(first, index, rows) for first in range(0, programme.probes, self._at_once)]
         found = replace(parts[0], arrivals=join_probes([part.arrivals for part in parts]))
         return to_measurement(self._network, programme, index, found)
 
-    def _run(self, first: int, index: Array, rows: Array) -> Observation:
+    def _observed(self, first: int, index: Array, rows: Array) -> Observation:
         """With the probes from `first` on."""
         feeds: dict[str, Array] = {emit.ROWS: rows}
         for layer in self._network.layers[:-1]:
@@ -153,12 +191,16 @@ def _observation(
 
 
 def build_engine(
-    name: EngineName, network: Network, programme: Programme, device: Device, threads: int | None, probes_at_once: int
+    name: EngineName, network: Network, programme: Programme, device: Device, threads: int | None, share: Share
 ) -> Engine:
-    """The engine of that name."""
+    """The engine of that name.
+
+    Raises:
+        UsageError: The memory holds the noise of some layers at a time, which only NumPy carries so.
+    """
     if name == "numpy":
-        return NumpyEngine(network, programme, threads, probes_at_once)
-    return OnnxruntimeEngine(network, programme, device, threads, probes_at_once)
+        return NumpyEngine(network, programme, threads, share)
+    return OnnxruntimeEngine(network, programme, device, threads, share)
 
 
 def choose_engine(
@@ -169,8 +211,10 @@ def choose_engine(
     threads: int | None,
     trial: Callable[[], tuple[Array, Array]],
     rows: int,
-    probes_at_once: int,
-) -> tuple[Engine, str]:
+    share: Share,
+    *,
+    seconds: float | None = None,
+) -> Choice:
     """The engine that was asked for, or the faster one.
 
     Args:
@@ -181,42 +225,40 @@ def choose_engine(
         threads: Threads of onnxruntime; None for all cores.
         trial: Gives the places in the data file and the inputs of one batch to time.
         rows: How many rows it will run in all.
-        probes_at_once: Probes per run.
-
-    Returns:
-        The engine, and how it was chosen, in words; empty if it was asked for by name.
+        share: What one sweep carries.
+        seconds: What the run takes at most, whatever the number of rows; None for no limit.
 
     Raises:
-        UsageError: onnxruntime was asked for exact Jacobians of all pairs, which only NumPy computes.
+        UsageError: onnxruntime was asked for what only NumPy computes: exact Jacobians of all pairs, or few layers at
+            a time.
     """
     if programme.exact_pairs:
         if wanted == "onnxruntime":
             problem = Problem("`engine`", "exact Jacobians of all pairs are computed by NumPy", '`engine="numpy"`')
             raise UsageError("usage", '`engine="onnxruntime"` does not go with `probes="exact"`.', [problem])
         note = "auto chose numpy, which computes exact Jacobians of all pairs" if wanted == "auto" else ""
-        return NumpyEngine(network, programme, threads, probes_at_once), note
-    if wanted == "onnxruntime":
-        return OnnxruntimeEngine(network, programme, device, threads, probes_at_once), ""
-    numpy = NumpyEngine(network, programme, threads, probes_at_once)
-    if wanted == "numpy":
-        return numpy, ""
+        return Choice(NumpyEngine(network, programme, threads, share), note)
+    if wanted != "auto":
+        return Choice(build_engine(wanted, network, programme, device, threads, share))
+    if share.sources < network.depth - 1:
+        note = f"auto chose numpy, which carries the noise of {share.sources} layers at a time"
+        return Choice(NumpyEngine(network, programme, threads, share), note)
     if device.name != "cpu":
-        return OnnxruntimeEngine(
-            network, programme, device, threads, probes_at_once
-        ), f"auto chose onnxruntime for {device.name}"
+        other = OnnxruntimeEngine(network, programme, device, threads, share)
+        return Choice(other, f"auto chose onnxruntime for {device.name}")
+    numpy = NumpyEngine(network, programme, threads, share)
     index, inputs = trial()
-    per_row = _seconds(numpy, index, inputs) / len(index)
-    if per_row * rows < _WORTH_A_TRIAL:
-        return numpy, "auto chose numpy: to compare would take longer than it saves"
-    other = OnnxruntimeEngine(network, programme, device, threads, probes_at_once)
-    _seconds(other, index, inputs)  # the first run allocates
-    times = {engine.name: _seconds(engine, index, inputs) / len(index) * 1e3 for engine in (numpy, other)}
+    times: dict[EngineName, float] = {"numpy": numpy.trial(index, inputs)}
+    whole = times["numpy"] * rows if seconds is None else min(times["numpy"] * rows, seconds)
+    batches = _TRIAL_SHARE * whole / (times["numpy"] * len(index))
+    rounds = int((batches - 1) / 2)  # the first run of the other engine allocates and does not count
+    if whole < _WORTH_A_TRIAL or rounds < 1:
+        return Choice(numpy, "auto chose numpy: to compare would take longer than it saves", times["numpy"])
+    other = OnnxruntimeEngine(network, programme, device, threads, share)
+    other.trial(index, inputs)
+    for _ in range(min(rounds, _ROUNDS)):
+        for engine in (other, numpy):
+            times[engine.name] = min(engine.trial(index, inputs), times.get(engine.name, np.inf))
     best = numpy if times["numpy"] <= times["onnxruntime"] else other
-    said = ", ".join(f"{name} {milliseconds:.3g} ms" for name, milliseconds in times.items())
-    return best, f"auto chose {best.name}: per row {said}"
-
-
-def _seconds(engine: Engine, index: Array, rows: Array) -> float:
-    started = perf_counter()
-    engine.measure(index, rows)
-    return perf_counter() - started
+    said = ", ".join(f"{name} {1e3 * each:.3g} ms" for name, each in times.items())
+    return Choice(best, f"auto chose {best.name}: per row {said}", times[best.name])

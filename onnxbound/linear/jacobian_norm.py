@@ -15,7 +15,7 @@ from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
 from onnxbound.operators.operator import Array, Shape
 from onnxbound.results import Float64Array
 
-_CHUNK_ENTRIES = 1 << 21
+CHUNK_ENTRIES = 1 << 21
 """Entries that the largest tensor of one chunk of products may have."""
 
 
@@ -142,7 +142,7 @@ def plan_exact_pairs(network: Network, programme: Programme) -> ExactPlan:
 
 def _chunk(network: Network, rows: int) -> int:
     """Streams per sweep, so that the largest tensor stays within its budget."""
-    return max(1, _CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))
+    return max(1, CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))
 
 
 def combs(shape: Shape, spacing: Shape, start: int, stop: int) -> Array:

@@ -7,8 +7,8 @@ import numpy as np
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.jacobian_norm import ExactPlan, output_jacobians, pair_jacobians, plan_exact_pairs
 from onnxbound.linear.linearisation import Linearisation
-from onnxbound.linear.observation import Observation, join_probes, observed, to_measurement
-from onnxbound.linear.programme import Measurement, Programme
+from onnxbound.linear.observation import Arrival, Observation, join_probes, observed, to_measurement
+from onnxbound.linear.programme import Measurement, Programme, Share
 from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.sweep import Sweep, Sweeper
 from onnxbound.operators.operator import Array
@@ -21,7 +21,7 @@ def measure(
     programme: Programme,
     index: Array,
     rows: Array,
-    probes_at_once: int | None = None,
+    share: Share | None = None,
     plan: ExactPlan | None = None,
 ) -> Measurement:
     """Run a programme on n rows.
@@ -31,11 +31,11 @@ def measure(
         programme: What to measure.
         index: Rows in the data file, (n,); the noise depends on them, not on the batch they come in.
         rows: Preprocessed inputs of the network's type, (n, *input_shape).
-        probes_at_once: Probes per sweep, a divisor of all of them; None for all.
+        share: What one sweep carries; None for all.
         plan: That of the programme's exact pairs; None to make it.
     """
     plan = plan_exact_pairs(network, programme) if plan is None else plan
-    at_once = probes_at_once or programme.probes
+    share = share or Share.whole(programme, network.depth)
 
     def noise(first: int, layer: Layer, probe: int) -> Array:
         g = normal_noise(programme.seed, layer.index, index, first + probe, int(np.prod(layer.output_shape)))
@@ -43,12 +43,22 @@ def measure(
 
     signals = programme.form == "linear"
     keep = observed(network)
-    arrivals = []
-    for first in range(0, programme.probes, at_once):
-        # The last sweep is the one whose states and values are kept: they are the same in every one.
-        sweeper = Sweeper(network, at_once, programme.radius, partial(noise, first), signals=signals, keep=keep)
-        sweep = sweeper.run(rows)
-        arrivals.append(sweep.arrivals)
+    arrivals: list[dict[tuple[int, int], Arrival]] = []
+    for first in range(0, programme.probes, share.probes):
+        arrivals.append({})
+        for sources in share.ranges(network.depth):
+            # The last sweep is the one whose states and values are kept: they are the same in every one.
+            sweeper = Sweeper(
+                network,
+                share.probes,
+                programme.radius,
+                partial(noise, first),
+                signals=signals,
+                keep=keep,
+                sources=sources,
+            )
+            sweep = sweeper.run(rows)
+            arrivals[-1] |= sweep.arrivals
     at = Linearisation(network, sweep.states)
     found = Observation(
         logits=sweep.values[network.output],

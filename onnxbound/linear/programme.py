@@ -47,6 +47,28 @@ class Programme:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What one sweep carries of a programme, where all of it does not fit in memory.
+
+    Attributes:
+        probes: Noise vectors, a divisor of all of them.
+        sources: Layers whose noise it carries.
+    """
+
+    probes: int
+    sources: int
+
+    @classmethod
+    def whole(cls, programme: Programme, depth: int) -> Self:
+        """All of a programme over d layers."""
+        return cls(programme.probes, max(1, depth - 1))
+
+    def ranges(self, depth: int) -> list[range]:
+        """The sources of each sweep, 1-based; a net of a single layer has none."""
+        return [range(i, min(i + self.sources, depth)) for i in range(1, depth, self.sources)] or [range(0)]
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """Raw norms of n rows at d layers, float64; rows of different batches are concatenated by `merge`.
 

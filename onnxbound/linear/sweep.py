@@ -58,10 +58,21 @@ class Sweep:
 
 
 class Sweeper:
-    """Runs the sweep of one batch; without a radius the noise comes at its own length."""
+    """Runs the sweep of one batch; without a radius the noise comes at its own length.
+
+    Noise starts at `sources` alone, 1-based layers, or at every layer but the last.
+    """
 
     def __init__(
-        self, network: Network, probes: int, radius: float | None, noise: Noise, *, signals: bool, keep: frozenset[str]
+        self,
+        network: Network,
+        probes: int,
+        radius: float | None,
+        noise: Noise,
+        *,
+        signals: bool,
+        keep: frozenset[str],
+        sources: range | None = None,
     ) -> None:
         self._network = network
         self._probes = probes
@@ -69,7 +80,8 @@ class Sweeper:
         self._noise = noise
         self._signals = signals
         self._keep = keep
-        self._layers = {layer.output: layer for layer in network.layers}
+        sources = range(1, network.depth) if sources is None else sources
+        self._sources = {network.layers[i - 1].output: network.layers[i - 1] for i in sources}
         self._targets = {network.target(layer.index): layer.index for layer in network.layers}
         self._scale: dict[int, Array] = {}
 
@@ -93,9 +105,8 @@ class Sweeper:
             # Measured before the layer's own noise joins: what arrives at i comes from layers before i.
             if step.output in self._targets:
                 arrivals |= self._arrivals(result, self._targets[step.output])
-            layer = self._layers.get(step.output)
-            if layer is not None and layer.index < network.depth:
-                result = self._inject(layer, result)
+            if step.output in self._sources:
+                result = self._inject(self._sources[step.output], result)
             live[step.output] = result
             if step.output in self._keep:
                 values[step.output] = result.primal[0]

@@ -29,6 +29,9 @@ _NEAR_CHANCE, _ORDER = 0.8, 0.5
 _SCREENED, _CONFIRMED, _MOST = 16, 96, 1024
 """Rows of either kind that every guess is tried on, rows that the best are tried on, and rows in all."""
 
+_PRODUCTS, _FEWEST = 1e11, 4
+"""Multiply-adds that all guesses may take together, once on few rows and once on more; rows of either kind at least."""
+
 _FINALISTS = 3
 _ERRORS = 4
 """So many standard errors may be chance."""
@@ -83,7 +86,12 @@ def likely_cause(
         return None
     chance, trials = 1 - 1 / network.classes, _Trials(network, rows, Logits(network, device, threads), wrong, error)
     every = guesses(network, rows, together=error > _NEAR_CHANCE * chance)
-    screened = trials.outcomes(every, _SCREENED, _SCREENED)
+    per_row = sum(layer.multiply_adds for layer in network.layers)
+
+    def affordable(rows: int, tried: int) -> int:
+        return min(rows, max(_FEWEST, int(_PRODUCTS / (2 * tried * per_row))))
+
+    screened = trials.outcomes(every, *2 * [affordable(_SCREENED, len(every))])
     most = max(outcome.gain for outcome in screened)
     finalists = sorted(screened, key=lambda outcome: -outcome.gain)[:_FINALISTS]
     best: _Outcome | None = None
@@ -91,7 +99,8 @@ def likely_cause(
         (outcome for outcome in finalists if outcome.gain >= max(needed, most) / 2), key=screened.index
     ):
         enough = needed if best is None else best.gain + max(_BETTER, _SHARE * (error - best.gain))
-        for outcome in trials.outcomes([finalist.guess], _CONFIRMED, max(_CONFIRMED, round(20 / error))):
+        more = affordable(_CONFIRMED, _FINALISTS), affordable(max(_CONFIRMED, round(20 / error)), _FINALISTS)
+        for outcome in trials.outcomes([finalist.guess], *more):
             if outcome.start == finalist.start and outcome.gain >= enough and outcome.sure_gain > 0:
                 best = outcome
         if best is not None and error - best.gain < _BETTER:  # no other can beat it

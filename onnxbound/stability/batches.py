@@ -11,8 +11,8 @@ import numpy as np
 
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
-from onnxbound.linear.jacobian_norm import plan_exact_pairs
-from onnxbound.linear.programme import Programme
+from onnxbound.linear.jacobian_norm import CHUNK_ENTRIES, plan_exact_pairs
+from onnxbound.linear.programme import Programme, Share
 
 DEFAULT_MEMORY = 2 << 30
 _EVERY_MEMORY = 1 << 62
@@ -45,7 +45,8 @@ class Batches:
     Attributes:
         forward: Rows per forward pass.
         sweep: Rows per run of the programme.
-        probes: Probes per run of the programme, a divisor of all of them.
+        probes: Probes per sweep, a divisor of all of them.
+        sources: Layers whose noise one sweep carries.
         forward_partition: Rows per partition of the first stage, a multiple of `forward`.
         sweep_partition: Rows per partition of the second, a multiple of `sweep`.
     """
@@ -53,12 +54,18 @@ class Batches:
     forward: int
     sweep: int
     probes: int
+    sources: int
     forward_partition: int
     sweep_partition: int
 
+    @property
+    def share(self) -> Share:
+        """What one sweep carries."""
+        return Share(self.probes, self.sources)
+
 
 def batches_within(memory: int, network: Network, programme: Programme) -> Batches:
-    """Batches that stay within a memory: the most probes at a time that leave room for a row, then rows.
+    """Batches that stay within a memory: the most probes, else the most layers' noise, that leave room for a row; rows.
 
     Args:
         memory: Bytes that the process may take.
@@ -73,8 +80,8 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
     fixed = _BASE + _BYTES_PER_PARAMETER * max(network.parameters - mapped, 0)
     fixed += min(_BYTES_PER_MAPPED * largest, _LARGEST_NORMS)
     room = memory - fixed
-    for probes in _divisors(programme.probes):
-        per_row = _LIVE * _largest_tensor(network, programme, probes)
+    for share in _shares(network, programme):
+        per_row = _LIVE * _largest_tensor(network, programme, share)
         if per_row <= room:
             break
     else:
@@ -86,7 +93,7 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
         )
     forward = network.batch or int(np.clip(room // (4 * activations), 1, _LARGEST_FORWARD))
     sweep = int(np.clip(room // per_row, 1, _LARGEST_SWEEP))
-    return Batches(forward, sweep, probes, _multiple(forward, "forward"), _multiple(sweep, "measure"))
+    return _batches(forward, sweep, share)
 
 
 def batches_begun(stored: object, network: Network, programme: Programme) -> Batches:
@@ -101,16 +108,16 @@ def batches_begun(stored: object, network: Network, programme: Programme) -> Bat
         ValueError: No memory leads to them.
     """
     most = batches_within(_EVERY_MEMORY, network, programme)
-    numbers = [stored.get(name) for name in ("forward", "sweep", "probes")] if isinstance(stored, dict) else []
-    match numbers:
-        case [int(forward), int(sweep), int(probes)] if (
+    names = ("forward", "sweep", "probes", "sources")
+    match [stored.get(name) for name in names] if isinstance(stored, dict) else []:
+        case [int(forward), int(sweep), int(probes), int(sources)] if (
             (network.batch or 1) <= forward <= most.forward
             and 1 <= sweep <= most.sweep
-            and probes in _divisors(most.probes)
+            and Share(probes, sources) in _shares(network, programme)
         ):
-            found = Batches(forward, sweep, probes, _multiple(forward, "forward"), _multiple(sweep, "measure"))
-            if asdict(found) == stored:
-                return found
+            begun = _batches(forward, sweep, Share(probes, sources))
+            if asdict(begun) == stored:
+                return begun
     raise ValueError("its batches are none that a run begins with")
 
 
@@ -119,21 +126,32 @@ def _too_little(memory: int, needed: int, what: str) -> UsageError:
     return UsageError("usage", f"A `memory` of {memory / 2**20:,.0f} MiB does not hold this net.", [problem])
 
 
-def _largest_tensor(network: Network, programme: Programme, probes: int) -> int:
+def _shares(network: Network, programme: Programme) -> list[Share]:
+    """Largest first: fewer probes, and then the noise of fewer layers."""
+    whole = Share.whole(programme, network.depth)
+    return [Share(probes, whole.sources) for probes in range(whole.probes, 0, -1) if whole.probes % probes == 0] + [
+        Share(1, sources) for sources in range(whole.sources - 1, 0, -1)
+    ]
+
+
+def _batches(forward: int, sweep: int, share: Share) -> Batches:
+    partitions = _multiple(forward, "forward"), _multiple(sweep, "measure")
+    return Batches(forward, sweep, share.probes, share.sources, *partitions)
+
+
+def _largest_tensor(network: Network, programme: Programme, share: Share) -> int:
     """Bytes per row of the widest place of a sweep, inputs, output and all streams together."""
-    largest, plan = 0, plan_exact_pairs(network, replace(programme, exact_pairs=False))
-    units = max((prod(spacing) for spacing in (*plan.targets.values(), *plan.sources.values())), default=0)
+    largest, products = 0, network.classes if programme.exact_output else 0
+    plan = plan_exact_pairs(network, replace(programme, exact_pairs=False))
+    products = max(products, *map(prod, (*plan.targets.values(), *plan.sources.values())), 0)
+    if share.sources < network.depth - 1:  # NumPy alone, which takes exact products in chunks
+        largest, products = 4 * CHUNK_ENTRIES, 0
     for step in network.steps:
-        streams = 1 + 2 * probes * (len(network.sources[step.output]) + 1)
-        streams = max(streams, units, network.classes if programme.exact_output else 0)
+        noisy = min(share.sources, len(network.sources[step.output]) + 1)
+        streams = max(1 + 2 * share.probes * noisy, products)
         sizes = [prod(network.shapes[name]) for name in (*step.inputs, step.output)]
         largest = max(largest, 4 * streams * sum(sizes))
     return largest
-
-
-def _divisors(number: int) -> list[int]:
-    """Largest first."""
-    return [part for part in range(number, 0, -1) if number % part == 0]
 
 
 def _multiple(batch: int, stage: str) -> int:

@@ -51,7 +51,8 @@ _SENSITIVITY_ROWS = 100
 _ERROR_ROWS = 250
 """Enough rows to see a share of 1 % change; a row takes as long as d * draws / 2 forward passes or so."""
 
-_LEAST_ROWS = 20
+_LEAST_ROWS = 20, 5
+"""Of either, as far as there are so many."""
 
 DIRECTIONS = 10
 """Cotangents per row."""
@@ -211,11 +212,11 @@ def _gradient_squared(layer: Layer, x: Array, c: Array) -> Float64Array:
 def rows_of_noise(measured: int) -> tuple[int, int]:
     """Return how many of the measured rows the sensitivity and the errors are found at, so that both cost a small part.
 
-    >>> rows_of_noise(1000), rows_of_noise(100), rows_of_noise(5)
-    ((100, 250), (20, 25), (5, 5))
+    >>> rows_of_noise(1000), rows_of_noise(100), rows_of_noise(10)
+    ((100, 250), (20, 25), (10, 5))
     """
     wanted = (min(_SENSITIVITY_ROWS, measured // 10), min(_ERROR_ROWS, measured // 4))
-    sensitivity, errors = (min(measured, max(_LEAST_ROWS, rows)) for rows in wanted)
+    sensitivity, errors = (min(measured, max(least, rows)) for least, rows in zip(_LEAST_ROWS, wanted, strict=True))
     return sensitivity, errors
 
 

@@ -73,7 +73,7 @@ class MeasuringWork:
         device, programme = resolve_device(arrangement.device), arrangement.programme
         forward = ForwardPass(network, device, arrangement.threads, without_bias=programme.form == "linear")
         engine = engine or build_engine(
-            arrangement.engine, network, programme, device, arrangement.threads, arrangement.batches.probes
+            arrangement.engine, network, programme, device, arrangement.threads, arrangement.batches.share
         )
         return cls(network, arrangement, weight_norms(network), forward, engine)
 

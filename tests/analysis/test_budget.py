@@ -1,6 +1,8 @@
 """A time limit decides how many rows are measured: before the run, by steps, and so that it can be said again."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from onnxbound.cli.values import seconds_of
 from onnxbound.data.rows import Rows
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
+from onnxbound.linear.engine import Engine, NumpyEngine, choose_engine
+from onnxbound.linear.programme import Share
+from onnxbound.run.device import CPU
 from onnxbound.run.folder import RunFolder
 from tests.cli.command import onnxbound, write_rows
 from tests.nets import random_mlp
@@ -32,19 +37,12 @@ def rows(tmp_path: Path, network: Network) -> Rows:
 
 
 @pytest.mark.parametrize(
-    ("rows", "seconds", "measured", "pairs"),
-    [(5000, 1051, 1000, "all"), (5000, 1049, 500, "all"), (5000, 61, 10, "all"), (5000, 59, 10, "output"),
-     (15, 16, 1000, "all"), (15, 12, 10, "all"), (15, 9, 10, "output")],
-)  # fmt: skip
-def test_the_largest_step_that_fits(rows: int, seconds: float, measured: int, pairs: str) -> None:
+    ("rows", "seconds", "measured"),
+    [(5000, 1051, 1000), (5000, 1049, 500), (5000, 61, 10), (5000, 59, 10), (15, 16, 1000), (15, 12, 10)],
+)
+def test_the_largest_step_that_fits(rows: int, seconds: float, measured: int) -> None:
     costs = Costs(norms=0, forward=0.01, sweep=1, pass_=0, passes_per_row=(0, 0))
-    found = within(costs, rows, Settings(time=seconds))
-    assert (found.measured, found.pairs) == (measured, pairs)
-
-
-def test_noise_of_compression_keeps_all_pairs() -> None:
-    costs = Costs(norms=100, forward=0, sweep=1, pass_=0, passes_per_row=(0, 0))
-    assert within(costs, 1000, Settings(time=1, noise="compression")).pairs == "all"
+    assert within(costs, rows, Settings(time=seconds)).measured == measured
 
 
 def test_the_estimate_is_of_every_stage() -> None:
@@ -54,11 +52,11 @@ def test_the_estimate_is_of_every_stage() -> None:
 
 def test_what_was_decided_is_reported_and_said_again_gives_the_same(network: Network, rows: Rows) -> None:
     found = analyze(network, rows, Settings(time=SHORT, engine="numpy"))
-    assert (found.data.measured_rows, found.settings["measured"], found.settings["pairs"]) == (10, 10, "output")
+    assert (found.data.measured_rows, found.settings["measured"], found.settings["pairs"]) == (10, 10, "all")
     (said,) = [text for text in found.warnings if "too short" in text]
-    assert '`measured=10` and `pairs="output"` says the same' in said
+    assert "`measured=10` says the same" in said
     assert found.data.sub_sampling_zeta > 0
-    again = analyze(network, rows, Settings(measured=10, pairs="output", time=None, engine="numpy"))
+    again = analyze(network, rows, Settings(measured=10, time=None, engine="numpy"))
     assert not any("too short" in text for text in again.warnings)
     for name, values in found.samples.items():
         np.testing.assert_array_equal(values, again.samples[name])
@@ -76,8 +74,55 @@ def test_a_run_that_goes_on_keeps_what_was_decided(network: Network, rows: Rows,
     with RunFolder(tmp_path / "run", resume=False) as folder:
         first = analyze(network, rows, Settings(time=SHORT), run=folder)
     second = analyze(network, rows, Settings(time=1e6), run=tmp_path / "run", resume=True)
-    assert (second.data.measured_rows, second.settings["pairs"]) == (10, "output")
+    assert second.data.measured_rows == 10
     np.testing.assert_array_equal(first.samples["index"], second.samples["index"])
+
+
+@pytest.mark.parametrize("time", [None, SHORT])
+@pytest.mark.parametrize("engine", ["auto", "numpy"])
+def test_no_row_is_measured_twice(
+    network: Network, rows: Rows, time: float | None, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the choice of an engine, nor where a trial decides on rows and probes."""
+    run, seen = NumpyEngine._run, Counter[int]()
+
+    def counted(self: NumpyEngine, index: Any, inputs: Any) -> Any:
+        seen.update(index.tolist())
+        return run(self, index, inputs)
+
+    monkeypatch.setattr(NumpyEngine, "_run", counted)
+    found = analyze(network, rows, Settings(time=time, engine=engine, measured="auto" if time else 20, probes=4))
+    assert seen == dict.fromkeys(found.samples["index"].tolist(), 1)
+
+
+def test_a_trial_is_short(network: Network, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two engines are timed only where both together take a small part of the run."""
+    times = {"numpy": 1.0, "onnxruntime": 0.5}
+    timed: list[str] = []
+
+    def trial(engine: Engine, index: Any, inputs: Any) -> float:
+        timed.append(engine.name)
+        return times[engine.name]
+
+    monkeypatch.setattr(Engine, "trial", trial)
+    programme = Settings(probes=1).programme(network)
+
+    def chosen(wanted: int, seconds: float | None = None) -> tuple[str, int]:
+        timed.clear()
+        batch = rows.batch(np.arange(4))
+        share = Share.whole(programme, network.depth)
+        choice = choose_engine(
+            "auto", network, programme, CPU, 1, lambda: (batch.index, batch.inputs), wanted, share, seconds=seconds
+        )
+        assert choice.seconds == times[choice.engine.name]
+        return choice.engine.name, len(timed)
+
+    assert chosen(100) == ("numpy", 1)
+    assert chosen(120) == ("onnxruntime", 4)
+    assert chosen(1000) == ("onnxruntime", 8)
+    assert chosen(1000, seconds=100) == ("numpy", 1)
+    times["onnxruntime"] = 2.0
+    assert chosen(1000) == ("numpy", 8)
 
 
 def test_a_plan_decides_alike(network: Network, rows: Rows) -> None:

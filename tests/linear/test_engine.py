@@ -8,12 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
+from onnxbound.errors import UsageError
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.emit import emit
 from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
 from onnxbound.linear.jacobian_norm import exact_pairs
-from onnxbound.linear.programme import Form, Measurement, Programme
+from onnxbound.linear.programme import Form, Measurement, Programme, Share
 from onnxbound.run.device import CPU
 from tests.linear.test_measure import NETS, net
 from tests.oracle.models import fixtures, public_models
@@ -124,5 +125,19 @@ def test_probes_a_few_at_a_time(tmp_path: Path, kind: str, form: Form) -> None:
     rows, index = np.random.default_rng(0).normal(size=(5, *network.input_shape)).astype(np.float32), np.arange(5)
     whole = NumpyEngine(network, wanted).measure(index, rows)
     for at_once in (1, 2, 3):
-        require_agreement(whole, NumpyEngine(network, wanted, probes_at_once=at_once).measure(index, rows))
-        require_agreement(whole, OnnxruntimeEngine(network, wanted, CPU, 1, at_once).measure(index, rows))
+        share = Share(at_once, network.depth - 1)
+        require_agreement(whole, NumpyEngine(network, wanted, share=share).measure(index, rows))
+        require_agreement(whole, OnnxruntimeEngine(network, wanted, CPU, 1, share).measure(index, rows))
+
+
+@pytest.mark.parametrize("form", ["affine", "linear"])
+@pytest.mark.parametrize("kind", NETS)
+def test_noise_of_a_few_layers_at_a_time(tmp_path: Path, kind: str, form: Form) -> None:
+    network, wanted = net(tmp_path / "net.onnx", kind), programme(form, 2)
+    rows, index = np.random.default_rng(0).normal(size=(5, *network.input_shape)).astype(np.float32), np.arange(5)
+    whole = NumpyEngine(network, wanted).measure(index, rows)
+    for sources in range(1, network.depth - 1):
+        share = Share(1, sources)
+        require_agreement(whole, NumpyEngine(network, wanted, share=share).measure(index, rows))
+        with pytest.raises(UsageError, match="`memory` is too little"):
+            OnnxruntimeEngine(network, wanted, CPU, 1, share)

@@ -184,6 +184,17 @@ def test_a_net_that_takes_integers(tmp_path: Path) -> None:
     assert found.words == "the channels in reverse order (BGR)"
 
 
+def test_large_nets_try_few_rows(cifar: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x, y = cifar
+    run, rows = Logits.run, []
+    monkeypatch.setattr(Logits, "run", lambda self, inputs: (rows.append(len(inputs)), run(self, inputs))[1])
+    monkeypatch.setattr("onnxbound.run.likely_cause._PRODUCTS", 0.0)
+    found = cause(network, (x, y), Preprocessing(1.0, layout="nhwc"))
+    assert found is not None
+    assert found.parameters == {"scale": 1 / 255, "mean": MEAN, "std": STD}
+    assert max(rows[-8:]) <= 8
+
+
 def test_rows_are_read_in_pieces(cifar: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     network, x, y = cifar
     wrong = Preprocessing(1 / 255, layout="nhwc")
