@@ -29,7 +29,6 @@ _DEEPEST_CALLS = 100
 """Functions that may call one another in a row."""
 
 _AGAIN = "export the model again"
-
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"}
 RUNTIME_DOMAINS = ("com.microsoft", "com.ms", "org.pytorch")
 """Domains that onnxruntime brings itself; what is not in them comes from a library that a user would have to load."""
@@ -72,13 +71,14 @@ def is_of_packed_type(tensor: TensorProto) -> bool:
 def _require_text(model: ModelProto) -> None:
     """Strings of a message that are no UTF-8 come out of the parser as bytes."""
     for where, words in _words(model):
-        broken = next((word for word in words if not isinstance(word, str)), None)
-        if broken is not None:
-            raise _contradiction(where, f"its name {broken!r} is not text in UTF-8")
+        for broken in (word for word in words if not isinstance(word, str)):
+            raise _contradiction(where, f"{broken!r} in it is not text in UTF-8")
 
 
 def _words(model: ModelProto) -> Iterator[tuple[str, Iterable[object]]]:
-    yield "model", (model.producer_name, model.producer_version, *(entry.domain for entry in model.opset_import))
+    own = (model.producer_name, model.producer_version, model.domain, model.doc_string)
+    metadata = (word for entry in model.metadata_props for word in (entry.key, entry.value))
+    yield "model", (*own, *metadata, *(entry.domain for entry in model.opset_import))
     for function in model.functions:
         signature = (*function.input, *function.output, *function.attribute)
         yield "function", (function.name, function.domain, function.overload, *signature)
@@ -86,7 +86,7 @@ def _words(model: ModelProto) -> Iterator[tuple[str, Iterable[object]]]:
         names = (attribute.name for attribute in node.attribute)
         yield place, (node.name, node.op_type, node.domain, node.overload, *node.input, *node.output, *names)
     graph = model.graph
-    yield "graph", (value.name for value in (*graph.input, *graph.output))
+    yield "graph", (graph.name, *(value.name for value in (*graph.input, *graph.output, *graph.value_info)))
     for tensor in (*graph.initializer, *(t for s in graph.sparse_initializer for t in (s.values, s.indices))):
         pairs = ((entry.key, entry.value) for entry in tensor.external_data)
         yield "initializer", (tensor.name, *(word for pair in pairs for word in pair))

@@ -69,11 +69,18 @@ def test_malformed_nodes(tmp_path: Path, change: Callable[[ModelProto], None], w
     assert "Flatten" in caught.value.problems[0].where
 
 
-def test_names_that_are_no_text(tmp_path: Path) -> None:
-    content = plain(helper.make_node("Relu", ["x"], ["y"], name="gate_one")).SerializeToString()
-    (tmp_path / "net.onnx").write_bytes(content.replace(b"gate_one", b"gate\xff\xfe\xfd\xfc"))
+@pytest.mark.parametrize("place", ["node", "graph", "model", "domain", "key", "value", "type"])
+def test_words_that_are_no_text(tmp_path: Path, place: str) -> None:
+    model = plain(helper.make_node("Relu", ["x"], ["y"], name="node_one"))
+    model.graph.name, model.doc_string, model.domain = "graph_one", "model_one", "domain_one"
+    model.graph.value_info.add().name = "type_one"
+    helper.set_model_props(model, {"key_one": "value_one"})
+    content, path = model.SerializeToString(), tmp_path / "net.onnx"
+    path.write_bytes(content)
+    assert load(path).depth
+    path.write_bytes(content.replace(f"{place}_one".encode(), place.encode() + b"\xff\xfe\xfd\xfc"))
     with pytest.raises(ModelError, match="is not text in UTF-8") as caught:
-        load(tmp_path / "net.onnx")
+        load(path)
     assert caught.value.code == "model-invalid"
 
 

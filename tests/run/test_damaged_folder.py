@@ -155,7 +155,9 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, content: bytes) -> None:
     assert caught.value.code == "run-damaged"
 
 
-NUMBERS = {"forward": 512, "sweep": 64, "probes": 2, "forward_partition": 1024, "sweep_partition": 64}
+NUMBERS = {
+    "forward": 512, "sweep": 64, "probes": 2, "sources": 1, "forward_partition": 1024, "sweep_partition": 64
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("settings", [7, "auto", {}, {"measured": -1, "pairs": "all", "probes": 4}])
@@ -177,7 +179,8 @@ def test_settings_of_a_manifest_that_are_none(case: tuple[Network, Rows], run: P
         {"batches": NUMBERS | {"forward": 0}}, {"batches": NUMBERS | {"forward": 1 << 40}},
         {"batches": NUMBERS | {"sweep": 64.0}}, {"batches": NUMBERS | {"sweep": "64"}},
         {"batches": NUMBERS | {"more": 1}}, {"batches": NUMBERS | {"probes": 3}},
-        {"batches": NUMBERS | {"sweep_partition": 63}},
+        {"batches": NUMBERS | {"sweep_partition": 63}}, {"batches": NUMBERS | {"sources": 0}},
+        {"batches": NUMBERS | {"sources": 2}},
     ],
 )  # fmt: skip
 def test_a_manifest_that_was_changed_with_its_hash(case: tuple[Network, Rows], run: Path, changes: Any) -> None:

@@ -10,7 +10,7 @@ from onnx import helper
 
 from onnxbound.graph.load import load
 from onnxbound.linear.engine import OnnxruntimeEngine
-from onnxbound.linear.programme import Programme
+from onnxbound.linear.programme import Programme, Share
 from onnxbound.run import session
 from onnxbound.run.device import CPU
 from onnxbound.run.forward_norms import ForwardPass
@@ -51,6 +51,6 @@ def test_no_second_copy_of_the_weights(tmp_path: Path, monkeypatch: pytest.Monke
     before = anonymous_bytes()
     forward, engine = ForwardPass(network, CPU, 1, without_bias=False), None
     np.testing.assert_allclose(forward.run(rows).logits, usual, rtol=1e-4, atol=1e-4)
-    engine = OnnxruntimeEngine(network, programme, CPU, 1, 1)
+    engine = OnnxruntimeEngine(network, programme, CPU, 1, Share(1, network.depth))
     np.testing.assert_allclose(engine.measure(np.arange(2), rows).logits, usual, rtol=1e-4, atol=1e-4)
     assert anonymous_bytes() - before < 0.5 * LAYERS * WIDTH**2 * 4
