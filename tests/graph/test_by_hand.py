@@ -102,5 +102,5 @@ def test_the_same_numbers(tmp_path: Path, data: Path, opset: int, gate: str, lay
     for document in (expected, found):
         del document["parameters"]  # a 3 that divides is a trained number of its file
         for entry in document["layers"] if layer is conv else ():
-            del entry["spectral_norm"]  # of a convolution by power iteration, to 1e-4
+            del entry["spectral_norm"]  # of a convolution from below, to 1e-4
     require_equal(expected, found, layer.__name__)
