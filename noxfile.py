@@ -158,9 +158,13 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Property tests on examples drawn anew, commands ended 90 times, 100,000 mutants; arguments go to the last."""
+    """Property tests on examples drawn anew, 2,000 small nets, commands ended 90 times, and 100,000 mutants.
+
+    Arguments go to the last.
+    """
     session.install("-e", ".", *group("test"))
     session.run("pytest", "-m", "hypothesis", "--hypothesis-profile=random", "tests")
+    session.run("python", "-m", "fuzz.theorems")
     session.run("python", "-m", "fuzz.kills")
     session.run("python", "-m", "fuzz", *session.posargs)
 
