@@ -44,8 +44,8 @@ def argument(name: str, value: object) -> str:
 def extra_hint(name: str) -> str:
     """How an extra is installed beside onnxbound, which is on no index and comes from a clone.
 
-    >>> extra_hint("png")
-    "pip install '.[png]' in the clone of onnxbound"
+    >>> extra_hint("hdf5")
+    "pip install '.[hdf5]' in the clone of onnxbound"
     """
     return f"pip install '.[{name}]' in the clone of onnxbound"
 

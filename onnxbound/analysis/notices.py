@@ -15,6 +15,9 @@ from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import OF_LAYERS
 from onnxbound.stability.interlayer_cushion import JACOBIAN_NORM
 
+PROBABLY_NOT = "probably not th"
+"""Stands in warnings after which the other numbers say little."""
+
 _NEAR_CHANCE = 0.9
 _LARGE = 1e6
 """Inputs of nets are smaller, 16-bit pixels and numbers of tokens among them."""

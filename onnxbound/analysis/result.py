@@ -21,16 +21,17 @@ from onnxbound.analysis.sections import (
 )
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.conditions import Conditions
-from onnxbound.documents.document import Document, plain
+from onnxbound.documents.document import plain
 from onnxbound.documents.read import read_document
+from onnxbound.documents.viewed import Viewed
 from onnxbound.stability.property_table import Samples
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from onnxbound.report.view import View
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Report(Document):
+class Report(Viewed):
     """The result of `analyze` as JSON holds it, `onnxbound.report/1`.
 
     Attributes:
@@ -82,16 +83,10 @@ class Report(Document):
             f" {data.train_error:.2%} on {data.rows:,} rows, {data.measured_rows:,} measured"
         )
 
-    def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.report.tables import render
+    def view(self) -> "View":
+        from onnxbound.report.of_report import view
 
-        render(self, console, verbose=verbose)
-
-    def to_html(self) -> str:
-        """Return one self-contained HTML page."""
-        from onnxbound.report.html.page import page
-
-        return page(self)
+        return view(self)
 
     def to_dataframe(self, table: Literal["layers", "pairs", "bounds"] = "layers") -> Any:
         """Return a part of the report as a pandas DataFrame; needs pandas.
@@ -139,4 +134,4 @@ def read_report(path: str | PathLike[str]) -> Report:
     ...     read_report(f"{folder}/report.json").model.depth
     1
     """
-    return read_document(Report, Path(path))
+    return read_document(Path(path), Report)

@@ -53,15 +53,13 @@ def effective_parameters(layer: Layer, condition: LayerCondition) -> float | Non
     return (c * beta / (mu * minimal)) ** 2 * overlap
 
 
-def arora(
-    effective: Sequence[float | None], max_logit: float, gamma: float, chance: float, basis: Basis = "measured"
-) -> Bound:
+def arora(effective: Sequence[float | None], max_logit: float, gamma: float, basis: Basis = "measured") -> Bound:
     """gamma^-2 max|f(x)|^2 sum_i q_i, Theorem 5.1, and 4.1 where beta and kappa / s are 1, as [A] Fig. 4 plots it."""
     missing = [str(i) for i, q in enumerate(effective, start=1) if q is None]
     total = sum(q for q in effective if q is not None)
     log_value = None if missing else 2 * (log(max_logit) - log(gamma)) + log(total)
     reason = f"q_i is undefined at layer {', '.join(missing)}" if missing else ""
-    return replace(as_plotted("arora", log_value, chance, "[A] Theorem 5.1", reason), basis=basis)
+    return replace(as_plotted("arora", log_value, "[A] Theorem 5.1", reason), basis=basis)
 
 
 @dataclass(frozen=True, slots=True)

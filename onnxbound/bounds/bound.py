@@ -19,7 +19,8 @@ class Bound:
             the statements of `certify`.
         value: The number; None where it is undefined or larger than a float.
         log10: Its decimal logarithm; None where it is undefined or the value is 0.
-        vacuous: Whether it is at least chance, 1 - 1/K, or undefined.
+        vacuous: Whether it says nothing of new rows: a bound that is at least chance, 1 - 1/K, or undefined, and every
+            capacity.
         delta: Probability that it fails; None where nothing is claimed.
         zeta: Fraction of the rows that the conditions leave out; None where nothing is claimed.
         reference: The source.
@@ -43,13 +44,12 @@ class Bound:
     basis: Basis = "measured"
 
 
-def as_plotted(name: str, log_value: float | None, chance: float, reference: str, reason: str = "") -> Bound:
+def as_plotted(name: str, log_value: float | None, reference: str, reason: str = "") -> Bound:
     """A capacity with its constants dropped.
 
     Args:
         name: Its name.
         log_value: Natural logarithm; -inf for 0; None where the capacity is undefined.
-        chance: 1 - 1/K.
         reference: The source.
         reason: Why it is undefined.
     """
@@ -62,7 +62,7 @@ def as_plotted(name: str, log_value: float | None, chance: float, reference: str
         kind="as_plotted",
         value=value,
         log10=log10,
-        vacuous=value is None or value >= chance,
+        vacuous=True,
         delta=None,
         zeta=None,
         reference=reference,

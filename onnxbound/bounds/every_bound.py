@@ -64,7 +64,7 @@ def every_bound(premises: Premises) -> tuple[Bound, ...]:
     """Compute the six capacities of [A] Fig. 4, and the bounds that can be stated with every constant."""
     network, norms, gamma = premises.network, premises.norms, premises.gamma
     max_logit, delta, chance = premises.max_logit, premises.delta, 1 - 1 / network.classes
-    count = as_plotted("parameters", log(network.parameters), chance, "the number of trained numbers")
+    count = as_plotted("parameters", log(network.parameters), "the number of trained numbers")
     parameters = replace(count, value=float(network.parameters))
     if gamma is None:
         return parameters, *_undefined(chance, delta, "no row has a positive margin")
@@ -87,11 +87,11 @@ def every_bound(premises: Premises) -> tuple[Bound, ...]:
     estimated = any(condition.basis == "estimated" for condition in conditions.layers)
     return (
         parameters,
-        l1_inf(norms, gamma, chance),
-        frobenius(norms, gamma, chance),
-        spec_l12(norms, gamma, chance),
-        spec_fro(network, norms, gamma, chance),
-        arora(effective, max_logit, gamma, chance, "estimated" if estimated else "measured"),
+        l1_inf(norms, gamma),
+        frobenius(norms, gamma),
+        spec_l12(norms, gamma),
+        spec_fro(network, norms, gamma),
+        arora(effective, max_logit, gamma, "estimated" if estimated else "measured"),
         theorem_2,
         theorem_4_1(
             network,
@@ -113,7 +113,7 @@ def every_bound(premises: Premises) -> tuple[Bound, ...]:
 def _undefined(chance: float, delta: float, reason: str) -> tuple[Bound, ...]:
     """Return every bound but the number of parameters, null for the same reason."""
     return (
-        *(as_plotted(name, None, chance, reference, reason) for name, reference in _PLOTTED.items()),
+        *(as_plotted(name, None, reference, reason) for name, reference in _PLOTTED.items()),
         *(
             explicit(
                 name,

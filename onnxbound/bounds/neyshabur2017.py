@@ -25,7 +25,7 @@ _GRAM_RESOLUTION = 1e-6
 """Singular values below this share of the largest cannot be told from rounding in the Gram matrix."""
 
 
-def spec_fro(network: Network, norms: Sequence[LayerNorms], gamma: float, chance: float) -> Bound:
+def spec_fro(network: Network, norms: Sequence[LayerNorms], gamma: float) -> Bound:
     """gamma^-2 prod_i |A^i|_2^2 sum_i h_i |A^i|_F^2 / |A^i|_2^2, as [A] Fig. 4 plots it, without |x|.
 
     |A|_2 of a convolution is that of its kernel matrix, as in published tables.
@@ -37,7 +37,7 @@ def spec_fro(network: Network, norms: Sequence[LayerNorms], gamma: float, chance
         if own.frobenius > 0
     ]
     log_value = 2 * (sum(spectral) - log(gamma)) + log_sum(terms)
-    return as_plotted("spec-fro", log_value, chance, "Neyshabur et al. 2017")
+    return as_plotted("spec-fro", log_value, "Neyshabur et al. 2017")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import MeasureOptions, ReportOptions, RowOptions
+from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions
 from onnxbound.cli.options import Format, option
 
 _CONDITION = "Exit 1 if it holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
@@ -19,7 +19,7 @@ def analyze(
     model: options.ModelArgument,
     rows: RowOptions,
     measure: MeasureOptions,
-    result: ReportOptions,
+    result: ResultOptions,
     *,
     test: Path | None = option("FILE", "A test set, for the true gap."),
     run: Path | None = option("DIR", "Keep what is finished there."),
@@ -42,7 +42,6 @@ def analyze(
     from onnxbound.cli.values import seconds_of
     from onnxbound.data.array_file import open_npy
     from onnxbound.errors import UsageError
-    from onnxbound.report.figures.of_report import figures
     from onnxbound.run.cluster import exposure
     from onnxbound.run.device import resolve_device
     from onnxbound.run.folder import RunFolder
@@ -81,7 +80,7 @@ def analyze(
             write_samples(report.samples, samples, force=result.force)
     finally:  # what took hours to compute is not lost because one disk is full
         result.show(report)
-    result.draw(lambda: figures(report))
+    result.draw(report)
     failed = failures(report, thresholds)
     tell(f"--fail-if {text}" for text in failed)
     if failed:

@@ -1,6 +1,6 @@
 """`onnxbound noise`, `compare`, `track` and `rank`: the experiments of the paper on other nets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,7 +13,6 @@ from onnxbound.cli.options import REQUIRED, argument, option
 if TYPE_CHECKING:
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
-    from onnxbound.report.figures.figure import Figure
 
 _MODELS = "ONNX files; MODEL:FILE gives one conventions of its own."
 _CHECKPOINTS = "ONNX files, in order; MODEL:FILE as in compare."
@@ -54,7 +53,6 @@ class RowsOfSeveral(RowOptions):
 @grouped
 def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, result: ResultOptions) -> None:
     """Let noise in at each layer and measure what is left of it at later ones, [A] Fig. 1."""
-    from onnxbound.experiments.figures import noise_figures
     from onnxbound.verbs.experiments import noise as attenuated
 
     settings = sample.settings(rows.seed)
@@ -63,7 +61,7 @@ def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, 
     with result.progress() as progress:
         attenuation = attenuated(network, rows.rows(network), settings, progress=progress)
     result.show(attenuation)
-    result.draw(lambda: noise_figures(attenuation))
+    result.draw(attenuation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,7 @@ class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
 
     test: ClassVar[Path | None] = None
 
-    def run(self, verb: Callable[..., Any], figures: "Callable[[Any], Sequence[Figure]]", models: list[Path]) -> None:
+    def run(self, verb: Callable[..., Any], models: list[Path]) -> None:
         """Open everything, call a verb, and show what it returns."""
         settings = self.settings(self.seed)
         self.require_writable()
@@ -80,7 +78,7 @@ class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
         with self.progress() as progress:
             outcome = verb(networks, own, *([] if self.test is None else [tests]), settings, progress=progress)
         self.show(outcome)
-        self.draw(lambda: figures(outcome))
+        self.draw(outcome)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,25 +91,22 @@ class TestedOptions(SeveralOptions):
 @grouped
 def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: SeveralOptions) -> None:
     """Show the properties of several nets side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7."""
-    from onnxbound.experiments.figures import comparison_figures
     from onnxbound.verbs.experiments import compare as compared
 
-    several.run(compared, comparison_figures, models)
+    several.run(compared, models)
 
 
 @grouped
 def track(*, models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS), several: TestedOptions) -> None:
     """Follow the bound and the properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
-    from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import track as tracked
 
-    several.run(tracked, ranking_figures, models)
+    several.run(tracked, models)
 
 
 @grouped
 def rank(*, models: list[Path] = argument("MODEL...", _MODELS), several: TestedOptions) -> None:
     """Hold every capacity against the true gaps of several nets of one task."""
-    from onnxbound.experiments.figures import ranking_figures
     from onnxbound.verbs.experiments import rank as ranked
 
-    several.run(ranked, ranking_figures, models)
+    several.run(ranked, models)

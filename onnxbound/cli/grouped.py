@@ -27,7 +27,6 @@ _PANELS = {
     "OutputOptions": "Output",
     "ModelOutputOptions": "Output",
     "ResultOptions": "Output",
-    "ReportOptions": "Output",
     "PageOptions": "Output",
     "FolderOptions": "Output",
 }

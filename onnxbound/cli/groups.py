@@ -1,6 +1,6 @@
 """Options that belong together, declared once as a dataclass and taken by every verb that needs them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from onnxbound.data.open import InputSpec
     from onnxbound.data.rows import Rows
     from onnxbound.documents.document import Document
+    from onnxbound.documents.viewed import Viewed
     from onnxbound.graph.network import Network
     from onnxbound.graph.passes.fix_lengths import RowShape
     from onnxbound.progress import Display
-    from onnxbound.report.figures.figure import Figure
 
 STDOUT = Path("-")
 _DATA = "The training set: .npz, .npy, .h5, .parquet, .arrow, a folder of images."
-_FORMAT = "By default what -o's suffix says; html of reports."
+_FORMAT = "By default what -o's suffix says."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +204,7 @@ class MeasureOptions(NoiseOptions):
 class OutputOptions:
     """How the result is printed, and where it goes."""
 
-    output_format: Format | None = option("table|json|csv|html", _FORMAT, None, "--format")
+    output_format: Format | None = option("table|json|csv|html|markdown", _FORMAT, None, "--format")
     as_json: bool = option(None, "Short for --format json; errors are JSON too.", False, "--json")
     output: Path | None = option("FILE", "Write there; - is stdout.", None, "--output", "-o")
     force: bool = option(None, "Overwrite files that exist.", False)
@@ -295,26 +295,25 @@ class ModelOutputOptions(OutputOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ResultOptions(OutputOptions):
-    """The same for results that have long tables and figures."""
+    """The same for results that have pages, long tables and figures."""
 
-    plots: Path | None = option("DIR", "Write every figure: SVG, its data, and PNG.")
+    plots: Path | None = option("DIR", "Write every figure: SVG, PNG, PDF, and its data.")
     verbose: bool = option(None, "More tables.", False, "--verbose", "-v")
+
+    pages: ClassVar[bool] = True
 
     def require_writable(self, *others: Path | None) -> None:
         from onnxbound.cli.plots import require_plots
+        from onnxbound.report.extra import require_extra
 
         super().require_writable(*others)
-        require_plots(self.plots, force=self.force)
+        if self.format is Format.HTML:
+            require_extra()
+        if self.plots is not None:
+            require_plots(self.plots, force=self.force)
 
-    def draw(self, figures: "Callable[[], Sequence[Figure]]") -> list[Path]:
+    def draw(self, document: "Viewed") -> list[Path]:
         """Write the figures, if they are asked for."""
         from onnxbound.cli.plots import write_plots
 
-        return [] if self.plots is None else write_plots(figures(), self.plots, force=self.force)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportOptions(ResultOptions):
-    """The same for reports, which have pages."""
-
-    pages: ClassVar[bool] = True
+        return [] if self.plots is None else write_plots(document.figures(), self.plots, force=self.force)

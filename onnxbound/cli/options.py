@@ -15,9 +15,17 @@ class Format(StrEnum):
     JSON = "json"
     CSV = "csv"
     HTML = "html"
+    MARKDOWN = "markdown"
 
 
-_FORMATS = {".json": Format.JSON, ".csv": Format.CSV, ".html": Format.HTML, ".txt": None, "": None}
+_FORMATS = {
+    ".json": Format.JSON,
+    ".csv": Format.CSV,
+    ".html": Format.HTML,
+    ".md": Format.MARKDOWN,
+    ".txt": None,
+    "": None,
+}
 """What the suffix of a file says about its format; None leaves it open."""
 
 REQUIRED = MISSING
@@ -73,8 +81,8 @@ def chosen_format(
     if asked is not None and asked is not (_FORMATS[suffix] or asked):
         raise UsageError("usage", f"--format {asked} is not what -o {output} says.")
     chosen = asked or _FORMATS[suffix] or default
-    if chosen is Format.HTML and not pages:
-        raise UsageError("usage", "Only a report has a page: html goes with analyze and report.")
+    if chosen in (Format.HTML, Format.MARKDOWN) and not pages:
+        raise UsageError("usage", f"This result has no page: onnxbound report makes {chosen} of what --json wrote.")
     return chosen
 
 

@@ -34,8 +34,9 @@ def text_of(document: "Document", wanted: Format, *, to_file: bool, verbose: boo
     from onnxbound.documents.document import to_json_text
 
     document = changed(document, in_flags, _PROSE)
-    if wanted is Format.HTML:
-        return in_flags(document.to_html())  # type: ignore[attr-defined]
+    if wanted in (Format.HTML, Format.MARKDOWN):
+        page = document.to_html if wanted is Format.HTML else document.to_markdown  # type: ignore[attr-defined]
+        return in_flags(page())
     if wanted is Format.JSON:
         return to_json_text(document.to_json())
     if wanted is Format.CSV:

@@ -3,45 +3,78 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import STDOUT, OutputOptions, ReportOptions
+from onnxbound.cli.groups import STDOUT, OutputOptions, ResultOptions
 from onnxbound.cli.options import Format, argument, chosen_format, option
 
-_PLACE = "out.html, or out.csv; - is HTML on stdout, the default where that is no terminal."
+if TYPE_CHECKING:
+    from onnxbound.documents.viewed import Viewed
+
+_PLACE = "out.html, out.md or out.csv; - is HTML on stdout, the default where that is no terminal."
+_CARD = "Write the YAML of a model card instead: errors, bound, delta, assumptions."
+_SOURCE = "What a verb wrote with --json, or the folder of a certificate; - is stdin."
 
 
 @dataclass(frozen=True, kw_only=True)
-class PageOptions(ReportOptions):
+class PageOptions(ResultOptions):
     """The same where a page is the default, and --json names the files that were written."""
 
     output: Path | None = option("FILE", _PLACE, None, "--output", "-o")
     as_json: bool = option(None, "Print the names of the files as JSON; errors are JSON too.", False, "--json")
+    model_card: bool = option(None, _CARD, False)
+
+    @property
+    def target(self) -> Path | None:
+        return None if self.output == STDOUT else self.output
 
     @property
     def format(self) -> Format:
         """The format of the page, of which --json says nothing."""
+        if self.model_card:
+            return Format.MARKDOWN
         return chosen_format(self.output_format, as_json=False, output=self.target, default=Format.HTML, pages=True)
 
 
 @grouped
-def report(
-    *, source: Path = argument("REPORT.json", "What `analyze --json` wrote; - is stdin."), result: PageOptions
-) -> None:
-    """Turn a report into one HTML page that needs no network and no script, into CSV, or into figures."""
-    from onnxbound.analysis.result import read_report
+def report(*, source: Path = argument("FILE.json", _SOURCE), result: PageOptions) -> None:
+    """Turn a result into one HTML page that needs no network and no script, into Markdown, CSV, or figures."""
+    from onnxbound.analysis.result import Report
     from onnxbound.cli.documents import Files
+    from onnxbound.cli.output import deliver
     from onnxbound.errors import UsageError
-    from onnxbound.report.figures.of_report import figures
+    from onnxbound.report.model_card import model_card
+    from onnxbound.report.of_certificate import StatedCertificate
 
     if result.as_json and result.output == STDOUT:
         raise UsageError("usage", "--json and the page cannot both go to stdout: give -o a file.")
     if result.output is None and result.format is Format.HTML and sys.stdout.isatty() and not result.as_json:
         raise UsageError("usage", "A page is nothing to read in a terminal: -o page.html writes it, -o - prints it.")
     result.require_writable()
-    read = read_report(source)
-    if result.output is not None or not result.as_json:
+    read = _read(source)
+    if result.model_card:
+        if not isinstance(read, Report | StatedCertificate):
+            raise UsageError("usage", "--model-card takes a report of analyze, or a certificate.")
+        deliver(model_card(read), result.target, force=result.force)
+    elif result.output is not None or not result.as_json:
         result.show(read)
-    files = [path for path in (result.target,) if path is not None] + result.draw(lambda: figures(read))
+    files = [path for path in (result.target,) if path is not None] + result.draw(read)
     if result.as_json:
         OutputOptions(as_json=True).show(Files(str(source), tuple(map(str, files))))
+
+
+def _read(source: Path) -> "Viewed":
+    """Any document that has a page."""
+    from onnxbound.analysis.result import Report
+    from onnxbound.certificates.files import CERTIFICATE
+    from onnxbound.compressors.compression import Compression
+    from onnxbound.documents.files import is_folder
+    from onnxbound.documents.read import read_document
+    from onnxbound.experiments.attenuation import Attenuation
+    from onnxbound.experiments.comparison import Comparison
+    from onnxbound.experiments.ranking import Ranking, Track
+    from onnxbound.report.of_certificate import StatedCertificate
+
+    path = source / CERTIFICATE if is_folder(source) else source
+    return read_document(path, Report, Comparison, Ranking, Track, Attenuation, Compression, StatedCertificate)

@@ -9,10 +9,10 @@ from onnxbound.bounds.gamma import GammaSource
 from onnxbound.compressors.compressed import MethodName
 from onnxbound.compressors.guarantee import Guarantee
 from onnxbound.compressors.smallest import Attempt
-from onnxbound.documents.document import Document
+from onnxbound.documents.viewed import Viewed
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from onnxbound.report.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class BudgetSweep:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Compression(Document):
+class Compression(Viewed):
     """Everything that a compression did; what needs rows is null without them."""
 
     SCHEMA: ClassVar[str] = "onnxbound.compression/1"
@@ -243,7 +243,7 @@ class Compression(Document):
         size = f"{self.file.bytes_before:,} bytes to {self.file.bytes_after:,}"
         return f"of {self.model} by {self.method}: {size}{accuracy}"
 
-    def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.report.compression_table import render_compression
+    def view(self) -> "View":
+        from onnxbound.report.of_compression import compression_view
 
-        render_compression(self, console)
+        return compression_view(self)

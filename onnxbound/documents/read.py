@@ -4,6 +4,7 @@ import json
 import sys
 import types
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -25,20 +26,22 @@ class _MismatchError(Exception):
     """A value is not of the kind that its place has."""
 
 
-def read_document(kind: type[T], path: Path) -> T:
+def read_document(path: Path, *kinds: type[T]) -> T:
     """Read a document; keys that a later version has added are left aside.
 
     Args:
-        kind: Its class.
         path: A file, or - for stdin.
+        kinds: The classes that it may be of; its schema says which.
 
     Raises:
         DataError: report-not-found or report-invalid.
     """
     document = _load(path)
     schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != kind.SCHEMA:
-        raise _invalid(path, f"its schema is {schema!r}, not {kind.SCHEMA!r}" if schema else "it has no key 'schema'")
+    kind = {kind.SCHEMA: kind for kind in kinds}.get(schema) if isinstance(schema, str) else None
+    if kind is None:
+        known = " or ".join(repr(kind.SCHEMA) for kind in kinds)
+        raise _invalid(path, f"its schema is {schema!r}, not {known}" if schema else "it has no key 'schema'")
     try:
         result = _of(kind, document, "")
     except (_MismatchError, OverflowError) as error:
@@ -79,7 +82,7 @@ def _of(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         _require(isinstance(value, list), value, where, "a list")
         return tuple(_of(arguments[0], entry, f"{where}[{place}]") for place, entry in enumerate(value))
-    if origin is Mapping:
+    if origin in (Mapping, dict):
         _require(isinstance(value, dict), value, where, "an object")
         return {key: _of(arguments[1], entry, f"{where}.{key}") for key, entry in value.items()}
     if is_dataclass(kind) and kind is not UpperBound:
@@ -90,8 +93,11 @@ def _of(kind: Any, value: Any, where: str) -> Any:
 def _of_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     if value is None and types.NoneType in kinds:
         return None
-    (kind,) = [kind for kind in kinds if kind is not types.NoneType]
-    return _of(kind, value, where)
+    *others, last = [kind for kind in kinds if kind is not types.NoneType]
+    for kind in others:
+        with suppress(_MismatchError):
+            return _of(kind, value, where)
+    return _of(last, value, where)
 
 
 def _of_dataclass(kind: Any, value: Any, where: str) -> Any:

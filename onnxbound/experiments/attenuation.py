@@ -8,7 +8,8 @@ import numpy as np
 
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
-from onnxbound.documents.document import Document, plain
+from onnxbound.documents.document import plain
+from onnxbound.documents.viewed import Viewed
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.values import all_values, changed_values
@@ -20,7 +21,7 @@ from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from onnxbound.report.view import View
 
 _AT_INPUTS = 1 << 32
 """Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
@@ -45,7 +46,7 @@ class NoiseCurve:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Attenuation(Document):
+class Attenuation(Viewed):
     """`onnxbound.noise/1`.
 
     Attributes:
@@ -77,10 +78,10 @@ class Attenuation(Document):
     def summary(self) -> str:
         return f"of noise in {self.model}: {len(self.curves)} layers at {self.measured_rows:,} rows of {self.data}"
 
-    def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.experiments.result_tables import render_noise
+    def view(self) -> "View":
+        from onnxbound.experiments.views import noise_view
 
-        render_noise(self, console)
+        return noise_view(self)
 
     def to_dataframe(self) -> Any:
         """Return the relative error for every layer where noise enters and every one behind it; needs pandas.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.analysis.settings import Settings
-from onnxbound.documents.document import Document, plain
+from onnxbound.documents.document import plain
+from onnxbound.documents.viewed import Viewed
 from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import Paired, paired
 from onnxbound.results import Float64Array, Histogram
@@ -19,7 +20,7 @@ from onnxbound.stability.property import Property
 from onnxbound.version import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from onnxbound.report.view import View
 
 _BINS = 24
 _WIDE = 20.0
@@ -48,7 +49,7 @@ class LayerComparison:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison(Document):
+class Comparison(Viewed):
     """`onnxbound.comparison/1`.
 
     Attributes:
@@ -76,10 +77,10 @@ class Comparison(Document):
     def summary(self) -> str:
         return f"of {', '.join(net.name for net in self.nets)} at {self.measured_rows:,} rows of {self.data}"
 
-    def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.experiments.result_tables import render_comparison
+    def view(self) -> "View":
+        from onnxbound.experiments.views import comparison_view
 
-        render_comparison(self, console)
+        return comparison_view(self)
 
     def to_dataframe(self, table: Literal["medians", "statements"] = "medians") -> Any:
         """Return a part of the comparison as a pandas DataFrame; needs pandas.

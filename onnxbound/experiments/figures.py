@@ -1,127 +1,124 @@
 """The figures of the paper's experiments."""
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
 from onnxbound.experiments.attenuation import Attenuation
 from onnxbound.experiments.comparison import Comparison
-from onnxbound.experiments.ranking import Ranking, Standing, Track
+from onnxbound.experiments.ranking import Ranking, Standing
 from onnxbound.report.figures.figure import Figure
-from onnxbound.report.figures.intervals import Interval, intervals
-from onnxbound.report.figures.lines import Curve, lines, steps
-from onnxbound.report.figures.ridges import Ridge, ridges
-from onnxbound.report.words import number, shortened
+from onnxbound.report.figures.shapes import Curve, intervals, lines, ridges
+from onnxbound.report.words import percent, shortened
 from onnxbound.stability.catalogue import PLOTTED
 
 _TITLES = {prop.topic.name: prop.title for prop in PLOTTED}
+_FEW = 4
+"""Nets up to which their names stand below the axis; of more, their numbers."""
 
 
-def noise_figures(attenuation: Attenuation) -> tuple[Figure, ...]:
+def noise_figure(attenuation: Attenuation) -> Figure:
     """[A] Fig. 1: a curve per layer where noise enters."""
-    curves = tuple(
-        Curve(
+    curves = [
+        (
             f"into layer {curve.source}",
-            tuple(
-                (float(a.target), None if a.relative_error is None else a.relative_error.median) for a in curve.arrivals
-            ),
+            [(float(a.target), own.median if (own := a.relative_error) else None) for a in curve.arrivals],
         )
         for curve in attenuation.curves
-    )
-    axis = steps("layer", tuple(str(layer) for layer in range(1, len(attenuation.layer_names) + 1)))
-    caption = (
-        f"Noise of relative length {number(attenuation.radius)} at the input of a layer: relative error at its output"
-        " and at later layers, median over the rows."
-    )
-    return (lines("noise", caption, axis, "relative error", curves),)
+    ]
+    shown = f"What noise of {percent(attenuation.radius)} at a layer's input becomes, median over the rows"
+    return _curved("noise", shown, attenuation.model, "layer", "relative error", curves)
 
 
-def comparison_figures(comparison: Comparison) -> tuple[Figure, ...]:
+def comparison_figures(comparison: Comparison) -> Iterator[Figure]:
     """[A] Fig. 2, 3 and A.1 to A.7: a figure per property, a row per layer, a colour per net."""
     names = tuple(net.name for net in comparison.nets)
-    figures = []
     for name in dict.fromkeys(layer.property for layer in comparison.properties):
-        rows = [layer for layer in comparison.properties if layer.property == name]
-        ridge = tuple(Ridge(f"layer {row.layer}" if row.layer else "net", row.histograms) for row in rows)
+        own = [layer for layer in comparison.properties if layer.property == name]
+        rows = [(f"layer {row.layer}" if row.layer else "net", row.histograms) for row in own]
         quantity = _TITLES.get(name, name)
-        caption = f"Distribution over {comparison.measured_rows:,} rows of: {quantity}."
-        figures.append(ridges(f"compare_{name}", caption, quantity, ridge, names))
-    return tuple(figures)
+        data = tuple(
+            (label, net, low, high, count)
+            for label, histograms in rows
+            for net, h in zip(names, histograms, strict=True)
+            if h is not None
+            for low, high, count in zip(h.edges, h.edges[1:], h.counts, strict=False)
+        )
+        shown = f"{quantity[:1].upper()}{quantity[1:]} over {comparison.measured_rows:,} rows, by layer"
+        drawn = partial(ridges, quantity=quantity, rows=rows, series=names)
+        columns, height = ("layer", "net", "from", "to", "rows"), 1 + 0.4 * len(rows) + 0.2 * len(names)
+        yield Figure(f"compare_{name}", shown, _of(names), drawn, columns, data, height)
 
 
-def ranking_figures(ranking: Ranking) -> tuple[Figure, ...]:
-    """[A] Fig. 4 right for checkpoints; rank correlations of every capacity for different nets."""
-    return _track_figures(ranking) if isinstance(ranking, Track) else (_correlations(ranking), *_scatter(ranking))
-
-
-def _correlations(ranking: Ranking) -> Figure:
-    rows = tuple(
-        Interval(entry.capacity, entry.correlation.tau, entry.correlation.low, entry.correlation.high)
-        for entry in ranking.capacities
-    )
-    caption = f"Rank correlation of each capacity with the gaps of {len(ranking.standings)} nets, 95 % intervals."
-    return intervals("rank", caption, "Kendall's tau-b", rows, -1.0, 1.0)
-
-
-def _scatter(ranking: Ranking) -> tuple[Figure, ...]:
+def ranking_figures(ranking: Ranking) -> Iterator[Figure]:
+    """Rank correlations of every capacity with the gaps of several nets, and the gaps in their order."""
+    rows = tuple((c.capacity, c.correlation.tau, c.correlation.low, c.correlation.high) for c in ranking.capacities)
     ordered = sorted(ranking.standings, key=lambda standing: standing.gap)
-    axis = steps("net, by gap", tuple(str(place) for place in range(1, len(ordered) + 1)))
-    curves = (
-        Curve("gap", tuple((float(k), s.gap) for k, s in enumerate(ordered, start=1))),
-        *(_rescaled(ranking, entry.capacity, ordered) for entry in ranking.capacities if entry.capacity == "arora"),
+    shown, of = "Rank correlation of each capacity with the gap, 95 % intervals", _of([s.net.name for s in ordered])
+    drawn = partial(intervals, quantity="Kendall's tau-b", rows=rows)
+    yield Figure("rank", shown, of, drawn, ("capacity", "tau-b", "from", "to"), rows, 1 + 0.3 * len(rows))
+    yield _gaps("rank_gaps", ranking, ordered, "net, by gap")
+
+
+def track_figures(track: Ranking) -> Iterator[Figure]:
+    """[A] Fig. 4 right, every capacity, and the median of every property of the layers, along the checkpoints."""
+    yield _gaps("track", track, track.standings, "checkpoint")
+    capacities = [(c.capacity, _along(track.standings, _log10_of(c.capacity))) for c in track.capacities]
+    yield _by_net(
+        "track_capacities", "Every capacity", track.standings, "checkpoint", "log10 of the capacity", capacities
     )
-    caption = "Gap, and sqrt(capacity / m) times one factor; nets in the order of their gaps."
-    nets = tuple(standing.net.name for standing in ordered)
-    return (lines("rank_gaps", caption, axis, "gap; arora rescaled", curves, nets=nets),)
-
-
-def _rescaled(ranking: Ranking, capacity: str, ordered: list[Standing] | tuple[Standing, ...]) -> Curve:
-    (entry,) = [entry for entry in ranking.capacities if entry.capacity == capacity]
-    values = dict(zip((s.net.name for s in ranking.standings), entry.rescaled, strict=True))
-    return Curve(f"{capacity}, rescaled", tuple((float(k), values[s.net.name]) for k, s in enumerate(ordered, start=1)))
-
-
-def _track_figures(ranking: Ranking) -> tuple[Figure, ...]:
-    nets = tuple(standing.net.name for standing in ranking.standings)
-    few = len(nets) <= 4
-    axis = steps("checkpoint", tuple(shortened(name, 8) if few else str(k) for k, name in enumerate(nets, start=1)))
-    gap = Curve("measured gap", tuple((float(k), s.gap) for k, s in enumerate(ranking.standings, start=1)))
-    figures = [
-        lines(
-            "track",
-            "Gap between test and training error, and sqrt(arora / m) times one factor, along the checkpoints.",
-            axis,
-            "gap",
-            (gap, _rescaled(ranking, "arora", ranking.standings)),
-            nets=nets,
-        ),
-        lines(
-            "track_capacities",
-            "Every capacity along the checkpoints, log10.",
-            axis,
-            "log10 of the capacity",
-            tuple(
-                Curve(
-                    entry.capacity,
-                    tuple(
-                        (float(k), s.net.log10_capacities[entry.capacity])
-                        for k, s in enumerate(ranking.standings, start=1)
-                    ),
-                )
-                for entry in ranking.capacities
-            ),
-            nets=nets,
-        ),
-    ]
     for prop in PLOTTED:
         name = prop.topic.name
-        depth = max(len(standing.medians[name]) for standing in ranking.standings)
-        curves = tuple(
-            Curve(
-                f"layer {layer + 1}",
-                tuple(
-                    (float(k), s.medians[name][layer] if layer < len(s.medians[name]) else None)
-                    for k, s in enumerate(ranking.standings, start=1)
-                ),
-            )
-            for layer in range(depth)
+        depth = max(len(standing.medians[name]) for standing in track.standings)
+        curves = [(f"layer {k + 1}", _along(track.standings, _median_of(name, k))) for k in range(depth)]
+        yield _by_net(
+            f"track_{name}", f"Median over the rows: {prop.title}", track.standings, "checkpoint", prop.title, curves
         )
-        caption = f"Median over the rows of: {prop.title}, along the checkpoints."
-        figures.append(lines(f"track_{name}", caption, axis, prop.title, curves, nets=nets))
-    return tuple(figures)
+
+
+def _gaps(name: str, ranking: Ranking, ordered: Sequence[Standing], places: str) -> Figure:
+    (arora,) = (entry for entry in ranking.capacities if entry.capacity == "arora")
+    rescaled = dict(zip((s.net.name for s in ranking.standings), arora.rescaled, strict=True))
+    curves = [
+        ("measured gap", _along(ordered, lambda standing: standing.gap)),
+        ("arora, rescaled", _along(ordered, lambda standing: rescaled[standing.net.name])),
+    ]
+    return _by_net(name, "Gap of the errors, and sqrt(arora / m) times one factor", ordered, places, "gap", curves)
+
+
+def _log10_of(capacity: str) -> Callable[[Standing], float | None]:
+    return lambda standing: standing.net.log10_capacities[capacity]
+
+
+def _median_of(name: str, layer: int) -> Callable[[Standing], float | None]:
+    return lambda standing: standing.medians[name][layer] if layer < len(standing.medians[name]) else None
+
+
+def _along(
+    standings: Sequence[Standing], value: Callable[[Standing], float | None]
+) -> list[tuple[float, float | None]]:
+    return [(float(place), value(standing)) for place, standing in enumerate(standings, start=1)]
+
+
+def _by_net(
+    name: str, shown: str, standings: Sequence[Standing], places: str, quantity: str, curves: Sequence[Curve]
+) -> Figure:
+    nets = [standing.net.name for standing in standings]
+    below = [shortened(net, 12) if len(nets) <= _FEW else str(place) for place, net in enumerate(nets, start=1)]
+    return _curved(name, shown, _of(nets), places, quantity, curves, below)
+
+
+def _curved(
+    name: str, shown: str, of: str, places: str, quantity: str, curves: Sequence[Curve], below: Sequence[str] = ()
+) -> Figure:
+    drawn = partial(lines, places=places, quantity=quantity, curves=curves, names=below)
+    data = tuple((curve, at, value) for curve, points in curves for at, value in points)
+    return Figure(name, shown, of, drawn, ("curve", places, "value"), data)
+
+
+def _of(names: Sequence[str]) -> str:
+    """Several nets in a title.
+
+    >>> _of(["a", "b", "c", "d"])
+    'a, b and 2 more'
+    """
+    return ", ".join(names) if len(names) < _FEW else f"{names[0]}, {names[1]} and {len(names) - 2} more"

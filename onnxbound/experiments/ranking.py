@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from onnxbound.analysis.result import Report
 from onnxbound.analysis.settings import Settings
-from onnxbound.documents.document import Document
+from onnxbound.documents.viewed import Viewed
 from onnxbound.experiments.kendall import RankCorrelation, kendall
 from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import clopper_pearson
@@ -17,7 +17,7 @@ from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from onnxbound.report.view import View
 
 _ALPHA = 0.05
 
@@ -56,7 +56,7 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Ranking(Document):
+class Ranking(Viewed):
     """Capacities held against the gaps of several nets, `onnxbound.ranking/1`.
 
     Attributes:
@@ -85,10 +85,10 @@ class Ranking(Document):
     def summary(self) -> str:
         return f"of {', '.join(standing.net.name for standing in self.standings)} on {self.data}"
 
-    def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.experiments.result_tables import render_ranking
+    def view(self) -> "View":
+        from onnxbound.experiments.views import ranking_view
 
-        render_ranking(self, console)
+        return ranking_view(self)
 
     def to_dataframe(self, table: Literal["standings", "capacities"] = "standings") -> Any:
         """Return a part of the ranking as a pandas DataFrame; needs pandas.

@@ -1,9 +1,103 @@
-"""Plots made of characters, for those who stay in the shell."""
+"""A view in a terminal, and drawings made of characters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from onnxbound.errors import visible
+from onnxbound.report.view import Facts, Table, View
+
+if TYPE_CHECKING:
+    from onnxbound.report.figures.figure import Figure
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_FOLDED = 26
+"""Characters from which on a column of words may be folded."""
+
+
+def print_view(view: View, console: Console, *, verbose: bool) -> None:
+    """Print verdict, next steps, tables and caveats.
+
+    Args:
+        view: What is shown.
+        console: Where.
+        verbose: Whether to print the long tables too.
+    """
+    _listed(console, "Verdict", view.verdict, above="")
+    console.print()
+    console.print(_facts(view.about))
+    for section in view.sections:
+        if verbose or not section.long:
+            _titled(console, section.title)
+            for part in section.parts:
+                for shown in _shown(part, console.width):
+                    console.print(shown)
+    _listed(console, "Before you rely on it", view.caveats)
+    if view.next_steps:
+        _titled(console, "What next")
+    for why, command in view.next_steps:
+        console.print(Text(f"  {why}:"))
+        console.print(Text(f"    {visible(command)}"), soft_wrap=True)  # in one line, however long, to be copied
+
+
+def _titled(console: Console, title: str, above: str = "\n") -> None:
+    console.print(Text(f"{above}{visible(title)}", style="bold"))
+
+
+def _listed(console: Console, title: str, sentences: Sequence[str], above: str = "\n") -> None:
+    if sentences:
+        _titled(console, title, above)
+    for sentence in sentences:
+        grid = Grid.grid(padding=(0, 1))
+        grid.add_row(" *", Text(visible(sentence)))
+        console.print(grid)
+
+
+def _shown(part: "str | Facts | Table | Figure", width: int) -> Iterator[RenderableType]:
+    if isinstance(part, str):
+        yield Padding(Text(visible(part), style="dim"), (0, 0, 0, 2))
+    elif isinstance(part, Facts):
+        yield _facts(part)
+    elif isinstance(part, Table) and part.rows:
+        yield from _fitting(part, width)
+
+
+def _facts(facts: Facts) -> Grid:
+    grid = Grid.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts.entries:
+        grid.add_row(Text(visible(name).replace("_", " ")), Text(visible(value)))
+    return grid
+
+
+def _fitting(table: Table, width: int) -> Iterator[RenderableType]:
+    """A table that is no wider than the terminal: words are folded, then spare columns left out, and named."""
+    widths = [
+        max(map(len, (head, *(visible(row[place]) for row in table.rows)))) for place, head in enumerate(table.head)
+    ]
+    least = [min(w, _FOLDED) if place < table.left else w for place, w in enumerate(widths)]
+    left_out: list[str] = []
+    for name in table.spare:
+        kept = [w + 2 for head, w in zip(table.head, least, strict=True) if head not in left_out]
+        if sum(kept) > width:
+            left_out.append(name)
+    grid = Grid(box=None, padding=(0, 1), header_style="italic", pad_edge=True)
+    for place, head in enumerate(table.head):
+        if head not in left_out:
+            words = place < table.left
+            whole = not words or widths[place] <= _FOLDED
+            grid.add_column(Text(head), justify="left" if words else "right", overflow="fold", no_wrap=whole)
+    for row in table.rows:
+        grid.add_row(*(Text(visible(cell)) for head, cell in zip(table.head, row, strict=True) if head not in left_out))
+    yield grid
+    if left_out:
+        yield Text(f"  left out at {width} columns: {', '.join(left_out)}", style="dim")
 
 
 def sparkline(counts: Sequence[int]) -> str:

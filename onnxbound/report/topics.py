@@ -3,12 +3,11 @@
 import re
 import tomllib
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 from onnxbound.documents.topic import Topic
 from onnxbound.errors import CODES
-from onnxbound.report.certificate_topics import CERTIFICATES
-from onnxbound.report.compression_topics import BUILT_BOUNDS, METHODS
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import CATALOGUE
 
@@ -20,9 +19,6 @@ TOPICS: dict[str, Topic] = {
     for topic in (
         *dict.fromkeys(prop.topic for prop in CATALOGUE),
         *(Topic(name, **entries) for name, entries in tomllib.loads(_FILE.read_text("utf-8")).items()),
-        *BUILT_BOUNDS,
-        *METHODS,
-        *CERTIFICATES,
         *(Topic(code, "error", text) for code, text in CODES.items()),
     )
 }
@@ -49,6 +45,7 @@ HEADINGS = {
 _OF_STATISTICS = frozenset(field.name for field in fields(Statistic))
 
 
+@cache
 def topic_of(name: str) -> Topic | None:
     """The topic of a name, of a dotted name in a report, or of the head of a column; None if there is none.
 

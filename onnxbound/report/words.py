@@ -31,15 +31,15 @@ def marked(words: str, basis: Basis) -> str:
     return f"\N{ALMOST EQUAL TO}{words}" if basis == "estimated" and words != number(None) else words
 
 
-def percentage(value: float | None) -> str:
-    """Three significant digits, or whole percents where there are more.
+def percent(share: float | None) -> str:
+    """A share: two decimals at most, whole percents from 100 % on.
 
-    >>> percentage(59.04), percentage(2340.1), percentage(None)
-    ('59 %', '2,340 %', '–')
+    >>> percent(0.5904), percent(0.9), percent(23.401), percent(None)
+    ('59.04 %', '90 %', '2,340 %', '–')
     """
-    if value is None:
+    if share is None:
         return number(None)
-    return f"{number(round(value) if 100 <= value < 1e6 else value)} %"
+    return f"{100 * share:.2f}".rstrip("0").rstrip(".") + " %" if share < 1 else f"{number(round(100 * share))} %"
 
 
 def at_most(value: float | None, scale: int = 1) -> str:
@@ -54,10 +54,11 @@ def at_most(value: float | None, scale: int = 1) -> str:
 
 
 def error_at_most(bound: Bound) -> str:
-    """A bound on the error of new rows, rounded up, and whether it is vacuous; how far it lies above 1 says nothing."""
-    if bound.value is None or not bound.vacuous:
-        return at_most(bound.value)
-    return f"{at_most(bound.value) if bound.value <= 1 else 'more than 1'} (vacuous)"
+    """A bound on the error of new rows in percent, rounded up; how far it lies above 100 % says nothing."""
+    if bound.value is None:
+        return number(None)
+    shown = f"{at_most(bound.value, 100)} %" if bound.value <= 1 else "over 100 %"
+    return f"{shown} (vacuous)" if bound.vacuous else shown
 
 
 def magnitude(value: float | None, log10: float | None) -> str:

@@ -1,6 +1,6 @@
 """Capacities as plotted: on numbers that can be checked by hand, and their invariances."""
 
-from math import ceil, exp, log, log10
+from math import ceil, log, log10
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from onnxbound.bounds.arora2018 import LayerCondition, arora, effective_parameters
 from onnxbound.bounds.bartlett2002 import l1_inf
 from onnxbound.bounds.bartlett2017 import spec_l12
-from onnxbound.bounds.bound import Bound, as_plotted
+from onnxbound.bounds.bound import Bound, as_plotted, explicit
 from onnxbound.bounds.gamma import choose_gamma, loss_at
 from onnxbound.bounds.neyshabur2015 import frobenius
 from onnxbound.bounds.neyshabur2017 import spec_fro
@@ -18,16 +18,16 @@ from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
 from tests.bounds.nets import W1, W2, conv_net, two_layers
 
-GAMMA, CHANCE = 0.5, 0.9
+GAMMA = 0.5
 
 
 def capacities(network: Network, gamma: float = GAMMA) -> dict[str, float]:
     norms = [layer_norms(layer) for layer in network.layers]
     found = [
-        l1_inf(norms, gamma, CHANCE),
-        frobenius(norms, gamma, CHANCE),
-        spec_l12(norms, gamma, CHANCE),
-        spec_fro(network, norms, gamma, CHANCE),
+        l1_inf(norms, gamma),
+        frobenius(norms, gamma),
+        spec_l12(norms, gamma),
+        spec_fro(network, norms, gamma),
     ]
     return {bound.name: value_of(bound) for bound in found}
 
@@ -76,70 +76,30 @@ def test_effective_parameters(tmp_path: Path) -> None:
 
 
 def test_arora() -> None:
-    assert value_of(arora([3.0, 5.0], max_logit=10.0, gamma=0.5, chance=CHANCE)) == pytest.approx(400 * 8)
-    scaled = arora([3.0, 5.0], max_logit=10.0 * 7, gamma=0.5 * 7, chance=CHANCE)
+    assert value_of(arora([3.0, 5.0], max_logit=10.0, gamma=0.5)) == pytest.approx(400 * 8)
+    scaled = arora([3.0, 5.0], max_logit=10.0 * 7, gamma=0.5 * 7)
     assert value_of(scaled) == pytest.approx(400 * 8)
-    undefined = arora([3.0, None], 10.0, 0.5, CHANCE)
+    undefined = arora([3.0, None], 10.0, 0.5)
     assert undefined.value is None
     assert undefined.vacuous
     assert "layer 2" in undefined.met_reason
 
 
 def test_a_capacity_beyond_the_range_of_floats_keeps_its_logarithm() -> None:
-    bound = as_plotted("frobenius", 2000.0, CHANCE, "")
+    bound = as_plotted("frobenius", 2000.0, "")
     assert bound.value is None
     assert bound.log10 == pytest.approx(2000 / log(10))
     assert bound.vacuous
 
 
 def test_a_dead_layer_has_capacity_zero() -> None:
-    bound = as_plotted("frobenius", -np.inf, CHANCE, "")
+    bound = as_plotted("frobenius", -np.inf, "")
     assert bound.value == 0
     assert bound.log10 is None
 
 
-def test_vacuous_begins_at_chance() -> None:
-    assert as_plotted("x", log(0.9), 0.9, "").vacuous == (exp(log(0.9)) >= 0.9)
-    assert not as_plotted("x", log(0.89), 0.9, "").vacuous
-
-
-MARGINS = np.array([-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
-
-
-def test_gamma_is_always_positive() -> None:
-    assert choose_gamma(MARGINS, 0.25, 0.05) == (0.25, "value")
-    assert choose_gamma(MARGINS, None, 0.5) == (4.0, "quantile")
-    gamma, source = choose_gamma(MARGINS, None, 0.05)
-    assert source == "quantile_of_correct"
-    assert gamma == pytest.approx(np.quantile(MARGINS[2:], 0.05))
-    assert choose_gamma(-MARGINS[2:], None, 0.05) == (None, "quantile_of_correct")
-    assert choose_gamma(np.array([np.nan, 1.0, 2.0]), None, 0.5)[0] == 1.5
-
-
-@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
-def test_gamma_that_is_not_positive_is_refused(value: float) -> None:
-    with pytest.raises(UsageError, match="positive number"):
-        choose_gamma(MARGINS, value, 0.05)
-
-
-@pytest.mark.parametrize("quantile", [0.0, 1.0, -0.1, np.nan])
-def test_quantile_outside_0_1_is_refused(quantile: float) -> None:
-    with pytest.raises(UsageError, match="between 0 and 1"):
-        choose_gamma(MARGINS, None, quantile)
-
-
-def test_loss_counts_ties_and_undefined_margins() -> None:
-    assert loss_at(np.array([0.0, 1.0, 2.0, np.nan]), 0.0) == 0.5
-    assert loss_at(np.array([0.0, 1.0, 2.0, np.nan]), 1.0) == 0.75
-
-
-def test_a_change_of_gamma_in_every_logit_costs_two_gamma_of_margin() -> None:
-    """[A] Definition 1 takes |f[y] - g[y]| <= gamma for enough; it is not, and sqrt 2 |f - g|_2 is what it costs."""
-    t = 1.0
-    f, g = np.array([1.5 * t, 0.0]), np.array([0.5 * t, t])
-    assert np.abs(f - g).max() == t
-    assert f[0] - f[1] > t
-    assert g[0] - g[1] < 0
-    near = f + (t / np.sqrt(2)) * np.array([-1, 1]) / np.sqrt(2)
-    assert np.linalg.norm(near - f) == pytest.approx(t / np.sqrt(2))
-    assert near[0] - near[1] == pytest.approx(f[0] - f[1] - t)
+def test_vacuous_begins_at_chance_for_bounds_and_capacities_always_are() -> None:
+    how = {"delta": 0.1, "zeta": 0.0, "reference": "", "assumptions": (), "met": True, "reason": ""}
+    assert explicit("x", 0.9, 0.9, **how).vacuous
+    assert not explicit("x", 0.89, 0.9, **how).vacuous
+    assert as_plotted("x", log(0.89), "").vacuous

@@ -1,35 +1,132 @@
-"""A figure, and the numbers that it is drawn from."""
+"""A figure: the numbers it shows, how matplotlib draws them, and the files it is written to."""
 
 import csv
 import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element
+from textwrap import fill
+from typing import TYPE_CHECKING, Literal
+
+from onnxbound.errors import visible
+from onnxbound.report.extra import require_extra
+from onnxbound.report.words import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Cell = str | float | int | None
+Kind = Literal["svg", "png", "pdf"]
+
+_WIDTH = 5.2
+"""Inches: what a phone shows at about its own size."""
+
+_PNG_DPI = 200
+_TITLE = 62
+"""Characters of a line of the title."""
+
+_SAME_EVERY_TIME = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
+_STYLE = {
+    "text.parse_math": False,  # names of layers may hold dollars
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#d9d9d9",
+    "legend.frameon": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing with its data.
+    """One picture, which can be shared alone: its title says what it shows, and of which model.
 
     Attributes:
         name: Its file, without the ending.
-        caption: What it shows, in a sentence.
-        drawing: SVG.
+        shows: What it shows.
+        of: The model or models.
+        drawn: Draws it into axes and returns them.
         columns: Names of the columns of its data.
         rows: The data, nothing that is drawn left out.
+        height: Inches.
     """
 
     name: str
-    caption: str
-    drawing: Element
+    shows: str
+    of: str
+    drawn: Callable[["Axes"], "Axes"]
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    height: float = 3.2
+
+    @property
+    def title(self) -> str:
+        """What it shows, and of which model."""
+        return visible(f"{self.shows}; {self.of}")
+
+    def on(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw into axes.
+
+        Args:
+            ax: Where; None makes a figure of pyplot's.
+
+        Raises:
+            UsageError: The extra `report` is not installed.
+        """
+        require_extra()
+        with _style():
+            if ax is None:
+                from matplotlib import pyplot as plt
+
+                _, ax = plt.subplots(figsize=(_WIDTH, self.height), layout="constrained")
+            ax.set_title(fill(self.shows, _TITLE) + "\n" + shortened(visible(self.of), _TITLE), loc="left")
+            self.drawn(ax)
+            for text in (*ax.get_xticklabels(), *ax.get_yticklabels()):
+                text.set_parse_math(False)
+        return ax
+
+    def to(self, kind: Kind) -> bytes:
+        """Draw it as a file, the same bytes every time.
+
+        Raises:
+            UsageError: The extra `report` is not installed.
+        """
+        require_extra()
+        from matplotlib.figure import Figure as Canvas
+
+        content = io.BytesIO()
+        with _style(**{"svg.hashsalt": self.name}):
+            canvas = Canvas(figsize=(_WIDTH, self.height), layout="constrained")
+            self.on(canvas.subplots())
+            canvas.get_layout_engine().execute(canvas)
+            canvas.set_layout_engine("none")  # or savefig draws everything once more, to lay it out again
+            canvas.savefig(content, format=kind, dpi=_PNG_DPI, metadata=_SAME_EVERY_TIME[kind])
+        if kind != "svg":
+            return content.getvalue()
+        drawing = re.sub(rb"<metadata>.*?</metadata>", b"", content.getvalue(), flags=re.DOTALL)
+        return re.sub(rb"(?<=[ ML]\d\.\d\d)\d+|(?<=\d\d\.\d\d)\d+(?=[ \n])", b"", drawing)
 
     def to_csv(self) -> str:
-        """The data; null is empty."""
+        """Return the data; null is empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
         writer.writerows(self.rows)
         return text.getvalue()
+
+
+@contextmanager
+def _style(**more: str) -> Iterator[None]:
+    """The style of every figure; a name in letters that the font lacks is drawn as boxes, which is no fault."""
+    from matplotlib import rc_context
+
+    with rc_context(_STYLE | more), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield

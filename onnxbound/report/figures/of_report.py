@@ -1,91 +1,78 @@
 """The figures of one report."""
 
-from collections.abc import Callable
-from math import log10
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
-from onnxbound.report.figures.bars import Bar, bars
 from onnxbound.report.figures.figure import Figure
-from onnxbound.report.figures.heat_map import heat_map
-from onnxbound.report.figures.ridges import Ridge, ridges
-from onnxbound.report.words import at_most, magnitude, number
+from onnxbound.report.figures.shapes import Bar, bars, heat_map, ridges
+from onnxbound.report.words import error_at_most, magnitude, marked, percent
 from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
-from onnxbound.stability.property import Property
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
 
 
 def figures(report: Report) -> tuple[Figure, ...]:
     """Every figure, those without data left out."""
-    return (
-        *bound_figures(report),
-        *(f for f in map(report_histograms(report), PLOTTED) if f),
-        *pair_figures(report),
-    )
+    of = Path(report.model.path).name or "model"
+    return (*_bounds(report, of), *_histograms(report, of), *_pairs(report, of))
 
 
-def bound_figures(report: Report) -> tuple[Figure, ...]:
-    """[A] Fig. 4 left, and the bounds with every constant."""
-    rows, chance = report.data.rows, 1 - 1 / report.data.classes
-    plotted = tuple(_capacity(bound, rows) for bound in report.bounds if bound.kind == "as_plotted")
-    explicit = tuple(
-        Bar(bound.name, bound.log10, _explicit_words(bound)) for bound in report.bounds if bound.kind != "as_plotted"
-    )
-    return (
-        bars(
-            "capacities",
-            "Capacities as plotted in [A] Fig. 4: constants dropped, for comparison only.",
-            "capacity / training rows",
-            plotted,
-            0.0,
-            "as many as rows",
-        ),
-        bars(
-            "bounds",
-            "Bounds on the error of new rows, every constant in them.",
-            "error of new rows, at most",
-            explicit,
-            log10(chance),
-            f"no better than guessing: {chance:.0%}",
-        ),
-    )
+def _bounds(report: Report, of: str) -> Iterator[Figure]:
+    """The bounds with every constant, and [A] Fig. 4 left."""
+    chance, columns = 1 - 1 / report.data.classes, ("bound", "length", "value")
+    explicit = [bound for bound in report.bounds if bound.kind != "as_plotted"]
+    rows = tuple((b.name, None if b.value is None else 100 * min(b.value, 1.0), _words(b)) for b in explicit)
+    guess = f"guessing: {percent(chance)}"
+    drawn = partial(bars, quantity="error of new rows, at most, %", rows=rows, most=100, limit=guess, at=100 * chance)
+    shown = "Bounds on the error of new rows, every constant in them"
+    data = (*rows, (guess, 100 * chance, ""))
+    yield Figure("bounds", shown, of, drawn, columns, data, 1.1 + 0.3 * len(rows))
+    plotted = tuple(_capacity(bound) for bound in report.bounds if bound.kind == "as_plotted")
+    drawn = partial(bars, quantity="log10 of the capacity", rows=plotted)
+    shown = "Capacities, to compare nets of one task, which bound nothing"
+    yield Figure("capacities", shown, of, drawn, columns, plotted, 1.1 + 0.3 * len(plotted))
 
 
-def report_histograms(report: Report) -> Callable[[Property], Figure | None]:
-    """Return the function that draws the histograms per layer of a property; None where no layer has it."""
+def _histograms(report: Report, of: str) -> Iterator[Figure]:
+    """A histogram per layer of every property that a layer has."""
+    for prop in PLOTTED:
+        rows = [
+            (f"{own.index} {own.name}", (s.histogram,)) for own in report.layers if (s := own.statistics[prop.name])
+        ]
+        drawn = partial(ridges, quantity=prop.title, rows=rows, series=(of,))
+        data = tuple(
+            (name, low, high, count)
+            for name, (histogram,) in rows
+            for low, high, count in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False)
+        )
+        if rows:
+            shown = f"{prop.title[:1].upper()}{prop.title[1:]} over the rows, by layer"
+            yield Figure(prop.topic.name, shown, of, drawn, ("layer", "from", "to", "rows"), data, 1 + 0.4 * len(rows))
 
-    def draw(prop: Property) -> Figure | None:
-        rows = [(layer, statistic) for layer in report.layers if (statistic := layer.statistics[prop.name]) is not None]
-        ridge = tuple(Ridge(f"{layer.index} {layer.name}", (statistic.histogram,)) for layer, statistic in rows)
-        caption = f"Distribution over the training rows of: {prop.title}."
-        return ridges(prop.topic.name, caption, prop.title, ridge, (report.model.path,)) if ridge else None
 
-    return draw
-
-
-def pair_figures(report: Report) -> tuple[Figure, ...]:
+def _pairs(report: Report, of: str) -> Iterator[Figure]:
     """The matrices over pairs of layers; none where there is one layer only."""
-    maps = []
     for prop, name, quantity in (
         (INTERLAYER_CUSHION, "interlayer_cushion", "smallest interlayer cushion"),
         (SMOOTHNESS_INVERSE, "pair_smoothness_inverse", "largest 1/rho"),
     ):
         known = {(pair.source, pair.target): pair.statistics[prop.name] for pair in report.pairs}
-        values = {at: float(getattr(statistic, prop.extreme)) for at, statistic in known.items() if statistic}
+        values = {at: float(getattr(own, prop.extreme)) for at, own in sorted(known.items()) if own}
+        drawn = partial(heat_map, quantity=quantity, size=report.model.depth, values=values)
+        data = tuple((*at, value) for at, value in values.items())
         if values:
-            caption = f"Of every pair of layers: {quantity} over the training rows."
-            maps.append(heat_map(name, caption, quantity, report.model.depth, values))
-    return tuple(maps)
+            shown = f"From every layer to every later one: {quantity} over the rows"
+            yield Figure(name, shown, of, drawn, ("source", "target", "value"), data, 4.2)
 
 
-def _capacity(bound: Bound, rows: int) -> Bar:
-    log = None if bound.log10 is None else bound.log10 - log10(rows)
-    value = None if bound.value is None else bound.value / rows
-    return Bar(bound.name, log, magnitude(value, log))
+def _capacity(bound: Bound) -> Bar:
+    return bound.name, bound.log10, marked(magnitude(bound.value, bound.log10), bound.basis)
 
 
-def _explicit_words(bound: Bound) -> str:
+def _words(bound: Bound) -> str:
     if bound.value is None:
-        return {True: number(None), False: "not met", None: "open"}[bound.met]
-    return at_most(bound.value) + (" (not met)" if bound.met is False else "")
+        return {True: "undefined", False: "does not apply", None: "open"}[bound.met]
+    return error_at_most(bound) + (", does not apply" if bound.met is False else "")

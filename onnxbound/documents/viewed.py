@@ -1,0 +1,64 @@
+"""Results that people are shown in a terminal, on a page, as Markdown, and in figures."""
+
+from typing import TYPE_CHECKING
+
+from onnxbound.documents.document import Document
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from rich.console import Console
+
+    from onnxbound.report.figures.figure import Figure
+    from onnxbound.report.view import View
+
+
+class Viewed(Document):
+    """A document that has a view, of which every form is made."""
+
+    __slots__ = ()
+
+    def view(self) -> "View":
+        """Return what people are shown, in order."""
+        raise NotImplementedError
+
+    def figures(self) -> "tuple[Figure, ...]":
+        """Return every figure of the view, with its data."""
+        return tuple(figure for section in self.view().sections for figure in section.figures)
+
+    def plot(self, name: str, ax: "Axes | None" = None) -> "Axes":
+        """Draw one figure with matplotlib; needs the extra `report`.
+
+        Args:
+            name: Of the figure, as `--plots` names its file: "layer_cushion".
+            ax: Where; None makes a figure of pyplot's.
+
+        Raises:
+            UsageError: There is no such figure, or the extra is not installed.
+        """
+        from onnxbound.errors import UsageError
+
+        known = {figure.name: figure for figure in self.figures()}
+        if name not in known:
+            raise UsageError("usage", f"`name` must be one of {', '.join(known)}, not {name!r}.")
+        return known[name].on(ax)
+
+    def render(self, console: "Console", *, verbose: bool = False) -> None:
+        from onnxbound.report.terminal import print_view
+
+        print_view(self.view(), console, verbose=verbose)
+
+    def to_html(self) -> str:
+        """Return one self-contained HTML page; needs the extra `report`.
+
+        Raises:
+            UsageError: The extra is not installed.
+        """
+        from onnxbound.report.page import page
+
+        return page(self.view())
+
+    def to_markdown(self) -> str:
+        """Return verdict and tables as Markdown."""
+        from onnxbound.report.markdown import to_markdown
+
+        return to_markdown(self.view())

@@ -1,0 +1,203 @@
+"""The experiments as people are shown them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, permutations
+from math import isfinite
+
+from onnxbound.experiments.attenuation import Attenuation
+from onnxbound.experiments.comparison import Comparison, LayerComparison
+from onnxbound.experiments.figures import comparison_figures, noise_figure, ranking_figures, track_figures
+from onnxbound.experiments.nets import Net
+from onnxbound.experiments.ranking import Ranked, Ranking, Track
+from onnxbound.report.terminal import bar, sparkline
+from onnxbound.report.view import Facts, Section, Table, View
+from onnxbound.report.words import number, percent, shortened
+
+_MOST_TARGETS = 8
+_NAME = 20
+_ROUNDING = 0.01
+"""Medians that differ by less than this share of them are not said to differ."""
+
+
+def noise_view(attenuation: Attenuation) -> View:
+    """[A] Fig. 1 as numbers: a row per layer where noise enters, a column per layer where it arrives."""
+    depth = len(attenuation.layer_names)
+    shown = sorted({1 + round(k * (depth - 1) / (_MOST_TARGETS - 1)) for k in range(_MOST_TARGETS)})
+    rows = []
+    for curve in attenuation.curves:
+        arrived = {a.target: a.relative_error for a in curve.arrivals}
+        cells = (number(own.median) if (own := arrived.get(j)) else "" for j in shown)
+        rows.append((str(curve.source), attenuation.layer_names[curve.source - 1], *cells))
+    table = Table("Relative error, median", ("", "noise into", *map(str, shown)), tuple(rows), left=2)
+    radius = percent(attenuation.radius)
+    about = Facts((("model", attenuation.model), ("data", f"{attenuation.data}: {attenuation.measured_rows:,} rows")))
+    said = f"Noise of {radius} of the length of a layer's input; what is left of it behind that layer and later ones."
+    return View(
+        title=f"Noise in {shortened(attenuation.model, 60)}",
+        about=about,
+        verdict=tuple(_attenuated(attenuation)),
+        sections=(Section("Relative error behind the layers", (said, table, noise_figure(attenuation))),),
+        version=attenuation.version,
+    )
+
+
+def _attenuated(attenuation: Attenuation) -> Iterator[str]:
+    """At which layer noise does most harm to the logits."""
+    depth = len(attenuation.layer_names)
+    at_output = {
+        curve.source: own.median
+        for curve in attenuation.curves
+        for a in curve.arrivals
+        if a.target == depth and (own := a.relative_error)
+    }
+    if at_output:
+        most, least = (of(at_output, key=lambda source: at_output[source]) for of in (max, min))
+        radius = percent(attenuation.radius)
+        yield (
+            f"Noise of {radius} moves the logits most if it enters at layer {most}, by {percent(at_output[most])}, and"
+            f" least at layer {least}, by {percent(at_output[least])}."
+        )
+
+
+def comparison_view(comparison: Comparison) -> View:
+    """Medians and distributions per property and layer, and what can be said of each pair of nets."""
+    drawn = {figure.name: figure for figure in comparison_figures(comparison)}
+    said = (
+        "Below, 'larger on' is the share of the rows on which a net has a larger value than another; all intervals hold"
+        " together, with 95 % confidence."
+    )
+    sections = [Section("Nets", (_nets(comparison.nets), said))]
+    head = ("layer", "net", "larger on", "distribution", "median")
+    for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
+        rows = tuple(row for layer in group for row in _of_layer(layer, comparison.nets))
+        table = Table(f"{name.replace('_', ' ')}, by layer", head, rows, left=4, drawn=3, spare=("distribution",))
+        sections.append(Section(name.replace("_", " "), (table, drawn[f"compare_{name}"])))
+    return View(
+        title=f"{', '.join(net.name for net in comparison.nets)} compared",
+        about=Facts((("data", f"{comparison.data}: {comparison.measured_rows:,} rows measured"),)),
+        verdict=tuple(_compared(comparison)),
+        sections=tuple(sections),
+        caveats=comparison.warnings,
+        version=comparison.version,
+    )
+
+
+def _compared(comparison: Comparison) -> Iterator[str]:
+    """For every pair of nets, the properties that are larger in one of them at every layer, beyond doubt."""
+    for first, second in permutations(range(len(comparison.nets)), 2):
+        larger = []
+        for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
+            sure = [
+                _surely_larger(layer, first, second)
+                for layer in group
+                if None not in (layer.medians[first], layer.medians[second])
+            ]
+            if sure and all(sure):
+                larger.append(name.replace("_", " "))
+        if larger:
+            names = [comparison.nets[place].name for place in (second, first)]
+            yield f"{names[0]} has a larger {', '.join(larger)} than {names[1]} at every layer that both have."
+
+
+def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:
+    """Whether the second net has the larger value on most new rows, and by more than rounding."""
+    small, large = layer.medians[first], layer.medians[second]
+    said = [s for s in layer.statements if {s.first, s.second} == {first + 1, second + 1}]
+    if small is None or large is None or not large > small * (1 + _ROUNDING) or not said:
+        return False
+    return said[0].low > 0.5 if said[0].second == second + 1 else said[0].high < 0.5
+
+
+def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str, ...]]:
+    for position, (net, histogram, median) in enumerate(zip(nets, layer.histograms, layer.medians, strict=True)):
+        said = [
+            f"{100 * s.share:.0f} % ({100 * s.low:.0f}-{100 * s.high:.0f}) vs {shortened(nets[s.first - 1].name, 16)}"
+            for s in layer.statements
+            if s.second == position + 1
+        ]
+        line = "" if histogram is None else sparkline(histogram.counts)
+        place = str(layer.layer) if layer.layer else "net"
+        yield place if position == 0 else "", shortened(net.name, _NAME), ", ".join(said), line, number(median)
+
+
+def ranking_view(ranking: Ranking) -> View:
+    """Gaps, capacities and rank correlations."""
+    tracked = isinstance(ranking, Track)
+    gaps, correlations, *others = (track_figures if tracked else ranking_figures)(ranking)
+    if not tracked:
+        gaps, correlations = correlations, gaps
+    head = ("net", "train error", "test error", "gap", "from", "to")
+    rows = tuple(
+        (shortened(s.net.name, 28), *map(_points, (s.net.train_error, s.test_error, s.gap, s.gap_low, s.gap_high)))
+        for s in ranking.standings
+    )
+    names = [entry.capacity for entry in ranking.capacities]
+    logs = tuple(
+        (
+            shortened(s.net.name, 28),
+            *(number((log := s.net.log10_capacities[name]) and round(log, 2)) for name in names),
+        )
+        for s in ranking.standings
+    )
+    what = "checkpoints depend on one another: no interval" if tracked else "95 % intervals, from five nets on"
+    taus = tuple(_correlation(entry) for entry in ranking.capacities)
+    tau_head = ("capacity", "tau-b, from -1 to 1", "tau-b", "from", "to", "nets")
+    sections = (
+        Section("Nets", (_nets([standing.net for standing in ranking.standings]),)),
+        Section("Gaps between test and training error", (Table("With 95 % intervals", head, rows), gaps)),
+        Section(
+            f"Rank correlation with the gap ({what})", (Table("Kendall", tau_head, taus, left=2, drawn=1), correlations)
+        ),
+        Section(
+            "Capacities, for comparison only",
+            (Table("Decimal logarithms", ("net", *names), logs, spare=tuple(names[:2])),),
+        ),
+        *([Section("Properties along the checkpoints", tuple(others), long=True)] if others else []),
+    )
+    return View(
+        title=f"{'Checkpoints' if tracked else 'Nets'} {', '.join(s.net.name for s in ranking.standings[:3])}",
+        about=Facts((("data", ranking.data), ("test", ranking.test))),
+        verdict=tuple(_ranked(ranking)),
+        sections=sections,
+        caveats=ranking.warnings,
+        version=ranking.version,
+    )
+
+
+def _ranked(ranking: Ranking) -> Iterator[str]:
+    """Which net generalises best, and which capacity orders them best."""
+    best, worst = (of(ranking.standings, key=lambda s: s.gap) for of in (min, max))
+    small, large = _points(best.gap), _points(worst.gap)
+    yield f"The gap is smallest in {best.net.name}, {small}, and largest in {worst.net.name}, {large}."
+    known = {tau: entry.capacity for entry in ranking.capacities if (tau := entry.correlation.tau) is not None}
+    if known and len(ranking.standings) > 2:
+        tau, capacity = max(known.items())
+        yield f"Of the capacities, {capacity} orders the nets most like their gaps: Kendall's tau-b is {number(tau)}."
+    elif known:
+        yield "Two nets are too few to tell capacities apart: give three or more."
+
+
+def _correlation(entry: Ranked) -> tuple[str, ...]:
+    c = entry.correlation
+    drawn = "" if c.tau is None else bar((c.tau + 1) / 2, 20)
+    return entry.capacity, drawn, number(c.tau), number(c.low), number(c.high), str(c.values)
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.2f} %" if isfinite(share) else number(None)
+
+
+def _nets(nets: Sequence[Net]) -> Table:
+    head = ("net", "file", "layers", "parameters", "train error", "gamma")
+    rows = tuple(
+        (
+            shortened(net.name, 28),
+            shortened(net.path, 28),
+            str(net.depth),
+            f"{net.parameters:,}",
+            percent(net.train_error),
+            number(net.gamma),
+        )
+        for net in nets
+    )
+    return Table("What is compared", head, rows, left=2, spare=("gamma", "file"))

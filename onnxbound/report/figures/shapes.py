@@ -1,0 +1,205 @@
+"""The shapes of figures: each draws into axes of matplotlib and returns them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import log10
+from typing import TYPE_CHECKING, Any
+
+from onnxbound.errors import visible
+from onnxbound.report.words import number, power_of_ten, shortened
+from onnxbound.results import Histogram
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0b5fa5", "#b84a00", "#1b7a3d", "#7a3e9d", "#6b5b00", "#8a1c4a")
+"""Of series, each at least 4.5 to 1 against white; they come round after six."""
+
+_INK = "#1a1a1a"
+_WARNING = "#a3001e"
+_WIDE = 20.0
+"""Positive values that differ by more than this factor are shown on a logarithmic axis."""
+
+_FEW_DECADES = 3.0
+_MOST_NAMES = 8
+"""Curves that are named; of more, the first and the last."""
+
+_MOST_NUMBERS = 6
+"""Layers up to which a cell of a matrix has room for its number."""
+
+_LABEL = 24
+
+Bar = tuple[str, float | None, str]
+"""A name, a length, and what is written at its end."""
+
+Ridge = tuple[str, Sequence[Histogram | None]]
+"""A label, and a histogram per series; None where a series has none there."""
+
+Interval = tuple[str, float | None, float | None, float | None]
+"""A name, a value, and the ends of its interval; None where there is none."""
+
+Curve = tuple[str, Sequence[tuple[float, float | None]]]
+"""A name, and (position, value); None breaks the curve."""
+
+
+def ridges(ax: "Axes", quantity: str, rows: Sequence[Ridge], series: Sequence[str]) -> "Axes":
+    """Histograms one below the other; within a row all are to the same scale, which is another in each row."""
+    _scale(ax, "x", quantity, [e for _, histograms in rows for h in histograms if h is not None for e in h.edges])
+    drawn: dict[int, Any] = {}
+    for place, (_, histograms) in enumerate(rows):
+        largest = max((max(h.counts) for h in histograms if h is not None), default=0)
+        for which, histogram in enumerate(histograms):
+            if histogram is not None:
+                tops = [place - 0.85 * count / max(largest, 1) for count in histogram.counts]
+                colour = COLOURS[which % len(COLOURS)]
+                how = {"baseline": place, "facecolor": f"{colour}33", "edgecolor": colour, "linewidth": 1.1}
+                drawn[which] = ax.stairs(tops, histogram.edges, fill=True, **how)
+    ax.set_yticks(range(len(rows)), [_short(label) for label, _ in rows], va="bottom")
+    ax.set_ylim(len(rows) - 0.9, -1 if len(series) == 1 else -1.2 - 0.45 * len(series))
+    if len(series) > 1:
+        _legend(ax, {series[which]: handle for which, handle in sorted(drawn.items())}, "upper left")
+    return ax
+
+
+def bars(
+    ax: "Axes", quantity: str, rows: Sequence[Bar], most: float | None = None, limit: str = "", at: float = 0
+) -> "Axes":
+    """Bars from the top, and a dashed line where `limit` says what it means.
+
+    Args:
+        ax: Where.
+        quantity: What lengths are, with their unit.
+        rows: The bars.
+        most: The end of the axis; that of the longest bar if None.
+        limit: What stands beside the line; none is drawn where it is empty.
+        at: The length at which the line stands.
+    """
+    names, lengths, words = zip(*rows, strict=True)
+    known = [length or 0.0 for length in lengths]
+    ax.barh(range(len(rows)), known, height=0.6, color=COLOURS[0], alpha=0.75)
+    for place, (length, text) in enumerate(zip(known, words, strict=True)):
+        ax.annotate(text, (length, place), (4, 0), textcoords="offset points", va="center", annotation_clip=False)
+    ax.set_yticks(range(len(rows)), list(map(visible, names)))
+    ax.set_ylim(len(rows) - 0.4, -1.2 if limit else -0.6)
+    ax.set_xlim(min(0.0, *known), most or max(*known, 1.0))
+    ax.set_xlabel(quantity)
+    ax.grid(visible=False, axis="y")
+    if limit:
+        ax.axvline(at, color=_WARNING, linestyle="--")
+        ax.annotate(limit, (at, -0.85), (-4, 0), textcoords="offset points", color=_WARNING, ha="right")
+    return ax
+
+
+def heat_map(ax: "Axes", quantity: str, size: int, values: Mapping[tuple[int, int], float]) -> "Axes":
+    """A matrix over pairs (source, target), 1-based; pairs that are not there stay empty.
+
+    Args:
+        ax: Where.
+        quantity: What the colours mean.
+        size: d; rows are sources 1 to d - 1, columns targets 2 to d.
+        values: Of the pairs.
+    """
+    import numpy as np
+    from matplotlib.colors import LogNorm
+
+    cells = np.full((max(size - 1, 1), max(size - 1, 1)), np.nan)
+    for (source, target), value in values.items():
+        cells[source - 1, target - 2] = value if value > 0 else np.nan
+    edges = np.arange(len(cells) + 1) + 0.5
+    norm = LogNorm() if np.isfinite(cells).any() and np.nanmax(cells) > np.nanmin(cells) else None
+    mesh = ax.pcolormesh(edges + 1, edges, cells, cmap="Blues", norm=norm, rasterized=len(cells) > _MOST_NUMBERS)
+    if np.isfinite(cells).any():
+        ends = [np.nanmin(cells), np.nanmax(cells)]
+        bar = ax.figure.colorbar(mesh, ax=ax, label=f"{quantity} (log scale)")
+        bar.set_ticks(ends, labels=[number(float(end)) for end in ends])
+        bar.minorticks_off()
+        bar.ax.grid(visible=False)
+    middle = 10 ** np.nanmean(np.log10(cells)) if np.isfinite(cells).any() else 0.0
+    for (source, target), value in values.items() if len(cells) <= _MOST_NUMBERS else ():
+        ax.text(target, source, number(value), ha="center", va="center", color="white" if value > middle else _INK)
+    every = -(-len(cells) // 12)
+    ax.set_xticks(range(2, len(cells) + 2, every))
+    ax.set_yticks(range(1, len(cells) + 1, every))
+    ax.set(xlabel="to layer", ylabel="from layer", ylim=(len(cells) + 0.5, 0.5))
+    ax.grid(visible=False)
+    return ax
+
+
+def lines(ax: "Axes", places: str, quantity: str, curves: Sequence[Curve], names: Sequence[str] = ()) -> "Axes":
+    """Curves over positions; many are shaded from the first to the last, and only these two are named.
+
+    Args:
+        ax: Where.
+        places: What the positions are.
+        quantity: What the values are, with their unit.
+        curves: In the order of their colours; those without a value are not named.
+        names: What stands below the positions 1, 2 and so on.
+    """
+    from matplotlib import colormaps
+
+    _scale(ax, "y", quantity, [value for _, points in curves for _, value in points if value is not None])
+    many, handles = len(curves) > _MOST_NAMES, {}
+    for place, (name, points) in enumerate(curves):
+        shade = colormaps["Blues"](0.3 + 0.7 * place / max(len(curves) - 1, 1))
+        colour = shade if many else COLOURS[place % len(COLOURS)]
+        values = [float("nan") if value is None else value for _, value in points]
+        (line,) = ax.plot([at for at, _ in points], values, "o-", color=colour, markersize=4)
+        if any(value is not None for _, value in points):
+            handles[name] = line
+    if many:
+        handles = {name: handles[name] for name in (*list(handles)[:1], *list(handles)[-1:])}
+    _legend(ax, handles, "best")
+    ax.set_xlabel(places)
+    count = max((len(points) for _, points in curves), default=0)
+    if names:
+        ax.set_xticks(range(1, count + 1, -(-count // 12)), list(map(visible, names[:: -(-count // 12)])))
+    else:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def intervals(ax: "Axes", quantity: str, rows: Sequence[Interval]) -> "Axes":
+    """Values between -1 and 1 with their intervals, from the top."""
+    for place, (_, value, low, high) in enumerate(rows):
+        if low is not None and high is not None:
+            ax.plot([low, high], [place, place], color=COLOURS[0])
+        if value is not None:
+            ax.plot(value, place, "o", color=COLOURS[0])
+        ax.annotate(number(value), (1.04, place), va="center", annotation_clip=False)
+    ax.axvline(0, color=_INK, linewidth=0.8)
+    ax.set_yticks(range(len(rows)), [visible(name) for name, *_ in rows])
+    ax.set(xlim=(-1.03, 1.22), ylim=(len(rows) - 0.5, -0.5), xlabel=quantity, xticks=(-1, -0.5, 0, 0.5, 1))
+    return ax
+
+
+def _short(label: str) -> str:
+    """A label whose first word, the layer's number, stays.
+
+    >>> _short("17 features/block/conv/depthwise/weight")
+    '17 …nv/depthwise/weight'
+    """
+    label = visible(label)
+    first, _, rest = label.partition(" ")
+    return label if len(label) <= _LABEL else f"{first} {shortened(rest, _LABEL - len(first) - 2)}"
+
+
+def _legend(ax: "Axes", handles: Mapping[str, Any], place: str) -> None:
+    names = [shortened(visible(name), 48) for name in handles]
+    ax.legend(handles.values(), names, loc=place, fontsize=8, frameon=True, framealpha=0.8, edgecolor="none")
+
+
+def _scale(ax: "Axes", which: str, quantity: str, values: Iterable[float]) -> None:
+    """An axis for values, logarithmic where they are all positive and span much."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    known = list(values)
+    axis: Any = getattr(ax, f"{which}axis")
+    scaled = bool(known) and min(known) > 0 and max(known) > _WIDE * min(known)
+    axis.set_label_text(f"{quantity} (log scale)" if scaled else quantity)
+    if not scaled:
+        return
+    set_scale: Callable[..., None] = getattr(ax, f"set_{which}scale")
+    set_scale("log")
+    few = log10(max(known) / min(known)) < _FEW_DECADES
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=8))
+    axis.set_major_formatter(lambda value, _: number(value) if few else power_of_ten(round(log10(value))))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,54 @@
+"""A certificate as people are shown it: what it claims, which verification alone can confirm."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from onnxbound.certificates.certificate import SCHEMA, Event
+from onnxbound.certificates.statement import Object
+from onnxbound.documents.viewed import Viewed
+from onnxbound.report.view import Facts, Section, Table, View
+from onnxbound.report.words import percent
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StatedCertificate(Viewed):
+    """What people read of certificate.json; the other keys are for verifiers."""
+
+    SCHEMA: ClassVar[str] = SCHEMA
+
+    statement: str
+    object: Object
+    assumptions: tuple[str, ...]
+    rows: int
+    errors: int
+    bits: int
+    delta: float
+    delta_ledger: tuple[Event, ...]
+    bound: float
+    vacuous: bool
+    chance: float
+    classes: int
+    preprocessing: str
+
+    def summary(self) -> str:
+        return f"of {self.rows:,} rows: {self.statement}"
+
+    def view(self) -> View:
+        facts = (
+            ("bits", f"{self.bits:,}, the architecture among them"),
+            ("train error", f"{percent(self.errors / self.rows)}: {self.errors:,} of {self.rows:,} rows"),
+            ("chance", percent(self.chance)),
+            ("preprocessing", self.preprocessing or "none"),
+        )
+        ledger = tuple((event.event, f"{event.delta:g}") for event in self.delta_ledger)
+        return View(
+            title="Certificate",
+            about=Facts((("certificate", self.object.replace("_", " ")), ("rows", f"{self.rows:,}"))),
+            verdict=(self.statement,),
+            sections=(
+                Section("What the bound rests on", (Facts(facts),)),
+                Section("What may fail", (Table("With which probability", ("event", "delta"), ledger),)),
+            ),
+            caveats=("This page says what the certificate claims. It has not been verified here.", *self.assumptions),
+            next_steps=(("to verify it", "onnxbound verify DIR --data S"),),
+        )

@@ -1,0 +1,192 @@
+"""A compression as people are shown it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxbound.report.view import Facts, Section, Table, View
+from onnxbound.report.words import error_at_most, magnitude, number, percent
+from onnxbound.version import __version__
+
+if TYPE_CHECKING:
+    from onnxbound.compressors.compression import BudgetSweep, Compression, RowCost
+    from onnxbound.compressors.guarantee import Guarantee
+
+_MET = {True: "met: ", False: "not met: ", None: "open: "}
+
+
+def compression_view(report: "Compression") -> View:
+    """What is promised, what became of outputs, accuracy, size and time, and what was done to each layer."""
+    found = report.guarantee
+    return View(
+        title=f"{Path(report.model).name or 'model'} by {report.method}",
+        about=Facts((("model", report.model), ("written", report.file.path))),
+        verdict=tuple(_verdict(report)),
+        sections=(Section("What became of it", (Facts(tuple(_facts(report))),)), *_sections(report)),
+        caveats=report.warnings,
+        next_steps=() if found is not None else (("to know what it costs on new rows", _HOW),),
+        version=__version__,
+    )
+
+
+_HOW = "onnxbound compress MODEL --data S --test T --max-drop 0.5% -o small.onnx"
+
+
+def _verdict(report: "Compression") -> Iterator[str]:
+    if report.guarantee is not None:
+        yield _promise(report.guarantee)
+    file = report.file
+    codes = "" if file.codes_bytes is None else f"; codes {file.codes_bytes:,} bytes"
+    share = percent(file.bytes_after / file.bytes_before)
+    yield f"The file has {file.bytes_after:,} bytes, {share} of the original's {file.bytes_before:,}{codes}."
+    if report.accuracy is not None:
+        before, after = percent(report.accuracy.before), percent(report.accuracy.after)
+        yield f"Accuracy on the training rows goes from {before} to {after}."
+
+
+def _sections(report: "Compression") -> Iterator[Section]:
+    if report.tried:
+        yield Section("Tried", (_tried(report),))
+    yield Section("Layers", (_layers(report),))
+    if report.compressibility is not None:
+        yield Section("Does the compressed net stand for the original at gamma?", (_compressibility(report),))
+    if report.sweep is not None:
+        yield Section("Other budgets", (_sweep(report.sweep), _breaking(report.sweep)))
+    if report.bounds:
+        yield Section("Bounds on the error of new rows", (_bounds(report),))
+
+
+def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
+    yield "method", f"{report.method}{_budget(report)}, seed {report.seed}"
+    file, kept = report.file, report.parameters
+    if kept.after < kept.before:
+        share = percent(kept.after / kept.before)
+        yield "weights", f"{kept.before:,.0f} weights to {kept.after:,.0f} numbers ({share})"
+    yield "bits", f"{report.bits.before:,.0f} to {report.bits.after:,.0f}, everything counted"
+    yield "time", _time(report.work)
+    error = report.output.relative_error
+    rows = f"{report.output.rows:,} rows" + (" of normal noise" if report.output.source == "noise" else "")
+    yield "outputs", f"relative error {number(error.median)} median, {number(error.max)} largest, on {rows}"
+    if report.margin_loss is not None:
+        loss = report.margin_loss
+        gamma = f"gamma {number(loss.gamma)} ({loss.gamma_source.replace('_', ' ')})"
+        yield "margin loss", f"{percent(loss.before)} to {percent(loss.after)} at {gamma}"
+    if report.margins is not None:
+        before, after = report.margins.before, report.margins.after
+        yield "margin", f"median {number(before.median)} to {number(after.median)}"
+    checker = {(True, True): "passes onnx.checker", (True, False): "FAILS onnx.checker, which the original passes"}
+    checked = checker.get((file.checker_before, file.checker_after), "onnx.checker does not take the original either")
+    yield "checked", f"{checked}; onnxruntime and NumPy differ by {number(file.numpy_difference)} of a logit"
+
+
+def _time(work: "RowCost") -> str:
+    """Of onnxruntime, as a ratio with the limits that nine rounds give."""
+    between = f"{work.ratio_low:.2f} to {work.ratio_high:.2f} with 96 % confidence"
+    said = f"{work.ratio:.2f} times ({between})"
+    if work.ratio_low <= 1 <= work.ratio_high:
+        said = f"no difference measurable here: {between}"
+    adds = work.multiply_adds
+    return f"{said}; multiply-adds {adds.before:,.0f} to {adds.after:,.0f}"
+
+
+def _budget(report: "Compression") -> str:
+    budget = report.settings.get("budget")
+    if budget is not None:
+        return f", {budget['knob']} {budget['value']:g}"
+    return ", a budget per layer" if report.settings.get("budgets") else ""
+
+
+def _promise(guarantee: "Guarantee") -> str:
+    """Whether the drop in accuracy is within what was asked for, and how that is known."""
+    found, allowed = guarantee.measured, percent(guarantee.max_drop)
+    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {percent(found.drop)}"
+    if guarantee.limit is None:
+        return f"Not guaranteed, since no test rows were given. On training rows set apart: {seen}."
+    at_most = f"at most {_upwards(guarantee.limit)} with {percent(guarantee.confidence)} confidence"
+    if guarantee.held:
+        return f"On new rows accuracy falls by {at_most}: {seen}."
+    return f"NOT GUARANTEED that accuracy falls by at most {allowed}: on new rows by {at_most}; {seen}."
+
+
+def _upwards(limit: float) -> str:
+    return percent(ceil(1e4 * limit) / 1e4)
+
+
+def _tried(report: "Compression") -> Table:
+    """Every plan, the largest file first; "3 x 8" stands for three layers of 8 bits."""
+    rows = []
+    for attempt in report.tried:
+        counts = Counter(attempt.widths.values())
+        plan = ", ".join(f"{count} x {width}" for width, count in sorted(counts.items(), reverse=True))
+        seen = [attempt.chosen_by, attempt.tested_by]
+        numbers = [f"{n:,}" for found in seen if found for n in (found.rows, found.worse, found.better)]
+        limits = [_upwards(found.limit) for found in seen if found and found.limit is not None]
+        rows.append((plan, f"{attempt.bytes:,}", *(numbers + limits + [""] * 7)[:7]))
+    head = ("bits", "bytes", "rows apart", "worse", "better", "test rows", "worse there", "better there", "drop")
+    caption = "Plans, the largest file first; 3 x 8 stands for three layers of 8 bits"
+    return Table(caption, head, tuple(rows), spare=("rows apart", "better", "better there"))
+
+
+def _layers(report: "Compression") -> Table:
+    """What happened to each layer; columns that are empty throughout are left out."""
+    columns: dict[str, list[str]] = {
+        "": [",".join(map(str, layer.indices)) for layer in report.layers],
+        "layer": [layer.name for layer in report.layers],
+        "method": [layer.method for layer in report.layers],
+        "weights": [f"{layer.parameters_before:,}" for layer in report.layers],
+        "numbers": [f"{layer.parameters_after:,}" for layer in report.layers],
+        "bits": [f"{layer.bits_after:,}" for layer in report.layers],
+        "realised": [number(layer.epsilon_realised) for layer in report.layers],
+        "error": [number(own.median if (own := layer.relative_error) else None) for layer in report.layers],
+        "eps asked": [number(layer.epsilon_asked) for layer in report.layers],
+        "q": [number(layer.effective_parameters) for layer in report.layers],
+    }
+    empty = {number(None)}
+    kept = {head: cells for head, cells in columns.items() if set(cells) != empty}
+    rows = tuple(zip(*kept.values(), strict=True))
+    return Table("What was done to each layer", tuple(kept), rows, left=3, spare=("method", "numbers", "q"))
+
+
+def _compressibility(report: "Compression") -> Table:
+    assert report.compressibility is not None
+    found = report.compressibility
+    forms = {
+        "|f(x)[y] - g(x)[y]| <= gamma / 2 for every y": found.per_logit,
+        "|f(x) - g(x)|_2 <= gamma / sqrt 2": found.in_norm,
+        "errors of g are at most the rows of f with margin <= gamma": found.own_errors,
+    }
+    rows = [(name, "held" if form.held else "not held", f"{form.violations:,}") for name, form in forms.items()]
+    return Table("On the training rows", ("condition", "", "rows against it"), tuple(rows), left=2)
+
+
+def _sweep(sweep: "BudgetSweep") -> Table:
+    rows = tuple(
+        (f"{point.knob} {number(point.value)}", f"{point.parameters:,}", f"{point.bits:,}", percent(point.accuracy))
+        for point in sweep.points
+    )
+    return Table("Accuracy by budget", ("budget", "numbers", "bits", "accuracy"), rows)
+
+
+def _breaking(sweep: "BudgetSweep") -> str:
+    head = f"on {sweep.rows:,} rows, of which the original gets {percent(sweep.accuracy_before)}: "
+    if sweep.breaks_below is None:
+        return f"{head}no budget tried keeps accuracy within {percent(sweep.tolerated_drop)}"
+    at = sweep.breaks_below
+    return (
+        f"{head}accuracy breaks, by more than {percent(sweep.tolerated_drop)}, below {at.knob} {number(at.value)},"
+        f" {at.parameters:,} numbers"
+    )
+
+
+def _bounds(report: "Compression") -> Table:
+    rows = []
+    for bound in report.bounds:
+        plotted = bound.kind == "as_plotted"
+        value = magnitude(bound.value, bound.log10) if plotted else error_at_most(bound)
+        said = "of the original, for comparison only" if plotted else _MET[bound.met] + bound.met_reason
+        if bound.name.startswith("theorem"):
+            said += " (of the original)"
+        rows.append((bound.name, value, said))
+    return Table("Bounds", ("bound", "at most", "precondition"), tuple(rows), left=3)

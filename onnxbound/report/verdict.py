@@ -1,0 +1,169 @@
+"""What follows from a report, in sentences for people who have not read the paper, and what to do next."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from math import hypot
+
+from onnxbound.analysis.notices import PROBABLY_NOT
+from onnxbound.analysis.result import Report
+from onnxbound.bounds.bound import Bound
+from onnxbound.errors import shown
+from onnxbound.report.words import at_most, percent
+
+_LARGE_GAP = 0.1
+"""From such a gap between test and training error on a net is said to overfit."""
+
+_WORTH_SAVING = 0.1
+"""Share of the weights from which on it is said that they are superfluous."""
+
+_RISE = 0.01
+"""The least rise of an error under noise that is spoken of."""
+
+_STANDARD_ERRORS = 2.0
+"""Errors under noise differ if they are further apart than so many standard errors of their difference."""
+
+_FEWEST_ROWS = 100
+"""Errors on fewer rows, of which one is more than a percent, are not compared."""
+
+_NOTHING = {"mean": "0.0", "std": "1.0"}
+"""Preprocessing that changes nothing and is not said."""
+
+_NEAR_CHANCE = 0.9
+"""From this share of chance on a net has nothing that noise could take away."""
+
+
+def verdict(report: Report) -> Iterator[str]:
+    """What is probably wrong with the rows; errors; the best bound; overfitting; which layers matter."""
+    yield from (warning for warning in report.warnings if PROBABLY_NOT in warning)
+    yield from _errors(report)
+    yield from _bounds(report)
+    yield from _noise(report)
+    yield from _compression(report)
+
+
+def next_steps(report: Report) -> Iterator[tuple[str, str]]:
+    """What to do next, and the command, with the preprocessing of the report."""
+    useful = best_bound(report) is not None
+    open_ = {bound.name for bound in report.bounds if bound.met is None}
+    if report.data.test_error is None:
+        yield "to see how it does on new rows", _command(report, "analyze", "--test", "TEST.npz")
+    if "compressed" in open_ and not useful:
+        yield "to search for a bound that says something", _command(report, "certify", "-o", "certificate")
+    yield "to make it smaller", _command(report, "compress", "--test", "TEST.npz", "-o", "small.onnx")
+
+
+def best_bound(report: Report) -> Bound | None:
+    """The least bound that holds and is better than guessing."""
+    proved = [bound for bound in report.bounds if bound.met and bound.value is not None and not bound.vacuous]
+    return min(proved, key=lambda bound: bound.value or 0.0, default=None)
+
+
+def _command(report: Report, verb: str, *more: str) -> str:
+    how = dict(report.settings.get("preprocessing") or {})
+    given = {name: _word(value) for name, value in how.items() if value is not None}
+    words = [w for name, value in given.items() if value != _NOTHING.get(name) for w in (f"--{name}", value)]
+    return shlex.join(["onnxbound", verb, report.model.path, "--data", report.data.path, *words, *more])
+
+
+def _word(value: object) -> str:
+    """A value as an option takes it.
+
+    >>> _word([0.5, 0.25]), _word(1 / 255), _word("nhwc")
+    ('0.5,0.25', '1/255', 'nhwc')
+    """
+    return ",".join(map(_word, value)) if isinstance(value, list | tuple) else shown(value).strip('"')
+
+
+def _errors(report: Report) -> Iterator[str]:
+    data = report.data
+    seen = f"It errs on {percent(data.train_error)} of the {data.rows:,} training rows"
+    if data.test_error is None:
+        yield f"{seen}. Without a test set nothing but a bound says how it does on new rows, or whether it overfits."
+        return
+    gap = data.test_error - data.train_error
+    yield f"{seen} and on {percent(data.test_error)} of the test rows."
+    if gap > _LARGE_GAP:
+        yield (
+            f"It overfits: the test error lies {100 * gap:.1f} percentage points above the training error, so what it"
+            " has learnt does not carry over."
+        )
+    else:
+        yield f"It does not overfit: test and training error differ by {abs(100 * gap):.1f} percentage points."
+
+
+def _bounds(report: Report) -> Iterator[str]:
+    """The best statement that holds."""
+    data, chance = report.data, 1 - 1 / report.data.classes
+    best = best_bound(report)
+    if best is None:
+        yield (
+            f"No bound here is better than guessing, which errs on {percent(chance)}: with {data.rows:,} rows for"
+            f" {report.model.parameters:,} parameters that is usual, and no sign that the net is bad."
+        )
+        return
+    drawn = "test" if best.name == "holdout" else "training"
+    confidence = percent(1 - (best.delta or 0.0))
+    yield (
+        f"It errs on at most {at_most(best.value, 100)} % of new rows, with {confidence} confidence over the draw of"
+        f" the {drawn} rows ({best.name})."
+    )
+
+
+def _compression(report: Report) -> Iterator[str]:
+    known = [layer for layer in report.layers if layer.effective_parameters is not None]
+    if len(known) < len(report.layers):
+        return
+    weights = sum(layer.parameters for layer in known)
+    saved = {layer.index: max(0.0, layer.parameters - (layer.effective_parameters or 0)) for layer in known}
+    share, most = sum(saved.values()) / weights, max(saved, key=lambda index: saved[index])
+    if share >= _WORTH_SAVING:
+        where = "all" if saved[most] == sum(saved.values()) else "most"
+        yield (
+            f"By the paper's measure, constants dropped, {percent(share)} of the {weights:,} weights are superfluous,"
+            f" {where} of them in layer {most}."
+        )
+    else:
+        yield (
+            f"By the paper's measure, constants dropped, {percent(share) if share else 'none'} of the {weights:,}"
+            " weights are superfluous: its compression would not make this net smaller, but rounding the weights may."
+        )
+
+
+def _noise(report: Report) -> Iterator[str]:
+    """Say at which layer noise in the weights does most harm, or at which ones if the draws do not tell them apart."""
+    noise = report.weight_noise
+    errors = {layer.index: e for layer in report.layers if (e := layer.error_under_weight_noise)}
+    if noise is None or len(errors) < 2 or noise.rows < _FEWEST_ROWS:
+        return
+    clean, chance = noise.error_without_noise, 1 - 1 / report.data.classes
+    if clean >= _NEAR_CHANCE * chance:
+        return
+    worst = max(errors.values(), key=lambda error: error.mean)
+    tried = f"{percent(noise.radius)} of noise in the weights of one layer"
+    if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
+        yield f"No layer stands out: {tried} does not raise the error measurably, on {noise.rows:,} rows."
+        return
+    alike = {
+        index: error.mean
+        for index, error in errors.items()
+        if worst.mean - error.mean <= _STANDARD_ERRORS * hypot(worst.standard_error, error.standard_error)
+    }
+    low, high = (f"{100 * of(alike.values()):.0f} %" for of in (min, max))
+    reached = high if low == high else f"between {low} and {high}"
+    change = f"raises the error from {100 * clean:.0f} % to {reached}, on {noise.rows:,} rows"
+    if len(alike) == 1:
+        yield f"Layer {next(iter(alike))} matters most: {tried} {change}, and less in any other."
+    elif len(alike) == len(errors):
+        yield f"No layer stands out: {tried} {change}, whichever it is."
+    else:
+        yield f"Layers {_listed(tuple(alike))} matter most: {tried} {change}; the draws do not tell them apart."
+
+
+def _listed(indices: Sequence[int]) -> str:
+    """Numbers as a list in a sentence, two at least.
+
+    >>> _listed((1, 2, 5))
+    '1, 2 and 5'
+    """
+    *first, last = map(str, indices)
+    return f"{', '.join(first)} and {last}"
