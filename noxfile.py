@@ -82,7 +82,7 @@ def clean_install(session: nox.Session) -> None:
     example = [str(here / word) if word.startswith("fixtures/") else word for word in ANALYZE_EXAMPLE]
     for built in sorted(dist.iterdir()):
         session.run("pip", "install", "--force-reinstall", "--no-deps", str(built))
-        session.run("pip", "install", str(built))
+        session.run("pip", "install", f"{built}[report]")
         with session.chdir(session.create_tmp()):
             session.run("onnxbound", "--version")
             session.run("python", "-m", "onnxbound", *example, "--json", "-q", "-o", "report.json", "--force")

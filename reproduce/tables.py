@@ -7,13 +7,14 @@ want of time, is left out.
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 from onnxbound.experiments.kendall import kendall
-from onnxbound.report.figures.lines import Curve, lines, steps
-from onnxbound.report.figures.svg import to_svg
+from onnxbound.report.figures.figure import Figure
+from onnxbound.report.figures.shapes import lines
 from reproduce.experiments import checkpoints
 from reproduce.full_scale import NETS
 
@@ -117,16 +118,21 @@ def track(folder: Path, name: str, errors: list[dict[str, float]]) -> Iterator[s
     )
     arora = [logs["arora"] for _, _, logs in rows]
     scaled = [max(gaps) * sqrt(10 ** (log - max(arora))) for log in arora]
-    curves = {"measured gap": gaps, "arora, rescaled": scaled}
-    drawn = lines(
+    epochs = [str(of["epoch"]) for of, _, _ in rows]
+    curves = [
+        (curve, tuple(enumerate(map(float, values), start=1)))
+        for curve, values in {"measured gap": gaps, "arora, rescaled": scaled}.items()
+    ]
+    drawn = Figure(
         "track",
-        "Gap between test and training error, and sqrt(arora / m) times one factor, along the checkpoints.",
-        steps("epoch", tuple(str(of["epoch"]) for of, _, _ in rows)),
-        "gap",
-        tuple(Curve(curve, tuple(enumerate(map(float, values), start=1))) for curve, values in curves.items()),
+        "Gap between test and training error, and sqrt(arora / m) times one factor",
+        name,
+        partial(lines, places="epoch", quantity="gap", curves=curves, names=epochs),
+        ("curve", "epoch", "gap"),
+        tuple((curve, epochs[at - 1], value) for curve, points in curves for at, value in points),
     )
     suffix = name.removeprefix("alexnet")
-    (folder / "results" / f"track{suffix}.svg").write_text(to_svg(drawn.drawing))
+    (folder / "results" / f"track{suffix}.svg").write_bytes(drawn.to("svg")["svg"])
 
 
 def _reports(folder: Path, names: Iterable[str]) -> dict[str, Report]:

@@ -35,6 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_runs_in_the_order_of_the_page(page: Path, folder: Path) -> None:
+    if {"report", "--plots"} & {word for words in commands(page) for word in words}:
+        pytest.importorskip("matplotlib", reason="the extra report is not installed")
     for words in commands(page):
         short = ["--effort", "1"] if words[0] == "certify" and "--help" not in words else []
         outcome = onnxbound(*words, *short)
@@ -77,7 +79,7 @@ def as_number(word: str) -> float | str:
 def test_the_readmes_commands_find_what_its_first_one_installs(tmp_path: Path) -> None:
     section = (ROOT / "README.md").read_text().partition("## Install and run")[2].partition("\n## ")[0]
     first, *later = re.findall(r"^ {4}(.*)$", section, re.MULTILINE)
-    assert first.startswith("python3.11 -m venv .venv && .venv/bin/pip install . && ")
+    assert first.startswith("python3.11 -m venv .venv && .venv/bin/pip install '.[report]' && ")
     venv.create(tmp_path / ".venv", symlinks=True)
     command = tmp_path / ".venv" / "bin" / "onnxbound"
     command.write_text('#!/bin/sh\necho "$1" >> verbs\n')

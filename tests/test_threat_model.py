@@ -45,7 +45,7 @@ def test_every_extra_has_a_row_with_its_package() -> None:
         "parquet": "pyarrow",
         "images": "pillow",
         "distributed": "dask",
-        "png": "resvg",
+        "report": "matplotlib, jinja",
         "cuda": "cuda",
     }
     assert all(packages[name] in by for name, by in rows.items())

@@ -44,8 +44,8 @@ def write_plots(figures: Sequence["Figure"], folder: Path, *, force: bool) -> li
     """
     written: list[Path] = []
     for figure in figures:
-        drawn = {kind: figure.to(kind) for kind in ("svg", "png", "pdf")}
-        for kind, content in (drawn | {"csv": figure.to_csv().encode()}).items():
+        drawn = figure.to("svg", "png", "pdf") | {"csv": figure.to_csv().encode()}
+        for kind, content in drawn.items():
             written.append(folder / f"{figure.name}.{kind}")
             write_atomically(written[-1], lambda file, data=content: file.write(data), force=force)  # type: ignore[misc]
     return written

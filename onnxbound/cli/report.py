@@ -52,19 +52,19 @@ def report(*, source: Path = argument("FILE.json", _SOURCE), result: PageOptions
     if result.output is None and result.format is Format.HTML and sys.stdout.isatty() and not result.as_json:
         raise UsageError("usage", "A page is nothing to read in a terminal: -o page.html writes it, -o - prints it.")
     result.require_writable()
-    read = _read(source)
+    document = read(source)
     if result.model_card:
-        if not isinstance(read, Report | StatedCertificate):
+        if not isinstance(document, Report | StatedCertificate):
             raise UsageError("usage", "--model-card takes a report of analyze, or a certificate.")
-        deliver(model_card(read), result.target, force=result.force)
+        deliver(model_card(document), result.target, force=result.force)
     elif result.output is not None or not result.as_json:
-        result.show(read)
-    files = [path for path in (result.target,) if path is not None] + result.draw(read)
+        result.show(document)
+    files = [path for path in (result.target,) if path is not None] + result.draw(document)
     if result.as_json:
         OutputOptions(as_json=True).show(Files(str(source), tuple(map(str, files))))
 
 
-def _read(source: Path) -> "Viewed":
+def read(source: Path) -> "Viewed":
     """Any document that has a page."""
     from onnxbound.analysis.result import Report
     from onnxbound.certificates.files import CERTIFICATE

@@ -26,7 +26,9 @@ def noise_figure(attenuation: Attenuation) -> Figure:
         for curve in attenuation.curves
     ]
     shown = f"What noise of {percent(attenuation.radius)} at a layer's input becomes, median over the rows"
-    return _curved("noise", shown, attenuation.model, "layer", "relative error", curves)
+    drawn = partial(lines, places="layer", quantity="relative error", curves=curves)
+    data = tuple((curve, layer, value) for curve, points in curves for layer, value in points)
+    return Figure("noise", shown, attenuation.model, drawn, ("curve", "layer", "value"), data)
 
 
 def comparison_figures(comparison: Comparison) -> Iterator[Figure]:
@@ -104,15 +106,9 @@ def _by_net(
 ) -> Figure:
     nets = [standing.net.name for standing in standings]
     below = [shortened(net, 12) if len(nets) <= _FEW else str(place) for place, net in enumerate(nets, start=1)]
-    return _curved(name, shown, _of(nets), places, quantity, curves, below)
-
-
-def _curved(
-    name: str, shown: str, of: str, places: str, quantity: str, curves: Sequence[Curve], below: Sequence[str] = ()
-) -> Figure:
     drawn = partial(lines, places=places, quantity=quantity, curves=curves, names=below)
-    data = tuple((curve, at, value) for curve, points in curves for at, value in points)
-    return Figure(name, shown, of, drawn, ("curve", places, "value"), data)
+    data = tuple((curve, nets[int(at) - 1], value) for curve, points in curves for at, value in points)
+    return Figure(name, shown, _of(nets), drawn, ("curve", "net", "value"), data)
 
 
 def _of(names: Sequence[str]) -> str:

@@ -117,7 +117,7 @@ def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str
         ]
         line = "" if histogram is None else sparkline(histogram.counts)
         place = str(layer.layer) if layer.layer else "net"
-        yield place if position == 0 else "", shortened(net.name, _NAME), ", ".join(said), line, number(median)
+        yield place if position == 0 else "", shortened(net.name, _NAME), "\n".join(said), line, number(median)
 
 
 def ranking_view(ranking: Ranking) -> View:

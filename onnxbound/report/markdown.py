@@ -68,4 +68,4 @@ def _literal(text: str) -> str:
     >>> _literal("a|b <i> [x](y) *z* `w`")
     'a\\|b \\<i\\> \\[x\\](y) \\*z\\* \\`w\\`'
     """
-    return re.sub(r"([\\*_\[\]<>|`#])", r"\\\1", visible(text).replace("\n", " "))
+    return re.sub(r"([\\*_\[\]<>|`#])", r"\\\1", visible(text.replace("\n", ", ")))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from onnxbound.analysis.notices import PROBABLY_NOT
 from onnxbound.analysis.result import Report
 from onnxbound.analysis.sections import LayerReport, WorstRow
 from onnxbound.bounds.bound import Bound
@@ -27,7 +28,7 @@ def view(report: Report) -> View:
     """Verdict, bounds, layers, capacities, and everything else in tables that are long."""
     drawn = {figure.name: figure for figure in figures(report)}
     model, data = report.model, report.data
-    margin, tool, said = report.margin, report.tool, tuple(verdict(report))
+    margin, tool = report.margin, report.tool
     gamma = f"gamma {number(margin.gamma)} ({margin.gamma_source.replace('_', ' ')})"
     about = (
         ("model", f"{model.path}: {model.topology} of {model.depth} layers, {model.parameters:,} parameters"),
@@ -38,10 +39,10 @@ def view(report: Report) -> View:
     return View(
         title=Path(model.path).name or "model",
         about=Facts(about),
-        verdict=said,
+        verdict=tuple(verdict(report)),
         next_steps=tuple(next_steps(report)),
         sections=tuple(_sections(report, drawn)),
-        caveats=tuple(warning for warning in report.warnings if warning not in said),
+        caveats=tuple(warning for warning in report.warnings if PROBABLY_NOT not in warning),
         version=report.tool.version,
     )
 

@@ -70,7 +70,7 @@ def _cells(table: Table, row: tuple[str, ...]) -> list[tuple[str, str]]:
     cells = []
     for place, (head, cell) in enumerate(zip(table.head, row, strict=True)):
         words = place < table.left and not cell[:1].isdigit()
-        shown = cell if " " in cell else shortened(cell, _NAME)
+        shown = cell.replace("\n", ", ") if " " in cell else shortened(cell, _NAME)
         if place != table.drawn:
             cells.append((cell if words else head, shown))
     return cells
@@ -87,4 +87,4 @@ def _left(table: Table) -> int:
 
 def _data(figure: Figure) -> str:
     """A figure as the address of a picture: in one of its own no name can be anything but text."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(figure.to('svg')).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(figure.to('svg')['svg']).decode()}"

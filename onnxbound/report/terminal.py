@@ -79,7 +79,8 @@ def _facts(facts: Facts) -> Grid:
 def _fitting(table: Table, width: int) -> Iterator[RenderableType]:
     """A table that is no wider than the terminal: words are folded, then spare columns left out, and named."""
     widths = [
-        max(map(len, (head, *(visible(row[place]) for row in table.rows)))) for place, head in enumerate(table.head)
+        max(map(len, (head, *(line for row in table.rows for line in row[place].split("\n")))))
+        for place, head in enumerate(table.head)
     ]
     least = [min(w, _FOLDED) if place < table.left else w for place, w in enumerate(widths)]
     left_out: list[str] = []
@@ -94,7 +95,13 @@ def _fitting(table: Table, width: int) -> Iterator[RenderableType]:
             whole = not words or widths[place] <= _FOLDED
             grid.add_column(Text(head), justify="left" if words else "right", overflow="fold", no_wrap=whole)
     for row in table.rows:
-        grid.add_row(*(Text(visible(cell)) for head, cell in zip(table.head, row, strict=True) if head not in left_out))
+        grid.add_row(
+            *(
+                Text("\n".join(map(visible, cell.split("\n"))))
+                for head, cell in zip(table.head, row, strict=True)
+                if head not in left_out
+            )
+        )
     yield grid
     if left_out:
         yield Text(f"  left out at {width} columns: {', '.join(left_out)}", style="dim")

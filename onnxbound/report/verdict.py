@@ -34,7 +34,7 @@ _NEAR_CHANCE = 0.9
 
 def verdict(report: Report) -> Iterator[str]:
     """What is probably wrong with the rows; errors; the best bound; overfitting; which layers matter."""
-    yield from (warning for warning in report.warnings if PROBABLY_NOT in warning)
+    yield from (f"{warning[:1].upper()}{warning[1:]}." for warning in report.warnings if PROBABLY_NOT in warning)
     yield from _errors(report)
     yield from _bounds(report)
     yield from _noise(report)
@@ -78,7 +78,7 @@ def _errors(report: Report) -> Iterator[str]:
     data = report.data
     seen = f"It errs on {percent(data.train_error)} of the {data.rows:,} training rows"
     if data.test_error is None:
-        yield f"{seen}. Without a test set nothing but a bound says how it does on new rows, or whether it overfits."
+        yield f"{seen}. Without a test set only a bound can say how it does on new rows."
         return
     gap = data.test_error - data.train_error
     yield f"{seen} and on {percent(data.test_error)} of the test rows."

@@ -21,7 +21,7 @@ class Table:
     Attributes:
         caption: What it shows.
         head: Names of the columns; `topic_of` says which topic each of them stands for.
-        rows: Cells.
+        rows: Cells; a line break in one is kept in a terminal.
         left: So many columns are words, the others numbers.
         drawn: A column of drawings made of characters, for terminals alone; -1 if there is none.
         spare: Heads of columns that a narrow terminal leaves out, the first one first.

@@ -11,7 +11,6 @@ from onnxbound.analysis.plan import costs
 from onnxbound.analysis.settings import Settings
 from onnxbound.errors import UsageError
 from onnxbound.graph.load import load
-from onnxbound.report.tables import render
 from tests.nets import random_mlp
 from tests.report.example import KINDS, example, report_of
 
@@ -40,7 +39,7 @@ def test_worst_rows_are_the_worst(tmp_path: Path) -> None:
     assert [row.index for row in by_cushion] == np.argsort(cushion.min(axis=1))[:3].tolist()
     assert [row.layer for row in by_cushion] == [int(cushion[row.index].argmin()) + 1 for row in by_cushion]
     text = io.StringIO()
-    render(report, Console(file=text, width=100), verbose=False)
+    report.render(Console(file=text, width=100))
     assert text.getvalue().count("Rows of smallest") == 2
 
 

@@ -10,11 +10,9 @@ from onnxbound.bounds.arora2018 import LayerCondition, arora, effective_paramete
 from onnxbound.bounds.bartlett2002 import l1_inf
 from onnxbound.bounds.bartlett2017 import spec_l12
 from onnxbound.bounds.bound import Bound, as_plotted, explicit
-from onnxbound.bounds.gamma import choose_gamma, loss_at
 from onnxbound.bounds.neyshabur2015 import frobenius
 from onnxbound.bounds.neyshabur2017 import spec_fro
 from onnxbound.bounds.norms import layer_norms
-from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
 from tests.bounds.nets import W1, W2, conv_net, two_layers
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnxbound.report.sentences import sentences
 from scipy.special import betaincinv
 
 from fixtures.zoo.digits import HERE, digits
 from onnxbound import Preprocessing, Settings, analyze, load, open_rows
 from onnxbound.analysis.result import Report
-from onnxbound.report.sentences import sentences
 
 
 def analysed(folder: Path, name: str, *, test: int | None) -> Report:

@@ -4,17 +4,19 @@ import contextlib
 import csv
 import io
 import json
-import struct
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
 
+pytest.importorskip("matplotlib", reason="the extra report is not installed")
+
 from onnxbound.cli.app import run
 from onnxbound.cli.flags import in_flags
+from onnxbound.report import extra
 from onnxbound.report.csv import to_csv
 from tests.cli.command import Outcome, failing, onnxbound
 from tests.cli.test_hostile_strings import Terminal
+from tests.report.documents import dumped
 from tests.report.example import example
 
 
@@ -78,19 +80,46 @@ def test_plots(source: Path, tmp_path: Path) -> None:
     assert outcome.code == 0
     names = {path.name for path in folder.iterdir()}
     assert {"capacities.svg", "capacities.csv", "layer_cushion.svg", "interlayer_cushion.csv"} <= names
-    assert any(name.endswith(".png") for name in names) != ("no PNG was written" in outcome.stderr)
+    assert {name.partition(".")[2] for name in names} == {"svg", "png", "pdf", "csv"}
     refused("output-exists", source, "-o", tmp_path / "other.html", "--plots", folder)
     assert not (tmp_path / "other.html").exists()
     assert onnxbound("report", source, "-o", tmp_path / "other.html", "--plots", folder, "--force").code == 0
 
 
-def test_png_is_the_drawing_three_times_as_large(source: Path, tmp_path: Path) -> None:
-    pytest.importorskip("resvg_py", reason="the extra png is not installed")
-    assert onnxbound("report", source, "-o", tmp_path / "out.html", "--plots", tmp_path / "plots").code == 0
-    drawing = ET.parse(tmp_path / "plots" / "bounds.svg").getroot()
-    header = (tmp_path / "plots" / "bounds.png").read_bytes()[:24]
-    size = struct.unpack(">II", header[16:])
-    assert size == pytest.approx([3 * float(drawing.attrib[name]) for name in ("width", "height")], abs=3)
+@pytest.mark.parametrize("name", ["noise", "compare", "rank", "track", "compress", "certificate"])
+def test_every_document_has_a_page(name: str, tmp_path: Path) -> None:
+    path = dumped(tmp_path)[name]
+    assert onnxbound("report", path, "-o", tmp_path / "page.html").code == 0
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    markdown = onnxbound("report", path, "--format", "markdown").stdout
+    assert markdown.startswith("# ")
+    assert "## Verdict" in markdown
+
+
+def test_a_model_card_is_yaml_with_the_bound(source: Path, tmp_path: Path) -> None:
+    assert onnxbound("report", source, "--model-card", "-o", tmp_path / "card.md").code == 0
+    first, *lines, last = (tmp_path / "card.md").read_text().splitlines()
+    assert first == last == "---"
+    assert "model-index:" in lines
+    assert f"    - type: {json.dumps('train_error')}" in lines
+    assert "  error_at_most: null" in lines  # no bound of the example is better than guessing
+    path = dumped(tmp_path)["certificate"]
+    card = onnxbound("report", path, "--model-card").stdout
+    assert f"error_at_most: {json.loads(path.read_text())['bound']}" in card
+    assert "delta: 0.05" in card
+    assert card.count("drawn independently") == 1
+    assert refused("usage", tmp_path / "noise.json", "--model-card").code == 2
+
+
+def test_without_the_extra_the_error_names_the_install_line(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extra, "_PACKAGES", ("matplotlib_is_not_there",))
+    for words in (("-o", tmp_path / "out.html"), ("--format", "table", "--plots", tmp_path / "plots")):
+        outcome = refused("usage", source, *words)
+        assert "pip install '.[report]'" in outcome.stderr
+        assert not (tmp_path / "plots").exists()
+    assert onnxbound("report", source, "--format", "table").code == 0
 
 
 def test_what_is_no_report(tmp_path: Path) -> None:

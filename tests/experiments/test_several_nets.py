@@ -10,12 +10,10 @@ from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.experiments.comparison import compare
-from onnxbound.experiments.figures import comparison_figures, ranking_figures
 from onnxbound.experiments.nets import Subject
 from onnxbound.experiments.ranking import rank
 from onnxbound.graph.load import load
 from tests.nets import random_mlp
-from tests.report.test_figures import check
 
 SETTINGS = Settings(probes="exact", measured=None)
 
@@ -55,8 +53,8 @@ def test_compare(subjects: list[Subject]) -> None:
             assert layer.medians[1] == pytest.approx(statistic.median if statistic else None, rel=1e-5)
     deepest = [layer for layer in found.properties if (layer.property, layer.layer) == ("layer_cushion", 3)]
     assert [h is None for h in deepest[0].histograms] == [True, False, True]
-    for figure in comparison_figures(found):
-        check(figure)
+    names = [f"compare_{name}" for name in dict.fromkeys(layer.property for layer in found.properties)]
+    assert [figure.name for figure in found.figures()] == names
 
 
 @pytest.mark.parametrize("checkpoints", [True, False])
@@ -70,5 +68,5 @@ def test_rank_and_track(subjects: list[Subject], checkpoints: bool) -> None:
         known = [value for value in entry.rescaled if value is not None]
         assert max(known) == pytest.approx(max(0, *(standing.gap for standing in found.standings)))
         assert (entry.correlation.low is None) == (checkpoints or entry.correlation.tau is None)
-    for figure in ranking_figures(found):
-        check(figure)
+    drawn = {figure.name for figure in found.figures()}
+    assert drawn > ({"track", "track_capacities"} if checkpoints else {"rank"})

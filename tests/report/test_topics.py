@@ -46,13 +46,25 @@ def test_heads_of_printed_columns_are_explained(monkeypatch: pytest.MonkeyPatch)
     heads: set[str] = set()
     add_column = Table.add_column
 
-    def noted(table: Table, head: str = "", **how: Any) -> None:
-        heads.add(head)
+    def noted(table: Table, head: Any = "", **how: Any) -> None:
+        heads.add(str(head))
         add_column(table, head, **how)
 
     monkeypatch.setattr(Table, "add_column", noted)
     for kind in ("chain", "residual"):
         example(kind).render(Console(file=io.StringIO()), verbose=True)
-    evident = ("", "layer", "at layer", "source", "property", "distribution", "smallest", "largest", "median", "class")
+    evident = (
+        "",
+        "pair",
+        "layer",
+        "at layer",
+        "source",
+        "property",
+        "distribution",
+        "smallest",
+        "largest",
+        "median",
+        "class",
+    )
     assert len(heads) > 30
     assert not [head for head in heads.difference(evident) if topic_of(head) is None]

@@ -24,7 +24,7 @@ _WIDTH = 5.2
 """Inches: what a phone shows at about its own size."""
 
 _PNG_DPI = 200
-_TITLE = 62
+_TITLE = 50
 """Characters of a line of the title."""
 
 _SAME_EVERY_TIME = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
@@ -81,19 +81,21 @@ class Figure:
             UsageError: The extra `report` is not installed.
         """
         require_extra()
+        from matplotlib.text import Text
+
         with _style():
             if ax is None:
                 from matplotlib import pyplot as plt
 
                 _, ax = plt.subplots(figsize=(_WIDTH, self.height), layout="constrained")
-            ax.set_title(fill(self.shows, _TITLE) + "\n" + shortened(visible(self.of), _TITLE), loc="left")
+            ax.set_title(fill(visible(self.shows), _TITLE) + "\n" + shortened(visible(self.of), _TITLE), loc="left")
             self.drawn(ax)
-            for text in (*ax.get_xticklabels(), *ax.get_yticklabels()):
+            for text in ax.findobj(Text):  # some may be older than the style
                 text.set_parse_math(False)
         return ax
 
-    def to(self, kind: Kind) -> bytes:
-        """Draw it as a file, the same bytes every time.
+    def to(self, *kinds: Kind) -> dict[str, bytes]:
+        """Draw it as files of some kinds, the same bytes every time.
 
         Raises:
             UsageError: The extra `report` is not installed.
@@ -101,17 +103,20 @@ class Figure:
         require_extra()
         from matplotlib.figure import Figure as Canvas
 
-        content = io.BytesIO()
+        made = {}
         with _style(**{"svg.hashsalt": self.name}):
             canvas = Canvas(figsize=(_WIDTH, self.height), layout="constrained")
             self.on(canvas.subplots())
             canvas.get_layout_engine().execute(canvas)
             canvas.set_layout_engine("none")  # or savefig draws everything once more, to lay it out again
-            canvas.savefig(content, format=kind, dpi=_PNG_DPI, metadata=_SAME_EVERY_TIME[kind])
-        if kind != "svg":
-            return content.getvalue()
-        drawing = re.sub(rb"<metadata>.*?</metadata>", b"", content.getvalue(), flags=re.DOTALL)
-        return re.sub(rb"(?<=[ ML]\d\.\d\d)\d+|(?<=\d\d\.\d\d)\d+(?=[ \n])", b"", drawing)
+            for kind in kinds:
+                content = io.BytesIO()
+                canvas.savefig(content, format=kind, dpi=_PNG_DPI, metadata=_SAME_EVERY_TIME[kind])
+                made[kind] = content.getvalue()
+        if "svg" in made:
+            drawing = re.sub(rb"<metadata>.*?</metadata>", b"", made["svg"], flags=re.DOTALL)
+            made["svg"] = re.sub(rb"(?<=[ ML]\d\.\d\d)\d+|(?<=\d\d\.\d\d)\d+(?=[ \n])", b"", drawing)
+        return made
 
     def to_csv(self) -> str:
         """Return the data; null is empty."""

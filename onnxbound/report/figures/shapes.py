@@ -19,14 +19,15 @@ _WARNING = "#a3001e"
 _WIDE = 20.0
 """Positive values that differ by more than this factor are shown on a logarithmic axis."""
 
-_FEW_DECADES = 3.0
+_FEW_DECADES = 1.5
 _MOST_NAMES = 8
 """Curves that are named; of more, the first and the last."""
 
 _MOST_NUMBERS = 6
 """Layers up to which a cell of a matrix has room for its number."""
 
-_LABEL = 24
+_LABEL = 20
+_MOST_TICKS = 4
 
 Bar = tuple[str, float | None, str]
 """A name, a length, and what is written at its end."""
@@ -77,7 +78,9 @@ def bars(
     known = [length or 0.0 for length in lengths]
     ax.barh(range(len(rows)), known, height=0.6, color=COLOURS[0], alpha=0.75)
     for place, (length, text) in enumerate(zip(known, words, strict=True)):
-        ax.annotate(text, (length, place), (4, 0), textcoords="offset points", va="center", annotation_clip=False)
+        ax.annotate(
+            visible(text), (length, place), (4, 0), textcoords="offset points", va="center", annotation_clip=False
+        )
     ax.set_yticks(range(len(rows)), list(map(visible, names)))
     ax.set_ylim(len(rows) - 0.4, -1.2 if limit else -0.6)
     ax.set_xlim(min(0.0, *known), most or max(*known, 1.0))
@@ -175,7 +178,7 @@ def _short(label: str) -> str:
     """A label whose first word, the layer's number, stays.
 
     >>> _short("17 features/block/conv/depthwise/weight")
-    '17 …nv/depthwise/weight'
+    '17 …epthwise/weight'
     """
     label = visible(label)
     first, _, rest = label.partition(" ")
@@ -189,13 +192,14 @@ def _legend(ax: "Axes", handles: Mapping[str, Any], place: str) -> None:
 
 def _scale(ax: "Axes", which: str, quantity: str, values: Iterable[float]) -> None:
     """An axis for values, logarithmic where they are all positive and span much."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     known = list(values)
     axis: Any = getattr(ax, f"{which}axis")
     scaled = bool(known) and min(known) > 0 and max(known) > _WIDE * min(known)
     axis.set_label_text(f"{quantity} (log scale)" if scaled else quantity)
     if not scaled:
+        axis.set_major_locator(MaxNLocator(_MOST_TICKS))
         return
     set_scale: Callable[..., None] = getattr(ax, f"set_{which}scale")
     set_scale("log")
