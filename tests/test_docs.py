@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+import tomllib
 import venv
 from pathlib import Path
 
@@ -125,6 +126,17 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), (page, target)
+
+
+def test_the_page_of_the_architecture_lists_the_folders_in_their_order() -> None:
+    listed = re.findall(r"^\| `(\w+)/` \|", (HERE / "architecture.md").read_text(), re.MULTILINE)
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    folders = [name for name in listed_of(contract["layers"]) if (ROOT / "onnxbound" / name).is_dir()]
+    assert listed == folders[::-1]
+
+
+def listed_of(layers: list[str]) -> list[str]:
+    return [name.strip().removeprefix("onnxbound.") for layer in layers for name in layer.split(":")]
 
 
 def test_every_command_has_a_name_in_the_reference() -> None:

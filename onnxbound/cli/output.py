@@ -50,7 +50,7 @@ def text_of(document: "Document", wanted: Format, *, to_file: bool, verbose: boo
     text, terminal = io.StringIO(), sys.stdout.isatty() and not to_file
     console = Console(file=text, force_terminal=terminal, width=Console().width if terminal else document.WIDTH)
     changed(document, visible).render(console, verbose=verbose)
-    return text.getvalue()
+    return text.getvalue() if terminal else "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
 def deliver(text: str, output: Path | None, *, force: bool) -> None:

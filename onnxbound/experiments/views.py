@@ -117,7 +117,7 @@ def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str
         ]
         line = "" if histogram is None else sparkline(histogram.counts)
         place = str(layer.layer) if layer.layer else "net"
-        yield place if position == 0 else "", shortened(net.name, _NAME), "\n".join(said), line, number(median)
+        yield place, shortened(net.name, _NAME), "\n".join(said), line, number(median)
 
 
 def ranking_view(ranking: Ranking) -> View:
@@ -169,12 +169,17 @@ def _ranked(ranking: Ranking) -> Iterator[str]:
     best, worst = (of(ranking.standings, key=lambda s: s.gap) for of in (min, max))
     small, large = _points(best.gap), _points(worst.gap)
     yield f"The gap is smallest in {best.net.name}, {small}, and largest in {worst.net.name}, {large}."
-    known = {tau: entry.capacity for entry in ranking.capacities if (tau := entry.correlation.tau) is not None}
-    if known and len(ranking.standings) > 2:
-        tau, capacity = max(known.items())
-        yield f"Of the capacities, {capacity} orders the nets most like their gaps: Kendall's tau-b is {number(tau)}."
-    elif known:
+    known = [entry for entry in ranking.capacities if entry.correlation.tau is not None]
+    closest = max(known, key=lambda entry: entry.correlation.tau or 0.0, default=None)
+    if len(ranking.standings) < 3:
         yield "Two nets are too few to tell capacities apart: give three or more."
+    elif closest is None or not (c := closest.correlation).tau or c.tau < 0:
+        yield "No capacity orders the nets like their gaps."
+    else:
+        yield (
+            f"Of {len(known)} capacities {closest.capacity} orders the nets most like their gaps: Kendall's tau-b is"
+            f" {number(c.tau)}."
+        )
 
 
 def _correlation(entry: Ranked) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def _word(value: object) -> str:
 
 def _errors(report: Report) -> Iterator[str]:
     data = report.data
-    seen = f"It errs on {percent(data.train_error)} of the {data.rows:,} training rows"
+    seen = f"The net errs on {percent(data.train_error)} of the {data.rows:,} training rows"
     if data.test_error is None:
         yield f"{seen}. Without a test set only a bound can say how it does on new rows."
         return

@@ -1,4 +1,4 @@
-// Open pages in Chromium at the width of a phone and of a desk: node check.mjs CHROMIUM SCREENSHOTS PAGE...
+// Open pages in Chromium, on a phone and on a dark desk: node check.mjs CHROMIUM SCREENSHOTS PAGE...
 // Complains of whatever a reader would: console errors, requests, dialogs, overflow, what axe-core finds.
 import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -12,31 +12,26 @@ const browser = await chromium.launch({ executablePath, args: quiet });
 let failed = 0;
 
 for (const file of pages) {
-  await Promise.all([360, 1440].map(async (width) => {
+  await Promise.all([[360, "light"], [1440, "dark"]].map(async ([width, colorScheme]) => {
     const problems = [];
-    const page = await browser.newPage({ viewport: { width, height: 800 }, bypassCSP: false });
+    const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme, bypassCSP: false });
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(message.text()));
     page.on("pageerror", (error) => problems.push(`script: ${error.message}`));
     page.on("dialog", (dialog) => { problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-    page.on("request", (request) => request.url().startsWith("file:") || problems.push(`request: ${request.url()}`));
+    page.on("request", (request) => /^(file|data):/.test(request.url()) || problems.push(`request: ${request.url()}`));
     await page.goto(pathToFileURL(resolve(file)).href);
+    await page.evaluate(() => document.querySelectorAll("details").forEach((e) => (e.open = true)));
     const found = await page.evaluate(() => ({
       overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
       scripts: document.scripts.length,
       handlers: [...document.querySelectorAll("*")].filter((e) => [...e.attributes].some((a) => a.name.startsWith("on"))).length,
       dangling: [...document.querySelectorAll("a[href^='#']")].filter((a) => !document.getElementById(a.hash.slice(1))).length,
-      // Text that runs out of its drawing is cut off.
-      clipped: [...document.querySelectorAll("svg")].flatMap((svg) => {
-        const outer = svg.getBoundingClientRect();
-        return [...svg.querySelectorAll("text")].filter((t) => {
-          const inner = t.getBoundingClientRect();
-          return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
-        }).map((t) => t.textContent);
-      }),
+      broken: [...document.images].filter((picture) => !picture.naturalWidth || !picture.alt).length,
+      dark: matchMedia("(prefers-color-scheme: dark)").matches,
     }));
     if (found.overflow > 0) problems.push(`the page is ${found.overflow} px wider than ${width}`);
-    for (const kind of ["scripts", "handlers", "dangling"]) if (found[kind]) problems.push(`${found[kind]} ${kind}`);
-    if (found.clipped.length) problems.push(`clipped: ${found.clipped.join(", ")}`);
+    for (const kind of ["scripts", "handlers", "dangling", "broken"]) if (found[kind]) problems.push(`${found[kind]} ${kind}`);
+    if (found.dark !== (colorScheme === "dark")) problems.push("the colours are not those of the system");
     // The page forbids every script, so the checker comes in by the debugger, in a world of its own.
     const client = await page.context().newCDPSession(page);
     const { frameTree } = await client.send("Page.getFrameTree");

@@ -103,7 +103,7 @@ class Figure:
         require_extra()
         from matplotlib.figure import Figure as Canvas
 
-        made = {}
+        made: dict[str, bytes] = {}
         with _style(**{"svg.hashsalt": self.name}):
             canvas = Canvas(figsize=(_WIDTH, self.height), layout="constrained")
             self.on(canvas.subplots())
