@@ -11,9 +11,10 @@ from onnxbound.cli.app import app
 from onnxbound.data import hdf5, image
 from onnxbound.data.open import open_rows
 from onnxbound.documents.files import TEMPORARY
-from onnxbound.errors import CODES, OnnxboundError
+from onnxbound.errors import OnnxboundError
 from onnxbound.graph import model_file
 from onnxbound.graph.load import load
+from onnxbound.report.topics import TOPICS
 from onnxbound.run import scratch
 from tests.nets import random_mlp
 
@@ -73,7 +74,7 @@ def test_formats_filters_and_limits_are_those_of_the_program() -> None:
     assert f"weights above {model_file._COPIED >> 20} MiB" in PAGE
     assert f"`{TEMPORARY}*`" in PAGE
     assert scratch._PREFIX.startswith("onnxbound-")
-    assert set(re.findall(r"\(`([a-z][a-z-]+)`\)", PAGE)) <= CODES.keys()
+    assert set(re.findall(r"\(`([a-z][a-z-]+)`\)", PAGE)) <= TOPICS.keys()
 
 
 def test_what_each_command_writes_are_the_options_that_it_has() -> None:

@@ -6,11 +6,11 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.analysis.result import Report
-from onnxbound.documents.document import Document
 from onnxbound.documents.paths import flatten
+from onnxbound.documents.viewed import Viewed
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from onnxbound.report.view import View
 
 _LEFT_ASIDE = ("tool.seconds", "tool.peak_rss_bytes")
 """What two runs of the same thing differ in."""
@@ -34,7 +34,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Difference(Document):
+class Difference(Viewed):
     """`onnxbound.difference/1`.
 
     Attributes:
@@ -58,10 +58,10 @@ class Difference(Document):
     def summary(self) -> str:
         return f"of {self.before} and {self.after}: {len(self.changes):,} of {self.compared:,} values changed"
 
-    def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.report.difference_table import render_difference
+    def view(self) -> "View":
+        from onnxbound.report.of_difference import difference_view
 
-        render_difference(self, console, verbose=verbose)
+        return difference_view(self)
 
 
 def difference(before: Report, after: Report, tolerance: float) -> Difference:

@@ -303,12 +303,14 @@ class ResultOptions(OutputOptions):
     pages: ClassVar[bool] = True
 
     def require_writable(self, *others: Path | None) -> None:
-        from onnxbound.cli.plots import require_plots
+        super().require_writable(*others)
+        if self.format is not Format.HTML and self.plots is None:
+            return
+        from onnxbound.cli.plots import leave_no_fonts, require_plots
         from onnxbound.report.extra import require_extra
 
-        super().require_writable(*others)
-        if self.format is Format.HTML:
-            require_extra()
+        require_extra()
+        leave_no_fonts()
         if self.plots is not None:
             require_plots(self.plots, force=self.force)
 

@@ -1,14 +1,28 @@
 """`--plots DIR`: every figure as SVG, PNG and PDF, and the numbers it is drawn from as CSV."""
 
+import atexit
+import os
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxbound.documents.files import write_atomically
 from onnxbound.errors import OutputError, Problem
+from onnxbound.run.scratch import scratch
 
 if TYPE_CHECKING:
     from onnxbound.report.figures.figure import Figure
+
+
+def leave_no_fonts() -> None:
+    """Let matplotlib keep its list of fonts in a folder that goes with the process, and use its own fonts alone."""
+    if "matplotlib" not in sys.modules:
+        held = ExitStack()
+        atexit.register(held.close)
+        os.environ["MPLCONFIGDIR"] = str(held.enter_context(scratch()))
+        os.environ["MPL_IGNORE_SYSTEM_FONTS"] = "1"
 
 
 def require_plots(folder: Path, *, force: bool) -> None:
@@ -16,11 +30,7 @@ def require_plots(folder: Path, *, force: bool) -> None:
 
     Raises:
         OutputError: output-exists or output-unwritable.
-        UsageError: The extra `report` is not installed.
     """
-    from onnxbound.report.extra import require_extra
-
-    require_extra()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         full = any(folder.iterdir())

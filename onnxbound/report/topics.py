@@ -5,21 +5,24 @@ import tomllib
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from onnxbound.documents.topic import Topic
-from onnxbound.errors import CODES
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import CATALOGUE
 
-_FILE = Path(__file__).with_name("topics.toml")
-"""Explanations that belong to no record of the code."""
+
+def _of(file: str) -> dict[str, Any]:
+    """Explanations that belong to no record of the code."""
+    return tomllib.loads(Path(__file__).with_name(file).read_text("utf-8"))
+
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
         *dict.fromkeys(prop.topic for prop in CATALOGUE),
-        *(Topic(name, **entries) for name, entries in tomllib.loads(_FILE.read_text("utf-8")).items()),
-        *(Topic(code, "error", text) for code, text in CODES.items()),
+        *(Topic(name, **entries) for name, entries in _of("topics.toml").items()),
+        *(Topic(code, "error", text) for code, text in _of("codes.toml").items()),
     )
 }
 """Every topic by its name."""

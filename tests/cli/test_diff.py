@@ -58,7 +58,7 @@ def test_changes_are_named_and_measured(before: Path, tmp_path: Path) -> None:
     assert (found.code, document["same_data"]) == (1, False)
     table = onnxbound("diff", before, later)
     assert table.code == 0
-    assert "+50.0%" in table.stdout
+    assert "+50.0 %" in table.stdout
     assert "different rows" in table.stdout
     assert "2 more with -v" in table.stdout
     exact = onnxbound("diff", before, later, "--tolerance", "0", "--json").json()

@@ -97,6 +97,7 @@ def test_every_verb_is_among_the_commands() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the network is forbidden by seccomp, which Linux has")
 def test_no_verb_makes_a_socket_or_leaves_a_file_that_nobody_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra report is not installed")
     work = tmp_path / "work"
     given_files(work)
     given = {entry.name for entry in work.iterdir()}
@@ -131,6 +132,7 @@ def written(trace: str, work: Path) -> set[Path]:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not there")
 def test_no_verb_writes_anywhere_else_on_the_way(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra report is not installed")
     work, trace = tmp_path / "work", tmp_path / "trace"
     given_files(work)
     probe = guarded(tmp_path, ["strace", "-o", str(trace), "true"], "")

@@ -12,7 +12,7 @@ pytest.importorskip("jinja2", reason="the extra report is not installed")
 
 from onnxbound.documents.viewed import Viewed
 from tests.report.documents import documents
-from tests.report.example import KINDS, example
+from tests.report.example import example
 from tests.report.hostile import hostile
 
 
@@ -52,7 +52,7 @@ def check(document: Viewed) -> Seen:
     return seen
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["chain", "parallel", "dead"])
 def test_every_report_makes_a_page(kind: str) -> None:
     report = example(kind)
     text = " ".join(check(report).text)

@@ -1,0 +1,46 @@
+"""What changed between two reports, as people are shown it."""
+
+from collections.abc import Sequence
+
+from onnxbound.analysis.difference import Change, Difference
+from onnxbound.report.view import Facts, Section, Table, View
+from onnxbound.report.words import number, shortened
+from onnxbound.version import __version__
+
+_OF_INTEREST = ("data.train_error", "data.test_error", "margin.gamma", "bounds.", "layers.")
+_MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
+
+
+def difference_view(difference: Difference) -> View:
+    """The changes that matter most, and all of them."""
+    shown = [c for c in difference.changes if c.name.startswith(_OF_INTEREST) and not c.name.endswith(_MINOR)]
+    others = [change for change in difference.changes if change not in shown]
+    changed = f"{len(difference.changes):,} of {difference.compared:,} values changed by more than"
+    return View(
+        title="What changed",
+        about=Facts((("before", difference.before), ("after", difference.after))),
+        verdict=(f"{changed} {difference.tolerance:g}.",),
+        sections=(
+            *([Section("What matters most", (_table(shown),))] if shown else []),
+            *([Section("The others", (_table(others),), long=True)] if others else []),
+        ),
+        caveats=(
+            *([] if difference.same_data else ["The two reports measured different rows."]),
+            *([f"{len(others):,} more changes: -v lists them."] if others else []),
+        ),
+        version=__version__,
+    )
+
+
+def _table(changes: Sequence[Change]) -> Table:
+    rows = tuple(
+        (c.name, _words(c.before), _words(c.after), "" if c.relative is None else f"{100 * c.relative:+.1f} %")
+        for c in changes
+    )
+    return Table("Changes", ("name", "before", "after", "change"), rows)
+
+
+def _words(value: object) -> str:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return number(value)
+    return shortened(str(value), 30)
