@@ -74,7 +74,7 @@ def comparison_view(comparison: Comparison) -> View:
         sections.append(Section(name.replace("_", " "), (table, drawn[f"compare_{name}"])))
     return View(
         title=f"{', '.join(net.name for net in comparison.nets)} compared",
-        about=Facts((("data", f"{comparison.data}: {comparison.measured_rows:,} rows measured"),)),
+        about=_about(comparison.nets, ("data", f"{comparison.data}: {comparison.measured_rows:,} rows measured")),
         verdict=tuple(_compared(comparison)),
         sections=tuple(sections),
         caveats=comparison.warnings,
@@ -156,7 +156,7 @@ def ranking_view(ranking: Ranking) -> View:
     )
     return View(
         title=f"{'Checkpoints' if tracked else 'Nets'} {', '.join(s.net.name for s in ranking.standings[:3])}",
-        about=Facts((("data", ranking.data), ("test", ranking.test))),
+        about=_about([s.net for s in ranking.standings], ("data", ranking.data), ("test", ranking.test)),
         verdict=tuple(_ranked(ranking)),
         sections=sections,
         caveats=ranking.warnings,
@@ -193,16 +193,13 @@ def _points(share: float) -> str:
 
 
 def _nets(nets: Sequence[Net]) -> Table:
-    head = ("net", "file", "layers", "parameters", "train error", "gamma")
+    head = ("net", "layers", "parameters", "train error", "gamma")
     rows = tuple(
-        (
-            shortened(net.name, 28),
-            shortened(net.path, 28),
-            str(net.depth),
-            f"{net.parameters:,}",
-            percent(net.train_error),
-            number(net.gamma),
-        )
-        for net in nets
+        (net.name, str(net.depth), f"{net.parameters:,}", percent(net.train_error), number(net.gamma)) for net in nets
     )
-    return Table("What is compared", head, rows, left=2, spare=("gamma", "file"))
+    return Table("What is compared", head, rows)
+
+
+def _about(nets: Sequence[Net], *more: tuple[str, str]) -> Facts:
+    """Every net's path in full."""
+    return Facts((*((net.name, net.path) for net in nets), *more))

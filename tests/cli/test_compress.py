@@ -48,7 +48,7 @@ def test_table_and_file(net: Path, data: Path, tmp_path: Path) -> None:
     for word in (
         "svd",
         "rank 2",
-        "accuracy",
+        "Accuracy",
         "gamma / sqrt 2",
         "|f(x)[y] - g(x)[y]|",
         "build-and-look",

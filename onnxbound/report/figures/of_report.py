@@ -27,7 +27,7 @@ def _bounds(report: Report, of: str) -> Iterator[Figure]:
     rows = tuple((b.name, None if b.value is None else 100 * min(b.value, 1.0), _words(b)) for b in explicit)
     guess = f"guessing: {percent(chance)}"
     drawn = partial(bars, quantity="error of new rows, at most, %", rows=rows, most=100, limit=guess, at=100 * chance)
-    shown = "Bounds on the error of new rows, every constant in them"
+    shown = "Bounds on the error of new rows"
     data = (*rows, (guess, 100 * chance, ""))
     yield Figure("bounds", shown, of, drawn, columns, data, 1.1 + 0.3 * len(rows))
     plotted = tuple(_capacity(bound) for bound in report.bounds if bound.kind == "as_plotted")
