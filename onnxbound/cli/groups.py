@@ -306,11 +306,9 @@ class ResultOptions(OutputOptions):
         super().require_writable(*others)
         if self.format is not Format.HTML and self.plots is None:
             return
-        from onnxbound.cli.plots import leave_no_fonts, require_plots
-        from onnxbound.report.extra import require_extra
+        from onnxbound.cli.plots import prepare_to_draw, require_plots
 
-        require_extra()
-        leave_no_fonts()
+        prepare_to_draw()
         if self.plots is not None:
             require_plots(self.plots, force=self.force)
 

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING
 
 from onnxbound.documents.files import write_atomically
 from onnxbound.errors import OutputError, Problem
+from onnxbound.report.extra import require_extra
 from onnxbound.run.scratch import scratch
 
 if TYPE_CHECKING:
     from onnxbound.report.figures.figure import Figure
 
 
-def leave_no_fonts() -> None:
-    """Let matplotlib keep its list of fonts in a folder that goes with the process, and use its own fonts alone."""
+def prepare_to_draw() -> None:
+    """Let matplotlib keep its list of fonts in a folder that goes with the process, and use its own fonts alone.
+
+    Raises:
+        UsageError: The extra `report` is not installed.
+    """
+    require_extra()
     if "matplotlib" not in sys.modules:
         held = ExitStack()
         atexit.register(held.close)

@@ -26,10 +26,10 @@ class Viewed(Document):
         return tuple(figure for section in self.view().sections for figure in section.figures)
 
     def plot(self, name: str, ax: "Axes | None" = None) -> "Axes":
-        """Draw one figure with matplotlib; needs the extra `report`.
+        """Draw one figure with matplotlib; needs the extra report.
 
         Args:
-            name: Of the figure, as `--plots` names its file: "layer_cushion".
+            name: Of the figure, "layer_cushion" for example.
             ax: Where; None makes a figure of pyplot's.
 
         Raises:
@@ -39,7 +39,7 @@ class Viewed(Document):
 
         known = {figure.name: figure for figure in self.figures()}
         if name not in known:
-            raise UsageError("usage", f"`name` must be one of {', '.join(known)}, not {name!r}.")
+            raise UsageError("usage", f"There is no figure {name!r}: there are {', '.join(known)}.")
         return known[name].on(ax)
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
@@ -48,7 +48,7 @@ class Viewed(Document):
         print_view(self.view(), console, verbose=verbose)
 
     def to_html(self) -> str:
-        """Return one self-contained HTML page; needs the extra `report`.
+        """Return one self-contained HTML page; needs the extra report.
 
         Raises:
             UsageError: The extra is not installed.

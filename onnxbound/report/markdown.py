@@ -59,7 +59,8 @@ def _listed(title: str, words: Iterable[str]) -> Iterator[str]:
 
 def _code(command: str) -> str:
     """A command that may hold backticks."""
-    return f"`` {visible(command)} ``" if "`" in command else f"`{visible(command)}`"
+    around = "\N{GRAVE ACCENT}" * (2 if "`" in command else 1)
+    return f"{around}{visible(command)}{around}"
 
 
 def _literal(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from onnxbound.certificates.certificate import SCHEMA, Event
 from onnxbound.certificates.statement import Object
 from onnxbound.documents.viewed import Viewed
-from onnxbound.report.view import Facts, Section, Table, View
+from onnxbound.report.view import Facts, Section, Table, View, command
 from onnxbound.report.words import percent
 
 
@@ -50,5 +50,5 @@ class StatedCertificate(Viewed):
                 Section("What may fail", (Table("With which probability", ("event", "delta"), ledger),)),
             ),
             caveats=("This page says what the certificate claims. It has not been verified here.", *self.assumptions),
-            next_steps=(("to verify it", "onnxbound verify DIR --data S"),),
+            next_steps=(("to verify it", command("verify", "certificate", data="TRAIN.npz")),),
         )

@@ -6,7 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxbound.report.view import Facts, Section, Table, View
+from onnxbound.report.view import Facts, Section, Table, View, command
 from onnxbound.report.words import error_at_most, magnitude, number, percent
 from onnxbound.version import __version__
 
@@ -26,12 +26,13 @@ def compression_view(report: "Compression") -> View:
         verdict=tuple(_verdict(report)),
         sections=(Section("What became of it", (Facts(tuple(_facts(report))),)), *_sections(report)),
         caveats=report.warnings,
-        next_steps=() if found is not None else (("to know what it costs on new rows", _HOW),),
+        next_steps=() if found is not None else (("to know what it costs on new rows", _again(report)),),
         version=__version__,
     )
 
 
-_HOW = "onnxbound compress MODEL --data S --test T --max-drop 0.5% -o small.onnx"
+def _again(report: "Compression") -> str:
+    return command("compress", report.model, data="TRAIN.npz", test="TEST.npz", output="small.onnx")
 
 
 def _verdict(report: "Compression") -> Iterator[str]:

@@ -1,6 +1,5 @@
 """What follows from a report, in sentences for people who have not read the paper, and what to do next."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from math import hypot
 
@@ -8,6 +7,7 @@ from onnxbound.analysis.notices import PROBABLY_NOT
 from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.errors import shown
+from onnxbound.report.view import command
 from onnxbound.report.words import at_most, percent
 
 _LARGE_GAP = 0.1
@@ -46,10 +46,10 @@ def next_steps(report: Report) -> Iterator[tuple[str, str]]:
     useful = best_bound(report) is not None
     open_ = {bound.name for bound in report.bounds if bound.met is None}
     if report.data.test_error is None:
-        yield "to see how it does on new rows", _command(report, "analyze", "--test", "TEST.npz")
+        yield "to see how it does on new rows", _command(report, "analyze", test="TEST.npz")
     if "compressed" in open_ and not useful:
-        yield "to search for a bound that says something", _command(report, "certify", "-o", "certificate")
-    yield "to make it smaller", _command(report, "compress", "--test", "TEST.npz", "-o", "small.onnx")
+        yield "to search for a bound that says something", _command(report, "certify", output="certificate")
+    yield "to make it smaller", _command(report, "compress", test="TEST.npz", output="small.onnx")
 
 
 def best_bound(report: Report) -> Bound | None:
@@ -58,11 +58,11 @@ def best_bound(report: Report) -> Bound | None:
     return min(proved, key=lambda bound: bound.value or 0.0, default=None)
 
 
-def _command(report: Report, verb: str, *more: str) -> str:
+def _command(report: Report, verb: str, **more: str) -> str:
     how = dict(report.settings.get("preprocessing") or {})
     given = {name: _word(value) for name, value in how.items() if value is not None}
-    words = [w for name, value in given.items() if value != _NOTHING.get(name) for w in (f"--{name}", value)]
-    return shlex.join(["onnxbound", verb, report.model.path, "--data", report.data.path, *words, *more])
+    said = {name: value for name, value in given.items() if value != _NOTHING.get(name)}
+    return command(verb, report.model.path, data=report.data.path, **said, **more)
 
 
 def _word(value: object) -> str:

@@ -1,5 +1,6 @@
 """What people are shown of a result, in an order that terminal, page and Markdown share: verdict, numbers, caveats."""
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,15 @@ class Section:
         from onnxbound.report.figures.figure import Figure
 
         return tuple(part for part in self.parts if isinstance(part, Figure))
+
+
+def command(verb: str, *arguments: str, **options: str) -> str:
+    """A command to be copied into a shell.
+
+    >>> command("verify", "a folder")
+    "onnxbound verify 'a folder'"
+    """
+    return shlex.join(["onnxbound", verb, *arguments, *(w for name in options for w in (f"--{name}", options[name]))])
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def words(tmp_path: Path) -> list[str | Path]:
 
 
 def test_each_name_gets_its_form(words: list[str | Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra report is not installed")
     for name in ("a.json", "a.csv", "a.html", "a.txt"):
         found = onnxbound(*words, "-o", tmp_path / name)
         assert (found.code, found.stdout, found.stderr) == (0, "", "")
