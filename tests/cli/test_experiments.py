@@ -55,6 +55,7 @@ def test_labels_of_one_net(arguments: dict[str, list[str]], tmp_path: Path) -> N
 
 
 def test_outputs_are_not_overwritten(arguments: dict[str, list[str]], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra report is not installed")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious.txt").write_text("1")
     assert failing(*arguments["noise"], "--plots", tmp_path / "full")["code"] == "output-exists"
