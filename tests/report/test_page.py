@@ -4,6 +4,7 @@ import base64
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ pytest.importorskip("matplotlib", reason="the extra report is not installed")
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 
 from onnxbound.documents.viewed import Viewed
+from onnxbound.report import page
 from tests.report.documents import documents
 from tests.report.example import example
 from tests.report.hostile import hostile
@@ -73,6 +75,11 @@ def test_every_document_makes_a_page_and_markdown(name: str) -> None:
     tables = [line for line in lines if line.startswith("|")]
     assert tables or name == "certificate"
     assert all(len(re.findall(r"(?<!\\)\|", line)) >= 3 for line in tables)
+
+
+def test_the_style_sheet_is_not_escaped() -> None:
+    style = (Path(page.__file__).parent / "style.css").read_text(encoding="utf-8")
+    assert f"<style>{style}</style>" in example("chain").to_html()
 
 
 def test_hostile_names_are_text() -> None:
