@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser"]
+nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser", "site"]
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
@@ -107,6 +107,19 @@ def browser(session: nox.Session) -> None:
         shutil.copy(Path("tests/browser") / name, folder)
     session.run("npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), external=True, silent=True)
     session.run("node", str(folder / "check.mjs"), chromium, str(folder), *str(pages).split(), external=True)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """The documentation as a site in build/site/html; a broken link, or any other warning, is an error."""
+    session.install(*group("site"))
+    pages = Path("build") / "site" / "pages"
+    shutil.rmtree(pages, ignore_errors=True)
+    listed = session.run("git", "ls-files", "*.md", "docs", "examples", "LICENSE", external=True, silent=True)
+    for name in str(listed).splitlines():
+        (pages / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, pages / name)
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session
