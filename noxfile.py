@@ -115,7 +115,9 @@ def site(session: nox.Session) -> None:
     session.install(*group("site"))
     pages = Path("build") / "site" / "pages"
     shutil.rmtree(pages, ignore_errors=True)
-    listed = session.run("git", "ls-files", "*.md", "docs", "examples", "reproduce", "LICENSE", external=True, silent=True)
+    listed = session.run(
+        "git", "ls-files", "*.md", "docs", "examples", "reproduce", "LICENSE", external=True, silent=True
+    )
     for name in str(listed).splitlines():
         (pages / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(name, pages / name)

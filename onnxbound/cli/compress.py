@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 FORMATS = ("smallest", "int8-weights", "int4-weights", "fp16")
 METHODS = (*FORMATS, "matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
 
+
+def _methods(incomplete: str) -> list[str]:
+    return [name for name in METHODS if name.startswith(incomplete)]
+
+
 Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the distance from this initialisation.")]
 Codes = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also write an entropy code, for decompress, and make it small.")
@@ -30,7 +35,9 @@ _MAX_DROP = "Accuracy may fall by this much; by default 0.5%, and with an algori
 class MethodOptions:
     """By which algorithm."""
 
-    method: Annotated[str, typer.Option(metavar="|".join(METHODS), help="The format or the algorithm.")] = "smallest"
+    method: Annotated[
+        str, typer.Option(metavar="|".join(METHODS), help="The format or the algorithm.", autocompletion=_methods)
+    ] = "smallest"
     constants: Annotated[str, typer.Option(metavar="explicit|paper", help="k as proved, or the paper's.")] = "explicit"
     eta: Annotated[float, typer.Option(metavar="P", help="Probability that an algorithm misses its epsilon.")] = 0.05
     width: Annotated[int | None, typer.Option(metavar="B", help="Bits of a number of a factor of svd, or 32.")] = None

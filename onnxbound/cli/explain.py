@@ -7,8 +7,14 @@ from onnxbound.cli.options import argument
 _TOPIC = "A metric, bound, certificate, method, error or schema, or what a report calls it; none lists."
 
 
+def _topics(incomplete: str) -> list[str]:
+    from onnxbound.report.topics import TOPICS
+
+    return [name for name in TOPICS if name.startswith(incomplete)]
+
+
 @grouped
-def explain(*, topic: str = argument("[TOPIC]", _TOPIC, ""), result: OutputOptions) -> None:
+def explain(*, topic: str = argument("[TOPIC]", _TOPIC, "", _topics), result: OutputOptions) -> None:
     """Explain a metric, bound, method or error code: definition, source, unit, assumptions; or print a JSON Schema."""
     from onnxbound.cli.output import deliver
     from onnxbound.cli.schemas import every_schema

@@ -1,5 +1,6 @@
 """Options: how they are declared, and what a few of them mean together."""
 
+from collections.abc import Callable
 from dataclasses import MISSING, field
 from enum import StrEnum
 from pathlib import Path
@@ -86,15 +87,22 @@ def chosen_format(
     return chosen
 
 
-def argument(metavar: str, help: str, default: Any = REQUIRED) -> Any:  # noqa: A002 - typer's word
+def argument(
+    metavar: str,
+    help: str,  # noqa: A002 - typer's word
+    default: Any = REQUIRED,
+    autocompletion: Callable[[str], list[str]] | None = None,
+) -> Any:
     """An argument, as the default of a parameter of a verb; it is named by its place.
 
     Args:
         metavar: What stands for it.
         help: What it says.
         default: Its value where it is not given.
+        autocompletion: What it may be, given its beginning.
     """
-    return field(default=default, metadata={"help": help, "metavar": metavar, "place": True})
+    said = {"help": help, "metavar": metavar, "place": True, "autocompletion": autocompletion}
+    return field(default=default, metadata=said)
 
 
 def set_threads(threads: int | None) -> None:

@@ -34,7 +34,7 @@ def page(view: View) -> str:
     made.tests["drawable"] = lambda part: isinstance(part, Figure)
     style = (_HERE / "style.css").read_text(encoding="utf-8")
     topics = tuple(dict.fromkeys(_linked(view)))
-    return made.get_template("page.html.j2").render(view=view, topics=topics, style=style)
+    return str(made.get_template("page.html.j2").render(view=view, topics=topics, style=style))
 
 
 def _linked(view: View) -> Iterator[Topic]:

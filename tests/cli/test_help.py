@@ -31,6 +31,17 @@ def test_every_option_stands_once_in_the_help(verb: str) -> None:
     assert text.count("Examples:") == 1
 
 
+@pytest.mark.parametrize(
+    "words, found", [("explain layer_", {"layer_cushion"}), ("compress --method int", {"int4-weights", "int8-weights"})]
+)
+def test_the_shell_completes_topics_and_methods(words: str, found: set[str]) -> None:
+    verb, *before, incomplete = words.split()
+    context = VERBS[verb].make_context(verb, [], resilient_parsing=True)
+    wanted = "method" if before else "topic"
+    (parameter,) = (parameter for parameter in VERBS[verb].params if parameter.name == wanted)
+    assert {item.value for item in parameter.shell_complete(context, incomplete)} == found
+
+
 def test_options_stand_where_they_belong() -> None:
     text = onnxbound("analyze", "--help").stdout
     places = [text.index(word) for word in ("Arguments:", "Rows:", "--data", "Options:", "--test", "Output:", "--json")]
