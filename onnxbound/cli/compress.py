@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxbound.compressors.budget import Budget
     from onnxbound.compressors.method import Method
 
-FORMATS = ("smallest", "int8-weights", "int4-weights", "fp16")
+FORMATS = ("smallest", "fastest", "int8", "int8-weights", "int4-weights", "fp16")
 METHODS = (*FORMATS, "matrix-project", "matrix-project-conv", "svd", "vector-compress", "vector-project", "quantise")
 
 
@@ -38,6 +38,7 @@ class MethodOptions:
     method: Annotated[
         str, typer.Option(metavar="|".join(METHODS), help="The format or the algorithm.", autocompletion=_methods)
     ] = "smallest"
+    fastest: Annotated[bool, typer.Option("--fastest", help="The fastest file, as measured here.")] = False
     constants: Annotated[str, typer.Option(metavar="explicit|paper", help="k as proved, or the paper's.")] = "explicit"
     eta: Annotated[float, typer.Option(metavar="P", help="Probability that an algorithm misses its epsilon.")] = 0.05
     width: Annotated[int | None, typer.Option(metavar="B", help="Bits of a number of a factor of svd, or 32.")] = None
@@ -48,10 +49,14 @@ class MethodOptions:
         """As `compress` takes them."""
         from onnxbound.cli.values import bytes_of
         from onnxbound.compressors.method import Method
+        from onnxbound.errors import UsageError
 
-        given = {name: value for name, value in vars(self).items() if name != "method" and value != "auto"}
+        if self.fastest and self.method != "smallest":
+            raise UsageError("usage", f"compress takes --fastest or --method {self.method}, not both.")
+        others = {name: value for name, value in vars(self).items() if name not in ("method", "fastest")}
+        given = {name: value for name, value in others.items() if value != "auto"}
         given["filter_cap"] = bytes_of("--filter-cap", self.filter_cap)
-        return Method(self.method, seed=seed, threads=threads, **given)  # type: ignore[arg-type]
+        return Method("fastest" if self.fastest else self.method, seed=seed, threads=threads, **given)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ Knob = Literal["epsilon", "k", "rank", "keep", "gamma", "cut", "energy", "bits"]
 
 KNOBS: dict[str, tuple[Knob, ...]] = {
     "smallest": (),
+    "fastest": (),
+    "int8": (),
     "int8-weights": (),
     "int4-weights": (),
     "fp16": (),

@@ -1,7 +1,7 @@
 """`compress`: a network to a smaller one, written as ONNX, and what that did; the stages in order."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,55 +13,27 @@ from onnxbound.compressors.compression import BudgetSweep, Compression, SweepPoi
 from onnxbound.compressors.evaluate import Baseline, reopen
 from onnxbound.compressors.guarantee import Changed, Guarantee, require_unseen
 from onnxbound.compressors.margin_budget import Analysed, budgets_of_margin, eta_of_margin
-from onnxbound.compressors.method import Method, compress_layers
-from onnxbound.compressors.paired_logits import PairedLogits
+from onnxbound.compressors.method import Method
 from onnxbound.compressors.report import Outcome, compression_report
 from onnxbound.compressors.request import Request, compressible, origins_of
 from onnxbound.compressors.search import beyond, ladder, tightest
-from onnxbound.compressors.smallest import FORMATS, Chosen, Search, Trials, split
+from onnxbound.compressors.smallest import Chosen
+from onnxbound.compressors.task import Task
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
 from onnxbound.documents.files import write_atomically
 from onnxbound.errors import Problem, UsageError
-from onnxbound.graph.network import Layer, Network
-from onnxbound.results import Float64Array
+from onnxbound.graph.network import Network
 from onnxbound.rng import SIGNS, select_rows
-from onnxbound.run.device import Device, resolve_device
+from onnxbound.run.device import resolve_device
 from onnxbound.run.model_output import staged
+from onnxbound.run.scratch import scratch
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
 
 _SWEEP_ROWS = 1000
 _SWEEP_WORK = 2e10
 """Sign-multiply-adds that a budget of a sweep may take."""
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Everything that stays the same while budgets are tried."""
-
-    network: Network
-    request: Request
-    layers: Sequence[Layer]
-    origins: Mapping[int, Float64Array] | None
-    device: Device
-    progress: Progress
-
-    def compressed(self, budgets: Mapping[int, Budget], method: Method | None = None) -> CompressedNetwork:
-        return compress_layers(self.network, method or self.request.method, budgets, self.origins)
-
-    def everywhere(self, budget: Budget) -> Mapping[int, Budget]:
-        return {layer.index: budget for layer in self.layers}
-
-    def tried(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> tuple[PairedLogits, int]:
-        """A net that is written only to be tried, and its size in bytes."""
-        with staged(output) as place:
-            place.write(to_model(compressed, {"method": self.request.method.name}))
-            return baseline.compare(reopen(self.network, place.path).network, self.progress), place.size
-
-    def accuracy(self, compressed: CompressedNetwork, output: Path, baseline: Baseline) -> float:
-        """The share of rows that such a net gets right."""
-        return float((self.tried(compressed, output, baseline)[0].margin_after > 0).mean())
 
 
 def compress(
@@ -101,7 +73,7 @@ def compress(
     network.require_finite_weights()
     device = resolve_device(request.device)
     layers = compressible(network, request)
-    task = _Task(network, request, layers, origins_of(network, init), device, progress)
+    task = Task(network, request, layers, origins_of(network, init), device, output, progress)
     if output.resolve() == network.path.resolve():
         problem = Problem(str(output), "its weights are still needed while it is written", "choose another name")
         raise UsageError("usage", "The compressed model cannot replace the model it is made from.", [problem])
@@ -114,26 +86,27 @@ def compress(
     if test is not None:
         require_unseen(rows, test, request.delta)
     analysed = analysis() if analysis is not None and request.analyses else None
-    baseline = Baseline(network, device, request.threads, rows, request.method.seed)
-    unseen = None if test is None else Baseline(network, device, request.threads, test, request.method.seed)
+    baseline = task.baseline(rows)
+    unseen = None if test is None else task.baseline(test)
     budgets: Mapping[int, Budget] = {}
     searched: Chosen | None = None
     method = request.method
-    if request.stores:
-        assert rows is not None
-        searched = _stored(task, output, rows, unseen, codes=codes is not None)
-        compressed = searched.compressed
-    else:
-        budgets, method = _budgets(task, output, baseline, analysed)
-        compressed = task.compressed(budgets, method)
-    _require_saving(compressed)
-    settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
-    with staged(output) as place:
+    with scratch() as folder, staged(output) as place:
+        if request.stores:
+            assert rows is not None
+            searched = task.stored(rows, unseen, folder, codes=codes is not None)
+            compressed = searched.compressed
+        else:
+            budgets, method = _budgets(task, baseline, analysed)
+            compressed = task.compressed(budgets, method)
+            _require_saving(compressed)
+        settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
         noted: dict[str, object] = {"method": method.name} if request.stores else settings
         model = to_model(compressed, noted, factorise=request.factorise)
         place.write(model)
         reopened = reopen(network, place.path)
         outcome = Outcome(
+            original=network,
             compressed=compressed,
             settings=settings,
             place=place,
@@ -151,11 +124,8 @@ def compress(
         tests, attempts = ((), ()) if searched is None else (searched.tests, searched.tried)
         guarantee = None if seen is None else Guarantee.of(request.tolerated_drop, request.delta, seen, tests)
         report = replace(report, file=replace(report.file, path=str(output)), tried=attempts, guarantee=guarantee)
-        in_file = request.stores or any(weight.filters is not None for weight in compressed.weights.values())
-        if in_file and report.file.bytes_after >= report.file.bytes_before and not force:
-            sizes = f"{report.file.bytes_before:,} bytes would become {report.file.bytes_after:,}"
-            problem = Problem(str(network.path), sizes, "give `force=True` to write it all the same")
-            raise UsageError("compress-no-saving", "The file would not become smaller.", [problem])
+        if not force:
+            _require_gain(report, request, compressed)
         if codes is not None:
             data = _codes(compressed, model, init, request.threads)
             write_atomically(codes, lambda file: file.write(data), force=force)
@@ -163,7 +133,7 @@ def compress(
         place.move(output, force=force)
     if request.sweep:
         assert rows is not None
-        report = replace(report, sweep=_sweep(task, output, rows))
+        report = replace(report, sweep=_sweep(task, rows))
     return replace(report, seconds=perf_counter() - started)
 
 
@@ -180,32 +150,7 @@ def _needs_rows(request: Request) -> bool:
     return request.sweep or request.max_drop is not None or by_margin or request.stores
 
 
-def _stored(task: _Task, output: Path, rows: Rows, unseen: Baseline | None, *, codes: bool) -> Chosen:
-    """The network in one format, or the smallest mix of them."""
-    request, method = task.request, task.request.method
-    first, apart = split(rows, method.seed)
-    search = Search(task.network, request.layers, first, task.device, request.threads, method.seed)
-    baseline = Baseline(task.network, task.device, request.threads, apart, method.seed)
-    if method.name != "smallest":
-        (width,) = [bits for bits, name in FORMATS.items() if name == method.name]
-        compressed = search.everywhere(width)
-        return Chosen(compressed, (), Changed.of(task.tried(compressed, output, baseline)[0]), ())
-
-    def tested(compressed: CompressedNetwork) -> Changed:
-        assert unseen is not None
-        return Changed.of(task.tried(compressed, output, unseen)[0], request.delta)
-
-    trials = Trials(
-        chosen=lambda compressed: task.tried(compressed, output, baseline),
-        tested=tested,
-        test_rows=0 if unseen is None else unseen.count,
-    )
-    return search.smallest(trials, request.tolerated_drop, request.delta, task.progress, codes=codes)
-
-
-def _budgets(
-    task: _Task, output: Path, baseline: Baseline, analysed: Analysed | None
-) -> tuple[Mapping[int, Budget], Method]:
+def _budgets(task: Task, baseline: Baseline, analysed: Analysed | None) -> tuple[Mapping[int, Budget], Method]:
     """What every layer may take, and the method with the failure probability that goes with it."""
     request, method = task.request, task.request.method
     if request.budget is None:
@@ -213,7 +158,7 @@ def _budgets(
         before = float((baseline.compare(task.network, silent).margin_before > 0).mean())
 
         def drop_of(budget: Budget) -> float:
-            return before - task.accuracy(task.compressed(task.everywhere(budget)), output, baseline)
+            return before - task.accuracy(task.compressed(task.everywhere(budget)), baseline)
 
         return task.everywhere(tightest(ladder(method.name), drop_of, request.max_drop)), method
     if request.budget.knob != "gamma":
@@ -236,6 +181,24 @@ def _require_saving(compressed: CompressedNetwork) -> None:
     raise UsageError("compress-no-saving", "At this budget no layer would become smaller.", problems)
 
 
+def _require_gain(report: Compression, request: Request, compressed: CompressedNetwork) -> None:
+    """Refuse a file of small numbers, or of filters per position, that is no smaller; and one that is no faster."""
+    file, weights = report.file, compressed.weights.values()
+    in_file = request.stores or any(weight.filters is not None for weight in weights)
+    why, message = (
+        f"{file.bytes_before:,} bytes would become {file.bytes_after:,}",
+        "The file would not become smaller.",
+    )
+    gains = file.bytes_after < file.bytes_before
+    if request.method.name == "fastest":
+        gains = any(weight.method != "kept" for weight in weights) or str(compressed.network.path) != report.model
+        message = "Nothing that keeps the accuracy is measurably faster here."
+        why = f"{len(report.tried) - 1} candidates were tried"
+    if in_file and not gains:
+        problem = Problem(report.model, why, "give `force=True` to write it all the same")
+        raise UsageError("compress-no-saving", message, [problem])
+
+
 def _settings(request: Request, budgets: Mapping[int, Budget], method: Method) -> dict[str, Any]:
     """Every effective setting, as the model's metadata and the report say it."""
     chosen = set(budgets.values())
@@ -250,12 +213,12 @@ def _settings(request: Request, budgets: Mapping[int, Budget], method: Method) -
     return {name: value for name, value in said.items() if name not in ("threads", "device", "sweep")}
 
 
-def _sweep(task: _Task, output: Path, rows: Rows) -> BudgetSweep:
+def _sweep(task: Task, rows: Rows) -> BudgetSweep:
     """Accuracy along the ladder of budgets, and beyond it where a random projection needs more than there is."""
     request, method = task.request, task.request.method
     places = select_rows(method.seed, rows.count, _SWEEP_ROWS, stream=2)
     sample = replace(rows, index=rows.index[places], labels=rows.labels[places])
-    baseline = Baseline(task.network, task.device, request.threads, sample, method.seed)
+    baseline = task.baseline(sample)
     before = float((baseline.compare(task.network, silent).margin_before > 0).mean())
     largest = max(layer.parameters for layer in task.layers)
     points = []
@@ -270,7 +233,7 @@ def _sweep(task: _Task, output: Path, rows: Rows) -> BudgetSweep:
                 value=budget.value,
                 parameters=sum(weight.parameters for weight in weights),
                 bits=compressed.bits,
-                accuracy=task.accuracy(compressed, output, baseline),
+                accuracy=task.accuracy(compressed, baseline),
             )
         )
         task.progress("sweep", len(points), len(ladder(method.name)) + len(beyond(method.name)))

@@ -1,7 +1,7 @@
 """A network with some of its weights compressed: what every method returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,10 +14,13 @@ from onnxbound.compressors.svd import Factors
 from onnxbound.graph.network import Layer, Network
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array
+from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.results import Float64Array
 
 MethodName = Literal[
     "smallest",
+    "fastest",
+    "int8",
     "int8-weights",
     "int4-weights",
     "fp16",
@@ -28,7 +31,11 @@ MethodName = Literal[
     "vector-project",
     "quantise",
 ]
-"""Three formats, the smallest file made of them, and the algorithms of [A] with the plain ones beside them."""
+"""The smallest file and the fastest, four formats, and the algorithms of [A] with the plain ones beside them."""
+
+
+_GRID_BITS = 40
+"""A scale and a zero point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +74,12 @@ class CompressedNetwork:
     Attributes:
         network: The original.
         weights: Weight name to what became of it, in the order of the layers.
+        roundings: Tensor name to the grid that it is rounded to.
     """
 
     network: Network
     weights: Mapping[str, CompressedLayer]
+    roundings: Mapping[str, SaturatingRounding] = field(default_factory=dict)
 
     def of(self, layer: Layer) -> CompressedLayer:
         """What became of a layer's weight."""
@@ -80,7 +89,8 @@ class CompressedNetwork:
     def bits(self) -> int:
         """Length of a description of the whole net: every layer, and every other trained number."""
         shared = sum(bias_bits(layer) for layer in self.network.layers if self.of(layer).layer.index != layer.index)
-        return sum(weight.bits for weight in self.weights.values()) + shared + other_bits(self.network)
+        grids = _GRID_BITS * len(set(self.roundings.values()))
+        return sum(weight.bits for weight in self.weights.values()) + shared + other_bits(self.network) + grids
 
     def weight_of(self, layer: Layer) -> Float64Array:
         """A^ of a layer; those that share a weight differ in the scale that is folded into it."""
@@ -158,17 +168,23 @@ def predict(compressed: CompressedNetwork, rows: Array) -> Array:
         compressed: The net.
         rows: (n, *input_shape), float32 or float64; the result has their type.
     """
+
+    def rounded(name: str, x: Array) -> Array:
+        grid = compressed.roundings.get(name)
+        return x if grid is None else grid.act(x)
+
     network = compressed.numpy().cast(rows.dtype)
     layers = {layer.output: layer for layer in compressed.network.layers}
-    values = {network.input: rows}
+    values = {network.input: rounded(network.input, rows)}
     for step in network.steps:
         inputs = [values[name] for name in step.inputs]
         layer = layers.get(step.output)
         filters = None if layer is None else compressed.of(layer).filters
         if layer is None or filters is None:
-            values[step.output] = step.operator.act(*inputs)
+            result = step.operator.act(*inputs)
         else:
-            values[step.output] = local_output(layer, filters, *inputs)
+            result = local_output(layer, filters, *inputs)
+        values[step.output] = rounded(step.output, result)
     return values[network.output]
 
 

@@ -28,7 +28,7 @@ from onnxbound.compressors.compression import (
     RowCost,
     Spread,
 )
-from onnxbound.compressors.evaluate import Baseline, Reopened, ratio_of, require_agreement, rounds
+from onnxbound.compressors.evaluate import Baseline, Reopened, ratio_of, require_agreement
 from onnxbound.compressors.margin_budget import Analysed
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.realised import LayerErrors, layer_errors
@@ -51,7 +51,6 @@ _FUSED = (
     "onnxruntime by default rounds what a MatMul of 4-bit weights multiplies to 8 bits; here it ran as the file says,"
     ' with the session option "session.disable_quant_qdq" = "1", which also turns the weights into constants'
 )
-_TIMED_ROWS = 32
 _CHECKED_ROWS = 16
 _ROUNDING = 1e-5
 """Share of the largest logits of either net that float32 evaluation may be off by; margins so small are errors."""
@@ -62,7 +61,8 @@ class Outcome:
     """A compressed net that was written and run.
 
     Attributes:
-        compressed: The net.
+        original: The net as it was.
+        compressed: It by now.
         settings: Every effective setting.
         place: Where it was written.
         reopened: It, read again.
@@ -73,6 +73,7 @@ class Outcome:
         origins: Layer index to the weight from which the distance was compressed.
     """
 
+    original: Network
     compressed: CompressedNetwork
     settings: Mapping[str, Any]
     place: Staged
@@ -86,22 +87,21 @@ class Outcome:
 
 def compression_report(outcome: Outcome, request: Request, device: Device, started: float) -> Compression:
     """Everything but the sweep."""
-    compressed, network, comparison = outcome.compressed, outcome.compressed.network, outcome.comparison
+    compressed, network, comparison = outcome.compressed, outcome.original, outcome.comparison
     runner = Logits(outcome.reopened.network, device, request.threads)
     difference = require_agreement(
         compressed, outcome.reopened.network, runner, outcome.baseline.sample(network.batch or _CHECKED_ROWS)
     )
-    timed = outcome.baseline.sample(network.batch or _TIMED_ROWS)
-    taken = rounds(outcome.baseline.logits, runner, timed)
+    taken, rows_timed = outcome.baseline.rounds(outcome.reopened.network)
     errors = layer_errors(
         compressed, outcome.baseline.sample(request.measured).astype(np.float32), dict(outcome.origins)
     )
     weights = list(compressed.weights.values())
     margin = None if outcome.rows is None else _margin(comparison, request)
     work = RowCost(
-        _multiply_adds(outcome, request), BeforeAfter(*np.median(taken, axis=0).tolist()), *ratio_of(taken), len(timed)
+        _multiply_adds(outcome, request), BeforeAfter(*np.median(taken, axis=0).tolist()), *ratio_of(taken), rows_timed
     )
-    layers = tuple(_layer(compressed, weight, errors, outcome.analysed) for weight in weights)
+    layers = tuple(_layer(outcome, weight, errors) for weight in weights)
     relative, file = comparison.relative_error, _file(outcome, request, difference)
     return Compression(
         method=request.method.name,
@@ -131,11 +131,9 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
     )
 
 
-def _layer(
-    compressed: CompressedNetwork, weight: CompressedLayer, errors: Mapping[int, LayerErrors], analysed: Analysed | None
-) -> CompressedLayerReport:
-    layer = weight.layer
-    mine = [own.index for own in compressed.network.layers if own.weight_name == layer.weight_name]
+def _layer(outcome: Outcome, weight: CompressedLayer, errors: Mapping[int, LayerErrors]) -> CompressedLayerReport:
+    layer, analysed = outcome.original.layers[weight.layer.index - 1], outcome.analysed
+    mine = [own.index for own in outcome.original.layers if own.weight_name == layer.weight_name]
     measured = [errors[index] for index in mine if index in errors]
     realised = _largest([error.epsilon for error in measured])
     asked = weight.epsilon
@@ -239,7 +237,7 @@ def _bounds(outcome: Outcome, request: Request, margin: MarginLoss) -> tuple[Bou
 
 
 def _file(outcome: Outcome, request: Request, difference: float) -> FileReport:
-    network, place = outcome.compressed.network, outcome.place
+    network, place = outcome.original, outcome.place
     outside = sum(values.nbytes for values in network.external.values())
     return FileReport(
         path=place.path.name,
@@ -272,8 +270,7 @@ def _multiply_adds(outcome: Outcome, request: Request) -> BeforeAfter:
     def cost(layer: Layer) -> int:
         return multiply_adds(layer, 0)[0]
 
-    layers = outcome.compressed.network.layers
-    before = after = sum(map(cost, layers))
+    before, after = (sum(map(cost, net.layers)) for net in (outcome.original, outcome.compressed.network))
     for weight in _factorised(outcome, request):
         assert isinstance(weight.code, Factors)
         whole, two = multiply_adds(weight.layer, weight.code.rank)
@@ -290,7 +287,7 @@ def _speed_in_words(outcome: Outcome, request: Request, work: RowCost) -> list[s
     if not request.factorise:
         return []
     adds = work.multiply_adds.after / work.multiply_adds.before
-    size = outcome.place.size / outcome.compressed.network.path.stat().st_size
+    size = outcome.place.size / outcome.original.path.stat().st_size
     head = f"factorised: {adds:.2f} times the multiply-adds, {work.ratio:.2f} times the time, {size:.2f} times the file"
     if adds == 1:
         return [f"{head}: at this rank no layer takes fewer multiply-adds as two"]

@@ -21,7 +21,8 @@ class Request:
     Attributes:
         method: The algorithm.
         budget: One knob at one value; None where `max_drop` decides, and with a format.
-        max_drop: Share of the rows by which accuracy may fall: what `smallest` guarantees, 0.005 if None; with an
+        max_drop: Share of the rows by which accuracy may fall: what `smallest` and `fastest` guarantee, 0.005 if
+            None; with an
             algorithm its budget is searched.
         layers: Names of the layers; all if empty.
         factorise: Write truncated layers as two where that takes fewer multiply-adds.
@@ -55,8 +56,9 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.stores:
-            if self.budget is not None or (self.method.name != "smallest" and self.max_drop is not None):
-                taken = "`max_drop` alone" if self.method.name == "smallest" else "no budget"
+            searched = self.method.name in ("smallest", "fastest")
+            if self.budget is not None or (not searched and self.max_drop is not None):
+                taken = "`max_drop` alone" if searched else "no budget"
                 raise UsageError("usage", f'`method="{self.method.name}"` takes {taken}.')
         elif (self.budget is None) == (self.max_drop is None):
             raise UsageError("usage", f"compress takes one budget: {_knobs(self.method.name)}.")
@@ -86,6 +88,11 @@ class Request:
     def analyses(self) -> bool:
         """Whether something is asked for that the original has to be analysed for."""
         return self.bounds or (self.budget is not None and self.budget.knob == "gamma")
+
+    @property
+    def fused(self) -> bool:
+        """Whether nets run as onnxruntime runs them by default, with integers where activations are rounded to them."""
+        return self.method.name in ("fastest", "int8")
 
     @property
     def stores(self) -> bool:

@@ -1,41 +1,37 @@
 """The smallest file whose accuracy falls by at most so much, guaranteed by rows that neither net has seen.
 
-Plans are rounded at some of the training rows and chosen by others of them. Then a few of them are put to the test, the
-largest first. Where even rows none of which changes guarantee nothing, the plan that was chosen is the only one to be
-tested.
+Plans are rounded at some of the training rows and chosen by others of them. Units that are dead go at once; others only
+where all layers bear the narrowest numbers. Then a few plans are put to the test, the largest first. Where even rows
+none of which changes guarantee nothing, the plan that was chosen is the only one to be tested.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from onnxbound.compressors.calibrated import Calibration, Rounded
-from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
+from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.grid import Half
 from onnxbound.compressors.guarantee import Changed, foreseen, may_pass, put_to_the_test
 from onnxbound.compressors.paired_logits import PairedLogits
-from onnxbound.compressors.sites import Site, sites
+from onnxbound.compressors.removal import Removal
+from onnxbound.compressors.rounder import Rounder
 from onnxbound.compressors.widths import Plan, narrowed, steps_down
 from onnxbound.data.rows import Rows
-from onnxbound.errors import ModelError, Problem
-from onnxbound.graph.network import Network
-from onnxbound.run.device import Device
 from onnxbound.stability.collect import Progress
-
-FORMATS: Mapping[int, MethodName] = {16: "fp16", 8: "int8-weights", 4: "int4-weights"}
-"""Bits of a number in a file to the method that stores such numbers."""
 
 _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
 """Bits of a level that are tried; in codes all of them differ in size."""
 
-_TRIALS, _TESTS = 6, 3
-"""Plans that are tried on the way down, and the smallest of those that pass that are put to the test, at most."""
+_TRIALS, _TESTS = 6, 4
+"""Plans that are tried on the way down, and those that are put to the test behind the first, spread evenly, at most."""
 
 _CALIBRATED, _CHOSEN = 2000, 5000
 """Rows that layers are rounded at, and that plans are chosen by, at most."""
 
-_UNWRITABLE = "its weight cannot be rewritten: it is no initializer of floats that one kind of node reads"
+_SHARE, _CUTS = 0.12, 6
+"""Share of the weights that goes at a time where all layers bear the narrowest numbers, and how often at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +40,17 @@ class Attempt:
 
     Attributes:
         widths: Layer name to bits of a number.
+        weights: Those that are left, of all these layers.
         bytes: Of its file.
+        ratio: Its time over the original's, where that was measured.
         chosen_by: What it changes on training rows set apart.
         tested_by: What it changes on the test rows; null where it was not put to the test.
     """
 
     widths: Mapping[str, int]
+    weights: int
     bytes: int
+    ratio: float | None
     chosen_by: Changed
     tested_by: Changed | None
 
@@ -62,12 +62,26 @@ class Trials:
     Attributes:
         chosen: Runs one on the training rows set apart, and gives its bytes too.
         tested: Runs one on the test rows.
+        timed: Its time over the original's, with two limits.
         test_rows: How many; 0 without them.
+        max_drop: Share of the rows by which accuracy may fall.
+        delta: Probability with which a guarantee may fail.
+        folder: For networks that are made on the way.
+        progress: Called with (stage, done, in all).
     """
 
     chosen: Callable[[CompressedNetwork], tuple[PairedLogits, int]]
     tested: Callable[[CompressedNetwork], Changed]
+    timed: Callable[[CompressedNetwork], tuple[float, float, float]]
     test_rows: int
+    max_drop: float
+    delta: float
+    folder: Path
+    progress: Progress
+
+    def bears(self, changed: Changed) -> bool:
+        """Whether the test rows would guarantee the drop if they changed as often as those set apart."""
+        return foreseen(changed, self.test_rows, self.max_drop, self.delta)
 
 
 @dataclass(frozen=True)
@@ -97,107 +111,94 @@ def split(rows: Rows, seed: int) -> tuple[Rows, Rows]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Tried:
-    """A plan, its network and its size, what it changes, and whether test rows would bear it."""
+class Tried:
+    """A plan, its network and its size, what it changes, and whether test rows would bear it.
+
+    Attributes:
+        plan: Layer index to bits of a number.
+        compressed: The network.
+        size: Bytes of its file.
+        changed: On training rows set apart.
+        passed: Whether test rows would bear it.
+        ratio: Its time over the original's, where that was measured.
+    """
 
     plan: Plan
     compressed: CompressedNetwork
     size: int
     changed: Changed
     passed: bool
+    ratio: float | None = None
+
+    @property
+    def bits(self) -> int:
+        """Of the levels of all layers."""
+        layers = self.compressed.network.layers
+        return sum(width * layers[index - 1].parameters for index, width in self.plan.items())
+
+    def reported(self, tested_by: Changed | None) -> Attempt:
+        """As the report says it."""
+        layers = [self.compressed.network.layers[index - 1] for index in self.plan]
+        widths = {layer.name: self.plan[layer.index] for layer in layers}
+        weights = sum(layer.parameters for layer in layers)
+        return Attempt(widths, weights, self.size, self.ratio, self.changed, tested_by)
 
 
-class Search:
-    """Plans for one network, each rounded once.
+def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen:
+    """The smallest that passes.
 
-    Attributes:
-        network: It.
+    Args:
+        rounder: Has the network.
+        trials: Run what is tried.
+        codes: Whether codes are to be small, and not the file.
     """
+    widths = _IN_CODES if codes else _IN_FILES
+    tried: list[Tried] = []
 
-    def __init__(
-        self, network: Network, names: Sequence[str], rows: Rows, device: Device, threads: int | None, seed: int
-    ) -> None:
-        self.network, self._rows, self._seed = network, rows, seed
-        self._sites = {i: site for i, site in sites(network).items() if not names or site.layer.name in names}
-        if not self._sites:
-            problems = [Problem(layer.step.where, _UNWRITABLE, "export it anew") for layer in network.layers]
-            raise ModelError("compress-nothing", "The model has no weight that could be compressed.", problems)
-        inputs = rows.batch(rows.index).inputs
-        self._calibration = Calibration(network, self._sites, inputs, device, threads, seed)
+    def passes(candidate: Rounder, plan: Plan) -> bool:
+        compressed = candidate.compressed(plan)
+        found, size = trials.chosen(compressed)
+        changed = Changed.of(found)
+        passed = not tried or trials.bears(changed)
+        tried.append(Tried(plan, compressed, size, changed, passed))
+        trials.progress("try", len(tried), _TRIALS + 4)
+        return passed
 
-    def everywhere(self, width: int) -> CompressedNetwork:
-        """Every weight in one format."""
-        return self.compressed(dict.fromkeys(self._sites, width))
-
-    def compressed(self, plan: Plan) -> CompressedNetwork:
-        """The network under a plan."""
-        found = self._calibration.rounded(plan)
-        weights: dict[str, CompressedLayer] = {}
-        for layer in self.network.layers:
-            site = self._sites.get(layer.index)
-            if site is not None:
-                weights[layer.weight_name] = _layer(site, found[layer.index])
-            elif layer.weight_name not in weights:
-                weights[layer.weight_name] = kept(layer, _UNWRITABLE)
-        return CompressedNetwork(self.network, weights)
-
-    def smallest(
-        self, trials: Trials, max_drop: float, delta: float, progress: Progress, *, codes: bool = False
-    ) -> Chosen:
-        """The smallest that passes.
-
-        Args:
-            trials: Run what is tried.
-            max_drop: Share of the rows.
-            delta: Probability with which a guarantee may fail.
-            progress: Called with (stage, done, in all).
-            codes: Whether codes are to be small, and not the file.
-        """
-        widths = _IN_CODES if codes else _IN_FILES
-        tried: list[_Tried] = []
-
-        def passes(plan: Plan) -> bool:
-            compressed = self.compressed(plan)
-            found, size = trials.chosen(compressed)
-            changed = Changed.of(found)
-            passed = not tried or foreseen(changed, trials.test_rows, max_drop, delta)
-            tried.append(_Tried(plan, compressed, size, changed, passed))
-            progress("try", len(tried), _TRIALS + 4)
-            return passed
-
-        widest = dict.fromkeys(self._sites, widths[0])
-        passes(dict.fromkeys(self._sites, Half.width))
-        if passes(widest):
-            steps = steps_down(self.network, self._sites, self._calibration, self._rows, widths, self._seed)
-            narrowed(widest, steps, passes, _TRIALS)
-        order = sorted((each for each in tried if each.passed), key=lambda each: -self._bits(each.plan))
-        best = order[-1]
-        tests: list[Changed] = []
-        if may_pass(trials.test_rows, max_drop, delta):
-            least = self._bits(best.plan)
-            bold = [each for each in tried if each.changed.drop <= max_drop and self._bits(each.plan) < least]
-            bold = sorted(bold, key=lambda each: -self._bits(each.plan))[:1]
-            order = [*order[:1], *order[1:][-_TESTS:], *bold]
-            best, tests = put_to_the_test(order, lambda each: trials.tested(each.compressed), max_drop)
-        seen = {id(each): found for each, found in zip(order, tests, strict=False)}
-        attempts = tuple(Attempt(self._named(e.plan), e.size, e.changed, seen.get(id(e))) for e in tried)
-        return Chosen(best.compressed, attempts, best.changed, tuple(tests))
-
-    def _bits(self, plan: Plan) -> int:
-        return sum(width * self._sites[index].matrix.size for index, width in plan.items())
-
-    def _named(self, plan: Plan) -> Mapping[str, int]:
-        return {self._sites[index].layer.name: width for index, width in plan.items()}
+    noise = rounder.importance()
+    removal = Removal(rounder, noise, trials.folder)
+    first = removal.narrower(0) or rounder
+    widest, narrowest = (dict.fromkeys(rounder.sites, width) for width in (widths[0], widths[-1]))
+    passes(first, dict.fromkeys(rounder.sites, Half.width))
+    if passes(first, widest):
+        steps = steps_down(first.sites, first.calibration, noise, widths)
+        narrowed(widest, steps, lambda plan: passes(first, plan), _TRIALS)
+    bears_all = any(each.passed and each.plan == narrowest for each in tried)
+    for _ in range(_CUTS if bears_all and not codes else 0):
+        narrower = removal.narrower(_SHARE)
+        if narrower is None or not passes(narrower, narrowest):
+            break
+    order = sorted((each for each in tried if each.passed), key=lambda each: -each.bits)
+    least = order[-1].bits
+    bold = [each for each in tried if each.changed.drop <= trials.max_drop and each.bits < least]
+    return chosen(order, sorted(bold, key=lambda each: -each.bits)[:1], tried, trials)
 
 
-def _layer(site: Site, found: Rounded) -> CompressedLayer:
-    """As every compressor describes one."""
-    layer, stored = site.layer, found.grid
-    scale = np.ones(len(site.matrix)) if layer.operator.scale is None else layer.operator.scale
-    weight = (stored.matrix() * scale[:, None]).reshape(layer.operator.weight.shape)
-    numbers, payload = site.matrix.size, stored.stored * site.matrix.size
-    if not isinstance(stored, Half):
-        numbers += stored.scales.size
-        payload += 8 * stored.scales.nbytes
-    shift = (found.offset - site.offset) * scale if site.bias is not None else None
-    return described(layer, FORMATS[stored.stored], weight, numbers, payload, code=stored, shift=shift)
+def chosen(order: Sequence[Tried], bold: Sequence[Tried], tried: Sequence[Tried], trials: Trials) -> Chosen:
+    """What the test rows leave of some plans; without any that can decide, the last.
+
+    Args:
+        order: Those that should pass, the safest first.
+        bold: Those that may pass, behind them.
+        tried: All, for the report.
+        trials: Run them.
+    """
+    best = order[-1]
+    tests: list[Changed] = []
+    if may_pass(trials.test_rows, trials.max_drop, trials.delta):
+        spread = np.unique(np.linspace(1, len(order) - 1, _TESTS).astype(np.int64)) if order[1:] else ()
+        order = [order[0], *(order[place] for place in spread), *bold]
+        best, tests = put_to_the_test(order, lambda each: trials.tested(each.compressed), trials.max_drop)
+    seen = {id(each): found for each, found in zip(order, tests, strict=False)}
+    return Chosen(
+        best.compressed, tuple(each.reported(seen.get(id(each))) for each in tried), best.changed, tuple(tests)
+    )

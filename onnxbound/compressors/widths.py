@@ -20,26 +20,34 @@ Step = tuple[int, int]
 _NOISE_ROWS = 32
 
 
-def steps_down(
-    network: Network, found: Mapping[int, Site], calibration: Calibration, rows: Rows, widths: Sequence[int], seed: int
-) -> list[Step]:
-    """Steps from the widest levels everywhere to the narrowest, by the damage per bit that is saved.
-
-    The damage of a layer at a width is (sensitivity * error)^2: the median weight-noise sensitivity of the layer, which
-    says how far noise of relative size 1 in its weights moves the logits, and the relative size of the noise that
-    rounding makes, measured where the layer's outputs are.
+def importance(network: Network, found: Mapping[int, Site], rows: Rows, seed: int) -> dict[int, float]:
+    """Layer index to its median weight-noise sensitivity: how far noise of relative size 1 moves the logits.
 
     Args:
         network: It.
         found: Its sites.
-        calibration: Rounds a layer alone.
-        rows: Where sensitivities are measured.
-        widths: Descending.
+        rows: Where that is measured.
         seed: Of the rows and of directions.
     """
     chosen = np.sort(np.random.default_rng(seed).choice(rows.index, min(_NOISE_ROWS, rows.count), replace=False))
     measured = sensitivities(network, rows.batches(len(chosen), chosen), seed=seed)
-    noise = {index: float(np.nanmedian(measured.values[:, index - 1])) for index in found}
+    return {index: float(np.nanmedian(measured.values[:, index - 1])) for index in found}
+
+
+def steps_down(
+    found: Mapping[int, Site], calibration: Calibration, noise: Mapping[int, float], widths: Sequence[int]
+) -> list[Step]:
+    """Steps from the widest levels everywhere to the narrowest, by the damage per bit that is saved.
+
+    The damage of a layer at a width is (importance * error)^2, the error being the relative size of the noise that
+    rounding makes, measured where the layer's outputs are.
+
+    Args:
+        found: The sites of a network.
+        calibration: Rounds a layer alone.
+        noise: The importance of each layer.
+        widths: Descending.
+    """
     damage = {
         (index, width): noise[index] ** 2 * calibration.alone(index, width) for index, width in product(found, widths)
     }

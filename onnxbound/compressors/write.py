@@ -5,6 +5,7 @@ import json
 import numpy as np
 from onnx import ModelProto
 
+from onnxbound.compressors.activations import add_roundings
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, file_weight
 from onnxbound.compressors.grid import Grid, Half, add_stored
 from onnxbound.compressors.sites import Site, sites
@@ -37,6 +38,7 @@ def to_model(compressed: CompressedNetwork, settings: dict[str, object], *, fact
             _store(rewriter, found[name], weight.code, weight.shift)
         elif weight.method != "kept":
             _write(rewriter, weight, factorise=factorise)
+    add_roundings(rewriter.model, compressed.roundings)
     rewriter.note(METADATA_KEY, json.dumps(settings, sort_keys=True, separators=(",", ":")))
     return rewriter.model
 

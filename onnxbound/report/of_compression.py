@@ -116,7 +116,7 @@ def _upwards(limit: float) -> str:
 
 
 def _tried(report: "Compression") -> Table:
-    """Every plan, the largest file first; "3 x 8" stands for three layers of 8 bits."""
+    """Every plan as it was tried; "3 x 8" stands for three layers of 8 bits."""
     rows = []
     for attempt in report.tried:
         counts = Counter(attempt.widths.values())
@@ -124,10 +124,12 @@ def _tried(report: "Compression") -> Table:
         seen = [attempt.chosen_by, attempt.tested_by]
         numbers = [f"{n:,}" for found in seen if found for n in (found.rows, found.worse, found.better)]
         limits = [_upwards(found.limit) for found in seen if found and found.limit is not None]
-        rows.append((plan, f"{attempt.bytes:,}", *(numbers + limits + [""] * 7)[:7]))
-    head = ("bits", "bytes", "rows apart", "worse", "better", "test rows", "worse there", "better there", "drop")
-    caption = "Plans, the largest file first; 3 x 8 stands for three layers of 8 bits"
-    return Table(caption, head, tuple(rows), spare=("rows apart", "better", "better there"))
+        time = "" if attempt.ratio is None else f"{attempt.ratio:.2f}"
+        rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + limits + [""] * 7)[:7]))
+    apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "drop")
+    head = ("bits", "weights", "bytes", "time", *apart, *there)
+    caption = "In the order in which they were tried; 3 x 8 stands for three layers of 8 bits"
+    return Table(caption, head, tuple(rows), spare=("time", "rows apart", "better", "better there"))
 
 
 def _layers(report: "Compression") -> Table:

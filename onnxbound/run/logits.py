@@ -13,12 +13,12 @@ from onnxbound.run.session import failed_run, open_session, with_outputs
 
 
 class Logits:
-    """A session that gives the logits of a network."""
+    """A session that gives the logits of a network; `fused` as in `open_session`."""
 
-    def __init__(self, network: Network, device: Device, threads: int | None) -> None:
+    def __init__(self, network: Network, device: Device, threads: int | None, *, fused: bool = False) -> None:
         self._network = network
         model = with_outputs(network, [network.output])
-        self._session = open_session(model, network.path.parent, device, threads, network.external)
+        self._session = open_session(model, network.path.parent, device, threads, network.external, fused=fused)
 
     def run(self, rows: NDArray[Any]) -> Float64Array:
         """f(x) of rows (n, *input_shape), (n, K); a fixed batch is filled up with the last row.

@@ -45,6 +45,7 @@ def open_session(
     weights: Mapping[str, NDArray[Any]] = _NONE,
     *,
     as_written: bool = False,
+    fused: bool = False,
 ) -> "InferenceSession":
     """A session for a model.
 
@@ -55,6 +56,7 @@ def open_session(
         threads: Threads within an operator; None for all cores.
         weights: Its initializers that are kept outside, used in place: the caller keeps them while the session lives.
         as_written: Whether the runtime computes node after node, and rearranges nothing.
+        fused: Whether it may compute with integers where activations are rounded to them, as it does by default.
 
     Raises:
         ModelError: model-opset, the runtime does not take this operator set or format version.
@@ -69,7 +71,7 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if as_written:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if any(node.op_type in _ROUNDING for node in model.graph.node):
+    if not fused and any(node.op_type in _ROUNDING for node in model.graph.node):
         options.add_session_config_entry(_NO_FUSION_KEY, "1")
     model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]

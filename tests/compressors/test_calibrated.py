@@ -53,7 +53,7 @@ def test_patches_are_what_the_weight_meets(net: Path) -> None:
     values = Handed(network, sites(network), CPU, 1).run(rows, {}, ["c1", "c2", "logits", "r1", "f", "x"])
     for site in sites(network).values():
         layer = site.layer
-        met = patches(site, values[layer.input], 1, np.random.default_rng(0))
+        met = patches(site, values[layer.input], layer.positions, np.random.default_rng(0))
         units = site.matrix.reshape(len(met), -1, met.shape[2])
         found = np.einsum("gun,gsn->sgu", units, met).reshape(3, layer.positions, -1) + site.offset
         expected = values[layer.output].reshape(3, len(site.matrix), -1).swapaxes(1, 2)

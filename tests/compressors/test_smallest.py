@@ -16,8 +16,9 @@ from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
 from onnxbound.compressors.guarantee import Changed
 from onnxbound.compressors.paired_logits import PairedLogits
+from onnxbound.compressors.rounder import FORMATS, Rounder
 from onnxbound.compressors.search import tightest
-from onnxbound.compressors.smallest import FORMATS, Search, Trials, split
+from onnxbound.compressors.smallest import Trials, smallest, split
 from onnxbound.compressors.widths import narrowed
 from onnxbound.compressors.write import to_model
 from onnxbound.data.open import open_rows
@@ -54,7 +55,7 @@ def test_every_format_of_every_net(model, width: int, tmp_path: Path) -> None:  
     network = load(model.path)
     noise = Baseline(network, CPU, 1, None, 0).sample(64)
     rows = open_rows((noise, np.zeros(len(noise), np.int64)), network)
-    compressed = Search(network, (), rows, CPU, 1, 0).everywhere(width)
+    compressed = Rounder(network, (), rows, CPU, 1, 0).everywhere(width)
     written = to_model(compressed, {"method": "test"})
     path = tmp_path / "small.onnx"
     path.write_bytes(written.SerializeToString())
@@ -81,17 +82,17 @@ def net(tmp_path: Path) -> Path:
     return random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4])
 
 
-def search_of(net: Path) -> Search:
+def rounder_of(net: Path) -> Rounder:
     network = load(net)
     rows = open_rows(rows_of(net, 300, 0.1), network)
-    return Search(network, (), split(rows, 0)[0], CPU, 1, 0)
+    return Rounder(network, (), split(rows, 0)[0], CPU, 1, 0)
 
 
 def widths(compressed: CompressedNetwork) -> list[str]:
     return [weight.method for weight in compressed.weights.values()]
 
 
-def trials(drops: dict[str, int], tested: dict[str, int] | None, seen: list[str]) -> Trials:
+def trials(net: Path, drops: dict[str, int], tested: dict[str, int] | None, seen: list[str], most: float) -> Trials:
     """Rows of 10,000 that get worse under a plan, named by its last but one layer's method and its bits."""
 
     def of(table: dict[str, int], compressed: CompressedNetwork) -> PairedLogits:
@@ -105,7 +106,12 @@ def trials(drops: dict[str, int], tested: dict[str, int] | None, seen: list[str]
     return Trials(
         chosen=lambda compressed: (of(drops, compressed), compressed.bits),
         tested=on_test,
+        timed=lambda _: (1.0, 1.0, 1.0),
         test_rows=0 if tested is None else 10_000,
+        max_drop=most,
+        delta=0.05,
+        folder=net.parent,
+        progress=silent,
     )
 
 
@@ -117,8 +123,8 @@ class Table(dict[str, int]):
 
 
 def test_the_smallest_that_keeps_accuracy_is_chosen(net: Path) -> None:
-    search, seen = search_of(net), []
-    found = search.smallest(trials(Table({}), None, seen), 0.0105, 0.05, silent)
+    seen: list[str] = []
+    found = smallest(rounder_of(net), trials(net, Table({}), None, seen, 0.0105))
     assert widths(found.compressed).count("int4-weights") == 1
     assert not seen
     assert found.apart.limit is None
@@ -128,20 +134,20 @@ def test_the_smallest_that_keeps_accuracy_is_chosen(net: Path) -> None:
 
 
 def test_tests_go_from_the_safest_on_and_stop_at_the_first_failure(net: Path) -> None:
-    search, seen = search_of(net), []
+    seen: list[str] = []
     fails = dict.fromkeys(("int4-int4-int4",), 300)
-    found = search.smallest(trials(Table({}), Table(fails), seen), 0.025, 0.05, silent)
+    found = smallest(rounder_of(net), trials(net, Table({}), Table(fails), seen, 0.025))
     assert widths(found.compressed).count("int4-weights") == 2
     assert seen[0] == "fp16-fp16-fp16"
     assert seen == sorted(seen, key=lambda plan: plan.count("int4"))
     passed = [a for a in found.tried if a.tested_by is not None and a.tested_by.limit <= 0.025]
     assert min(attempt.bytes for attempt in passed) == found.compressed.bits
 
-    search, seen = search_of(net), []
+    seen.clear()
     everything = Table(dict.fromkeys(("fp16-fp16-fp16", "int8-int8-int8", "int4-int4-int4"), 9000))
     for plan in ("int4-int8-int8", "int8-int4-int8", "int4-int4-int8", "int8-int4-int4"):
         everything[plan] = 9_000
-    found = search.smallest(trials(Table({}), everything, seen), 0.025, 0.05, silent)
+    found = smallest(rounder_of(net), trials(net, Table({}), everything, seen, 0.025))
     assert seen == ["fp16-fp16-fp16"]
     assert widths(found.compressed) == ["fp16"] * 3
     assert not any(a.tested_by is not None and a.tested_by.limit <= 0.025 for a in found.tried)
@@ -250,4 +256,4 @@ def test_a_weight_that_cannot_be_rewritten(tmp_path: Path) -> None:
     assert "cannot be rewritten" in found["layers"][1]["reason"]
     assert again.stat().st_size < out.stat().st_size
     with pytest.raises(ModelError, match="no weight that could be compressed"):
-        Search(load(again), (), open_rows(data, load(again)), CPU, 1, 0)
+        Rounder(load(again), (), open_rows(data, load(again)), CPU, 1, 0)

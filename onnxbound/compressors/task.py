@@ -1,0 +1,110 @@
+"""Everything that stays the same while compressed nets are tried, each written beside its final place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnxbound.compressors.budget import Budget
+from onnxbound.compressors.compressed import CompressedNetwork
+from onnxbound.compressors.evaluate import Baseline, ratio_of, reopen
+from onnxbound.compressors.fastest import fastest
+from onnxbound.compressors.guarantee import Changed
+from onnxbound.compressors.method import Method, compress_layers
+from onnxbound.compressors.paired_logits import PairedLogits
+from onnxbound.compressors.request import Request
+from onnxbound.compressors.rounder import ACTIVATIONS, FORMATS, Rounder
+from onnxbound.compressors.smallest import Chosen, Trials, smallest, split
+from onnxbound.compressors.write import to_model
+from onnxbound.data.rows import Rows
+from onnxbound.graph.network import Layer, Network
+from onnxbound.results import Float64Array
+from onnxbound.run.device import Device
+from onnxbound.run.model_output import staged
+from onnxbound.stability.collect import Progress
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is compressed, and how.
+
+    Attributes:
+        network: The original.
+        request: What is asked for.
+        layers: Those that are compressed.
+        origins: Layer index to the weight from which the distance is compressed; None without one.
+        device: Where nets run.
+        output: The file that is written in the end.
+        progress: Called with (stage, done, in all).
+    """
+
+    network: Network
+    request: Request
+    layers: Sequence[Layer]
+    origins: Mapping[int, Float64Array] | None
+    device: Device
+    output: Path
+    progress: Progress
+
+    def compressed(self, budgets: Mapping[int, Budget], method: Method | None = None) -> CompressedNetwork:
+        """By an algorithm at a budget per layer."""
+        return compress_layers(self.network, method or self.request.method, budgets, self.origins)
+
+    def everywhere(self, budget: Budget) -> Mapping[int, Budget]:
+        """One budget for all layers."""
+        return {layer.index: budget for layer in self.layers}
+
+    def baseline(self, rows: Rows | None) -> Baseline:
+        """The original on some rows."""
+        request = self.request
+        return Baseline(self.network, self.device, request.threads, rows, request.method.seed, fused=request.fused)
+
+    def tried(self, compressed: CompressedNetwork, baseline: Baseline) -> tuple[PairedLogits, int]:
+        """A net that is written only to be tried, and its size in bytes."""
+        with staged(self.output) as place:
+            place.write(to_model(compressed, {"method": self.request.method.name}))
+            return baseline.compare(reopen(self.network, place.path).network, self.progress), place.size
+
+    def accuracy(self, compressed: CompressedNetwork, baseline: Baseline) -> float:
+        """The share of rows that such a net gets right."""
+        return float((self.tried(compressed, baseline)[0].margin_after > 0).mean())
+
+    def stored(self, rows: Rows, unseen: Baseline | None, folder: Path, *, codes: bool) -> Chosen:
+        """The network in one format, or the smallest or the fastest mix of them.
+
+        Args:
+            rows: The training set.
+            unseen: The original on the test rows.
+            folder: For networks that are made on the way.
+            codes: Whether codes are to be small, and not the file.
+        """
+        request, name = self.request, self.request.method.name
+        first, others = split(rows, request.method.seed)
+        apart = self.baseline(others)
+        rounder = Rounder(self.network, request.layers, first, self.device, request.threads, request.method.seed)
+        if name not in ("smallest", "fastest"):
+            if name == "int8":
+                compressed = rounder.with_activations(dict.fromkeys(rounder.sites, ACTIVATIONS))
+            else:
+                compressed = rounder.everywhere(next(width for width, each in FORMATS.items() if each == name))
+            return Chosen(compressed, (), Changed.of(self.tried(compressed, apart)[0]), ())
+
+        def tested(compressed: CompressedNetwork) -> Changed:
+            assert unseen is not None
+            return Changed.of(self.tried(compressed, unseen)[0], request.delta)
+
+        def timed(compressed: CompressedNetwork) -> tuple[float, float, float]:
+            with staged(self.output) as place:
+                place.write(to_model(compressed, {}))
+                return ratio_of(apart.rounds(reopen(self.network, place.path).network)[0])
+
+        trials = Trials(
+            chosen=lambda compressed: self.tried(compressed, apart),
+            tested=tested,
+            timed=timed,
+            test_rows=0 if unseen is None else unseen.count,
+            max_drop=request.tolerated_drop,
+            delta=request.delta,
+            folder=folder,
+            progress=self.progress,
+        )
+        return fastest(rounder, trials) if name == "fastest" else smallest(rounder, trials, codes=codes)
