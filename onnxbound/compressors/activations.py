@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from onnxbound.compressors.sites import Handed, Site, in_batches
 from onnxbound.graph.network import Network
@@ -36,7 +36,7 @@ _BATCH, _KEPT = 100, 2000
 def calibrated(
     network: Network, found: Mapping[int, Site], rows: Array, device: Device, threads: int | None
 ) -> dict[str, SaturatingRounding]:
-    """The grids of all tensors that kernels of integers need.
+    """The grids of all tensors that kernels of integers need; of a net of 16 bits none.
 
     Args:
         network: It.
@@ -45,7 +45,9 @@ def calibrated(
         device: Where the net runs.
         threads: Threads; None for all cores.
     """
-    alike = _rounded_tensors(Rewriter(network).model, {site.weight for site in found.values()}, {network.output})
+    model = Rewriter(network).model
+    floats = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    alike = _rounded_tensors(model, floats & {site.weight for site in found.values()}, {network.output})
     runner, sources = Handed(network, {}, device, threads), sorted(set(alike.values()))
     seen: dict[str, list[NDArray[np.float32]]] = {name: [] for name in sources}
     for batch in in_batches(rows, _BATCH):

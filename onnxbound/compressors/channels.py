@@ -100,6 +100,9 @@ class Channels:
             else:
                 values = np.take(values, keep, each.axis)
             tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
+            for value in model.graph.input:  # where old files list their constants too
+                if value.name == tensor.name:
+                    value.CopyFrom(helper.make_tensor_value_info(value.name, tensor.data_type, tensor.dims))
             if each.written:
                 left[each.tensor] = keep
         for node in model.graph.node:

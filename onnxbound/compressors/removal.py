@@ -126,7 +126,9 @@ class Removal:
             weight = site.matrix.reshape(site.layer.operator.weight.shape)
             rewriter.set_weight(site.layer, weight)
             if site.bias is not None:
-                rewriter.set_constant(site.bias, site.offset.astype(np.float32))
+                value = rewriter.constant(site.bias)
+                assert value is not None
+                rewriter.set_constant(site.bias, site.offset.astype(value.dtype))
         path.write_bytes(rewriter.model.SerializeToString())
 
 

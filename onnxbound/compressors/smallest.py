@@ -24,8 +24,8 @@ from onnxbound.stability.collect import Progress
 _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
 """Bits of a level that are tried; in codes all of them differ in size."""
 
-_TRIALS, _TESTS = 6, 4
-"""Plans that are tried on the way down, and those that are put to the test behind the first, spread evenly, at most."""
+_TRIALS, _TRIALS_OF_CODES, _TESTS = 6, 12, 4
+"""Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first."""
 
 _CALIBRATED, _CHOSEN = 2000, 5000
 """Rows that layers are rounded at, and that plans are chosen by, at most."""
@@ -171,7 +171,7 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     passes(first, dict.fromkeys(rounder.sites, Half.width))
     if passes(first, widest):
         steps = steps_down(first.sites, first.calibration, noise, widths)
-        narrowed(widest, steps, lambda plan: passes(first, plan), _TRIALS)
+        narrowed(widest, steps, lambda plan: passes(first, plan), _TRIALS_OF_CODES if codes else _TRIALS)
     bears_all = any(each.passed and each.plan == narrowest for each in tried)
     for _ in range(_CUTS if bears_all and not codes else 0):
         narrower = removal.narrower(_SHARE)

@@ -16,6 +16,7 @@ from onnxbound.compressors.rounder import ACTIVATIONS, FORMATS, Rounder
 from onnxbound.compressors.smallest import Chosen, Trials, smallest, split
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
+from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
@@ -84,6 +85,9 @@ class Task:
         if name not in ("smallest", "fastest"):
             if name == "int8":
                 compressed = rounder.with_activations(dict.fromkeys(rounder.sites, ACTIVATIONS))
+                if not compressed.roundings:
+                    problem = Problem(str(self.network.path), "its floats have 16 bits", "use int8-weights")
+                    raise UsageError("compress-method", "int8 takes nets of float32.", [problem])
             else:
                 compressed = rounder.everywhere(next(width for width, each in FORMATS.items() if each == name))
             return Chosen(compressed, (), Changed.of(self.tried(compressed, apart)[0]), ())

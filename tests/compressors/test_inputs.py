@@ -50,6 +50,14 @@ def test_weights_of_16_bits(kind: int, words: tuple[str, ...], most: float, tmp_
     assert load(out).depth == (6 if "svd" in words else 3)
 
 
+def test_activations_of_16_bits_are_not_rounded(tmp_path: Path) -> None:
+    net = of_16_bits(random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4]), TensorProto.FLOAT16)
+    words = ("compress", net, "-o", tmp_path / "out.onnx", "--data", rows_of(net, 200, 0.1), "--method", "int8")
+    error = failing(*words)
+    assert error["code"] == "compress-method"
+    assert "int8 takes nets of float32" in error["message"]
+
+
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[3]], ids=lambda kind: kind.name)
 @pytest.mark.parametrize("words", [(), ("--method", "svd", "--keep", "50%")])
 def test_integers_stay(kind, words: tuple[str, ...], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
