@@ -8,7 +8,7 @@ import pytest
 
 from onnxbound.bounds.arora2018 import LayerCondition, failure_per_pair
 from onnxbound.compressors.budget import Budget
-from onnxbound.compressors.margin_budget import MarginFacts, budgets_of_margin, eta_of_margin
+from onnxbound.compressors.margin_budget import Analysed, budgets_of_margin, eta_of_margin
 from onnxbound.compressors.method import Method, compress_layers
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.realised import layer_errors
@@ -94,7 +94,7 @@ def test_the_corrected_forms_lose_at_most_gamma() -> None:
     assert lost[printed].max() > 1.6 * gamma
 
 
-MEASURED = MarginFacts([LayerCondition(0.5, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000)
+MEASURED = Analysed([LayerCondition(0.5, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000, (), ())
 
 
 def test_lemma_10_chooses_epsilon(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_lemma_10_chooses_epsilon(tmp_path: Path) -> None:
     assert eta_of_margin(network, 0.05, 1000) == failure_per_pair(network, 0.05, 1000)
     with pytest.raises(UsageError, match="vacuous"):
         budgets_of_margin(network, network.layers, "matrix-project", 20.0, MEASURED)
-    zero = MarginFacts([LayerCondition(0.0, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000)
+    zero = Analysed([LayerCondition(0.0, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000, (), ())
     with pytest.raises(UsageError, match="No error follows"):
         budgets_of_margin(network, network.layers, "matrix-project", 2.0, zero)
 
