@@ -32,7 +32,8 @@ def test_every_option_stands_once_in_the_help(verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words, found", [("explain layer_", {"layer_cushion"}), ("compress --method int", {"int4-weights", "int8-weights"})]
+    "words, found",
+    [("explain layer_", {"layer_cushion"}), ("compress --method int", {"int4-weights", "int8", "int8-weights"})],
 )
 def test_the_shell_completes_topics_and_methods(words: str, found: set[str]) -> None:
     verb, *before, incomplete = words.split()
