@@ -45,7 +45,7 @@ class Aim:
     def of(cls, here: Float64Array, gradient: Float64Array, damped: Matrix, entries: NDArray[np.int64]) -> "Aim":
         """One step of Newton's method away."""
         compensating = compensation(damped)
-        wanted = here[entries] - compensating.T @ (compensating @ gradient[entries])
+        wanted = here[entries] - compensating.T @ (compensating @ gradient)
         return cls(here, entries, wanted, compensating)
 
 

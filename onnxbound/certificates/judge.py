@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import Tensors
-from onnxbound.linear.curvature import softmax
 from onnxbound.results import Float64Array
 from onnxbound.stability.row_margins import margins
 
@@ -23,18 +22,14 @@ class Judge:
         outputs: The architecture at all rows.
         labels: Of all rows, (m,).
         delta: Of the bound.
-        logits: Of the trained network at the rows that judge, (n, K).
-        temperature: Of those, (n,).
         places: The rows that judge, ascending, (n,).
-        blocks: The same in parts, those of the trained network's smallest margins first, each ascending.
-        unseen_error: What the trained network errs more often on all rows than on those.
+        blocks: The same in parts, those of a network's smallest margins first, each ascending.
+        unseen_error: What that network errs more often on all rows than on those.
     """
 
     outputs: Outputs
     labels: NDArray[np.int64]
     delta: float
-    logits: Float64Array
-    temperature: Float64Array
     places: NDArray[np.int64]
     blocks: list[NDArray[np.int64]]
     unseen_error: float
@@ -46,20 +41,18 @@ class Judge:
         labels: NDArray[np.int64],
         delta: float,
         logits: Float64Array,
-        temperature: Float64Array,
         places: NDArray[np.int64],
     ) -> "Judge":
-        """From the trained network's logits of all rows, (m, K), and their temperatures, (m,)."""
+        """From the logits of a network at all rows, (m, K)."""
         margin = margins(logits, labels)
         wrong = ~(margin > 0)
         unseen_error = float(np.mean(wrong) - np.mean(wrong[places]))
         hardest_first = places[np.argsort(margin[places], kind="stable")]
         blocks = np.split(hardest_first, range(_BLOCK_ROWS, len(places), _BLOCK_ROWS))
-        own = logits[places], temperature[places]
-        return cls(outputs, labels, delta, *own, places, [np.sort(block) for block in blocks], unseen_error)
+        return cls(outputs, labels, delta, places, [np.sort(block) for block in blocks], unseen_error)
 
     def estimated_bound(self, tensors: Tensors, bits: float, enough: float = np.inf) -> float:
-        """From guessed bits, and from the errors on some rows, less what the trained network has more there.
+        """From guessed bits, and from the errors on some rows, less what a network like it has more there.
 
         Rows are counted, those that are most easily lost first, until the bound is no better than `enough`: what is
         returned then is too small, but not below `enough`.
@@ -73,13 +66,6 @@ class Judge:
             if bound >= enough:
                 break
         return bound
-
-    def divergence(self, tensors: Tensors) -> float:
-        """Mean divergence of a network's outputs from those of the trained one, each row at its temperature."""
-        heat = self.temperature[:, None]
-        p, q = softmax(self.logits / heat), softmax(self.outputs.logits(tensors, self.places) / heat)
-        tiny = np.finfo(np.float64).tiny
-        return float(np.mean((p * np.log(np.maximum(p, tiny) / np.maximum(q, tiny))).sum(axis=1)))
 
 
 def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Array:

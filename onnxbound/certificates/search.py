@@ -1,30 +1,29 @@
-"""The search for the code with the best bound: rounds of rounding, each at a price of bits that may rise.
+"""The search for the code with the best bound: the network is thinned, and what is left of it rounded, in rounds.
 
-It moves the weights of a trained network onto a lattice and looks for the cheapest network that still decides like it:
-no label is learnt, the only targets are the network's own outputs. Each round linearises the network as it now is at
-fresh rows, finds where its weights would best be to second order, and moves them onto the lattice with the price of
-bits in every choice. Several prices and dampings are tried, and the candidate of the smallest bound is kept, its
-errors counted on rows that are set aside for that.
+No label is learnt: the only targets are the network's own decisions and outputs. Thinning (`thinning`) drives most
+weights to zero by gradient steps, at a price of bits. The thin network is then the one whose outputs are kept. Each
+round linearises the network as it now is at fresh rows, finds where its weights would best be to second order, and
+moves them onto the lattice with the price of bits in every choice. Several prices and dampings are tried, and the
+candidate of the smallest bound is kept, its errors counted on rows that are set aside for that.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.candidates import Aim, Choice, Point
 from onnxbound.certificates.judge import Judge, temperatures
-from onnxbound.certificates.low_rank import factors_of
-from onnxbound.certificates.space import LevelVector, Space
+from onnxbound.certificates.space import LevelVector, Space, Tensors
 from onnxbound.certificates.task import Effort, Found, Task
+from onnxbound.certificates.thinning import Thinning
 from onnxbound.codec.network_code import encode, rounded_step
 from onnxbound.compressors.lattice import Lattice, Matrix, descended, rounded_in_order
 from onnxbound.compressors.prices import LARGEST
-from onnxbound.linear.curvature import Curvature, Target, curvature, sides
+from onnxbound.linear.curvature import Curvature, Target, curvature
 from onnxbound.results import Float64Array
 from onnxbound.stability.row_margins import margins
 
@@ -52,9 +51,6 @@ _FIRST_DAMPING = (0.1, 0.4)
 _DAMPING = (0.03, 0.1, 0.3)
 """Added to the curvature's diagonal, over its mean in the tensor."""
 
-_LEFT_OUT = 1e-4
-"""Share of the divergence of losing everything that the entries left at 0 from the start may cause."""
-
 _KEPT = 0.5
 """Share of the curvature of the rounds before that is kept in the mean."""
 
@@ -67,21 +63,14 @@ _FEWEST_TO_TUNE = 100
 _MORE_ROWS = 2.0
 """Small networks are linearised at up to so many times the rows: their curvature is cheap to add up."""
 
-_FAR = 0.2
-"""Divergence of a network without the entries that are left out, above which it settles and low rank is tried."""
+_QUICK, _QUICK_PRICE = 5, 3.0
+"""The first certificate comes from so many times fewer batches and rows, at a price that thins faster."""
 
-_SETTLING_DAMPING = 4.0
-"""Like `_DAMPING`, of the first of the steps of a network that settles."""
+_PRICE, _PRICE_OF_ERRORS = 1.5, 5.0
+"""Cross-entropy of all rows together per bit when a network is thin, and how that rises with the trained one's error.
 
-_SETTLING_FACTORS = (0.4, 2.0, 10.0, 100.0)
-"""Damping of a step over that of the step before; the first that brings the outputs closer is taken."""
-
-_SETTLING_SHARE = 3
-"""Such a step looks at the rows of a round over this."""
-
-_SIDE_ROWS = 2000
-_FACTOR_NUMBERS = 1.4
-"""Numbers of all factors, over those that may be moved: some are worth nothing, such as those of blank pixels."""
+The nearer the bound is to chance, the fewer bits an error costs.
+"""
 
 _SWEEPS = 4
 _PROBES = 1
@@ -91,20 +80,19 @@ _BATCH_BYTES = 1 << 28
 
 def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterator[Found]:
     """Every round's code, in their order; the best is that of the smallest bound."""
-    ground = Ground.of(task, effort, generator)
-    chosen = _Search(ground, Space(task.network, task.described, task.prior, task.preprocessing))
-    far = chosen.divergence > _FAR
-    chosen.start(settle=far)
-    first = chosen.found(1)
-    yield first
-    if far and task.prior is None:
-        other = _Search(ground, chosen.factored())
-        other.start(settle=True)
-        found = other.found(1)
-        yield found
-        if found.bound < first.bound:
-            chosen = other
-    yield from chosen.later_rounds()
+    space = Space(task.network, task.described, task.prior, task.preprocessing)
+    trained = Ground.of(task, effort, generator, task.described.tensors)
+    price = _PRICE + _PRICE_OF_ERRORS * float(np.mean(np.isinf(trained.temperature)))
+    quick = replace(effort, batches=effort.batches // _QUICK, rows=effort.rows // _QUICK, entries=effort.entries // 2)
+    first = _Search(replace(trained, effort=quick), space, _QUICK_PRICE * price)
+    found = first.found(1)
+    yield found
+    chosen = _Search(trained, space, price)
+    second = chosen.found(2)
+    yield second
+    if found.bound < second.bound:
+        chosen = first
+    yield from chosen.later_rounds(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +103,7 @@ class Ground:
         task: What for.
         effort: How much work.
         generator: Of the rows that are drawn and of the probes.
-        logits: Of the trained network at all rows, (m, K).
+        logits: Of the network that is to be kept, at all rows, (m, K).
         temperature: Of each row, (m,).
         judge: What candidates would certify.
     """
@@ -128,12 +116,12 @@ class Ground:
     judge: Judge
 
     @classmethod
-    def of(cls, task: Task, effort: Effort, generator: np.random.Generator) -> "Ground":
-        """The trained network's outputs, and rows set aside to judge by."""
-        logits, count = task.outputs.logits(task.described.tensors), len(task.labels)
+    def of(cls, task: Task, effort: Effort, generator: np.random.Generator, tensors: Tensors) -> "Ground":
+        """A network's outputs, its tensors given, and rows set aside to judge by."""
+        logits, count = task.outputs.logits(tensors), len(task.labels)
         temperature = temperatures(logits, task.labels)
         places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
-        judge = Judge.of(task.outputs, task.labels, float(task.delta), logits, temperature, places)
+        judge = Judge.of(task.outputs, task.labels, float(task.delta), logits, places)
         return cls(task, effort, generator, logits, temperature, judge)
 
     def targets(self, rows: int, numbers: int) -> Iterator[Target]:
@@ -146,75 +134,41 @@ class Ground:
 
 
 class _Search:
-    """The rounds in one space.
+    """The rounds of one thin network; the first is made at once.
 
-    Attributes:
-        divergence: Of the network that is left of the trained one when the other entries are 0.
+    Args:
+        trained: On which the trained network stands.
+        space: Its parameters.
+        price: At which it is thinned.
     """
 
-    def __init__(self, ground: Ground, space: Space) -> None:
-        self._ground, self._space = ground, space
-        first = self._curvature(space.trained, np.zeros(0, np.int64), ground.effort.rows // 4)
-        worth = space.trained**2 * first.diagonal
-        order = np.argsort(-worth, kind="stable")
-        left_out = worth.sum() - np.cumsum(worth[order])
-        count = int(np.searchsorted(-left_out, -_LEFT_OUT * worth.sum())) + 1
-        self._entries = np.sort(order[: min(count, ground.effort.entries)])
-        self._start = np.zeros_like(worth)
-        self._start[self._entries] = space.trained[self._entries]
-        self.divergence = ground.judge.divergence(space.filled(self._start))
-        self._steps = self._lengths(first.diagonal)
-        share = (ground.effort.entries / self._entries.size) ** 2
-        self._rows = int(ground.effort.rows * min(_MORE_ROWS, share))
-
-    def factored(self) -> Space:
-        """A space in which large weights are products, with as many numbers as may be moved."""
-        task, ground = self._ground.task, self._ground
-        network = task.network.cast(np.float32)
-        found = sides(network, ground.targets(_SIDE_ROWS, self._space.trained.size), ground.generator)
-        factors = factors_of(task.network, found, int(_FACTOR_NUMBERS * ground.effort.entries))
-        return Space(task.network, task.described, None, task.preprocessing, factors)
-
-    def start(self, *, settle: bool) -> None:
-        """The first round."""
-        here = self._settled(self._start) if settle else self._start
-        seen = self._curvature(here, self._entries, self._rows)
+    def __init__(self, trained: Ground, space: Space, price: float) -> None:
+        task, effort = trained.task, trained.effort
+        self._space = space
+        thin = _thinned(trained, space, price)
+        self._ground = Ground.of(task, effort, trained.generator, space.filled(thin))
+        self._entries = np.flatnonzero(thin)
+        share = (effort.entries / max(self._entries.size, 1)) ** 2
+        self._rows = int(effort.rows * min(_MORE_ROWS, share))
+        seen = self._curvature(thin)
         self._matrix = seen.matrix
-        self._at = self._first_round(here, seen.gradient)
+        self._at = self._first_round(thin, seen.gradient)
 
-    def later_rounds(self) -> Iterator[Found]:
-        """What every further round finds."""
-        for number in range(2, self._ground.effort.rounds + 1):
-            seen = self._curvature(self._at.levels * self._at.steps[self._space.tensor], self._entries, self._rows)
+    def later_rounds(self, first: int) -> Iterator[Found]:
+        """What every further round finds; they are counted from `first`."""
+        for number in range(first, self._ground.effort.rounds + 1):
+            seen = self._curvature(self._at.levels * self._at.steps[self._space.tensor])
             self._matrix = _KEPT * self._matrix + (1 - _KEPT) * seen.matrix
             self._at = self._later_round(self._at, seen.gradient)
             yield self.found(number)
 
-    def _settled(self, here: Float64Array) -> Float64Array:
-        """The entries moved, off the lattice, until the outputs are close again: Levenberg and Marquardt's steps."""
-        ground, entries = self._ground, self._entries
-        damping, best = _SETTLING_DAMPING, ground.judge.divergence(self._space.filled(here))
-        for _ in range(ground.effort.rounds):
-            seen = self._curvature(here, entries, self._rows // _SETTLING_SHARE)
-            for factor in _SETTLING_FACTORS:
-                (damped,) = self._damped(seen.matrix, (factor * damping,))
-                moved = here.copy()
-                moved[entries] -= cho_solve(cho_factor(damped, overwrite_a=True), seen.gradient[entries])
-                divergence = ground.judge.divergence(self._space.filled(moved))
-                if divergence < best:
-                    best, here, damping = divergence, moved, factor * damping
-                    break
-            else:
-                break
-        return here
-
     def _first_round(self, start: Float64Array, gradient: Float64Array) -> Point:
         """From the trained network onto a lattice: the best of several steps, prices and dampings."""
-        choice = Choice()
+        choice, lengths = Choice(), self._lengths(start)
         for damped in self._damped(self._matrix, _FIRST_DAMPING):
             aim = Aim.of(start, gradient, damped, self._entries)
             for coarseness, price in product(_FIRST_STEPS, _FIRST_PRICES):
-                point = self._rounded(aim, coarseness * self._steps, price)
+                point = self._rounded(aim, coarseness * lengths, price)
                 choice.offer(point, self._bound(point, choice.bound), aim)
         return self._tuned(choice)
 
@@ -246,9 +200,7 @@ class _Search:
 
     def _damped(self, matrix: NDArray[np.float32], dampings: tuple[float, ...]) -> Iterator[NDArray[np.float32]]:
         """The curvature with something added to its diagonal, so that no direction is taken for free."""
-        diagonal = np.zeros_like(self._space.trained)
-        diagonal[self._entries] = np.diag(matrix)
-        mean = self._space.mean_per_tensor(diagonal, self._entries)[self._space.tensor[self._entries]]
+        mean = self._mean_curvature(matrix)[self._space.tensor[self._entries]]
         mean = np.maximum(mean, 1e-6 * float(mean.max()))
         for damping in dampings:
             damped = matrix.copy()
@@ -277,19 +229,24 @@ class _Search:
         prices = self._space.prices(levels).of(entries)
         return Lattice(steps[tensor], tensor, prices, price / len(self._ground.task.labels))
 
-    def _lengths(self, diagonal: Float64Array) -> Float64Array:
+    def _lengths(self, start: Float64Array) -> Float64Array:
         """A step per tensor: the more the outputs move with its entries, the shorter; none needs levels too large."""
-        space = self._space
-        means = space.mean_per_tensor(diagonal, self._entries)
+        means = self._mean_curvature(self._matrix)
         means = np.maximum(means, max(1e-9 * float(means.max()), float(np.finfo(np.float64).tiny)))
-        steps = _STEP / np.sqrt(means) * np.where(space.bias, _BIAS_STEP, 1)
-        largest = np.maximum.reduceat(np.abs(space.trained), space.starts)
+        steps = _STEP / np.sqrt(means) * np.where(self._space.bias, _BIAS_STEP, 1)
+        largest = np.maximum.reduceat(np.abs(start), self._space.starts)
         return np.maximum(steps, largest / (min(_FIRST_STEPS) * (LARGEST - 1)))
 
-    def _curvature(self, moved: Float64Array, entries: NDArray[np.int64], rows: int) -> Curvature:
+    def _mean_curvature(self, matrix: NDArray[np.float32]) -> Float64Array:
+        """Mean of its diagonal per tensor, (tensors,)."""
+        diagonal = np.zeros_like(self._space.trained)
+        diagonal[self._entries] = np.diag(matrix)
+        return self._space.mean_per_tensor(diagonal, self._entries)
+
+    def _curvature(self, moved: Float64Array) -> Curvature:
         ground = self._ground
-        targets = ground.targets(rows, moved.size)
-        return curvature(self._space.network(moved), targets, entries, _PROBES, ground.generator)
+        targets = ground.targets(self._rows, moved.size)
+        return curvature(self._space.network(moved), targets, self._entries, _PROBES, ground.generator)
 
     def _bound(self, point: Point, enough: float = np.inf) -> float:
         """What its code would certify, estimated as far as it takes to see that it is no better than `enough`."""
@@ -305,3 +262,20 @@ class _Search:
         errors = int(np.sum(~(margins(logits, task.labels) > 0)))
         bound = error_bound(errors, len(task.labels), 8 * len(data), task.delta)
         return Found(code, data, errors, bound, number, self._ground.effort.rounds)
+
+
+def _thinned(trained: Ground, space: Space, price: float) -> Float64Array:
+    """The trained network thinned, at the moment when it would certify most; no more is left than may be moved."""
+    task, effort = trained.task, trained.effort
+    best, least = space.trained, np.inf
+    thinning = Thinning(space, task.outputs, trained.logits, task.labels, trained.generator)
+    for thin in thinning.run(effort.batches, price):
+        if np.count_nonzero(thin.parameters) > effort.entries:
+            best = thin.largest(space.tensor, effort.entries) if np.isinf(least) else best
+            continue
+        levels = np.rint(thin.parameters / thin.steps[space.tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
+        bits = space.prices(levels).bits(levels, space.tensor)
+        bound = trained.judge.estimated_bound(space.filled(thin.parameters), bits, least)
+        if bound < least:
+            best, least = thin.parameters, bound
+    return best

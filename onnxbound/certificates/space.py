@@ -3,19 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certificates.low_rank import factored
 from onnxbound.codec.describe import Description
 from onnxbound.codec.levels import Filters
 from onnxbound.codec.network_code import NetworkCode
-from onnxbound.codec.tensors import Exact, Levels, LowRank, Part
+from onnxbound.codec.tensors import Exact, Levels, Part
 from onnxbound.compressors.prices import Prices, prices
-from onnxbound.compressors.svd import Factors
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
 from onnxbound.linear.curvature import parameters
@@ -25,21 +22,17 @@ Tensors = Mapping[str, NDArray[np.float32]]
 LevelVector = NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
 
-_WHOLE: Mapping[str, Factors] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class _Tensor:
     """A stretch of the vector.
 
     Attributes:
-        hole: The hole that it fills, or fills together with its other factor.
-        factor: Which factor of the hole's tensor it is.
+        hole: The hole that it fills.
         filters: Its shape as the coder and the prices see it.
     """
 
     hole: str
-    factor: Literal["left", "right"] | None
     filters: Filters
 
 
@@ -48,7 +41,7 @@ class Space:
 
     Attributes:
         trained: The trained network, less the prior, (P,).
-        tensor: Which tensor an entry belongs to, (P,); a factor is a tensor of its own.
+        tensor: Which tensor an entry belongs to, (P,).
         bias: Which tensors are biases, (tensors,).
         starts: Where each tensor begins, (tensors,).
     """
@@ -59,12 +52,10 @@ class Space:
         described: Description,
         prior: Tensors | None,
         preprocessing: Preprocessing,
-        factors: Mapping[str, Factors] = _WHOLE,
-    ):
-        """With factors of some layers, by the name of what they put out, instead of their weights; without a prior."""
-        self._network = factored(network.cast(np.float32), factors)
+    ) -> None:
+        self._network = network.cast(np.float32)
         self._described, self._prior, self._preprocessing = described, prior, preprocessing
-        self._tensors = tuple(_tensors(network, described, factors))
+        self._tensors = tuple(_tensors(network, described))
         whole = parameters(self._network)
         self._origin = np.zeros_like(whole) if prior is None else _flat(self._tensors, prior)
         self.trained = whole - self._origin
@@ -73,7 +64,7 @@ class Space:
         self.tensor = np.repeat(np.arange(len(sizes)), sizes)
         self.bias = np.array([described.tensors[tensor.hole].ndim == 1 for tensor in self._tensors])
 
-    def network(self, moved: Float64Array) -> Network:
+    def network(self, moved: Float64Array | NDArray[np.float32]) -> Network:
         """The network, in float32, with other parameters, given less the prior."""
         pieces = iter(self._pieces((self._origin + moved).astype(np.float32)))
         operators = {}
@@ -92,16 +83,11 @@ class Space:
             levels: (P,).
             steps: One per tensor, each of a length that can be written.
         """
-        factors: dict[str, Levels] = {}
-        parts: dict[str, Part] = {}
-        for tensor, step, piece in zip(self._tensors, steps, self._pieces(levels), strict=True):
-            hole = tensor.hole
-            if tensor.factor is None:
-                parts[hole] = Levels(float(step), piece.reshape(self._described.tensors[hole].shape))
-            elif tensor.factor == "right":
-                factors[hole] = Levels(float(step), piece.reshape(tensor.filters))
-            else:
-                parts[hole] = LowRank(Levels(float(step), piece.reshape(tensor.filters[:2])), factors[hole])
+        pieces = zip(self._tensors, steps, self._pieces(levels), strict=True)
+        parts: dict[str, Part] = {
+            tensor.hole: Levels(float(step), piece.reshape(self._described.tensors[tensor.hole].shape))
+            for tensor, step, piece in pieces
+        }
         tensors = self._described.tensors
         every = tuple(parts.get(name) or Exact(values) for name, values in tensors.items())
         return NetworkCode(self._described.architecture, every, self._preprocessing, difference=self._prior is not None)
@@ -112,15 +98,9 @@ class Space:
 
     def filled(self, moved: Float64Array) -> Tensors:
         """What would be in the holes if parameters, given less the prior, were written as they are."""
-        tensors, right = dict(self._described.tensors), np.zeros((0, 0))
+        tensors = dict(self._described.tensors)
         for tensor, piece in zip(self._tensors, self._pieces(self._origin + moved), strict=True):
-            shape = tensors[tensor.hole].shape
-            if tensor.factor == "right":
-                right = piece.reshape(tensor.filters[0], -1)
-                continue
-            if tensor.factor == "left":
-                piece = (piece.reshape(tensor.filters[:2]) @ right).ravel()
-            tensors[tensor.hole] = piece.reshape(shape).astype(np.float32)
+            tensors[tensor.hole] = piece.reshape(tensors[tensor.hole].shape).astype(np.float32)
         return tensors
 
     def prices(self, levels: LevelVector) -> Prices:
@@ -128,7 +108,7 @@ class Space:
         pieces = zip(self._tensors, self._pieces(levels), strict=True)
         return prices([piece.reshape(tensor.filters) for tensor, piece in pieces])
 
-    def mean_per_tensor(self, values: Float64Array, entries: NDArray[np.int64]) -> Float64Array:
+    def mean_per_tensor(self, values: Float64Array | NDArray[np.float32], entries: NDArray[np.int64]) -> Float64Array:
         """Mean over those of the entries that each tensor has, (tensors,); 0 where it has none."""
         tensor, count = self.tensor[entries], len(self.starts)
         sums = np.bincount(tensor, values[entries], count)
@@ -138,22 +118,14 @@ class Space:
         return np.split(vector, self.starts[1:])
 
 
-def _tensors(network: Network, described: Description, factors: Mapping[str, Factors]) -> Iterator[_Tensor]:
-    """Every weight, or its right and its left factor, and every bias, layer by layer."""
+def _tensors(network: Network, described: Description) -> Iterator[_Tensor]:
+    """Every weight and every bias, layer by layer."""
     filters = {hole.name: hole.filters for hole in described.architecture.holes}
     holes = iter(described.parameters)
     for layer in network.layers:
-        weight = next(holes)
-        found = factors.get(layer.output)
-        if found is None:
-            yield _Tensor(weight, None, filters[weight])
-        else:
-            count, *rest = filters[weight]
-            yield _Tensor(weight, "right", (found.rank, rest[0], rest[1], rest[2]))
-            yield _Tensor(weight, "left", (count, found.rank, 1, 1))
-        if layer.operator.bias is not None:
-            bias = next(holes)
-            yield _Tensor(bias, None, filters[bias])
+        for _ in range(1 + (layer.operator.bias is not None)):
+            hole = next(holes)
+            yield _Tensor(hole, filters[hole])
 
 
 def _flat(tensors: Sequence[_Tensor], values: Tensors) -> Float64Array:

@@ -22,16 +22,18 @@ class Effort:
         rounds: Rounds of rounding.
         rows: Rows that are linearised in each, more for networks of fewer entries.
         entries: Parameters that can be moved; the others are 0 from the start.
+        batches: By which the network is thinned.
     """
 
     rounds: int
     rows: int
     entries: int
+    batches: int
 
     @classmethod
     def of(cls, level: int) -> "Effort":
         """Of `effort`, 1 to 9."""
-        return cls(rounds=1 + level, rows=2000 * (level + 1), entries=1000 + 1200 * level)
+        return cls(rounds=1 + level, rows=2000 * (level + 1), entries=1000 + 1200 * level, batches=300 * level)
 
 
 @dataclass(frozen=True, slots=True)

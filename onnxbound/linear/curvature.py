@@ -38,16 +38,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Curvature:
-    """Means over the rows, in the order of `parameters`.
+    """Means over the rows, of some entries, in the order of `parameters`.
 
     Attributes:
-        matrix: J^T C J / T^2 of some entries, estimated without bias from random cotangents; float32, (E, E).
-        diagonal: That of all entries, (P,).
-        gradient: J^T (q - p) / T of all entries, exact; (P,).
+        matrix: J^T C J / T^2, estimated without bias from random cotangents; float32, (E, E).
+        gradient: J^T (q - p) / T, exact; (E,).
     """
 
     matrix: NDArray[np.float32]
-    diagonal: Float64Array
     gradient: Float64Array
 
 
@@ -69,96 +67,70 @@ def curvature(
     Args:
         network: Cast to float32.
         targets: Batches of rows.
-        entries: Which parameters the matrix is of, ascending, (E,).
+        entries: Which parameters, ascending, (E,).
         probes: Random cotangents C^{1/2} u per row, u of independent signs.
         generator: Where the signs come from.
     """
-    size = sum(part.size for layer in network.layers for part in _constants(layer))
     upper = np.zeros((entries.size, entries.size), np.float32)
-    diagonal, gradient, count = np.zeros(size), np.zeros(size), 0
+    gradient, count = np.zeros(entries.size), 0
     keep = _kept(network)
     for target in targets:
-        jacobian = _probed(network, target, keep, probes, generator)
-        flat = jacobian[:-1].reshape(-1, size)
-        diagonal += np.einsum("rp,rp->p", flat, flat)
-        chosen = flat if entries.size == size else flat[:, entries]
+        jacobian = _probed(network, target, keep, entries, probes, generator)
+        flat = jacobian[:-1].reshape(-1, entries.size)
         for start in range(0, entries.size, _STRIPE):
             stripe = slice(start, start + _STRIPE)
-            upper[stripe, start:] += chosen[:, stripe].T @ chosen[:, start:]
+            upper[stripe, start:] += flat[:, stripe].T @ flat[:, start:]
         gradient += jacobian[-1].sum(axis=0)
         count += len(target.rows)
-    scale = np.float32(count * probes)
-    upper = np.triu(upper / scale)
-    return Curvature(upper + np.triu(upper, 1).T, diagonal / scale, gradient / count)
-
-
-def sides(
-    network: Network, targets: Iterator[Target], generator: np.random.Generator
-) -> list[tuple[Float64Array, Float64Array]]:
-    """Of every layer's weight, as a matrix, what its curvature is between rows and between columns.
-
-    With G the (h_out, the rest) matrix of a random cotangent of the weight, E[G G^T] and E[G^T G], each estimated
-    without bias from random signs: the sides of Shampoo (Gupta, Koren, Singer 2018), whose Kronecker product, over the
-    trace of either, is the curvature where that is such a product.
-
-    Args:
-        network: Cast to float32.
-        targets: Batches of rows.
-        generator: Where the signs come from.
-    """
-    shapes = [
-        (layer.operator.channels, layer.operator.weight.size // layer.operator.channels) for layer in network.layers
-    ]
-    result = [(np.zeros((rows, rows)), np.zeros((columns, columns))) for rows, columns in shapes]
-    keep, count = _kept(network), 0
-    for target in targets:
-        pieces = iter(_pieces(network, _probed(network, target, keep, 1, generator)[0]))
-        for layer, shape, (left, right) in zip(network.layers, shapes, result, strict=True):
-            g = next(pieces).reshape(-1, *shape)
-            if layer.operator.bias is not None:
-                next(pieces)
-            for side, words in ((left, "nrc,nc->nr"), (right, "nrc,nr->nc")):
-                signs = generator.integers(0, 2, (len(g), g.shape[2 if side is left else 1])) * 2 - 1
-                sketch = np.einsum(words, g, signs.astype(np.float32))
-                side += sketch.T @ sketch
-        count += len(target.rows)
-    return [(left / count, right / count) for left, right in result]
+    upper = np.triu(upper / np.float32(count * probes))
+    return Curvature(upper + np.triu(upper, 1).T, gradient / count)
 
 
 def _kept(network: Network) -> set[str]:
     return {layer.input for layer in network.layers} | {network.output}
 
 
-def _probed(network: Network, target: Target, keep: set[str], probes: int, generator: np.random.Generator) -> Array:
-    """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, P)."""
+def _probed(
+    network: Network,
+    target: Target,
+    keep: set[str],
+    entries: NDArray[np.int64],
+    probes: int,
+    generator: np.random.Generator,
+) -> Array:
+    """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, E)."""
     heat = target.temperature[:, None]
     forward = linearise(network, target.rows, keep)
     q, p = softmax(forward.values[network.output] / heat), softmax(target.logits / heat)
     signs = generator.integers(0, 2, (probes, *q.shape)) * 2 - 1
     roots = np.sqrt(q) * signs
     cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
-    return _pulled_back(network, forward, cotangents.astype(np.float32))
+    return _pulled_back(network, forward, cotangents.astype(np.float32), entries)
 
 
-def _pieces(network: Network, flat: Array) -> list[Array]:
-    """(n, P) split into weights and biases."""
-    sizes = [part.size for layer in network.layers for part in _constants(layer)]
-    return np.split(flat, np.cumsum(sizes)[:-1], axis=1)
-
-
-def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:
-    """Cotangents (s, n, K) of the logits as cotangents (s, n, P) of the parameters."""
+def _pulled_back(network: Network, forward: Forward, cotangents: Array, entries: NDArray[np.int64]) -> Array:
+    """Cotangents (s, n, K) of the logits as cotangents (s, n, E) of the entries."""
     outputs = [layer.output for layer in network.layers]
     gradients: Mapping[str, Array] = forward.linearisation.vjp(network.output, cotangents, outputs)
-    parts = []
+    parts, start = [], 0
     for layer in network.layers:
         c = gradients.get(layer.output)
         if c is None:
             c = np.zeros((*cotangents.shape[:2], *layer.output_shape), cotangents.dtype)
-        parts.append(layer.operator.weight_cotangent(forward.values[layer.input], c))
-        if layer.operator.bias is not None:
-            parts.append(layer.operator.bias_cotangent(c))
-    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
+        weight, *bias = (part.size for part in _constants(layer))
+        inside = _between(entries, start, start + weight)
+        parts.append(layer.operator.weight_cotangent_at(forward.values[layer.input], c, inside))
+        start += weight
+        for size in bias:
+            parts.append(layer.operator.bias_cotangent(c)[..., _between(entries, start, start + size)])
+            start += size
+    return np.concatenate(parts, axis=2)
+
+
+def _between(entries: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:
+    """Those of a part, from its start."""
+    first, last = np.searchsorted(entries, (start, end))
+    return entries[first:last] - start
 
 
 def _constants(layer: Layer) -> tuple[Array, ...]:

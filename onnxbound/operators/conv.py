@@ -147,10 +147,11 @@ class Conv(Weighted):
             writeable=False,
         )
 
-    def weight_cotangent(self, x: Array, c: Array) -> Array:
-        """Cotangents times patches, one matrix product per row and group."""
-        product = np.matmul(self.by_group(c), self.patches(x))
-        return np.moveaxis(product.reshape(*c.shape[:2], self.channels, *self.windows.kernel, -1), -1, 3)
+    def as_weight(self, products: Array) -> Array:
+        """Channels before taps."""
+        leading = products.shape[:-3]
+        channels_last = products.reshape(*leading, self.channels, *self.windows.kernel, -1)
+        return np.moveaxis(channels_last, -1, len(leading) + 1)
 
     def patches(self, x: Array) -> Array:
         """Every window, channels last."""

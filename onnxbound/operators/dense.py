@@ -50,10 +50,9 @@ class Dense(Weighted):
         """One matrix product over all rows and positions."""
         np.matmul(x.reshape(-1, x.shape[-1]), self.weight.T, out=out.reshape(-1, self.channels))
 
-    def weight_cotangent(self, x: Array, c: Array) -> Array:
-        """Outer products, added over positions."""
-        product: Array = np.matmul(self.by_group(c), self.patches(x))
-        return product[:, :, 0]
+    def as_weight(self, products: Array) -> Array:
+        """Of the one group."""
+        return products[..., 0, :, :]
 
     def patches(self, x: Array) -> Array:
         """x, one group."""

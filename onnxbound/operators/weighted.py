@@ -101,7 +101,6 @@ class Weighted(Affine):
     def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
         """An uninitialised result `(rows, *output_shape)` in this operator's own memory layout."""
 
-    @abstractmethod
     def weight_cotangent(self, x: Array, c: Array) -> Array:
         """The cotangent of A, per row: of each `<c, A x>` the derivative with respect to the entries of A.
 
@@ -112,6 +111,43 @@ class Weighted(Affine):
         Returns:
             `(s, n, *weight.shape)`.
         """
+        return self.as_weight(np.matmul(self.by_group(c), self.patches(x)))
+
+    def weight_cotangent_at(self, x: Array, c: Array, entries: NDArray[np.int64]) -> Array:
+        """Some entries of `weight_cotangent`, by their places in C order: `(s, n, entries)`.
+
+        Only units and columns that one of the entries is in are multiplied.
+        """
+        patches, units = self.patches(x), self.by_group(c)
+        groups, width, depth = patches.shape[1], units.shape[3], patches.shape[3]
+        order = self.as_weight(np.arange(groups * width * depth).reshape(groups, width, depth)).ravel()[entries]
+        unit, column = np.divmod(order, depth)
+        if groups > 1:
+            return np.asarray(np.matmul(units, patches).reshape(*c.shape[:2], -1)[..., order])
+        if patches.shape[2] == 1:
+            return np.asarray(units[:, :, 0, unit, 0] * patches[:, 0, 0, column])
+        (some_units, row), (some_columns, place) = (np.unique(found, return_inverse=True) for found in (unit, column))
+        products = np.matmul(units[:, :, 0, some_units], patches[:, 0][:, :, some_columns])
+        return np.asarray(products[..., row, place])
+
+    def weight_gradient(self, x: Array, c: Array) -> Array:
+        """The cotangent of A, added up over rows: one matrix product per group.
+
+        Args:
+            x: What enters the layer, `(n, *input_shape)`.
+            c: Cotangents of what leaves it, `(n, *output_shape)`.
+
+        Returns:
+            `weight.shape`.
+        """
+        patches, units = self.patches(x).swapaxes(0, 1), np.moveaxis(self.by_group(c[None])[0], 0, 2)
+        groups = len(patches)
+        columns = patches.reshape(groups, -1, patches.shape[-1])
+        return self.as_weight(np.matmul(units.reshape(groups, -1, columns.shape[1]), columns))
+
+    @abstractmethod
+    def as_weight(self, products: Array) -> Array:
+        """`(..., groups, units of a group, entries of a unit)`, as `by_group` and `patches` order them, as A."""
 
     def weight_cotangent_squared(self, x: Array, c: Array) -> NDArray[np.float64]:
         """|G|_F^2 of the cotangent G of A, without forming G where that is cheaper.

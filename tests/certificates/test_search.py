@@ -95,7 +95,7 @@ def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest
     logits = task.outputs.logits(task.described.tensors)
     places = np.arange(0, 3000, 2)
     monkeypatch.setattr("onnxbound.certificates.judge._BLOCK_ROWS", 100)
-    judge = Judge.of(task.outputs, task.labels, 0.05, logits, temperatures(logits, task.labels), places)
+    judge = Judge.of(task.outputs, task.labels, 0.05, logits, places)
     np.testing.assert_array_equal(np.sort(np.concatenate(judge.blocks)), places)
     random, counted = np.random.default_rng(5), []
     plain = task.outputs.logits
@@ -115,7 +115,9 @@ def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest
 
 
 def found_by(task: Task) -> list[Found]:
-    return list(search(task, Effort(rounds=3, rows=1000, entries=50), np.random.Generator(np.random.Philox(3))))
+    return list(
+        search(task, Effort(rounds=4, rows=1000, entries=50, batches=200), np.random.Generator(np.random.Philox(3)))
+    )
 
 
 def test_codes_are_worth_what_is_said(task: Task) -> None:
@@ -136,4 +138,5 @@ def test_a_seed_gives_one_result(task: Task) -> None:
 
 def test_effort_rises() -> None:
     levels = [Effort.of(level) for level in range(1, 10)]
-    assert all(a.rounds < b.rounds and a.rows < b.rows and a.entries < b.entries for a, b in pairwise(levels))
+    names = ("rounds", "rows", "entries", "batches")
+    assert all(getattr(a, name) < getattr(b, name) for a, b in pairwise(levels) for name in names)

@@ -78,18 +78,15 @@ def test_against_differences(kind: str, tmp_path: Path) -> None:
     entries = np.arange(0, at.size, 2)
     found = curvature(network.cast(np.float32), iter(targets), entries, PROBES, generator)
     np.testing.assert_array_equal(found.matrix, found.matrix.T)
-    np.testing.assert_allclose(np.diag(found.matrix), found.diagonal[entries], rtol=1e-3)
     for _ in range(4):
         direction = generator.normal(size=at.size)
+        direction[1::2] = 0
         h = 1e-7
         moved, back = (logits(with_parameters(network, at + sign * h * direction), rows) for sign in (1, -1))
         derivative = (moved - back) / (2 * h) / heat
-        assert found.gradient @ direction == pytest.approx(
+        assert found.gradient @ direction[entries] == pytest.approx(
             ((q - p) * derivative).sum() / ROWS, abs=1e-4 * np.abs((q - p) * derivative).sum() / ROWS
         )
-        direction[1::2] = 0
-        moved, back = (logits(with_parameters(network, at + sign * h * direction), rows) for sign in (1, -1))
-        derivative = (moved - back) / (2 * h) / heat
         exact = ((q * derivative**2).sum() - ((q * derivative).sum(axis=1) ** 2).sum()) / ROWS
         assert direction[entries] @ found.matrix @ direction[entries] == pytest.approx(
             exact, rel=5 * np.sqrt(2 / PROBES)

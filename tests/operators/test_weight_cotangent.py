@@ -48,6 +48,21 @@ def test_against_differences(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
+def test_some_entries_and_the_sum_over_rows(kind: str) -> None:
+    make, weight_shape, row_shape = LAYERS[kind]
+    generator = np.random.Generator(np.random.Philox(13))
+    layer: Weighted = make(generator.normal(size=weight_shape))
+    x = generator.normal(size=(3, *row_shape))
+    c = generator.normal(size=(2, *layer.act(x).shape))
+    every = layer.weight_cotangent(x, c)
+    entries = np.flatnonzero(generator.random(layer.weight.size) < 0.3)
+    some = layer.weight_cotangent_at(x, c, entries)
+    np.testing.assert_allclose(some, every.reshape(2, 3, -1)[..., entries], rtol=1e-9, atol=1e-9)
+    assert layer.weight_cotangent_at(x, c, entries[:0]).shape == (2, 3, 0)
+    np.testing.assert_allclose(layer.weight_gradient(x, c[1]), every[1].sum(axis=0), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
 def test_squared_without_the_cotangent_itself(kind: str) -> None:
     make, weight_shape, row_shape = LAYERS[kind]
     generator = np.random.Generator(np.random.Philox(12))
