@@ -119,6 +119,7 @@ def certify(
         prior=tensors,
         preprocessing=preprocessing,
         delta=options.delta / 2 if unlabelled is not None else options.delta,
+        targets=options.targets,
     )
     best, interrupted = _best(task, options, improved, progress)
     code = decode(best.data)

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from onnxbound.certificates.certificate import SCHEMA
+from onnxbound.certificates.task import Targets
 from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
@@ -123,6 +124,7 @@ class CertificateOptions:
         labels_start: The label of the first class, which the rows were opened with.
         unlabelled_known: Whether the decoded network may be chosen by the unlabelled rows: those of a public test set.
         repeated_rows: Whether rows may be copies of each other.
+        targets: What the weights are moved towards: the network's own "outputs", or the "labels", which is training.
 
     >>> from onnxbound import CertificateOptions
     >>> CertificateOptions(effort=1).seed
@@ -137,6 +139,7 @@ class CertificateOptions:
     labels_start: int = 0
     unlabelled_known: bool = False
     repeated_rows: bool = False
+    targets: Targets = "outputs"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delta", probability(self.delta))
@@ -144,5 +147,7 @@ class CertificateOptions:
             raise UsageError("usage", f"`effort` must be 1 to 9, not {self.effort}.")
         if self.threads is not None and self.threads < 1:
             raise UsageError("usage", f"`threads` must be at least 1, not {self.threads}.")
+        if self.targets not in get_args(Targets):
+            raise UsageError("usage", f"`targets` must be outputs or labels, not {self.targets!r}.")
         if self.seed < 0:
             raise UsageError("usage", f"`seed` must be at least 0, not {self.seed}.")

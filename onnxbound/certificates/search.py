@@ -1,10 +1,10 @@
 """The search for the code with the best bound: the network is thinned, and what is left of it rounded, in rounds.
 
-No label is learnt: the only targets are the network's own decisions and outputs. Thinning (`thinning`) drives most
-weights to zero by gradient steps, at a price of bits. The thin network is then the one whose outputs are kept. Each
-round linearises the network as it now is at fresh rows, finds where its weights would best be to second order, and
-moves them onto the lattice with the price of bits in every choice. Several prices and dampings are tried, and the
-candidate of the smallest bound is kept, its errors counted on rows that are set aside for that.
+No label is learnt unless it is asked for: the only targets are the network's own decisions and outputs. Thinning
+(`thinning`) drives most weights to zero by gradient steps, at a price of bits. The thin network is then the one whose
+outputs are kept. Each round linearises the network as it now is at fresh rows, finds where its weights would best be to
+second order, and moves them onto the lattice with the price of bits in every choice. Several prices and dampings are
+tried, and the candidate of the smallest bound is kept, its errors counted on rows that are set aside for that.
 """
 
 from collections.abc import Iterator
@@ -268,7 +268,9 @@ def _thinned(trained: Ground, space: Space, price: float) -> Float64Array:
     """The trained network thinned, at the moment when it would certify most; no more is left than may be moved."""
     task, effort = trained.task, trained.effort
     best, least = space.trained, np.inf
-    thinning = Thinning(space, task.outputs, trained.logits, task.labels, trained.generator)
+    own = np.where(np.isinf(trained.temperature), -1, task.labels)
+    wanted = own if task.targets == "outputs" else task.labels
+    thinning = Thinning(space, task.outputs, trained.logits, wanted, trained.generator)
     for thin in thinning.run(effort.batches, price):
         if np.count_nonzero(thin.parameters) > effort.entries:
             best = thin.largest(space.tensor, effort.entries) if np.isinf(least) else best

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import NetworkCode
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
+
+Targets = Literal["outputs", "labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Task:
         prior: Tensors of the prior network in the holes; None without one.
         preprocessing: As the code writes it down.
         delta: Of the bound.
+        targets: Whether the network is thinned towards its own decisions or towards the labels.
     """
 
     network: Network
@@ -78,3 +82,4 @@ class Task:
     prior: Tensors | None
     preprocessing: Preprocessing
     delta: Decimal
+    targets: Targets = "outputs"

@@ -1,6 +1,6 @@
 """A trained network thinned: most of its weights driven to zero while it goes on deciding as it did.
 
-What is lowered is the cross-entropy of the network's own decisions, where they are right, and the price of its bits.
+What is lowered is the cross-entropy of the wanted decisions, its own where they are right, and the price of its bits.
 A weight between two levels of its lattice costs what lies between their prices in proportion. So one near zero is drawn
 to it with the force `price * bits / step` and stays there unless the loss pulls harder: unless it promises more per bit
 than a bit costs. One beyond the first level is drawn hardly at all. The rows see a weight nearer to zero than to the
@@ -80,7 +80,7 @@ class Thinning:
         space: Of the network.
         outputs: Where rows come from.
         logits: Of the trained network at all rows, (m, K).
-        labels: Of all rows, (m,).
+        wanted: The classes that it is to decide for, (m,); -1 for rows that do not matter.
         generator: Of the order of the rows.
     """
 
@@ -89,16 +89,16 @@ class Thinning:
         space: Space,
         outputs: Outputs,
         logits: Float64Array,
-        labels: NDArray[np.int64],
+        wanted: NDArray[np.int64],
         generator: np.random.Generator,
     ) -> None:
         self._space, self._outputs, self._generator = space, outputs, generator
-        self._decisions = logits.argmax(axis=1)
-        self._kept = np.flatnonzero(self._decisions == labels)
+        self._wanted = wanted
+        self._kept = np.flatnonzero(wanted >= 0)
         ordered = np.sort(logits, axis=1)
         gap = float(np.median(ordered[:, -1] - ordered[:, -2]))
         self._temperature = max(gap, float(np.finfo(np.float32).tiny)) / _SHARPNESS
-        self._rows = len(labels)
+        self._rows = len(wanted)
 
     def run(self, batches: int, price: float) -> Iterator[Thin]:
         """Thin the trained network; yields what there is whenever prices are found again, and at the end."""
@@ -125,7 +125,7 @@ class Thinning:
         yield Thin(_seen(at, length).astype(np.float64), steps)
 
     def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:
-        """Rows that the network decides rightly, each once before any comes again."""
+        """Rows that matter, each once before any comes again."""
         order = self._kept[:0]
         for _ in range(count):
             if order.size < _BATCH:
@@ -135,7 +135,7 @@ class Thinning:
 
     def _slope(self, at: Float32Array, places: NDArray[np.int64]) -> Float32Array:
         """Of the mean loss, (P,)."""
-        wanted, heat = self._decisions[places], self._temperature * len(places)
+        wanted, heat = self._wanted[places], self._temperature * len(places)
 
         def slopes(logits: Array, where: slice) -> Array:
             q = softmax(logits.astype(np.float64) / self._temperature)

@@ -42,6 +42,7 @@ def certify(
     evidence: EvidenceOptions,
     *,
     effort: int = option("1..9", "How long to search.", 5),
+    targets: str = option("outputs|labels", "Towards what weights are moved; labels: they are trained.", "outputs"),
 ) -> None:
     """Write a network in few bits, and the bound on its error that anyone can verify."""
     from onnxbound.certificates.evidence import ByFile
@@ -50,7 +51,7 @@ def certify(
 
     rows = replace(rows, labels_start=rows.said().labels_start or 0)  # names of classes are no evidence
     known = {name: getattr(evidence, name) for name in ("threads", "unlabelled_known", "repeated_rows")}
-    known |= {"seed": rows.seed, "force": result.force, "labels_start": rows.labels_start or 0}
+    known |= {"targets": targets, "seed": rows.seed, "force": result.force, "labels_start": rows.labels_start or 0}
     settings = CertificateOptions(probability(evidence.delta), effort, **known)
     network = rows.network(model, rows.data or evidence.holdout, by_file=True)
     reader = ByFile.of(network)

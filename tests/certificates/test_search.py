@@ -1,8 +1,10 @@
 """The parts of the search: what rows tolerate, the space of parameters, and codes that are worth what is said."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from onnxbound.certificates.judge import Judge, chernoff_bound, temperatures
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.search import search
 from onnxbound.certificates.space import Space
-from onnxbound.certificates.task import Effort, Found, Task
+from onnxbound.certificates.task import Effort, Found, Targets, Task
+from onnxbound.certificates.thinning import Thinning
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import decode, encode, rounded_step
 from onnxbound.codec.tensors import Levels
@@ -134,6 +137,43 @@ def test_codes_are_worth_what_is_said(task: Task) -> None:
 
 def test_a_seed_gives_one_result(task: Task) -> None:
     assert [found.data for found in found_by(task)] == [found.data for found in found_by(task)]
+
+
+@pytest.mark.parametrize("targets", ["outputs", "labels"])
+def test_labels_are_seen_only_where_it_is_asked_for(
+    task: Task, targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the network errs on does not matter, or is learnt."""
+    own = task.labels
+    confused = np.where(np.random.default_rng(4).random(own.size) < 0.1, (own + 1) % 4, own)
+    seen = []
+    plain = Thinning.__init__
+
+    def init(self: Thinning, *given: Any) -> None:
+        seen.append(given[3])
+        plain(self, *given)
+
+    monkeypatch.setattr(Thinning, "__init__", init)
+    found_by(replace(task, labels=confused, targets=targets))
+    expected = confused if targets == "labels" else np.where(own == confused, own, -1)
+    for wanted in seen:
+        np.testing.assert_array_equal(wanted, expected)
+
+
+def test_a_thin_network_decides_as_wanted(task: Task) -> None:
+    """For other classes than its own on all rows that matter, with few parameters left."""
+    space = Space(task.network, task.described, None, Preprocessing())
+    logits = task.outputs.logits(task.described.tensors)
+    wanted = np.where(np.arange(3000) % 5 == 0, -1, (task.labels + 1) % 4)
+    generator = np.random.Generator(np.random.Philox(3))
+    *_, thin = Thinning(space, task.outputs, logits, wanted, generator).run(400, 3.0)
+    assert np.count_nonzero(thin.parameters) < 0.8 * thin.parameters.size
+    matters = wanted >= 0
+    decided = task.outputs.logits(space.filled(thin.parameters)).argmax(axis=1)
+    assert np.mean(decided[matters] == wanted[matters]) > 0.9
+    kept = thin.largest(space.tensor, 5)
+    assert np.count_nonzero(kept) == 5
+    assert set(np.flatnonzero(kept)) <= set(np.flatnonzero(thin.parameters))
 
 
 def test_effort_rises() -> None:

@@ -30,6 +30,7 @@ def rows(tmp_path: Path) -> Path:
     [
         ((), "certify needs --data"),
         (("--data", "rows.npz", "--effort", "0"), "must be 1 to 9, not 0"),
+        (("--data", "rows.npz", "--targets", "rows"), "--targets must be outputs or labels, not 'rows'"),
         (("--data", "rows.npz", "--delta", "1"), "must lie between 0 and 1"),
         (("--data", "rows.npz", "--delta", "x"), "--delta takes a number, not 'x'"),
         (("--data", "rows.npz", "--threads", "0"), "must be at least 1, not 0"),
