@@ -64,7 +64,10 @@ _MORE_ROWS = 2.0
 """Small networks are linearised at up to so many times the rows: their curvature is cheap to add up."""
 
 _QUICK, _QUICK_PRICE = 5, 3.0
-"""The first certificate comes from so many times fewer batches and rows, at a price that thins faster."""
+"""The first certificate of a large net comes from so many times fewer batches and rows, at a price that thins faster.
+
+That of a net of which all parameters may be moved is of the net as it is.
+"""
 
 _PRICE, _PRICE_OF_ERRORS = 1.5, 5.0
 """Cross-entropy of all rows together per bit when a network is thin, and how that rises with the trained one's error.
@@ -83,8 +86,12 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
     space = Space(task.network, task.described, task.prior, task.preprocessing)
     trained = Ground.of(task, effort, generator, task.described.tensors)
     price = _PRICE + _PRICE_OF_ERRORS * float(np.mean(np.isinf(trained.temperature)))
-    quick = replace(effort, batches=effort.batches // _QUICK, rows=effort.rows // _QUICK, entries=effort.entries // 2)
-    first = _Search(replace(trained, effort=quick), space, _QUICK_PRICE * price)
+    if space.trained.size <= effort.entries:
+        early, factor = replace(effort, batches=0), 0.0
+    else:
+        rows, batches = effort.rows // _QUICK, effort.batches // _QUICK
+        early, factor = replace(effort, batches=batches, rows=rows, entries=effort.entries // 2), _QUICK_PRICE
+    first = _Search(replace(trained, effort=early), space, factor * price)
     found = first.found(1)
     yield found
     chosen = _Search(trained, space, price)

@@ -36,7 +36,7 @@ class Effort:
     @classmethod
     def of(cls, level: int) -> "Effort":
         """Of `effort`, 1 to 9."""
-        return cls(rounds=1 + level, rows=2000 * (level + 1), entries=1000 + 1200 * level, batches=300 * level)
+        return cls(rounds=2 + level, rows=2000 * (level + 1), entries=1000 + 1200 * level, batches=180 * level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ _SAME = (
     "external_root", "input_shape", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma",
     "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
     "cluster", "fail_if", "force", "tolerance", "unlabelled", "unlabelled_known", "repeated_rows", "holdout", "prior",
-    "prior_rows", "effort", "method", "model", "max_drop",
+    "prior_rows", "effort", "targets", "method", "model", "max_drop",
     "init", "codes", "constants", "eta", "width", "subspace", "filter_cap", "factorise", "sweep", "bounds", "epsilon",
     "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
 )  # fmt: skip
