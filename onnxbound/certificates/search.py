@@ -51,6 +51,9 @@ _FIRST_DAMPING = (0.1, 0.4)
 _DAMPING = (0.03, 0.1, 0.3)
 """Added to the curvature's diagonal, over its mean in the tensor."""
 
+_LEAST_CURVATURE = 1e-20
+"""Where no row matters, there is none."""
+
 _KEPT = 0.5
 """Share of the curvature of the rounds before that is kept in the mean."""
 
@@ -208,7 +211,7 @@ class _Search:
     def _damped(self, matrix: NDArray[np.float32], dampings: tuple[float, ...]) -> Iterator[NDArray[np.float32]]:
         """The curvature with something added to its diagonal, so that no direction is taken for free."""
         mean = self._mean_curvature(matrix)[self._space.tensor[self._entries]]
-        mean = np.maximum(mean, 1e-6 * float(mean.max()))
+        mean = np.maximum(mean, max(1e-6 * float(mean.max()), _LEAST_CURVATURE))
         for damping in dampings:
             damped = matrix.copy()
             damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
@@ -239,7 +242,7 @@ class _Search:
     def _lengths(self, start: Float64Array) -> Float64Array:
         """A step per tensor: the more the outputs move with its entries, the shorter; none needs levels too large."""
         means = self._mean_curvature(self._matrix)
-        means = np.maximum(means, max(1e-9 * float(means.max()), float(np.finfo(np.float64).tiny)))
+        means = np.maximum(means, max(1e-9 * float(means.max()), _LEAST_CURVATURE))
         steps = _STEP / np.sqrt(means) * np.where(self._space.bias, _BIAS_STEP, 1)
         largest = np.maximum.reduceat(np.abs(start), self._space.starts)
         return np.maximum(steps, largest / (min(_FIRST_STEPS) * (LARGEST - 1)))
@@ -279,8 +282,10 @@ def _thinned(trained: Ground, space: Space, price: float) -> Float64Array:
     wanted = own if task.targets == "outputs" else task.labels
     thinning = Thinning(space, task.outputs, trained.logits, wanted, trained.generator)
     for thin in thinning.run(effort.batches, price):
-        if np.count_nonzero(thin.parameters) > effort.entries:
-            best = thin.largest(space.tensor, effort.entries) if np.isinf(least) else best
+        left = np.count_nonzero(thin.parameters)
+        if left > effort.entries and np.isinf(least):
+            best = thin.largest(space.tensor, effort.entries)
+        if not 0 < left <= effort.entries:
             continue
         levels = np.rint(thin.parameters / thin.steps[space.tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
         bits = space.prices(levels).bits(levels, space.tensor)

@@ -107,6 +107,7 @@ class Thinning:
         steps = self._measured(at, np.zeros(len(space.starts)), _FIRST_COARSE)
         mean, square = np.zeros_like(at), np.zeros_like(at)
         force = length = np.zeros_like(at)
+        batches = batches if self._kept.size else 0
         for number, places in enumerate(self._batches(batches), 1):
             left = 1 - (number - 1) / batches
             if number % _LOOK == 1:

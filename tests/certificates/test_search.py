@@ -160,6 +160,21 @@ def test_labels_are_seen_only_where_it_is_asked_for(
         np.testing.assert_array_equal(wanted, expected)
 
 
+@pytest.mark.parametrize("entries", [20, 1000])
+@pytest.mark.parametrize("price", [1.5, 1e6])
+@pytest.mark.parametrize("turn", [0, 1])
+def test_nothing_to_keep_and_nothing_left(
+    task: Task, entries: int, price: float, turn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a net that is never right, and of one that is too dear to keep at all, there is a code too."""
+    monkeypatch.setattr("onnxbound.certificates.search._PRICE", price)
+    asked = replace(task, labels=(task.labels + turn) % 4)
+    effort = Effort(rounds=3, rows=200, entries=entries, batches=100)
+    every = list(search(asked, effort, np.random.Generator(np.random.Philox(3))))
+    assert [found.round for found in every] == [1, 2, 3]
+    assert all(encode(decode(found.data)) == found.data for found in every)
+
+
 def test_a_thin_network_decides_as_wanted(task: Task) -> None:
     """For other classes than its own on all rows that matter, with few parameters left."""
     space = Space(task.network, task.described, None, Preprocessing())
