@@ -210,7 +210,7 @@ def stripped(path: Path) -> int:
 def nets() -> list[Model]:
     """All that are measured: public ones, and our own whose test accuracy is above that of a guess."""
     models.NOT_PIECEWISE_LINEAR = set()
-    names = ("mnist_small", "mnist_lenet5", "cifar10_narrow", "cifar10_residual", "cifar10_mobile")
+    names = ("mnist_small", "mnist_lenet5", "cifar10_narrow")
     normal = next(model for model in fixtures() if model.name == "cifar10_cnn")
     certified = []
     for name in names:
