@@ -141,11 +141,12 @@ def _batches(forward: int, sweep: int, share: Share) -> Batches:
 
 def _largest_tensor(network: Network, programme: Programme, share: Share) -> int:
     """Bytes per row of the widest place of a sweep, inputs, output and all streams together."""
-    largest, products = 0, network.classes if programme.exact_output else 0
-    plan = plan_exact_pairs(network, replace(programme, exact_pairs=False))
-    products = max(products, *map(prod, (*plan.targets.values(), *plan.sources.values())), 0)
     if share.sources < network.depth - 1:  # NumPy alone, which takes exact products in chunks
         largest, products = 4 * CHUNK_ENTRIES, 0
+    else:
+        plan = plan_exact_pairs(network, replace(programme, exact_pairs=False))
+        spacings = (*plan.targets.values(), *plan.sources.values())
+        largest, products = 0, max(network.classes if programme.exact_output else 0, *map(prod, spacings), 0)
     for step in network.steps:
         noisy = min(share.sources, len(network.sources[step.output]) + 1)
         streams = max(1 + 2 * share.probes * noisy, products)

@@ -8,15 +8,13 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
-from onnxbound.compressors.rounder import ACTIVATIONS, Rounder
-from onnxbound.compressors.write import to_model
-from onnxbound.data.open import open_rows
+from onnxbound.compressors.evaluate import require_agreement
+from onnxbound.compressors.rounder import ACTIVATIONS
 from onnxbound.graph.load import load
 from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
 from tests.cli.command import onnxbound
-from tests.compressors.test_smallest import rows_of
+from tests.compressors.test_smallest import at_noise, in_file, rows_of
 from tests.nets import random_mlp
 from tests.oracle.models import fixtures, public_models
 
@@ -27,17 +25,9 @@ CPU = resolve_device("cpu")
 def test_every_net(model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """A valid file that onnxruntime and NumPy compute alike, integers in between, near the original."""
     network = load(model.path)
-    noise = Baseline(network, CPU, 1, None, 0).sample(64)
-    rows = open_rows((noise, np.zeros(len(noise), np.int64)), network)
-    rounder = Rounder(network, (), rows, CPU, 1, 0)
+    rounder, noise = at_noise(network)
     compressed = rounder.with_activations(dict.fromkeys(rounder.sites, ACTIVATIONS))
-    written = to_model(compressed, {"method": "test"})
-    path = tmp_path / "small.onnx"
-    path.write_bytes(written.SerializeToString())
-    onnx.checker.check_model(written, full_check=True)
-    again = reopen(network, path)
-    assert not again.why_not
-    assert again.network.batch == network.batch
+    written, again = in_file(compressed, tmp_path / "small.onnx")
     runner = Logits(again.network, CPU, 1)
     require_agreement(compressed, again.network, runner, noise)
     before, after = Logits(network, CPU, 1).run(noise), runner.run(noise)

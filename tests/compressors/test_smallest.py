@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnxbound.bounds.paired_drop import accuracy_drop_limit
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compressed import CompressedNetwork
-from onnxbound.compressors.evaluate import Baseline, reopen, require_agreement
+from onnxbound.compressors.evaluate import Baseline, Reopened, reopen, require_agreement
 from onnxbound.compressors.guarantee import Changed
 from onnxbound.compressors.paired_logits import PairedLogits
 from onnxbound.compressors.rounder import FORMATS, Rounder
@@ -24,6 +24,7 @@ from onnxbound.compressors.write import to_model
 from onnxbound.data.open import open_rows
 from onnxbound.errors import ModelError, UsageError
 from onnxbound.graph.load import load
+from onnxbound.graph.network import Network
 from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
 from onnxbound.stability.collect import silent
@@ -48,21 +49,32 @@ def rows_of(path: Path, count: int, noise: float, seed: int = 0) -> Path:
     return found
 
 
+def at_noise(network: Network) -> tuple[Rounder, np.ndarray]:
+    """What rounds a network at 64 rows of noise, and they."""
+    noise = Baseline(network, CPU, 1, None, 0).sample(64)
+    rows = open_rows((noise, np.zeros(len(noise), np.int64)), network)
+    return Rounder(network, (), rows, CPU, 1, 0), noise
+
+
+def in_file(compressed: CompressedNetwork, path: Path) -> tuple[onnx.ModelProto, Reopened]:
+    """A compressed network, written and checked, and as it is read again."""
+    model = to_model(compressed, {"method": "test"})
+    path.write_bytes(model.SerializeToString())
+    onnx.checker.check_model(model, full_check=True)
+    again = reopen(compressed.network, path)
+    assert not again.why_not
+    assert again.network.batch == compressed.network.batch
+    return model, again
+
+
 @pytest.mark.parametrize("width", FORMATS)
 @pytest.mark.parametrize("model", fixtures() + public_models(), ids=lambda model: model.name)
 def test_every_format_of_every_net(model, width: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """A valid file, names and free batch kept, which onnxruntime and NumPy compute alike, and smaller."""
     network = load(model.path)
-    noise = Baseline(network, CPU, 1, None, 0).sample(64)
-    rows = open_rows((noise, np.zeros(len(noise), np.int64)), network)
-    compressed = Rounder(network, (), rows, CPU, 1, 0).everywhere(width)
-    written = to_model(compressed, {"method": "test"})
-    path = tmp_path / "small.onnx"
-    path.write_bytes(written.SerializeToString())
-    onnx.checker.check_model(written, full_check=True)
-    again = reopen(network, path)
-    assert not again.why_not
-    assert again.network.batch == network.batch
+    rounder, noise = at_noise(network)
+    compressed, path = rounder.everywhere(width), tmp_path / "small.onnx"
+    written, again = in_file(compressed, path)
     assert again.network.class_labels == network.class_labels
     require_agreement(compressed, again.network, Logits(again.network, CPU, 1), noise)
     original = onnx.load(model.path)

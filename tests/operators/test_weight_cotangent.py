@@ -47,13 +47,18 @@ def test_against_differences(kind: str) -> None:
         np.testing.assert_allclose(biases[:, :, channel], expected, rtol=1e-9, atol=1e-9)
 
 
+def drawn(kind: str, generator: np.random.Generator) -> tuple[Weighted, np.ndarray, np.ndarray]:
+    """A layer, three rows, and two cotangents at each."""
+    make, weight_shape, row_shape = LAYERS[kind]
+    layer = make(generator.normal(size=weight_shape))
+    x = generator.normal(size=(3, *row_shape))
+    return layer, x, generator.normal(size=(2, *layer.act(x).shape))
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_some_entries_and_the_sum_over_rows(kind: str) -> None:
-    make, weight_shape, row_shape = LAYERS[kind]
     generator = np.random.Generator(np.random.Philox(13))
-    layer: Weighted = make(generator.normal(size=weight_shape))
-    x = generator.normal(size=(3, *row_shape))
-    c = generator.normal(size=(2, *layer.act(x).shape))
+    layer, x, c = drawn(kind, generator)
     every = layer.weight_cotangent(x, c)
     entries = np.flatnonzero(generator.random(layer.weight.size) < 0.3)
     some = layer.weight_cotangent_at(x, c, entries)
@@ -64,10 +69,7 @@ def test_some_entries_and_the_sum_over_rows(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_squared_without_the_cotangent_itself(kind: str) -> None:
-    make, weight_shape, row_shape = LAYERS[kind]
     generator = np.random.Generator(np.random.Philox(12))
-    layer: Weighted = make(generator.normal(size=weight_shape))
-    x = generator.normal(size=(3, *row_shape))
-    c = generator.normal(size=(2, *layer.act(x).shape))
+    layer, x, c = drawn(kind, generator)
     expected = (layer.weight_cotangent(x, c).reshape(2, 3, -1) ** 2).sum(axis=2)
     np.testing.assert_allclose(layer.weight_cotangent_squared(x, c), expected, rtol=1e-12)
