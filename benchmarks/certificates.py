@@ -24,6 +24,7 @@ from typing import Any
 from benchmarks.worker import environment
 from fixtures import excerpts
 from onnxbound.graph.load import load
+from onnxbound.words import percent
 
 ROOT = Path(__file__).parents[1]
 MNIST = ("--scale", "1/255")
@@ -98,7 +99,9 @@ def measure(case: Case, folder: Path) -> str:
     found, verifying, _ = timed("verify", folder, "--data", data)
     assert found["bound"] == made["bound"], found
     bound = f"**{upward(100 * made['bound'])}**" + (", vacuous" if made["vacuous"] else "")
-    line = f"{start} {original_error(case, data)} | {made['bits']:,} | {made['errors'] / made['rows']:.2%} | {bound}"
+    line = (
+        f"{start} {original_error(case, data)} | {made['bits']:,} | {percent(made['errors'] / made['rows'])} | {bound}"
+    )
     return f"{line} | {seconds:.0f} | {used:.0f} | {verifying:.0f} |"
 
 
@@ -118,7 +121,7 @@ def original_error(case: Case, data: Path) -> str:
     layout: Any = asked.get("--layout")
     network = load(case.model)
     rows = open_rows(data, network, Preprocessing(1 / 255, layout=layout, **numbers))
-    return f"{errors(Evaluation(CPU, None)(network, rows), rows.labels) / rows.count:.2%}"
+    return percent(errors(Evaluation(CPU, None)(network, rows), rows.labels) / rows.count)
 
 
 def upward(percent: float) -> str:

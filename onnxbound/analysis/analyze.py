@@ -77,11 +77,12 @@ def analyze(
     require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
     norms = _norms(network, progress)
-    asked = settings
-    settings, work, index, engine_note = _decided(network, rows, asked, device, run, perf_counter() - started)
+    asked, there = settings, rows.count
+    settings, rows, work, index, engine_note = _decided(network, rows, asked, device, run, perf_counter() - started)
     fingerprint = rows.fingerprint()
     if run is not None:
-        run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows))
+        sample = rows.count if rows.count < there else None
+        run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows, sample))
     collector = Collector(work, executor, run, progress)
     forward = collector.forward(rows)
     test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
@@ -134,7 +135,12 @@ def analyze(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
         warnings=notices(
-            analysis, network, rows, work.arrangement.batches, budget.in_words(asked, settings, rows.count), cause
+            analysis,
+            network,
+            rows,
+            work.arrangement.batches,
+            budget.in_words(asked, settings, there, rows.count),
+            cause,
         ),
     )
 
@@ -149,15 +155,19 @@ def _norms(network: Network, progress: Progress) -> tuple[LayerNorms, ...]:
 
 def _decided(
     network: Network, rows: Rows, asked: Settings, device: Device, run: RunFolder | None, norms: float
-) -> tuple[Settings, MeasuringWork, NDArray[np.int64], str]:
-    """What is done within the time, with what, at which rows, and how the engine was chosen: fixed before the run."""
+) -> tuple[Settings, Rows, MeasuringWork, NDArray[np.int64], str]:
+    """What is done within the time, of which rows, with what, which are measured, and why that engine: fixed before."""
     settings, costs = asked, None
     if run is not None and run.stored is not None:
         names = [name for name in ("measured", "probes") if getattr(asked, name) == "auto"]
         try:
             settings = replace(asked, **{name: run.stored["settings"][name] for name in names})
+            sample = run.stored["sample"]
+            rows = rows if sample is None else rows.sample(sample, asked.seed)
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise run.damaged("it does not hold the settings of a run") from error
+    else:
+        rows = budget.passed_in_time(network, rows, asked, device)
     work, choice = prepare(network, rows, settings, device, run)
     if budget.needs_trial(network, rows.count, settings):
         costs = budget.trial(work, rows, settings, norms, choice.seconds)
@@ -168,7 +178,7 @@ def _decided(
         settings = replace(settings, probes=budget.probes_within(work, rows, asked, settings, costs))
         if settings.programme(network) != work.arrangement.programme:
             work, _ = prepare(network, rows, replace(settings, engine=work.engine.name), device, run)
-    return settings, work, budget.rows_drawn(rows, settings), choice.note
+    return settings, rows, work, budget.rows_drawn(rows, settings), choice.note
 
 
 def prepare(
@@ -273,6 +283,7 @@ def _manifest(
     fingerprint: str,
     rows: Rows,
     test_rows: Rows | None,
+    sample: int | None,
 ) -> dict[str, Any]:
     """Everything that the numbers of a partition depend on."""
     numbers = ("form", "measured", "probes", "pairs", "noise_radius", "seed", "threads")
@@ -281,6 +292,7 @@ def _manifest(
         "versions": versions(),
         "model": network.sha256,
         "reading": network.reading.to_json(),
+        "sample": sample,
         "data": fingerprint,
         "test": None if test_rows is None else test_rows.fingerprint(),
         "preprocessing": asdict(rows.preprocessing),

@@ -1,5 +1,6 @@
-"""How many rows are measured, and with how many probes: as many as the time allows, decided before the run."""
+"""How many rows are looked at and measured, with how many probes: what the time allows, decided before the run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -13,6 +14,8 @@ from onnxbound.linear.engine import TRIAL_ROWS
 from onnxbound.linear.jacobian_norm import exact_pairs, plan_exact_pairs
 from onnxbound.linear.values import all_values
 from onnxbound.rng import select_rows
+from onnxbound.run.device import Device
+from onnxbound.run.forward_norms import ForwardPass
 from onnxbound.stability import hutchinson
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
@@ -24,8 +27,14 @@ from onnxbound.stability.work import MeasuringWork
 STEPS = (500, 200, 100, 50, 20, 10)
 """Measured rows that are tried one after the other."""
 
+SAMPLES = (100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000)
+"""Rows that stand for a training set which takes too long to pass through the net."""
+
 _SHORT = 2e11
 """Products that any machine makes within a minute or so."""
+
+_PASSED = 16
+"""Rows that are timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,32 @@ class Costs:
         noisy = sum(n * passes for n, passes in zip(rows_of_noise(measured), self.passes_per_row, strict=True))
         sweep = self.sweep * (probes or self.probes) / self.probes
         return self.norms + rows * self.forward + measured * sweep + noisy * self.pass_
+
+
+def passed_in_time(network: Network, rows: Rows, settings: Settings, device: Device) -> Rows:
+    """All rows, or the largest uniform sample of the steps that passes the net in half of the time.
+
+    A bound holds of a sample as of the whole, with the sample's size for m. A caller who chose the rows keeps them.
+
+    Args:
+        network: The net.
+        rows: The training set.
+        settings: What was asked for.
+        device: Where the rows will pass.
+    """
+    whole = rows.count == rows.total and rows.count > SAMPLES[-1] and settings.measured == "auto"
+    if settings.time is None or not whole or float(_multiply_adds(network)) * rows.count <= _SHORT:
+        return rows
+    forward = ForwardPass(network, device, settings.threads, without_bias=settings.form == "linear")
+    some = rows.batch(rows.index[: network.batch or _PASSED])
+    for _ in range(2):  # the first run allocates
+        started = perf_counter()
+        forward.run(some.inputs)
+        seconds = (perf_counter() - started) / len(some.index)
+    most = settings.time / 2 / seconds
+    return (
+        rows if rows.count <= most else rows.sample(next((n for n in SAMPLES if n <= most), SAMPLES[-1]), settings.seed)
+    )
 
 
 def trial(work: MeasuringWork, rows: Rows, settings: Settings, norms: float, sweep: float | None) -> Costs:
@@ -94,8 +129,12 @@ def _products(network: Network, rows: int, settings: Settings) -> float:
     """Multiply-adds of an analysis, roughly."""
     programme = settings.programme(network)
     streams = 2 * programme.probes * network.depth + plan_exact_pairs(network, programme).products
-    per_row = sum(layer.multiply_adds for layer in network.layers)
-    return float(per_row) * (rows + settings.rows_to_measure(rows) * streams)
+    return float(_multiply_adds(network)) * (rows + settings.rows_to_measure(rows) * streams)
+
+
+def _multiply_adds(network: Network) -> int:
+    """Of one row through the net."""
+    return sum(layer.multiply_adds for layer in network.layers)
 
 
 def rows_drawn(rows: Rows, settings: Settings) -> NDArray[np.int64]:
@@ -152,12 +191,23 @@ def within(costs: Costs, rows: int, settings: Settings) -> Settings:
     return replace(settings, measured=next(fitting, STEPS[-1]))
 
 
-def in_words(asked: Settings, settings: Settings, rows: int) -> str:
-    """What the time left out; empty for nothing."""
-    if asked.measured != "auto" or settings.rows_to_measure(rows) == asked.rows_to_measure(rows):
-        return ""
-    return (
-        f"a `time` of {asked.time:g} s is too short for {asked.rows_to_measure(rows):,} measured rows, as a trial"
-        f" showed before the run: `measured={settings.measured}` says the same, `measured={DEFAULT_ROWS}` measures"
-        " them all the same"
-    )
+def in_words(asked: Settings, settings: Settings, there: int, rows: int) -> Iterator[str]:
+    """What the time left out.
+
+    Args:
+        asked: What was asked for.
+        settings: What was decided.
+        there: Rows in the training set.
+        rows: Rows that stand for it.
+    """
+    if rows < there:
+        yield (
+            f"a `time` of {asked.time:g} s is too short to pass {there:,} rows through the net, as a trial showed"
+            f" before the run: a uniform sample of {rows:,} stands for them; `limit={rows}` says the same"
+        )
+    most = asked.rows_to_measure(rows)
+    if asked.measured == "auto" and settings.rows_to_measure(rows) < most:
+        yield (
+            f"a `time` of {asked.time:g} s is too short for {most:,} measured rows, as a trial showed before the run:"
+            f" `measured={settings.measured}` says the same, `measured={DEFAULT_ROWS}` measures them all the same"
+        )

@@ -1,6 +1,6 @@
 """What a reader has to know before the numbers: warnings, and why something is null."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from onnxbound.run.opset import lowered
 from onnxbound.stability.batches import Batches
 from onnxbound.stability.catalogue import OF_LAYERS
 from onnxbound.stability.interlayer_cushion import JACOBIAN_NORM
+from onnxbound.words import at_most, percent
 
 PROBABLY_NOT = "probably not th"
 """Stands in warnings after which the other numbers say little."""
@@ -30,7 +31,7 @@ def notices(
     network: Network,
     rows: Rows,
     batches: Batches,
-    shortened: str = "",
+    shortened: Iterable[str] = (),
     cause: Cause | None = None,
 ) -> tuple[str, ...]:
     """All warnings of a report, the gravest first.
@@ -45,7 +46,7 @@ def notices(
     """
     return (
         *_about_the_data(report, rows, batches, cause),
-        *filter(None, [shortened]),
+        *shortened,
         *_about_the_measurement(report, network),
         *_nulls(report, network),
     )
@@ -53,7 +54,8 @@ def notices(
 
 def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause | None) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
-    lost = f"the net errs on {data.train_error:.1%} of its training rows, where guessing errs on {chance:.1%}: "
+    seen, guessing = percent(data.train_error), percent(chance)
+    lost = f"the net errs on {seen} of its training rows, where guessing errs on {guessing}: "
     if cause or data.train_error > _NEAR_CHANCE * chance:
         yield (
             f"{'' if cause else lost}the preprocessing, the layout or the labels are probably not those of training"
@@ -91,7 +93,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         )
     if data.measured_rows < data.rows:
         share, confidence = data.sub_sampling_zeta, 1 - settings["delta"] / 3
-        others = f"may fail on up to {share:.1%} of the rows, at confidence {confidence:.1%}"
+        others = f"may fail on up to {at_most(share, 100)} % of the rows, at confidence {percent(confidence)}"
         yield (
             f"the Jacobian properties were measured on {data.measured_rows} of {data.rows} rows: their extremes"
             f" {others if share < 1 else 'say nothing about the others'}"
@@ -133,7 +135,7 @@ def _error(estimated: list[PairReport]) -> str:
     """The largest standard error of a pair's norm, relative to its median."""
     norms = [pair.statistics[JACOBIAN_NORM.name] for pair in estimated]
     relative = [norm.standard_error / norm.median for norm in norms if norm and norm.standard_error and norm.median]
-    return f", with a standard error of up to {max(relative):.0%}" if relative else ""
+    return f", with a standard error of up to {at_most(max(relative), 100)} %" if relative else ""
 
 
 def _nulls(report: Report, network: Network) -> Iterator[str]:

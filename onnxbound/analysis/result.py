@@ -25,6 +25,7 @@ from onnxbound.documents.document import plain
 from onnxbound.documents.read import read_document
 from onnxbound.documents.viewed import Viewed
 from onnxbound.stability.property_table import Samples
+from onnxbound.words import percent
 
 if TYPE_CHECKING:
     from onnxbound.report.view import View
@@ -80,7 +81,7 @@ class Report(Viewed):
         data = self.data
         return (
             f"of {self.model.path}: {self.model.depth} layers, {self.model.parameters:,} parameters, training error"
-            f" {data.train_error:.2%} on {data.rows:,} rows, {data.measured_rows:,} measured"
+            f" {percent(data.train_error)} on {data.rows:,} rows, {data.measured_rows:,} measured"
         )
 
     def view(self) -> "View":

@@ -29,7 +29,8 @@ class Settings:
         form: "affine" keeps biases in the signal, "linear" is [A] as printed.
         measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all, "auto" for 1,000.
         time: Seconds within which an analysis keeps, as far as it can be estimated: where `measured` is "auto" it
-            takes fewer rows, 500 down to 10; None for no limit.
+            measures fewer rows, 500 down to 10, and where all rows would pass the net for half of the time, a uniform
+            sample stands for them, of 1,000 at least; None for no limit.
         probes: Noise vectors per layer and row; "auto" for 4, and up to 64 where |J|_F has a standard error above 10 %
             and the time allows it; "exact" for exact Jacobians of all pairs.
         pairs: All pairs of layers, or only those with the output.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ _OTHER_BATCH_ROWS = 377
 _CHUNK_ROWS = 4 * BATCH_ROWS
 _ROOM = 1 << 26
 """Numbers that the rows of a batch may take at one time."""
+
+_BESIDE = 16
+"""Rows that run beside each other however much they take: alone, a row could not mind them."""
 Progress = Callable[[str, int, int], object]
 """Is told a stage, how much of it is done, and how much there is."""
 
@@ -79,16 +83,16 @@ class Evaluation:
             ModelError: model-batch, the logits of a row depend on the batch; model-not-classifier.
         """
         ways = self._of_decoded(model) if isinstance(model, Decoded) else self._of_network(model, rows)
-        found = []
-        for start in range(0, rows.count, _CHUNK_ROWS):
-            inputs = rows.batch(rows.index[start : start + _CHUNK_ROWS]).inputs
+        found, chunk = [], max(_BESIDE, min(_CHUNK_ROWS, _ROOM // prod(rows.array.shape[1:])))
+        for start in range(0, rows.count, chunk):
+            inputs = rows.batch(rows.index[start : start + chunk]).inputs
             beside, *others = [way(inputs) for way in ways]
             first = decided(beside)
             if isinstance(model, Network) and not model.roundings:
                 _require_close(beside, others[0], first)
             agreed = np.logical_and.reduce([decided(other) == first for other in others])
             found.append(np.where(agreed, first, UNCLEAR))
-            self.progress("evaluate", min(start + _CHUNK_ROWS, rows.count), rows.count)
+            self.progress("evaluate", min(start + chunk, rows.count), rows.count)
         return np.concatenate(found)
 
     def _of_decoded(self, decoded: Decoded) -> list[Outcome]:
@@ -102,10 +106,11 @@ class Evaluation:
 
     def _of_network(self, network: Network, rows: Rows) -> list[Outcome]:
         require_rows_apart(network, rows, self.device, self.threads)
+        room = max(_BESIDE, _ROOM // max(map(prod, network.shapes.values())))
 
         def way(size: int, order: int, **how: bool) -> Outcome:
             delivered = Delivered(network, rows.labels_start or 0, self.device, self.threads, **how)
-            return _in_pieces(delivered.logits, min(size, network.batch or size), order)
+            return _in_pieces(delivered.logits, min(size, network.batch or room), order)
 
         beside = way(self.batch_rows, 1, hidden=True)
         return [beside, way(1, -1, hidden=True, as_written=True), way(1, 1)]

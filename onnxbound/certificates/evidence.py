@@ -19,8 +19,6 @@ T = TypeVar("T")
 Opener = Callable[[InputSpec, Preprocessing], Rows]
 """Opens all rows of a file for a network, with its preprocessing."""
 
-_ROWS = 1024
-
 _PARTS: dict[Object, tuple[str, ...]] = {
     "compressed": ("data",),
     "original_unlabelled": ("data", "model", "unlabelled"),
@@ -101,8 +99,8 @@ class ByFile:
 def distinct(rows: Rows) -> set[bytes]:
     """One digest for every value that a row has, whatever its element type and label."""
     found = set[bytes]()
-    for start in range(0, rows.count, _ROWS):
-        values = rows.array.take(rows.index[start : start + _ROWS]).astype(np.float64)
+    for start in range(0, rows.count, rows.at_a_time):
+        values = rows.array.take(rows.index[start : start + rows.at_a_time]).astype(np.float64)
         found.update(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values)
     return found
 

@@ -12,6 +12,7 @@ from onnxbound.certificates.task import Targets
 from onnxbound.documents.document import Document
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
+from onnxbound.words import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,10 +64,11 @@ class Certified(Document):
         said, original = self.document, self.original
         lines = [said["statement"], ""]
         if said["object"] != "holdout":
+            error = said["errors"] / said["rows"]
             each = f"{said['bits'] / original.parameters:.2f} per parameter, the architecture among them"
             lines += [
                 f"  code            {said['bits']:>9,} bits, {each}",
-                f"  training error  {said['errors'] / said['rows']:>9.2%}, of the original {original.error:.2%}",
+                f"  training error  {percent(error):>9}, of the original {percent(original.error)}",
                 f"  original file   {original.file_bytes:>9,} bytes",
             ]
             lines += [

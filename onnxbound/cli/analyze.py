@@ -11,7 +11,7 @@ from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions
 from onnxbound.cli.options import Format, option
 
 _CONDITION = "Exit 1 if it holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
-_TIME = "Measure fewer rows where 1000 would take longer, unless --measured or --fail-if is given."
+_TIME = "Use and measure fewer rows where all would take longer, unless --measured or --fail-if is given."
 
 
 @grouped

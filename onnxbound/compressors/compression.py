@@ -10,6 +10,7 @@ from onnxbound.compressors.compressed import MethodName
 from onnxbound.compressors.guarantee import Guarantee
 from onnxbound.compressors.smallest import Attempt
 from onnxbound.documents.viewed import Viewed
+from onnxbound.words import percent
 
 if TYPE_CHECKING:
     from onnxbound.report.view import View
@@ -237,9 +238,8 @@ class Compression(Viewed):
     seconds: float
 
     def summary(self) -> str:
-        accuracy = (
-            "" if self.accuracy is None else f", accuracy {self.accuracy.before:.2%} to {self.accuracy.after:.2%}"
-        )
+        seen = self.accuracy
+        accuracy = "" if seen is None else f", accuracy {percent(seen.before)} to {percent(seen.after)}"
         size = f"{self.file.bytes_before:,} bytes to {self.file.bytes_after:,}"
         return f"of {self.model} by {self.method}: {size}{accuracy}"
 

@@ -42,6 +42,7 @@ from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.logits import Logits
 from onnxbound.run.model_output import Staged, passes_checker
+from onnxbound.words import percent
 
 _SETTINGS_BITS = 64
 """For the method and what was chosen of it; ranks, widths and counts stand in the headers of the layers."""
@@ -296,7 +297,7 @@ def _speed_in_words(outcome: Outcome, request: Request, work: RowCost) -> list[s
     if work.ratio_low < 1:
         return [f"{head}: no difference in time is measurable here"]
     why = "two thin layers read and write one more tensor each and run below the rate of one wide layer"
-    return [f"{head}: not faster, since {why}, which outweighs the {1 - adds:.0%} of the work that is saved"]
+    return [f"{head}: not faster, since {why}, which outweighs the {percent(1 - adds)} of the work that is saved"]
 
 
 def _warnings(outcome: Outcome, weights: list[CompressedLayer], file: FileReport) -> list[str]:

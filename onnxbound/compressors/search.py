@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from onnxbound.compressors.budget import Budget
 from onnxbound.errors import Problem, UsageError
+from onnxbound.words import percent
 
 _RANDOM = tuple(2.0 ** (-step / 2) for step in range(12, -1, -1))
 
@@ -36,7 +37,7 @@ def tightest(budgets: Sequence[Budget], drop_of: Callable[[Budget], float], allo
             return budget
     problem = Problem(
         "`max_drop`",
-        f"`{budget.knob}={budget.value:g}` already loses {drop:.2%}",
+        f"`{budget.knob}={budget.value:g}` already loses {percent(drop)}",
         "allow more, or use another `method`",
     )
-    raise UsageError("compress-target", f"No budget loses at most {allowed:.2%} of accuracy.", [problem])
+    raise UsageError("compress-target", f"No budget loses at most {percent(allowed)} of accuracy.", [problem])

@@ -21,7 +21,6 @@ from onnxbound.data.rows import Rows
 from onnxbound.data.side_by_side import AnyArray, SideBySide, side_by_side
 from onnxbound.documents.files import is_folder
 from onnxbound.errors import DataError, Problem, UsageError
-from onnxbound.rng import select_rows
 
 T = TypeVar("T")
 Inputs = ArrayLike | Mapping[str, ArrayLike]
@@ -129,8 +128,8 @@ def open_rows(
     every_label = findings.step(read, labels_start=labels_start)
     if converted is None or every_label is None or findings.errors:
         raise findings.together()
-    index = select_rows(seed, total, total if limit is None else limit, stream=1)
-    return Rows(path, total, index, every_label[index], inputs, converted, options, labels_start)
+    rows = Rows(path, total, np.arange(total), every_label, inputs, converted, options, labels_start)
+    return rows if limit is None else rows.sample(limit, seed)
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from onnxbound.data.preprocessing import Convert, Preprocessing
 from onnxbound.data.side_by_side import AnyArray
 from onnxbound.errors import DataError, Problem, visible
+from onnxbound.rng import select_rows
 
-_HASH_ROWS = 1024
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,22 @@ class Rows:
         """The number of rows m."""
         return len(self.index)
 
+    @property
+    def at_a_time(self) -> int:
+        """How many rows are read together where nothing else says how many: some 1 MiB of the file."""
+        return max(1, _READ_BYTES // max(1, self.array.dtype.itemsize * prod(self.array.shape[1:])))
+
+    def sample(self, count: int, seed: int) -> Self:
+        """A uniform sample of so many of the rows, of a larger one the smaller ones too.
+
+        Raises:
+            ValueError: A sample has at least one row.
+        """
+        if count < 1:
+            raise ValueError(f"a sample of {count} rows")
+        chosen = select_rows(seed, self.count, count, stream=1)
+        return replace(self, index=self.index[chosen], labels=self.labels[chosen])
+
     def batches(self, batch_rows: int, index: NDArray[np.int64] | None = None) -> Iterator[Batch]:
         """Stream the rows, or some of them.
 
@@ -90,8 +108,8 @@ class Rows:
     def fingerprint(self) -> str:
         """SHA-256 over element type, shape and bytes of the chosen rows before preprocessing, and of their labels."""
         digest = hashlib.sha256(f"{self.array.dtype.str} {(self.count, *self.array.shape[1:])}".encode())
-        for start in range(0, self.count, _HASH_ROWS):
-            digest.update(self.array.take(self.index[start : start + _HASH_ROWS]).tobytes())
+        for start in range(0, self.count, self.at_a_time):
+            digest.update(self.array.take(self.index[start : start + self.at_a_time]).tobytes())
         digest.update(f"<i8 {(self.count,)}".encode() + self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 

@@ -8,8 +8,9 @@ from onnxbound.experiments.comparison import Comparison
 from onnxbound.experiments.ranking import Ranking, Standing
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.shapes import Curve, intervals, lines, ridges
-from onnxbound.report.words import percent, shortened
+from onnxbound.report.words import shortened
 from onnxbound.stability.catalogue import PLOTTED
+from onnxbound.words import percent
 
 _TITLES = {prop.topic.name: prop.title for prop in PLOTTED}
 _FEW = 4

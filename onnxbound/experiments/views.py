@@ -11,7 +11,8 @@ from onnxbound.experiments.nets import Net
 from onnxbound.experiments.ranking import Ranked, Ranking, Track
 from onnxbound.report.terminal import bar, sparkline
 from onnxbound.report.view import Facts, Section, Table, View
-from onnxbound.report.words import number, percent, shortened
+from onnxbound.report.words import shortened
+from onnxbound.words import number, percent
 
 _MOST_TARGETS = 8
 _NAME = 20

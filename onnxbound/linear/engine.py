@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from time import perf_counter
 from typing import Literal
 
@@ -30,6 +31,12 @@ _WORTH_A_TRIAL, _TRIAL_SHARE = 10.0, 0.1
 
 TRIAL_ROWS = 32
 """More rows at a time make a trial no more precise."""
+
+_DEALT, _DEALT_ENTRIES = 4, 1 << 24
+"""Sweeps side by side at a few rows of a large net, and entries of all tangents below which they wait for Python.
+
+Their number is fixed, since BLAS rounds a product of fewer columns otherwise: threads change no result.
+"""
 
 _ROUNDS = 3
 """Times that each engine is timed, in turns, as far as its share allows."""
@@ -91,14 +98,29 @@ class NumpyEngine(Engine):
         self._share = share
         self._plan = plan_exact_pairs(network, programme)
         self._part_rows = part_rows(network)
+        carried = share or Share.whole(programme, network.depth)
+        self._per_row = sum(map(prod, network.shapes.values())) * carried.probes * carried.sources
 
     def _run(self, index: Array, rows: Array) -> Measurement:
         """Interpret the programme."""
         rows = rows.astype(np.float32, copy=False)
 
+        # A few rows of a large net are no parts of a batch: there the sweeps stand side by side.
+        alone = len(index) <= self._part_rows and len(index) * self._per_row >= _DEALT_ENTRIES
+        dealt = _DEALT if alone else 1
+
         def run(part: slice) -> Measurement:
             with np.errstate(over="ignore", invalid="ignore"):
-                return measure(self._network, self._programme, index[part], rows[part], self._share, self._plan)
+                return measure(
+                    self._network,
+                    self._programme,
+                    index[part],
+                    rows[part],
+                    self._share,
+                    self._plan,
+                    dealt,
+                    self._threads,
+                )
 
         return Measurement.merge(in_parts(run, len(index), self._part_rows, self._threads))
 

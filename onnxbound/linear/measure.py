@@ -1,5 +1,6 @@
 """Interpret a programme at one batch in NumPy."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnxbound.linear.observation import Arrival, Observation, join_probes, obse
 from onnxbound.linear.programme import Measurement, Programme, Share
 from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.sweep import Sweep, Sweeper
+from onnxbound.linear.threads import cores, side_by_side
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
@@ -23,6 +25,8 @@ def measure(
     rows: Array,
     share: Share | None = None,
     plan: ExactPlan | None = None,
+    dealt: int = 1,
+    threads: int | None = None,
 ) -> Measurement:
     """Run a programme on n rows.
 
@@ -33,6 +37,8 @@ def measure(
         rows: Preprocessed inputs of the network's type, (n, *input_shape).
         share: What one sweep carries; None for all.
         plan: That of the programme's exact pairs; None to make it.
+        dealt: Sweeps side by side, among which the layers are dealt out at which noise starts.
+        threads: How many of them at a time; None for all cores. The result does not depend on them.
     """
     plan = plan_exact_pairs(network, programme) if plan is None else plan
     share = share or Share.whole(programme, network.depth)
@@ -43,29 +49,37 @@ def measure(
 
     signals = programme.form == "linear"
     keep = observed(network)
-    arrivals: list[dict[tuple[int, int], Arrival]] = []
-    for first in range(0, programme.probes, share.probes):
-        arrivals.append({})
-        for sources in share.ranges(network.depth):
-            # The last sweep is the one whose states and values are kept: they are the same in every one.
-            sweeper = Sweeper(
-                network,
-                share.probes,
-                programme.radius,
-                partial(noise, first),
-                signals=signals,
-                keep=keep,
-                sources=sources,
-            )
-            sweep = sweeper.run(rows)
-            arrivals[-1] |= sweep.arrivals
+    wanted = [
+        (first, sources)
+        for first in range(0, programme.probes, share.probes)
+        for sources in share.ranges(network.depth, dealt)
+    ]
+
+    def run(part: tuple[int, range]) -> Sweep:
+        first, sources = part
+        sweep = Sweeper(
+            network,
+            share.probes,
+            programme.radius,
+            partial(noise, first),
+            signals=signals,
+            keep=keep,
+            sources=sources,
+        ).run(rows)
+        # States and values are the same in every sweep, and kept once.
+        return sweep if part is wanted[-1] else replace(sweep, states=(), values={})
+
+    sweeps = list(map(run, wanted)) if dealt == 1 else side_by_side(run, wanted, min(threads or cores(), dealt))
+    arrivals: dict[int, dict[tuple[int, int], Arrival]] = {}
+    for (first, _), sweep in zip(wanted, sweeps, strict=True):
+        arrivals.setdefault(first, {}).update(sweep.arrivals)
     at = Linearisation(network, sweep.states)
     found = Observation(
         logits=sweep.values[network.output],
         ties=sweep.ties,
         squared={name: squared_norms(sweep.values[name], 1) for name in keep},
         without_bias={layer.index: _without_bias(sweep, layer) for layer in network.layers} if signals else {},
-        arrivals=join_probes(arrivals),
+        arrivals=join_probes(list(arrivals.values())),
         output=output_jacobians(at, len(rows), rows.dtype) if programme.exact_output else None,
         pairs=pair_jacobians(at, len(rows), rows.dtype, plan) if plan.pairs else None,
     )

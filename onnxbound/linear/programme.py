@@ -63,9 +63,10 @@ class Share:
         """All of a programme over d layers."""
         return cls(programme.probes, max(1, depth - 1))
 
-    def ranges(self, depth: int) -> list[range]:
-        """The sources of each sweep, 1-based; a net of a single layer has none."""
-        return [range(i, min(i + self.sources, depth)) for i in range(1, depth, self.sources)] or [range(0)]
+    def ranges(self, depth: int, dealt: int = 1) -> list[range]:
+        """The sources of each sweep, 1-based, dealt out among so many; a net of a single layer has none."""
+        whole = [range(i, min(i + self.sources, depth)) for i in range(1, depth, self.sources)]
+        return [own for sources in whole for k in range(dealt) if (own := sources[k::dealt])] or [range(0)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A batch in parts, one thread each: BLAS shares out single products, which are too small for that here."""
 
 import ctypes
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from threading import get_ident
@@ -11,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from onnxbound.graph.network import Network
 
+Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 _LEAST_ROWS = 16
@@ -27,7 +29,7 @@ def part_rows(network: Network) -> int:
 
 
 def in_parts(run: Callable[[slice], Result], rows: int, size: int, threads: int | None) -> list[Result]:
-    """Run every part of a batch, several at a time, with one BLAS thread each; a batch of one part has all of BLAS.
+    """Run every part of a batch side by side.
 
     Args:
         run: What is done with the rows of a slice.
@@ -38,24 +40,48 @@ def in_parts(run: Callable[[slice], Result], rows: int, size: int, threads: int 
     Returns:
         Of each part, in the order of the rows.
     """
-    if rows <= size:
-        return [run(slice(0, rows))]
+    return side_by_side(run, parts(rows, size), threads)
+
+
+def parts(rows: int, size: int) -> list[slice]:
+    """Rows cut into parts of a size; the last may be smaller."""
+    return [slice(start, min(start + size, rows)) for start in range(0, max(rows, 1), size)]
+
+
+def side_by_side(run: Callable[[Part], Result], wanted: Sequence[Part], threads: int | None) -> list[Result]:
+    """Run several parts at a time, with one BLAS thread each; a single one has all of BLAS.
+
+    Args:
+        run: What is done with a part.
+        wanted: The parts.
+        threads: How many at a time; None for all cores.
+
+    Returns:
+        Of each part, in their order.
+    """
+    if len(wanted) == 1:
+        return [run(wanted[0])]
     running: set[int] = set()
 
-    def part(start: int) -> Result:
+    def one(part: Part) -> Result:
         running.add(get_ident())
         try:
-            return run(slice(start, min(start + size, rows)))
+            return run(part)
         finally:
             running.discard(get_ident())
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(threads or cores(), len(wanted))) as pool:
         try:
-            return list(pool.map(part, range(0, rows, size)))
+            return list(pool.map(one, wanted))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             _interrupt(running.copy())
             raise
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _interrupt(threads: set[int]) -> None:

@@ -22,7 +22,9 @@ def all_values(network: Network, rows: Array) -> dict[str, Array]:
     return values
 
 
-def changed_values(network: Network, values: dict[str, Array], name: str, changed: Array) -> dict[str, Array]:
+def changed_values(
+    network: Network, values: dict[str, Array], name: str, changed: Array, keep: frozenset[str] | None = None
+) -> dict[str, Array]:
     """Evaluate a network again where one tensor has other values, and everything that is not downstream keeps its own.
 
     Args:
@@ -30,14 +32,19 @@ def changed_values(network: Network, values: dict[str, Array], name: str, change
         values: From `all_values`, at n rows.
         name: The tensor.
         changed: What it is now, r versions of the n rows one after the other, `(r * n, *shape)`.
+        keep: Tensors that are wanted, others go at their last use; None for all.
 
     Returns:
         Name of that tensor and of each one downstream of it to `(r * n, *shape)`.
     """
     versions = len(changed) // len(values[name])
     result = {name: changed}
-    for step in network.steps:
+    last_use = {x: position for position, step in enumerate(network.steps) for x in step.inputs}
+    for position, step in enumerate(network.steps):
         if step.output not in result and not result.keys().isdisjoint(step.inputs):
             inputs = (result[x] if x in result else np.concatenate([values[x]] * versions) for x in step.inputs)
             result[step.output] = step.operator.act(*inputs)
+            for x in () if keep is None else set(step.inputs) - keep:
+                if last_use[x] == position:
+                    result.pop(x, None)
     return result

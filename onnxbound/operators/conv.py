@@ -19,6 +19,12 @@ _PATCH_BYTES = 8 << 20
 """Patches are formed and multiplied in blocks of about this size: larger ones leave the cache, smaller products of
 matrices do not reach their full rate."""
 
+_TAP_BYTES = 1 << 20
+"""The same where each channel has a kernel of its own and no product of matrices is formed: one output per tap."""
+
+_REPEATED = 1 << 15
+"""Entries up to which kernels are repeated along a line of pixels."""
+
 _WINOGRAD_CHANNELS = 16
 """With fewer channels the transforms cost more than the products they save."""
 
@@ -116,6 +122,9 @@ class Conv(Weighted):
             pixels = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
             np.matmul(pixels, self._matrix[0], out=products.reshape(-1, self.channels))
             return
+        if self._own_kernels is not None:
+            self._taps_into(self._own_kernels, x, np.moveaxis(out, 1, -1))
+            return
         per_row = prod(w.output) * prod(w.kernel) * x.shape[1] * x.itemsize
         step = max(1, min(rows, _PATCH_BYTES // per_row))
         buffer = np.empty(step * per_row // x.itemsize, x.dtype)
@@ -131,6 +140,28 @@ class Conv(Weighted):
                 grouped = np.moveaxis(patches, -2, 0).reshape(self.groups, count * prod(w.output), -1)
                 by_group = np.matmul(grouped, self._matrix)
                 products[block] = np.moveaxis(by_group, 0, 1).reshape(count, prod(w.output), self.channels)
+
+    @cached_property
+    def _own_kernels(self) -> Array | None:
+        """The weight of a depthwise convolution, `(taps, 1 or last axis of the output, channels)`; None of others."""
+        if not self.groups == self.weight.shape[0] > 1 == self.weight.shape[1]:
+            return None
+        taps, beside = self.weight.reshape(self.channels, 1, -1).T, self.windows.output[-1]
+        # Repeated to the length of what lies side by side in memory, NumPy's innermost loop is as long.
+        return np.repeat(taps, beside, axis=1) if beside * self.channels <= _REPEATED else np.ascontiguousarray(taps)
+
+    def _taps_into(self, kernels: Array, x: Array, out: Array) -> None:
+        """Write tap after tap times the input that it meets; `out` is `(b, *output, channels)`."""
+        w, rows = self.windows, len(x)
+        step = max(1, min(rows, _TAP_BYTES // (prod(out.shape[1:]) * x.itemsize)))
+        product = np.empty_like(out[:step])
+        for start in range(0, rows, step):
+            block = slice(start, min(start + step, rows))
+            target, term = out[block], product[: min(step, rows - start)]
+            for number, met in enumerate(w.taps(w.pad(x[block]))):
+                np.multiply(np.moveaxis(met, 1, -1), kernels[number], out=term if number else target)
+                if number:
+                    target += term
 
     def _patches(self, padded: Array) -> Array:
         """The view `(b, *output, *kernel, groups, c_in/groups)` of every window (no group axis where there is one)."""
@@ -205,6 +236,11 @@ class Conv(Weighted):
         w, rows = self.windows, len(c)
         last = np.moveaxis(c, 1, -1).reshape(rows, -1, self.channels)
         padded = np.zeros((rows, *w.padded, shape[0]), c.dtype)
+        if self._own_kernels is not None:
+            outputs = last.reshape(rows, *w.output, self.channels)
+            for view, kernel in zip(w.taps(np.moveaxis(padded, -1, 1)), self._own_kernels, strict=True):
+                view += np.moveaxis(outputs * kernel, -1, 1)
+            return (np.moveaxis(padded, -1, 1)[w.interior()],)
         step = max(1, min(rows, _PATCH_BYTES // (prod(w.output) * prod(w.kernel) * shape[0] * c.itemsize)))
         for start in range(0, rows, step):
             block = slice(start, min(start + step, rows))

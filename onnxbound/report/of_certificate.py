@@ -7,7 +7,7 @@ from onnxbound.certificates.certificate import SCHEMA, Event
 from onnxbound.certificates.statement import Object
 from onnxbound.documents.viewed import Viewed
 from onnxbound.report.view import Facts, Section, Table, View, command
-from onnxbound.report.words import percent
+from onnxbound.words import percent
 
 
 @dataclass(frozen=True, slots=True, repr=False)

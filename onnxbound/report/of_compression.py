@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxbound.report.view import Facts, Section, Table, View, command
-from onnxbound.report.words import error_at_most, magnitude, number, percent
+from onnxbound.report.words import error_at_most, magnitude
 from onnxbound.version import __version__
+from onnxbound.words import number, percent
 
 if TYPE_CHECKING:
     from onnxbound.compressors.compression import BudgetSweep, Compression, RowCost

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from onnxbound.analysis.difference import Change, Difference
 from onnxbound.report.view import Facts, Section, Table, View
-from onnxbound.report.words import number, shortened
+from onnxbound.report.words import shortened
 from onnxbound.version import __version__
+from onnxbound.words import number
 
 _OF_INTEREST = ("data.train_error", "data.test_error", "margin.gamma", "bounds.", "layers.")
 _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")

@@ -12,9 +12,10 @@ from onnxbound.report.figures.of_report import figures
 from onnxbound.report.terminal import bar, sparkline
 from onnxbound.report.verdict import next_steps, verdict
 from onnxbound.report.view import Facts, Section, Table, View
-from onnxbound.report.words import error_at_most, magnitude, marked, number, percent, rows_of_columns
+from onnxbound.report.words import error_at_most, magnitude, marked, rows_of_columns
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS, PLOTTED
+from onnxbound.words import number, percent
 
 _BAR = 12
 """Characters of the longest bar."""

@@ -11,7 +11,8 @@ from onnxbound.report.extra import require_extra
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.topics import topic_of
 from onnxbound.report.view import Facts, Table, View
-from onnxbound.report.words import number, shortened
+from onnxbound.report.words import shortened
+from onnxbound.words import number
 
 _HERE = Path(__file__).parent
 _NAME = 40

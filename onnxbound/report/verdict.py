@@ -8,7 +8,7 @@ from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.errors import shown
 from onnxbound.report.view import command
-from onnxbound.report.words import at_most, percent
+from onnxbound.words import at_most, percent
 
 _LARGE_GAP = 0.1
 """From such a gap between test and training error on a net is said to overfit."""

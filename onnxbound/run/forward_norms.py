@@ -1,11 +1,13 @@
 """One forward pass through onnxruntime per row: logits, and the norms of every tensor the cheap properties need.
 
-The norms are computed inside the session, in float64, so that a row costs a few numbers and not its activations.
+The norms are computed inside the session, so that a row costs a few numbers and not its activations.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -18,6 +20,16 @@ from onnxbound.graph.network import Layer, Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.session import failed_run, open_session, with_outputs
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+_SQUARES = (1e-30, 1e36)
+"""Mean squares that float32 adds up some at a time to within 1e-7: no square in the sum matters and underflows."""
+
+_AT_A_TIME = (16, 64, 512)
+"""Squares that are added up in float32: at least, best, and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +54,22 @@ class ForwardNorms:
 
 
 class ForwardPass:
-    """A session that returns logits and norms."""
+    """Sessions that return logits and norms.
+
+    Some squares at a time are added up in float32, and their sums in float64: all in float64 takes several times as
+    long as the net itself. Rows with a norm for which that is not precise are run once more in float64.
+    """
 
     def __init__(self, network: Network, device: Device, threads: int | None, *, without_bias: bool) -> None:
         self._network = network
         self._columns = _columns(network, without_bias=without_bias)
-        norms = dict.fromkeys(n for column in self._columns for n in column if n is not None)
-        model = with_outputs(network, [network.output, *(norm.tensor for norm in norms)])
-        del model.graph.output[1:]
-        self._names: dict[_Norm, str] = {}
-        for number, norm in enumerate(norms):
-            self._names[norm] = f"onnxbound/squared_norm_{number}"
-            _append_squared_norm(model, network, norm, self._names[norm])
-        self._session = open_session(model, network.path.parent, device, threads, network.external)
+        self._norms = tuple(dict.fromkeys(n for column in self._columns for n in column if n is not None))
+        entries = np.array([prod(network.shapes[norm.tensor]) for norm in self._norms], np.float64)
+        single = np.array([_at_a_time(network, norm) > 1 for norm in self._norms])
+        self._least = np.where(single, entries * _SQUARES[0], -np.inf)
+        self._most = np.where(single, entries * _SQUARES[1], np.inf)
+        self._place = device, threads
+        self._quick = self._session(quick=True)
 
     def run(self, rows: NDArray[Any]) -> ForwardNorms:
         """Run rows `(n, *input_shape)` of the model's input type; a fixed batch is filled up with the last row.
@@ -62,22 +77,47 @@ class ForwardPass:
         Raises:
             DeviceError: device-runtime.
         """
-        batch = self._network.batch or len(rows)
-        parts = [self._run_batch(part, batch) for part in _pieces(rows, batch)]
-        outputs = [np.concatenate(values)[: len(rows)] for values in zip(*parts, strict=True)]
-        norms = {norm: np.sqrt(values) for norm, values in zip(self._names, outputs[1:], strict=True)}
+        logits, squared = self._run(self._quick, rows)
+        doubtful = ~((squared >= self._least) & (squared <= self._most)).all(axis=1)
+        if doubtful.any():
+            squared[doubtful] = self._run(self._exact, rows[doubtful])[1]
+        norms = dict(zip(self._norms, np.sqrt(squared).T, strict=True))
         nothing = np.full(len(rows), np.nan)
         columns = [
             np.stack([nothing if norm is None else norms[norm] for norm in column], axis=1) for column in self._columns
         ]
-        return ForwardNorms(outputs[0].astype(np.float64), *columns)
+        return ForwardNorms(logits.astype(np.float64), *columns)
 
-    def _run_batch(self, rows: NDArray[Any], batch: int) -> list[NDArray[Any]]:
-        names = [self._network.output, *self._names.values()]
-        try:
-            return list(self._session.run(names, {self._network.input: filled(rows, batch)}))
-        except Exception as error:
-            raise failed_run(error) from error
+    @cached_property
+    def _exact(self) -> "InferenceSession":
+        return self._session(quick=False)
+
+    def _session(self, *, quick: bool) -> "InferenceSession":
+        network = self._network
+        model = with_outputs(network, [network.output, *(norm.tensor for norm in self._norms)])
+        del model.graph.output[1:]
+        for number, norm in enumerate(self._norms):
+            _append_squared_norm(model, network, norm, _name(number), quick=quick)
+        device, threads = self._place
+        return open_session(model, network.path.parent, device, threads, network.external)
+
+    def _run(self, session: "InferenceSession", rows: NDArray[Any]) -> tuple[NDArray[Any], Float64Array]:
+        """Logits (n, K), and squared norms (n, norms)."""
+        batch = self._network.batch or len(rows)
+        names = [self._network.output, *map(_name, range(len(self._norms)))]
+        parts = []
+        for part in _pieces(rows, batch):
+            try:
+                parts.append(session.run(names, {self._network.input: filled(part, batch)}))
+            except Exception as error:
+                raise failed_run(error) from error
+        logits, *squared = (np.concatenate(values)[: len(rows)] for values in zip(*parts, strict=True))
+        return logits, np.stack(squared, axis=1)
+
+
+def _name(number: int) -> str:
+    """Of an output of a session."""
+    return f"onnxbound/squared_norm_{number}"
 
 
 def require_finite(index: NDArray[np.int64], values: Mapping[str, NDArray[Any]]) -> None:
@@ -126,29 +166,53 @@ def _columns(network: Network, *, without_bias: bool) -> tuple[tuple[_Norm | Non
     )
 
 
-def _append_squared_norm(model: ModelProto, network: Network, norm: _Norm, output: str) -> None:
-    """Nodes that compute |tensor|^2 per row in float64, as output `output`."""
-    graph = model.graph
-    shape = network.shapes[norm.tensor]
-    graph.node.append(helper.make_node("Cast", [norm.tensor], [f"{output}/double"], to=TensorProto.DOUBLE))
-    value = f"{output}/double"
-    if norm.without_bias_of is not None:
-        operator = network.layers[norm.without_bias_of - 1].operator
-        assert operator.bias is not None
-        behind = len(shape) - 1 if operator.channel_axis == 1 else 0
-        bias = operator.bias.reshape(-1, *(1,) * behind)
-        graph.initializer.append(onnx.numpy_helper.from_array(bias, f"{output}/bias"))
-        graph.node.append(helper.make_node("Sub", [value, f"{output}/bias"], [f"{output}/centred"]))
-        value = f"{output}/centred"
-    axes = list(range(1, len(shape) + 1))
-    if not axes:
-        node = helper.make_node("Mul", [value, value], [output])
-    elif network.opset >= 18:
-        graph.initializer.append(onnx.numpy_helper.from_array(np.array(axes), f"{output}/axes"))
-        node = helper.make_node("ReduceSumSquare", [value, f"{output}/axes"], [output], keepdims=0)
+def _at_a_time(network: Network, norm: _Norm) -> int:
+    """How many squares of a tensor are added up in float32: a divisor of its entries near 64; 1 where there is none."""
+    entries = 1 if norm.without_bias_of is not None else prod(network.shapes[norm.tensor])
+    least, best, most = _AT_A_TIME
+    divisors = [number for number in range(least, min(most, entries // 2) + 1) if entries % number == 0]
+    return min(divisors, key=lambda number: max(number, best) / min(number, best), default=1)
+
+
+def _append_squared_norm(model: ModelProto, network: Network, norm: _Norm, output: str, *, quick: bool) -> None:
+    """Nodes that compute |tensor|^2 per row as float64 output `output`; quick, with sums in float32."""
+    graph, rank = model.graph, len(network.shapes[norm.tensor])
+    value = norm.tensor
+
+    def add(op_type: str, name: str, *others: str, **attributes: Any) -> None:
+        nonlocal value
+        graph.node.append(helper.make_node(op_type, [value, *others], [f"{output}{name}"], **attributes))
+        value = f"{output}{name}"
+
+    def constant(name: str, values: NDArray[Any]) -> str:
+        graph.initializer.append(onnx.numpy_helper.from_array(values, f"{output}{name}"))
+        return f"{output}{name}"
+
+    def reduce(op_type: str, name: str, axes: range, opset: int) -> None:
+        if network.opset >= opset:
+            add(op_type, name, constant(f"{name}/axes", np.array(axes)), keepdims=0)
+        else:
+            add(op_type, name, axes=list(axes), keepdims=0)
+
+    together = _at_a_time(network, norm)
+    if quick and together > 1:
+        add("Cast", "/single", to=TensorProto.FLOAT)
+        shape = np.array([-1, prod(network.shapes[norm.tensor]) // together, together])
+        add("Reshape", "/together", constant("/shape", shape))
+        reduce("ReduceSumSquare", "/sums", range(2, 3), 18)
+        add("Cast", "/double", to=TensorProto.DOUBLE)
+        reduce("ReduceSum", "", range(1, 2), 13)
     else:
-        node = helper.make_node("ReduceSumSquare", [value], [output], axes=axes, keepdims=0)
-    graph.node.append(node)
+        add("Cast", "/double", to=TensorProto.DOUBLE)
+        if norm.without_bias_of is not None:
+            operator = network.layers[norm.without_bias_of - 1].operator
+            assert operator.bias is not None
+            behind = rank - 1 if operator.channel_axis == 1 else 0
+            add("Sub", "/centred", constant("/bias", operator.bias.reshape(-1, *(1,) * behind)))
+        if rank:
+            reduce("ReduceSumSquare", "", range(1, rank + 1), 18)
+        else:
+            add("Mul", "", value)
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.DOUBLE, None))
 
 

@@ -16,6 +16,7 @@ from onnxbound.graph.network import Network
 from onnxbound.run.device import Device
 from onnxbound.run.guesses import Guess, guesses
 from onnxbound.run.logits import Logits
+from onnxbound.words import percent
 
 _SHARE, _LEAST = 1 / 4, 0.01
 """A guess is worth saying if it takes away this share of the errors, and errors on so many of the rows."""
@@ -60,8 +61,8 @@ class Cause:
 
     def __str__(self) -> str:
         return (
-            f"with {self.words} the net errs on about {self.after:.1%} of the rows, by {self.tried} that were tried,"
-            f" instead of {self.before:.1%}"
+            f"with {self.words} the net errs on about {percent(self.after)} of the rows, by {self.tried} that were"
+            f" tried, instead of {percent(self.before)}"
         )
 
 

@@ -1,7 +1,5 @@
 """The one place that makes onnxruntime sessions."""
 
-import ctypes
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +12,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 from onnxbound.errors import DeviceError, ModelError, Problem
 from onnxbound.graph.model_file import default_opset
 from onnxbound.graph.network import Network
+from onnxbound.run.allocator import return_freed_memory
 from onnxbound.run.device import Device
 from onnxbound.run.installation import import_onnxruntime
 from onnxbound.run.opset import lowered
@@ -86,7 +85,7 @@ def open_session(
             session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:
         raise _explained(error, model) from error
-    _return_freed_memory()
+    return_freed_memory()
     wanted = device.providers[0][0]
     if wanted not in session.get_providers():
         raise DeviceError(
@@ -131,13 +130,6 @@ def _in_place(values: NDArray[Any]) -> "OrtValue":
         return onnxruntime.OrtValue.ortvalue_from_numpy(values)
     kind = helper.np_dtype_to_tensor_dtype(values.dtype)
     return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(values, kind)
-
-
-def _return_freed_memory() -> None:
-    """What building a session took and freed is several times its weights, and glibc keeps it; others give it back."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
 
 
 class Runner:

@@ -12,6 +12,7 @@ from onnxbound.graph.network import Network
 from onnxbound.run.device import CPU
 from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.logits import Logits
+from onnxbound.words import percent
 
 _ROWS = 128
 _MOST_PARAMETERS = 20_000_000
@@ -42,10 +43,10 @@ def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any
         cause = likely_cause(network, few, CPU, None, wrong)
     except OnnxboundError:  # another error, of rows that did not fit in the first place
         return error
-    where, how_wrong = f"{few.count} rows that were tried so", f"the net errs on {wrong.mean():.1%} of them"
+    where, how_wrong = f"{few.count} rows that were tried so", f"the net errs on {percent(wrong.mean())} of them"
     if cause is not None:
         return _with(
-            error, Problem(where, f"{how_wrong}, and on about {cause.after:.1%} so", cause.words), cause.parameters
+            error, Problem(where, f"{how_wrong}, and on about {percent(cause.after)} so", cause.words), cause.parameters
         )
     if wrong.mean() > _SUSPICIOUS * (1 - 1 / network.classes):
         why = f"{how_wrong}, and no usual `mean` and `std` help"

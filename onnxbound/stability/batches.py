@@ -35,7 +35,10 @@ _LARGEST_FORWARD, _LARGEST_SWEEP = 512, 64
 """More rows at a time are no faster."""
 
 _ROWS_PER_PARTITION = {"forward": 1024, "measure": 64}
-"""About so many rows are lost when a run is killed."""
+"""About so many rows are lost when a run is killed..."""
+
+_PARTITION_ENTRIES = 1 << 24
+"""...or rows of so many entries, since all are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
         )
     forward = network.batch or int(np.clip(room // (4 * activations), 1, _LARGEST_FORWARD))
     sweep = int(np.clip(room // per_row, 1, _LARGEST_SWEEP))
-    return _batches(forward, sweep, share)
+    return _batches(network, forward, sweep, share)
 
 
 def batches_begun(stored: object, network: Network, programme: Programme) -> Batches:
@@ -115,7 +118,7 @@ def batches_begun(stored: object, network: Network, programme: Programme) -> Bat
             and 1 <= sweep <= most.sweep
             and Share(probes, sources) in _shares(network, programme)
         ):
-            begun = _batches(forward, sweep, Share(probes, sources))
+            begun = _batches(network, forward, sweep, Share(probes, sources))
             if asdict(begun) == stored:
                 return begun
     raise ValueError("its batches are none that a run begins with")
@@ -134,8 +137,13 @@ def _shares(network: Network, programme: Programme) -> list[Share]:
     ]
 
 
-def _batches(forward: int, sweep: int, share: Share) -> Batches:
-    partitions = _multiple(forward, "forward"), _multiple(sweep, "measure")
+def _batches(network: Network, forward: int, sweep: int, share: Share) -> Batches:
+    most = _PARTITION_ENTRIES // prod(network.input_shape)
+
+    def partition(batch: int, stage: str) -> int:
+        return batch * max(1, min(_ROWS_PER_PARTITION[stage], most) // batch)
+
+    partitions = partition(forward, "forward"), partition(sweep, "measure")
     return Batches(forward, sweep, share.probes, share.sources, *partitions)
 
 
@@ -153,7 +161,3 @@ def _largest_tensor(network: Network, programme: Programme, share: Share) -> int
         sizes = [prod(network.shapes[name]) for name in (*step.inputs, step.output)]
         largest = max(largest, 4 * streams * sum(sizes))
     return largest
-
-
-def _multiple(batch: int, stage: str) -> int:
-    return batch * max(1, _ROWS_PER_PARTITION[stage] // batch)

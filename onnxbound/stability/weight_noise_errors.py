@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxbound.data.rows import Batch
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.row_norms import squared_norms
-from onnxbound.linear.threads import in_parts, part_rows
+from onnxbound.linear.threads import part_rows, parts, side_by_side
 from onnxbound.linear.values import all_values, changed_values
 from onnxbound.operators.operator import Array
 from onnxbound.operators.weighted import Weighted
@@ -97,14 +97,12 @@ def noisy_logits(
         radius: |dA|_F / |A^i|_F, exactly.
         threads: Threads; None for all cores.
     """
-    size = part_rows(network)
-    clean = in_parts(partial(_clean, network, rows), len(rows), size, threads)
+    where = parts(len(rows), part_rows(network))
+    clean = side_by_side(partial(_clean, network, rows), where, threads)
     yield np.concatenate([values[network.output] for values in clean]).astype(np.float64)
     for layer in network.layers:
-        for draw in range(draws):
-            operator = _noisy(layer, seed, draw, radius)
-            logits = in_parts(partial(_again, network, layer, operator, clean, size), len(rows), size, threads)
-            yield np.concatenate(logits).astype(np.float64)
+        noisy = partial(_again, network, layer, clean, seed, radius)
+        yield from side_by_side(noisy, range(draws), threads)
 
 
 @quietly
@@ -119,11 +117,15 @@ def _clean(network: Network, rows: Array, part: slice) -> dict[str, Array]:
 
 @quietly
 def _again(
-    network: Network, layer: Layer, operator: Weighted, clean: list[dict[str, Array]], size: int, part: slice
-) -> Array:
-    """Logits of some rows with another operator in place of a layer's."""
-    values = clean[part.start // size]
-    return changed_values(network, values, layer.output, operator.act(values[layer.input]))[network.output]
+    network: Network, layer: Layer, clean: list[dict[str, Array]], seed: int, radius: float, draw: int
+) -> Float64Array:
+    """Logits with a draw of noise in the weights of a layer, part after part."""
+    operator, keep = _noisy(layer, seed, draw, radius), frozenset([network.output])
+    found = (
+        changed_values(network, values, layer.output, operator.act(values[layer.input]), keep)[network.output]
+        for values in clean
+    )
+    return np.concatenate(list(found)).astype(np.float64)
 
 
 def _noisy(layer: Layer, seed: int, draw: int, radius: float) -> Weighted:

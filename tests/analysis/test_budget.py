@@ -12,7 +12,7 @@ from onnxbound.analysis import budget
 from onnxbound.analysis.budget import Costs, within
 from onnxbound.cli.values import seconds_of
 from onnxbound.data.rows import Rows
-from onnxbound.errors import UsageError
+from onnxbound.errors import RunError, UsageError
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import Engine, NumpyEngine, choose_engine
 from onnxbound.linear.programme import Share
@@ -76,6 +76,35 @@ def test_a_run_that_goes_on_keeps_what_was_decided(network: Network, rows: Rows,
     second = analyze(network, rows, Settings(time=1e6), run=tmp_path / "run", resume=True)
     assert second.data.measured_rows == 10
     np.testing.assert_array_equal(first.samples["index"], second.samples["index"])
+
+
+def test_a_sample_stands_for_rows_that_take_too_long_to_pass(
+    network: Network, rows: Rows, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(budget, "SAMPLES", (40, 20))
+    found = analyze(network, rows, Settings(time=SHORT, engine="numpy"), run=tmp_path / "run")
+    assert (found.data.rows, found.data.measured_rows) == (20, 10)
+    (said,) = [text for text in found.warnings if "to pass 60 rows" in text]
+    assert "a uniform sample of 20 stands for them; `limit=20` says the same" in said
+    same = open_rows(rows.path, network, limit=20)
+    again = analyze(network, same, Settings(time=None, measured=10, engine="numpy"))
+    assert again.data.sha256 == found.data.sha256
+    assert again.bounds == found.bounds
+    resumed = analyze(network, rows, Settings(time=1e6, engine="numpy"), run=tmp_path / "run", resume=True)
+    assert (resumed.data, resumed.bounds) == (found.data, found.bounds)
+    with pytest.raises(RunError, match="something else"):
+        analyze(network, same, Settings(time=1e6, measured="all"), run=tmp_path / "run", resume=True)
+    assert plan(network, rows, Settings(time=SHORT)).rows == 20
+
+
+@pytest.mark.parametrize("settings", [Settings(time=None), Settings(time=1e6), Settings(time=SHORT, measured=10)])
+def test_rows_pass_where_they_may(
+    network: Network, rows: Rows, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "SAMPLES", (40, 20))
+    assert budget.passed_in_time(network, rows, settings, CPU) is rows
+    chosen = rows.sample(50, seed=0)
+    assert budget.passed_in_time(network, chosen, Settings(time=SHORT), CPU) is chosen
 
 
 @pytest.mark.parametrize("time", [None, SHORT])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxbound.words import percent
 from tests.certificates.conftest import case  # noqa: F401 - the fixture
 from tests.cli.command import failing, onnxbound, write_rows
 from tests.nets import random_mlp
@@ -97,7 +98,7 @@ def require_printed(text: str, folder: Path, model: Path) -> None:
     bits, size = 8 * (folder / "code.bin").stat().st_size, model.stat().st_size
     printed = {line[2:19].strip(): line[19:].strip() for line in text.splitlines() if line.startswith("  ")}
     assert printed["code"].startswith(f"{bits:,} bits, ")
-    assert printed["training error"].startswith(f"{document['errors'] / document['rows']:.2%}, of the original")
+    assert printed["training error"].startswith(f"{percent(document['errors'] / document['rows'])}, of the original")
     assert printed["original file"] == f"{size:,} bytes"
     for name in ("code.bin", "decoded.onnx"):
         length = (folder / name).stat().st_size

@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import fields
 from threading import Thread, main_thread
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
 from onnxbound.graph.load import load
+from onnxbound.linear import engine
 from onnxbound.linear.engine import NumpyEngine
-from onnxbound.linear.programme import Measurement
+from onnxbound.linear.programme import Measurement, Share
 from onnxbound.linear.threads import in_parts, part_rows
 from tests.linear.test_engine import programme, require_agreement
 from tests.oracle.models import fixtures
@@ -44,11 +45,24 @@ def test_results_do_not_depend_on_threads(rows: np.ndarray) -> None:
     assert equal(two, three)
 
 
+@pytest.mark.parametrize("share", [None, Share(1, 2)])
+@pytest.mark.parametrize("form", ["affine", "linear"])
+def test_sweeps_side_by_side_are_one_sweep(
+    rows: np.ndarray, form: Any, share: Share | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few rows of a large net are no parts of a batch; there the threads share out where noise starts."""
+    monkeypatch.setattr(engine, "_DEALT_ENTRIES", 0)
+    network, wanted, index = load(MODEL.path), programme(form), np.arange(3)
+    one, two, many = (NumpyEngine(network, wanted, threads, share).measure(index, rows[:3]) for threads in (1, 2, 9))
+    assert equal(one, two)
+    assert equal(two, many)
+
+
 def test_parts_are_the_whole(rows: np.ndarray) -> None:
     network, wanted, index = load(MODEL.path), programme("linear"), np.arange(100, 137)
-    engine = NumpyEngine(network, wanted, 2)
-    alone = [engine.measure(index[n : n + 1], rows[n : n + 1]) for n in range(len(index))]
-    require_agreement(engine.measure(index, rows), Measurement.merge(alone))
+    ours = NumpyEngine(network, wanted, 2)
+    alone = [ours.measure(index[n : n + 1], rows[n : n + 1]) for n in range(len(index))]
+    require_agreement(ours.measure(index, rows), Measurement.merge(alone))
 
 
 def test_small_nets_stay_whole() -> None:
@@ -61,11 +75,11 @@ def test_blas_has_one_thread_within_parts_only(rows: np.ndarray) -> None:
         return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
     network, index, seen = load(MODEL.path), np.arange(37), []
-    engine = NumpyEngine(network, programme("affine"))
+    ours = NumpyEngine(network, programme("affine"))
 
     def run(part: slice) -> Measurement:
         seen.append(threads())
-        return engine.measure(index[part], rows[part])
+        return ours.measure(index[part], rows[part])
 
     before = threads()
     in_parts(run, 37, 16, 2)

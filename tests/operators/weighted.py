@@ -37,7 +37,7 @@ def _conv(s: Settings) -> Case:
     name = f"Conv[{describe(s)}]"
     random = np.random.default_rng(len(name))
     axes, kernel = s["axes"], lengths(s["kernel"], s["axes"])
-    groups, per_group = {"one": (1, 3), "two": (2, 3), "depthwise": (4, 2)}[s["groups"]]
+    groups, per_group = {"one": (1, 3), "two": (2, 3), "depthwise": (4, 1), "multiplied": (4, 2)}[s["groups"]]
     channels = 4
     constants = {"w": constant(random, groups * per_group, channels // groups, *kernel)}
     if s["bias"]:
@@ -123,7 +123,7 @@ CASES = [
                 "stride": (None, 2, "stride"),
                 "pads": (None, 1, "asymmetric"),
                 "dilation": (None, 2),
-                "groups": ("one", "two", "depthwise"),
+                "groups": ("one", "two", "depthwise", "multiplied"),
                 "bias": (True, False),
                 "says_kernel": (True, False),
             },

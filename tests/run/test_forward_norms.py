@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from onnxbound.graph.load import load
@@ -51,3 +52,22 @@ def test_fixed_batch_is_filled_up_and_gives_what_any_batch_gives(tmp_path: Path,
     assert fixed.batch == 4
     np.testing.assert_allclose(found.logits, expected.logits, rtol=1e-5)
     np.testing.assert_allclose(found.output_norm, expected.output_norm, rtol=1e-5)
+
+
+@pytest.mark.parametrize("exponent", [-68, -60, 0, 66])
+def test_norms_whose_squares_leave_float32(tmp_path: Path, exponent: int) -> None:
+    """Of a row that is 0, of rows some of which are large, and of those that are small."""
+    text = "agraph (float[n, 4, 8, 8] x) => (float[n, 72] y) <float[2, 4, 3, 3] w> { z = Conv (x, w) y = Flatten (z) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
+    draw = np.random.default_rng(0)
+    weight = draw.normal(size=(2, 4, 3, 3)).astype(np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    onnx.save(model, tmp_path / "net.onnx")
+    network = load(tmp_path / "net.onnx")
+    x = draw.normal(size=(4, 4, 8, 8)).astype(np.float32)
+    x[0], x[1:3] = 0, x[1:3] * np.float32(2.0**exponent)
+    found = ForwardPass(network, CPU, 1, without_bias=False).run(x)
+    expected = np.linalg.norm(x.astype(np.float64).reshape(4, -1), axis=1)
+    np.testing.assert_allclose(found.input_norm[:, 0], expected, rtol=1e-7)
+    outputs = np.linalg.norm(found.logits, axis=1)
+    np.testing.assert_allclose(found.output_norm[:, 0], outputs, rtol=1e-7)

@@ -39,7 +39,7 @@ def test_mean_and_std_are_found_by_a_trial() -> None:
     last = error.problems[-1]
     assert last.where == "128 rows that were tried so"
     assert last.why.startswith("the net errs on 7")
-    assert last.why.endswith("and on about 0.0% so")
+    assert last.why.endswith("and on about 0 % so")
     assert last.do == "`mean=(0.4914, 0.4822, 0.4465)` and `std=(0.2471, 0.2435, 0.2616)`"
 
 

@@ -8,10 +8,11 @@ from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.shapes import Bar, bars, heat_map, ridges
-from onnxbound.report.words import error_at_most, magnitude, marked, percent
+from onnxbound.report.words import error_at_most, magnitude, marked
 from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
+from onnxbound.words import percent
 
 
 def figures(report: Report) -> tuple[Figure, ...]:

@@ -5,8 +5,9 @@ from math import log10
 from typing import TYPE_CHECKING, Any
 
 from onnxbound.errors import visible
-from onnxbound.report.words import number, power_of_ten, shortened
+from onnxbound.report.words import power_of_ten, shortened
 from onnxbound.results import Histogram
+from onnxbound.words import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
