@@ -1,6 +1,7 @@
 """Random numbers that are the same on every machine: raw Philox words and our own transform of them."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,13 @@ def normal_noise(seed: int, layer: int, rows: NDArray[np.int64], probe: int, siz
 def noise_words(seed: int, layer: int, rows: NDArray[np.int64], probe: int, size: int) -> NDArray[np.uint16]:
     """What `normal_noise` is looked up by: of every entry, the number of its quantile, shape (n, size)."""
     words = np.empty((len(rows), (size + 3) // 4), np.dtype("<u8"))
+    # One generator, set back for each row: to make one takes several times as long, and asks the system for entropy.
+    generator = np.random.Philox(counter=[0, layer, 0, probe], key=[seed, 0])
+    start: Any = generator.state
     for word, row in zip(words, rows, strict=True):
-        word[:] = np.random.Philox(counter=[0, layer, int(row), probe], key=[seed, 0]).random_raw(words.shape[1])
+        start["state"]["counter"][2] = row
+        generator.state = start
+        word[:] = generator.random_raw(words.shape[1])
     return words.view(np.dtype("<u2"))[:, :size]
 
 
