@@ -1,8 +1,8 @@
 """Theorem 4.1 where it says met: on random small nets, with and without a tail, does its conclusion hold?
 
 `python -m fuzz.theorems --nets 2000`: a net has its logits behind the last layer, or means of several outputs, and is
-compressed as the theorem says; the largest, one in a hundred, are projected, which takes a minute each. Its errors must not exceed the rows of the net itself
-whose margin is at most gamma, in more nets than delta / 3 allows.
+compressed as the theorem says; the largest, one in a hundred, are projected, which takes a minute each. Its errors must
+not exceed the rows of the net itself whose margin is at most gamma, in more nets than delta / 3 allows.
 """
 
 import argparse
