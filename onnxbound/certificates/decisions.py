@@ -83,7 +83,7 @@ class Evaluation:
             ModelError: model-batch, the logits of a row depend on the batch; model-not-classifier.
         """
         ways = self._of_decoded(model) if isinstance(model, Decoded) else self._of_network(model, rows)
-        found, chunk = [], max(_BESIDE, min(_CHUNK_ROWS, _ROOM // prod(rows.array.shape[1:])))
+        found, chunk = [], max(_BESIDE, min(_CHUNK_ROWS, _ROOM // max(1, prod(rows.array.shape[1:]))))
         for start in range(0, rows.count, chunk):
             inputs = rows.batch(rows.index[start : start + chunk]).inputs
             beside, *others = [way(inputs) for way in ways]

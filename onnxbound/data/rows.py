@@ -71,7 +71,7 @@ class Rows:
         return max(1, _READ_BYTES // max(1, self.array.dtype.itemsize * prod(self.array.shape[1:])))
 
     def sample(self, count: int, seed: int) -> Self:
-        """A uniform sample of so many of the rows, of a larger one the smaller ones too.
+        """A uniform sample of the rows. Samples of one seed are nested: a smaller one is part of any larger one.
 
         Raises:
             ValueError: A sample has at least one row.

@@ -71,10 +71,11 @@ def measure(
 
     sweeps = list(map(run, wanted)) if dealt == 1 else side_by_side(run, wanted, min(threads or cores(), dealt))
     arrivals: dict[int, dict[tuple[int, int], Arrival]] = {}
-    for (first, _), sweep in zip(wanted, sweeps, strict=True):
-        arrivals.setdefault(first, {}).update(sweep.arrivals)
+    for (first, _), found in zip(wanted, sweeps, strict=True):
+        arrivals.setdefault(first, {}).update(found.arrivals)
+    sweep = sweeps[-1]
     at = Linearisation(network, sweep.states)
-    found = Observation(
+    observation = Observation(
         logits=sweep.values[network.output],
         ties=sweep.ties,
         squared={name: squared_norms(sweep.values[name], 1) for name in keep},
@@ -83,7 +84,7 @@ def measure(
         output=output_jacobians(at, len(rows), rows.dtype) if programme.exact_output else None,
         pairs=pair_jacobians(at, len(rows), rows.dtype, plan) if plan.pairs else None,
     )
-    return to_measurement(network, programme, index, found)
+    return to_measurement(network, programme, index, observation)
 
 
 def _without_bias(sweep: Sweep, layer: Layer) -> Float64Array:
