@@ -22,7 +22,7 @@ Constants = Mapping[str, Array]
 
 
 def reduce_max(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """ReduceMax: its axes moved behind the others, a MaxPool over them, and the shape that was asked for."""
+    """ReduceMax: the axes moved behind the others, a MaxPool over them, and a Reshape to the output's shape."""
     x = node.inputs[0]
     shape, attributes = shapes[x], node.attributes()
     axes = constants.get(node.inputs[1]) if len(node.inputs) > 1 else attributes.get("axes")
@@ -60,7 +60,7 @@ def reduce_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
 
 
 def reduce_l2(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """ReduceL2 and ReduceSumSquare: ReduceSum of the squares, and the root of it."""
+    """ReduceSumSquare: ReduceSum of the squares; ReduceL2: the square root of that."""
     x = node.inputs[0]
     attributes, inputs = dict(node.attributes()), list(node.inputs[1:])
     if write.opset >= 13 and "axes" in attributes:
@@ -75,7 +75,7 @@ def reduce_l2(node: GraphNode, shapes: Shapes, constants: Constants, write: Node
 
 
 def maximum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Max of activations: side by side, and a MaxPool over them; of one and a constant c: c + Relu(x - c)."""
+    """Max of activations: Concat, and a MaxPool over them; of an activation and a constant c: c + Relu(x - c)."""
     if any(name in constants for name in node.inputs):
         x, c = _with_constant(node, constants)
         above = write.add("Relu", write.add("Sub", x, c))
@@ -90,7 +90,7 @@ def maximum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWr
 
 
 def minimum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Min: -Max(-x, -y); of one and a constant c: c - Relu(c - x)."""
+    """Min: -Max(-x, -y); of an activation and a constant c: c - Relu(c - x)."""
     if any(name in constants for name in node.inputs):
         x, c = _with_constant(node, constants)
         below = write.add("Relu", write.add("Sub", c, x))
@@ -109,7 +109,7 @@ def _with_constant(node: GraphNode, constants: Constants) -> tuple[str, str]:
 
 
 def total(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Sum with a constant, or of activations of several shapes: one Add after the other."""
+    """Sum with a constant, or of activations of several shapes: a chain of Add."""
     if len({shapes.get(name) for name in node.inputs}) == 1 or len(node.inputs) == 1:
         return
     (first, *others), last = node.inputs, len(node.inputs) - 1
@@ -136,7 +136,7 @@ def hard_sigmoid(node: GraphNode, shapes: Shapes, constants: Constants, write: N
 
 
 def broadcast(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Add, Sub and Mul of an activation that is shorter than the other, or than a constant: it is repeated."""
+    """Add, Sub and Mul with broadcasting: the shorter activation is repeated."""
     if len(node.inputs) != 2 or (node.op_type == "Mul" and shapes.keys() >= set(node.inputs)):
         return
     rank = max(len(shapes[name]) for name in node.inputs if name in shapes)
@@ -163,7 +163,7 @@ def quotient(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeW
 
 
 def weight_on_the_left(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """MatMul(W, x), x with matrices in its rows: the last two axes swapped, and swapped back behind MatMul(., W^T)."""
+    """MatMul(W, x) where each row of x is a matrix: transpose the last two axes, MatMul(., W^T), transpose back."""
     weight = constants.get(node.inputs[0])
     if weight is None or np.ndim(weight) != 2 or len(shapes[node.inputs[1]]) < 2:
         return

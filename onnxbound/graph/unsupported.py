@@ -7,11 +7,11 @@ from onnxbound.graph.passes.spell_quantised import SPELLED
 from onnxbound.operators.operator import Array, Unsupported
 from onnxbound.operators.quantisation import AS_QDQ, FLOAT
 
-_DYNAMIC = "it takes its scale from the values of the whole batch, so that a row alone has no logits"
-_INTEGER = "it multiplies integers whose scales other nodes bring in, as dynamic quantisation writes it"
-_PACKED = "its weights are packed by a few bits each in a way of onnxruntime's own"
-_INSIDE = "it computes with integers in a way of onnxruntime's own"
-_STATIC = "quantise by onnxruntime.quantization.quantize_static, or " + FLOAT
+_DYNAMIC = "it computes its scale from the whole batch, so the logits of a row depend on the other rows"
+_INTEGER = "it multiplies integers whose scales come from other nodes, which is dynamic quantisation"
+_PACKED = "its weights are packed in a format of onnxruntime's own"
+_INSIDE = "it computes with integers by rules of onnxruntime's own"
+_STATIC = "quantise with onnxruntime.quantization.quantize_static, or " + FLOAT
 _TREES = "trees are piecewise constant and have no weighted layers"
 
 REFUSED: dict[str, tuple[str, str]] = {
@@ -28,17 +28,17 @@ REFUSED: dict[str, tuple[str, str]] = {
     "com.microsoft::QAttention": (_INSIDE, AS_QDQ),
     "com.microsoft::QLinearReduceMean": (_INSIDE, AS_QDQ),
     "com.microsoft::QLinearWhere": (_INSIDE, AS_QDQ),
-    **dict.fromkeys(sorted(SPELLED), ("it has scales or weights that are computed from the rows", _STATIC)),
+    **dict.fromkeys(sorted(SPELLED), ("its scales or weights are computed from the rows", _STATIC)),
     "Erfc": (
-        "ONNX has no such operator, so no runtime takes the file",
+        "ONNX has no such operator, so no runtime can run the file",
         "export gelu by its tanh formula",
     ),
     "If": ("the branch that is taken may depend on the row", "export the branch that inference takes"),
     "Loop": ("it repeats a graph", "export the model with the loop unrolled"),
     "Scan": ("it repeats a graph", "export the model with the loop unrolled"),
-    "LSTM": ("recurrent layers are not read", "onnxbound reads feed-forward nets"),
-    "GRU": ("recurrent layers are not read", "onnxbound reads feed-forward nets"),
-    "RNN": ("recurrent layers are not read", "onnxbound reads feed-forward nets"),
+    "LSTM": ("onnxbound does not read recurrent layers", "use a feed-forward net"),
+    "GRU": ("onnxbound does not read recurrent layers", "use a feed-forward net"),
+    "RNN": ("onnxbound does not read recurrent layers", "use a feed-forward net"),
     "ai.onnx.ml::TreeEnsembleClassifier": (_TREES, "onnxbound reads nets"),
     "ai.onnx.ml::TreeEnsemble": (_TREES, "onnxbound reads nets"),
     "ai.onnx.ml::SVMClassifier": ("a kernel machine has no weighted layers", "a LinearSVC can be read"),
@@ -60,11 +60,11 @@ def unknown(node: GraphNode, constants: Mapping[str, Array]) -> Unsupported:
         do = "export the model for inference, in PyTorch after model.eval()" if known else "`fixed` holds an input"
         return Unsupported(why, do)
     if op_type in ("ArgMax", "TopK"):
-        why = "it decides for a class, and what follows it is not read as the name of one"
-        return Unsupported(why, f'`logits="{node.inputs[0]}"` reads what it decides by')
+        why = "it chooses a class, and the nodes behind it do not turn that into the name of a class"
+        return Unsupported(why, f'`logits="{node.inputs[0]}"` reads the scores that it chooses by')
     if op_type.startswith(("com.microsoft", "com.ms")) and op_type not in REFUSED:
         return Unsupported(
-            "it is an operator of onnxruntime's own, which offline optimisation writes",
+            "it is an operator of onnxruntime's own; its offline optimisation writes such operators",
             "export again, or save the model before onnxruntime optimises it",
         )
     return Unsupported(*REFUSED.get(op_type, ("onnxbound does not know this operator", "")))

@@ -24,11 +24,11 @@ PAIRED, READERS = "onnxbound_paired", "onnxbound_readers"
 class SaturatingRounding(Gate):
     """scale * clip(round(x / scale), low, high): a QuantizeLinear with its DequantizeLinear; halves round to even.
 
-    With a zero point at an end of the integers this is a ReLU that rounds, which is how quantisers spell one: only then
-    it counts as an activation function.
-    The function is a staircase, without a derivative where it matters. Its linearisation is that of the clip which it
-    rounds, "straight through": slope 1 strictly inside the range of the grid, 0 at its ends and outside. No ties are
-    reported, since the slope is this convention everywhere, and there is no Lipschitz constant.
+    If the zero point is an end of the integers, this is a ReLU that rounds; quantisers write ReLUs so. Only then is it
+    an activation function.
+    The function is a staircase, so its derivative is of no use. Its linearisation is that of the clip without rounding
+    ("straight through"): slope 1 strictly inside the range of the grid, 0 at its ends and outside. No ties are
+    reported, since this convention fixes the slope everywhere. There is no Lipschitz constant.
 
     Attributes:
         scale: Distance of two neighbours on the grid.

@@ -88,12 +88,12 @@ CONTRACTION = Property(
     topic=Topic(
         "contraction",
         "metric",
-        "The factor by which the activation behind a layer shrinks its input: about sqrt 2 for a ReLU that half of a"
-        " symmetric input passes.",
+        "The norm before the activation behind a layer divided by the norm behind it. For a ReLU that lets half of a"
+        " symmetric input through, it is about sqrt 2.",
         "c_i = |z| / |phi(z)| at the first element-wise gate phi behind x^i, the largest over S",
         f"{ARORA} Definition 6",
         "none; at least 1 for ReLU",
-        "null where no gate follows; undefined on rows where the gate lets nothing through",
+        "null if no gate follows; undefined on rows where the gate lets nothing through",
     ),
 )
 
@@ -107,8 +107,8 @@ BETWEEN_CONTRACTION = Property(
     topic=Topic(
         "between_contraction",
         "metric",
-        "The factor by which a relative error at a layer's output can grow on its way to the next layer's input,"
-        " through gates, pooling and reshaping together. The proof of the bound needs it.",
+        "An upper bound on the factor by which a relative error at a layer's output grows before it reaches the next"
+        " layer's input, through gates, pooling and reshaping together. The proof of the bound needs it.",
         "sum_i l_{i,t} |x^i| / |a^t| at the input of layer t, over the layers that feed it; l their Lipschitz constant;"
         " the largest over the t that x^i feeds",
         f"{ARORA} Definition 6, as its proof uses it",

@@ -88,13 +88,15 @@ INTERLAYER_CUSHION = Property(
     topic=Topic(
         "interlayer_cushion",
         "metric",
-        "The ratio of signal to noise at layer j when noise as large as the signal enters at the output of layer i, up"
-        " to the number of units: large where noise dies out in between.",
+        "How much better the net passes the signal on than noise, from layer i's output to layer j's. It is the ratio"
+        " of signal to noise at layer j, up to the number of units, if noise as large as the signal is added to layer"
+        " i's output. It is large if the net damps noise in between.",
         "mu_{i,j} = sqrt(p_i) |x^j| / (|J^{i,j}|_F |x^i|); p_i pixels of layer i, J the Jacobian of the map from x^i to"
         " x^j at the row; in the linear form |J x^i| in place of |x^j|",
         f"{ARORA} Definition 5 (dense), Definition 8 (convolutional)",
         "none",
-        "J is exact by masks; |J|_F is exact or a Hutchinson estimate, which the report says per pair",
+        "J is exact, from the masks of the gates; |J|_F is exact or a Hutchinson estimate, as the report says for"
+        " each pair",
     ),
 )
 
@@ -109,8 +111,8 @@ JACOBIAN_NORM = Property(
     topic=Topic(
         "jacobian_norm",
         "metric",
-        "The Frobenius norm of the Jacobian from the output of layer i to that of layer j, at a row.",
-        "|J^{i,j}|_F, exact by one product per class, row or column, or from |J g|^2 for gaussian g",
+        "The Frobenius norm of the Jacobian of layer j's output by layer i's output, at a row.",
+        "|J^{i,j}|_F, exact from one product per class, row or column, or estimated from |J g|^2 for gaussian g",
         f"{ARORA} Definition 5",
         "output per input",
     ),
@@ -119,8 +121,8 @@ JACOBIAN_NORM = Property(
 _MINIMAL = Topic(
     "minimal_interlayer_cushion",
     "metric",
-    "The smallest interlayer cushion of a layer to any later one. The bound uses the clipped value, since i = j"
-    " contributes 1/sqrt(h_i); the unclipped one is what [A] plots.",
+    "The smallest interlayer cushion between a layer and any later one. The bound uses the clipped value, since"
+    " the definition includes j = i, which contributes 1/sqrt(h_i). [A] plots the unclipped value.",
     "mu_{i->} = min(1/sqrt(h_i), min_{j>i} mu_{i,j}); h_i units, or channels of a convolution",
     f"{ARORA} Definitions 5 and 8, Fig. 2b",
     "none",

@@ -37,8 +37,8 @@ LAYER_CUSHION = Property(
     topic=Topic(
         "layer_cushion",
         "metric",
-        "The norm of a layer's output as a share of |A|_F times the norm of its input: a dense layer without bias has"
-        " no larger output. A layer with a large cushion cuts noise down, so its weights can be compressed further."
+        "The norm of a layer's output divided by |A|_F times the norm of its input. For a dense layer without bias"
+        " the ratio is at most 1. A layer with a large cushion damps noise, so its weights can be compressed further."
         " Trained nets have larger cushions than random ones.",
         "mu_i = |x^i| / (|A^i|_F |a^i|) per row, the smallest over S; a^i enters layer i, x^i leaves it, bias included"
         " (affine form) or not (linear form)",

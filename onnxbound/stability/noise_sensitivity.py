@@ -33,8 +33,8 @@ NOISE_SENSITIVITY = Property(
     topic=Topic(
         "noise_sensitivity",
         "metric",
-        "The mean squared relative error at a layer's output when gaussian noise as large as its input is added to the"
-        " input. It is close to the stable rank if the input lies along the weight's top singular vectors.",
+        "The mean squared relative error at a layer's output if gaussian noise as large as the input is added to the"
+        " input. It is close to the stable rank if the input lies along the top singular vectors of the weight.",
         "psi = |M|_F^2 |a|^2 / |M a|^2, M the layer's whole linear map",
         f"{ARORA} Definition 3 by Proposition 3.1",
         "none; at least the stable rank without biases",

@@ -52,11 +52,11 @@ SMOOTHNESS_INVERSE = Property(
     topic=Topic(
         "smoothness_inverse",
         "metric",
-        "The distance of the net from being linear within reach of the noise: 0 where no gate flips. The theorem needs"
-        " rho >= 3d under the noise that compression makes; gaussian noise is for display.",
+        "How far the net is from linear within reach of the noise. It is 0 if the noise switches no gate. The theorem"
+        " needs rho >= 3d under the noise that compression makes; gaussian noise only shows the property.",
         "1/rho_{i,j} = |x^i| |M(x^i + eta) - M(x^i) - J eta| / (|eta| |x^j|), the largest over the probes",
         f"{ARORA} Definition 7 (its 'smallest' reads 'largest')",
         "none",
-        "a measurement for the noise that was drawn, not a proof for other noise",
+        "a measurement for the noise that was drawn; it proves nothing for other noise",
     ),
 )

@@ -99,15 +99,15 @@ WEIGHT_NOISE_SENSITIVITY = Property(
     topic=Topic(
         "weight_noise_sensitivity",
         "metric",
-        "The relative change of the logits per relative change of one layer's weights by noise, for little noise. It"
-        " compares layers of different width, which cushions do not: the layer with the largest value needs its weights"
-        " most precisely.",
+        "The relative change of the logits per relative change of one layer's weights by noise, for small noise."
+        " Unlike cushions, it can be compared between layers of different width. The layer with the largest value"
+        " needs the most precise weights.",
         "|A^i|_F |df/dA^i|_F / (sqrt(N) |f(x)|), N the entries of A^i; for dense layers without a map behind the last"
         " one 1 / (mu_i mu_{i,d} sqrt(h_in h_out)) in the affine form; the median over rows",
         "our own; [A] Definitions 4 and 5 for dense layers",
         "none",
-        "exact by masks for up to 10 logits, otherwise from random directions of the logits; at a tenth of the measured"
-        " rows, at most 100",
+        "exact for up to 10 logits, otherwise from random directions of the logits; on a tenth of the measured rows,"
+        " at most 100",
     ),
 )
 

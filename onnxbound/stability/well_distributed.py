@@ -45,8 +45,8 @@ BETA = Property(
     topic=Topic(
         "beta",
         "metric",
-        "Whether all pixels of a layer matter alike to the output: 1 if they do, sqrt(p) if one of p pixels counts"
-        " alone.",
+        "How unevenly the pixels of a layer influence the output. It is 1 if all matter alike, and sqrt(p) if only"
+        " one of p pixels matters.",
         "beta_i = max over pixels of sqrt(p_i) |J_{:,pixel}|_F / |J|_F, J to the logits; 1 for dense layers",
         f"{ARORA} Definition 9",
         "none; from 1 to sqrt(p_i)",

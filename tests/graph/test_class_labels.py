@@ -186,8 +186,8 @@ def test_what_follows_a_decision_and_is_no_name_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         load(path)
     (problem,) = [problem for problem in caught.value.problems if "ArgMax" in problem.where]
-    assert problem.why == "it decides for a class, and what follows it is not read as the name of one"
-    assert problem.do == '`logits="z"` reads what it decides by'
+    assert problem.why == "it chooses a class, and the nodes behind it do not turn that into the name of a class"
+    assert problem.do == '`logits="z"` reads the scores that it chooses by'
     assert load(path, logits="z").class_labels == (0, 1, 2, 3)
 
 

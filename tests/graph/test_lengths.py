@@ -43,7 +43,7 @@ def test_a_shape_is_fixed_and_reported(tmp_path: Path) -> None:
     network = load(open_net(tmp_path / "net.onnx"), input_shape=(3, 6, 10))
     assert network.input_shape == (3, 6, 10)
     assert network.layers[0].output_shape == (4, 6, 10)
-    assert network.notes[0] == "lengths that the file leaves open, fixed for this run: rows of x (3, 6, 10)"
+    assert network.notes[0] == "fixed the axes of unknown length for this run: rows of x (3, 6, 10)"
     assert network.reading.to_json()["input_shape"] == {"x": [3, 6, 10]}
 
 

@@ -1,4 +1,4 @@
-"""Identity, Dropout at inference and Cast between floating types do nothing to a value and are taken out."""
+"""Nodes that change no value are removed: Identity, Dropout at inference, Cast between floating types."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import replace

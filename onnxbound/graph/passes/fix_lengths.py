@@ -1,4 +1,4 @@
-"""Lengths that the file leaves open are fixed for the run."""
+"""Axes of unknown length get a fixed length for the run."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -47,7 +47,7 @@ def fix_lengths(model: ModelProto, shape: RowShape) -> tuple[ModelProto, dict[st
                 _require_fit(name, dims, tuple(shape))
         return model, {}, ""
     said = ", ".join(f"{name} {lengths}" for name, lengths in sorted(fixed.items()))
-    return result, fixed, f"lengths that the file leaves open, fixed for this run: rows of {said}"
+    return result, fixed, f"fixed the axes of unknown length for this run: rows of {said}"
 
 
 def _row(value: ValueInfoProto) -> Dims | None:

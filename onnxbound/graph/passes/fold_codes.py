@@ -1,4 +1,4 @@
-"""One-hot codes times a matrix are entries of a table: (x == 0, ..., x == v - 1) W = W[x]."""
+"""The product of one-hot codes with a matrix becomes a look-up in a table: (x == 0, ..., x == v - 1) W = W[x]."""
 
 from collections import Counter
 from dataclasses import replace

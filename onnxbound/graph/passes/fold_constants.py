@@ -1,4 +1,4 @@
-"""Nodes whose inputs are all constants become constants: weights behind Constant, Transpose, Cast, Identity, ..."""
+"""Nodes that have only constant inputs become constants: weights behind Constant, Transpose, Cast, Identity, ..."""
 
 from collections.abc import Mapping
 from dataclasses import replace

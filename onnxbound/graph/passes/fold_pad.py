@@ -1,4 +1,4 @@
-"""Zeros that are put around an image directly before a convolution are the convolution's own padding."""
+"""A Pad with zeros directly before a convolution becomes the padding of the convolution."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Model-local functions are inlined, so that every operator stands in the main graph."""
+"""Functions of the model are inlined, so that every operator is in the main graph."""
 
 from onnx import ModelProto, defs, inliner
 

@@ -1,4 +1,4 @@
-"""A QuantizeLinear and the DequantizeLinear behind it are one map from floats to floats: rounding to a grid."""
+"""A QuantizeLinear and the DequantizeLinear behind it become one operator on floats, which rounds to a grid."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A single logit, or logits with axes of length 1 behind them, as one logit per class."""
+"""A single logit becomes two logits, and axes of length 1 behind the logits are removed."""
 
 from dataclasses import replace
 from math import prod

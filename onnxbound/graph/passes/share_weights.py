@@ -1,4 +1,4 @@
-"""A weight that stands in the file twice, the second time transposed perhaps, is one trained weight."""
+"""A weight that is in the file twice, perhaps transposed, counts as one trained weight."""
 
 from collections import defaultdict
 from collections.abc import Iterator

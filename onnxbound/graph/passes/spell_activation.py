@@ -1,4 +1,4 @@
-"""Smooth activation functions that exporters spell out: Gelu, Swish, Mish and HardSwish."""
+"""Formulas of smooth activation functions become one operator: Gelu, Swish, Mish and HardSwish."""
 
 from dataclasses import dataclass, replace
 from math import isclose, pi, sqrt

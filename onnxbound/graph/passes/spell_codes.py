@@ -1,4 +1,4 @@
-"""Equal with 0, 1, ..., v - 1 along the last axis is a one-hot code, as JAX spells it."""
+"""Equal with 0, 1, ..., v - 1 along the last axis is read as a one-hot code; JAX writes it so."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A linear layer whose weight stands on the left, of a batch that stands on the second axis."""
+"""A linear layer W x with the batch on the second axis becomes x^T W^T with the batch on the first."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The other spellings of Relu and Clip: Max and Min with a constant, Where or Mul with a comparison."""
+"""Max or Min with a constant, and Where or Mul with a comparison, are recognised as Relu and Clip."""
 
 from dataclasses import dataclass, replace
 

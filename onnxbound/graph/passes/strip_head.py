@@ -1,4 +1,4 @@
-"""What stands behind the logits is cut off: probabilities, labels, and the shapes and types they are given."""
+"""Nodes behind the logits are removed: probabilities, labels, and changes of their shapes and types."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Weights and inputs of 16 bits become float32: the numbers are the file's own, the arithmetic is float32."""
+"""Weights and inputs of 16 bits become float32: onnxbound keeps the file's numbers and computes in float32."""
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
@@ -19,7 +19,7 @@ def widen_floats(model: ModelProto) -> tuple[ModelProto, bool, str]:
     result = ModelProto()
     result.CopyFrom(model)
     _widen(result.graph)
-    return result, True, f"read {len(narrow)} tensors of 16 bits as float32, and computes in float32"
+    return result, True, f"read {len(narrow)} tensors of 16 bits as float32"
 
 
 def _widen(graph: GraphProto) -> None:
