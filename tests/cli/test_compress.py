@@ -229,7 +229,7 @@ def test_a_margin_that_no_row_has(net: Path, data: Path, tmp_path: Path) -> None
 def test_an_accuracy_that_cannot_be_kept(tmp_path: Path) -> None:
     """Labels are the net's own predictions, so that any change costs."""
     (model,) = [model for model in fixtures() if model.name == "mnist_logistic"]
-    words = ("--data", model.data, *model.flags, *"--limit 200 --measured 5 --threads 1 --max-drop 0".split())
+    words = ("--data", model.data, *model.flags, "--limit=200", "--measured=5", "--threads=1", "--max-drop=0")
     error = failing("compress", model.path, "-o", tmp_path / "out.onnx", "--method", "matrix-project", *words)
     assert error["code"] == "compress-target"
 
