@@ -1,10 +1,12 @@
 """Several nets, analysed one after another."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnxbound.analysis import budget
 from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.plan import plan
 from onnxbound.analysis.result import Analysis, Report
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
@@ -51,7 +53,11 @@ class Net:
 
 
 def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Analysis]:
-    """The analysis of each net."""
+    """The analysis of each net, measured at as many rows as the dearest net has time for."""
+    dear = [s for s in subjects if budget.needs_trial(s.network, s.rows.count, settings)]
+    if dear:
+        planned = (plan(subject.network, subject.rows, settings).measured_rows for subject in dear)
+        settings = replace(settings, measured=min(planned))
     for number, subject in enumerate(subjects):
         progress("nets", number, len(subjects))
         yield analyze(subject.network, subject.rows, settings, test_rows=subject.test_rows, progress=progress)

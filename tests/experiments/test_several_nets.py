@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxbound.analysis import budget
 from onnxbound.analysis.analyze import analyze
+from onnxbound.analysis.budget import Costs
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
@@ -13,6 +15,7 @@ from onnxbound.experiments.comparison import compare
 from onnxbound.experiments.nets import Subject
 from onnxbound.experiments.ranking import rank
 from onnxbound.graph.load import load
+from onnxbound.stability.work import MeasuringWork
 from tests.nets import random_mlp
 
 SETTINGS = Settings(probes="exact", measured=None)
@@ -55,6 +58,21 @@ def test_compare(subjects: list[Subject]) -> None:
     assert [h is None for h in deepest[0].histograms] == [True, False, True]
     names = [f"compare_{name}" for name in dict.fromkeys(layer.property for layer in found.properties)]
     assert [figure.name for figure in found.figures()] == names
+
+
+def test_the_dearest_net_decides_how_many_rows_are_measured(
+    subjects: list[Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Properties are compared at the same rows, though one net has time for more of them."""
+
+    def costs(work: MeasuringWork, *_: object) -> Costs:
+        return Costs(0, 0, 0.5 * work.network.depth, 0, (0, 0))  # 60 rows take 60 or 90 s
+
+    monkeypatch.setattr(budget, "_SHORT", 0)
+    monkeypatch.setattr(budget, "trial", costs)
+    settings = Settings(probes="exact", time=70)
+    assert [analyze(s.network, s.rows, settings).data.measured_rows for s in subjects[:2]] == [60, 20]
+    assert compare(subjects[:2], ["a", "b"], settings).measured_rows == 20
 
 
 @pytest.mark.parametrize("checkpoints", [True, False])
