@@ -1,6 +1,7 @@
 """What ends a process from outside interrupts it, as Ctrl-C does, and is remembered.
 
-A library may make an error of its own of an interrupt, as the import of an extension in C++ does.
+An interrupt waits for the end of an import: an extension in C++ that is imported prints the traceback, and makes an
+error of its own. Other libraries may do the latter, too.
 """
 
 import signal
@@ -9,6 +10,9 @@ from types import FrameType
 received: list[int] = []
 """Signals that have interrupted this process."""
 
+_SOON = 0.02
+"""Seconds after which an import may have ended."""
+
 
 def heed_signals() -> None:
     """Make an interrupt of SIGINT, SIGTERM and SIGHUP, where they are not ignored, as by nohup."""
@@ -16,8 +20,28 @@ def heed_signals() -> None:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _interrupt)
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _interrupt)
 
 
-def _interrupt(number: int, _: FrameType | None) -> None:
-    received.append(number)
-    raise KeyboardInterrupt
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    waited = number == getattr(signal, "SIGALRM", None)
+    if not waited:
+        received.append(number)
+    timer = getattr(signal, "setitimer", None)
+    if timer is not None:
+        # Who insists is heeded at once.
+        waits = len(received) == 1 and _importing(frame)
+        timer(signal.ITIMER_REAL, _SOON if waits else 0)
+        if waits:
+            return
+    if received:
+        raise KeyboardInterrupt
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False

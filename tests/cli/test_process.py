@@ -123,6 +123,26 @@ def test_a_library_that_makes_another_error_of_a_signal(tmp_path: Path, kind: st
     assert "Interrupted" in found.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals to send")
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_waits_for_the_end_of_an_import(tmp_path: Path, times: int) -> None:
+    """But not the second one."""
+    lines = ["import os, signal, time", *times * ["os.kill(os.getpid(), signal.SIGTERM)"], "time.sleep(0.3)"]
+    (tmp_path / "imported.py").write_text("\n".join([*lines, "print('whole')"]))
+    code = (
+        "import time\n"
+        "from onnxbound.cli.signals import heed_signals\n"
+        "heed_signals()\n"
+        "try: import imported; time.sleep(60)\n"
+        "except KeyboardInterrupt: print('interrupted')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment(), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert found.stdout.split() == ["whole", "interrupted"][times - 1 :]
+    assert not found.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows kills in another way")
 def test_killed_and_resumed(tmp_path: Path) -> None:
     """kill -9 in the middle, twice; the run that is resumed gives what an uninterrupted one gives, bit for bit."""
