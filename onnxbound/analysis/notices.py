@@ -65,9 +65,9 @@ def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause |
     if largest > _LARGE:
         yield f"inputs reach {largest:.3g} after preprocessing: `scale` is probably not that of training"
     if report.margin.gamma is None:
-        yield "no row has a positive margin, so gamma and every bound that needs it are null"
+        yield "no row has a positive margin, so gamma is null, and so is every bound that needs it"
     elif report.margin.gamma_source == "quantile_of_correct":
-        yield "the margin's quantile is not positive: gamma is the same quantile of the correctly classified rows only"
+        yield "the quantile of the margins is not positive, so gamma is the same quantile of the positive margins"
     classes = np.unique(rows.labels)
     missing = sorted(set(range(data.classes)) - set(classes.tolist()))
     if len(classes) > 1 and 0 < len(missing) <= data.classes // 2:
@@ -86,49 +86,48 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     estimated = [pair for pair in report.pairs if pair.method == "hutchinson"]
     if estimated:
         yield (
-            f"between {len(estimated)} of {len(report.pairs)} pairs of layers the norm of the Jacobian is an estimate,"
-            f" from {settings['probes']} probes per row{_error(estimated)}: what follows from it is marked"
-            " \N{ALMOST EQUAL TO}, and the smallest interlayer cushion comes out too small;"
-            ' `probes="exact"` measures them'
+            f"for {len(estimated)} of {len(report.pairs)} pairs of layers the norm of the Jacobian is an estimate from"
+            f" {settings['probes']} probes per row{_error(estimated)}: numbers computed from it are marked"
+            " \N{ALMOST EQUAL TO}, and the smallest interlayer cushion tends to come out too small;"
+            ' `probes="exact"` measures it exactly'
         )
     if data.measured_rows < data.rows:
         share, confidence = data.sub_sampling_zeta, 1 - settings["delta"] / 3
-        others = f"may fail on up to {at_most(share, 100)} % of the rows, at confidence {percent(confidence)}"
+        others = f"may not hold on up to {at_most(share, 100)} % of the rows, with {percent(confidence)} confidence"
         yield (
             f"the Jacobian properties were measured on {data.measured_rows} of {data.rows} rows: their extremes"
-            f" {others if share < 1 else 'say nothing about the others'}"
+            f" {others if share < 1 else 'say nothing about the other rows'}"
         )
     if network.classes > EXACT_CLASSES:
         yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"
     if settings["pairs"] == "output":
-        yield 'the minimal interlayer cushion, q_i and arora are null: they need `pairs="all"`'
+        yield 'the minimal interlayer cushion, q and arora are null: they need `pairs="all"`'
     _, as_older = lowered(network.model)
     if as_older:
         yield f"the model is {as_older}"
     if network.one_row:
         yield (
-            "the graph moves its batch axis about, so the net is read and run one row at a time; a few rows together"
-            " were compared with that"
+            "the graph moves its batch axis, so onnxbound runs the net one row at a time, and compares this with a run"
+            " of a few rows together"
         )
     elif network.batch is not None:
         yield f"the model has a fixed batch of {network.batch}"
     if network.roundings:
         yield (
             f"the net rounds at {network.roundings} places (QuantizeLinear), so it is a staircase: its Jacobians are"
-            " those of the net without rounding, slope 1 inside each range and 0 outside (straight through); its values"
-            " and its smoothness are those of the file, which onnxruntime runs without fusing the rounding away; at"
-            f" {report.coverage.rows_rounded_otherwise} of {data.measured_rows} measured rows a value on the edge of"
-            " two steps falls otherwise there than here"
+            " those of the net without rounding, with slope 1 inside each range and 0 outside (straight through); its"
+            " values and its smoothness are those of the file, which onnxruntime runs without fusing the rounding away;"
+            f" on {report.coverage.rows_rounded_otherwise} of {data.measured_rows} measured rows, onnxruntime and"
+            " onnxbound round a value between two steps differently"
         )
     if network.smooth_operators:
         yield (
-            f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured,"
-            " [A]'s theorems do not apply; of the bounds, parameters and theorem-2.2 are given, and the certificates:"
-            " holdout (`test_rows`, or certify with `holdout`) and, where the table says so, compressed (certify with"
-            " `rows`)"
+            f"the net is not piecewise linear ({', '.join(network.smooth_operators)}): its properties are measured, but"
+            " [A]'s theorems do not apply; certificates do: holdout (`test_rows`, or"
+            " certify with `holdout`) and, where the table says so, compressed (certify with `rows`)"
         )
     elif network.topology == "graph":
-        yield "the net is not a chain: its properties are measured, [A]'s theorems are not proved for it"
+        yield "the net is not a chain: its properties are measured, but [A]'s theorems are not proved for it"
 
 
 def _error(estimated: list[PairReport]) -> str:
@@ -153,7 +152,7 @@ def _nulls(report: Report, network: Network) -> Iterator[str]:
             dead.update(i for i, why in reasons.items() if not why)
     if dead:
         listed = _listed(sorted(dead))
-        yield f"a property is undefined on every row at {listed}: the layer, or the one before it, is dead"
+        yield f"a property is undefined on every row at {listed}, since the layer or the one before it is dead"
     without = [layer.index for layer in report.layers if layer.effective_parameters is None]
     if without and report.settings["pairs"] == "all" and network.classes <= EXACT_CLASSES:
         yield f"effective_parameters is null at {_listed(without)}: a cushion is 0 or undefined there"

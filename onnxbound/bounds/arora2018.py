@@ -138,7 +138,7 @@ def theorem_4_1(
     reason = _why_not(network, conditions, exact=exact)
     epsilon = gamma / (sqrt(2) * max_logit) if max_logit > 0 else inf
     if not reason and epsilon > 1:
-        reason = "gamma exceeds sqrt 2 max |f(x)|: no margin is that large"
+        reason = "gamma is above sqrt 2 max |f(x)|, and no margin is that large"
     value = None
     if not reason:
         contraction = max(1.0, between_contraction)
@@ -168,9 +168,12 @@ def theorem_4_1(
 def _is_smooth(depth: int, realised: RealisedSmoothness | None) -> tuple[bool | None, str]:
     """Whether rho >= 3d, and in words why."""
     if realised is None:
-        return None, 'smoothness was measured under gaussian noise, or at another k: `noise="compression"` decides'
+        return (
+            None,
+            'smoothness was measured under gaussian noise, or at another k; `noise="compression"` decides',
+        )
     if realised.projected == 0:
-        return True, "every layer is kept as it is, since its projections would take more bits: there is no noise"
+        return True, "every layer stays as it is, since its projections would take more bits, so there is no noise"
     said = (
         f"under the noise of compression 1/rho is at most {realised.largest_inverse:.3g} on {realised.rows:,} rows"
         f" (layers {realised.source} to {realised.target}), 1/(3d) = {1 / (3 * depth):.3g}"
@@ -180,11 +183,11 @@ def _is_smooth(depth: int, realised: RealisedSmoothness | None) -> tuple[bool | 
 
 def _why_not(network: Network, conditions: Sequence[LayerCondition], *, exact: bool) -> str:
     if network.topology != "chain":
-        return "it is proved for chains; on graphs a path may by-pass the layer that is compressed"
+        return "the theorem is proved only for chains: in other graphs, a path may bypass the compressed layer"
     if any(isinstance(layer.operator, Dense) and layer.positions > 1 for layer in network.layers):
-        return "it is proved for dense layers of one position, and for convolutions"
+        return "the theorem is proved only for convolutions and for dense layers with one position"
     if not exact:
-        return 'interlayer cushions are estimates and enter no proof; `probes="exact"` measures them'
+        return 'interlayer cushions are estimates, which prove nothing; `probes="exact"` measures them'
     if any(not c.layer_cushion or not c.minimal_interlayer_cushion for c in conditions):
         return "a cushion is 0 or undefined on some rows"
     return ""

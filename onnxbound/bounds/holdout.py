@@ -8,9 +8,9 @@ from onnxbound.bounds.bound import Bound
 
 REFERENCE = "Clopper & Pearson 1934"
 ASSUMPTIONS = (
-    "the rows of the test set were drawn independently like new rows, none dropped",
-    "the net was fixed before they were looked at: no early stopping and no choice among nets by them",
-    "a row is an error as this runtime evaluates the net",
+    "the test rows were drawn independently from the distribution of new rows, and none was dropped",
+    "the net was fixed before anyone looked at these rows: no early stopping and no choice among nets by them",
+    "errors are those of the net as this runtime evaluates it",
 )
 
 
@@ -38,5 +38,5 @@ def holdout(errors: int, rows: int, delta: float, chance: float) -> Bound:
         reference=REFERENCE,
         assumptions=ASSUMPTIONS,
         met=True,
-        met_reason=f"{errors:,} of {rows:,} test rows; certify with `holdout` makes it a file",
+        met_reason=f"{errors:,} of {rows:,} test rows; certify with `holdout` writes a certificate",
     )

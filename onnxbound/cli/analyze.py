@@ -10,8 +10,8 @@ from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions
 from onnxbound.cli.options import Format, option
 
-_CONDITION = "Exit 1 if it holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
-_TIME = "Use and measure fewer rows where all would take longer, unless --measured or --fail-if is given."
+_CONDITION = "Exit with 1 if this holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
+_TIME = "Use fewer rows if all would take longer, unless --measured or --fail-if is given."
 
 
 @grouped
@@ -22,16 +22,16 @@ def analyze(
     result: ResultOptions,
     *,
     test: Path | None = option("FILE", "A test set, for the true gap."),
-    run: Path | None = option("DIR", "Keep what is finished there."),
-    resume: bool = option(None, "Go on with what --run holds.", False),
-    cluster: str | None = option("ADDRESS|local:N", "Compute in N processes, or on a Dask cluster."),
-    samples: Path | None = option("FILE", "Write the per-row arrays, .npz."),
-    worst: int = option("N", "List the N rows of smallest margin and of smallest cushion.", 0),
+    run: Path | None = option("DIR", "Save finished parts of the run in this folder."),
+    resume: bool = option(None, "Continue the run in --run.", False),
+    cluster: str | None = option("ADDRESS|local:N", "Compute on a Dask cluster, or in N processes here."),
+    samples: Path | None = option("FILE", "Write the properties of every measured row, .npz."),
+    worst: int = option("N", "List the N rows with the smallest margins and cushions.", 0),
     time: str = option("TIME", _TIME, "3min"),
     fail_if: list[str] | None = option("'NAME OP X'", _CONDITION),
-    reference: Path | None = option("FILE", "The framework's own outputs on the first rows, .npy, to compare."),
-    dry_run: bool = option(None, "Only say what would be done, and how long it would take.", False),
-    save_conventions: Path | None = option("FILE", "Write how the model and its rows are read, for --conventions."),
+    reference: Path | None = option("FILE", "The framework's outputs on the first rows, .npy, for comparison."),
+    dry_run: bool = option(None, "Only print the plan, with time and memory.", False),
+    save_conventions: Path | None = option("FILE", "Save the options that say how to read model and rows."),
 ) -> None:
     """Measure every noise-stability property and every bound of a classifier on its training set."""
     from contextlib import ExitStack

@@ -108,7 +108,7 @@ def _fail(error: OnnxboundError, arguments: list[str]) -> int:
     for problem in problems:
         lines += [f"  {problem.where}: {problem.why}", f"    -> {problem.do}"]
     if command is not None:
-        lines += ["  one complete command; what it adds is a suggestion to check:", f"    {command}"]
+        lines += ["  a complete command; check the options that it adds:", f"    {command}"]
     lines.append(f"  (onnxbound explain {error.code})")
     print("\n".join(visible(line) for line in lines), file=sys.stderr)  # noqa: T201
     if as_json and not output.printed:

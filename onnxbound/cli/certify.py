@@ -9,20 +9,20 @@ from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import ModelOutputOptions, OptionalRowOptions
 from onnxbound.cli.options import REQUIRED, option
 
-_HOLDOUT = "Labelled rows the net has not seen: a baseline; alone, without --data, all."
+_HOLDOUT = "Labelled rows that the net has not seen; without --data, the certificate is about them."
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions:
     """What a certificate is about, beside the training set, and how sure it is."""
 
-    unlabelled: Path | None = option("FILE", "Fresh rows without labels: certify the original through them.")
-    unlabelled_known: bool = option(None, "The unlabelled rows were public; the code's bits are paid twice.", False)
+    unlabelled: Path | None = option("FILE", "Fresh rows without labels: certify the original net by them.")
+    unlabelled_known: bool = option(None, "The unlabelled rows were public before; the code's bits count twice.", False)
     holdout: Path | None = option("FILE", _HOLDOUT)
-    prior: Path | None = option("MODEL", "Code the difference from this net.")
-    prior_rows: int | None = option("N", "It has seen the first N rows of --data, or fewer.")
-    repeated_rows: bool = option(None, "Rows may be copies of each other.", False)
-    delta: str = option("D", "Probability with which the statement may be false.", "0.05")
+    prior: Path | None = option("MODEL", "Encode only the difference from this net.")
+    prior_rows: int | None = option("N", "--prior was trained on the first N rows of --data, or fewer.")
+    repeated_rows: bool = option(None, "Allow rows that are copies of each other.", False)
+    delta: str = option("D", "Probability that the statement is false.", "0.05")
     device: options.Device = "auto"
     threads: options.Threads = None
 
@@ -31,7 +31,7 @@ class EvidenceOptions:
 class FolderOptions(ModelOutputOptions):
     """The same where -o is a folder."""
 
-    output: Path = option("DIR", "Folder for the files, and nothing else.", REQUIRED, "--output", "-o")
+    output: Path = option("DIR", "Folder for the files; it may hold no others.", REQUIRED, "--output", "-o")
 
 
 @grouped
@@ -42,9 +42,9 @@ def certify(
     evidence: EvidenceOptions,
     *,
     effort: int = option("1..9", "How long to search.", 5),
-    targets: str = option("outputs|labels", "Towards what weights are moved; labels: they are trained.", "outputs"),
+    targets: str = option("outputs|labels", "Targets of the search; labels: it trains towards the labels.", "outputs"),
 ) -> None:
-    """Write a network in few bits, and the bound on its error that anyone can verify."""
+    """Encode a network in few bits, and state a bound on its error that anyone can verify."""
     from onnxbound.certificates.evidence import ByFile
     from onnxbound.certificates.request import CertificateOptions, probability
     from onnxbound.verbs.certify import certify as searched

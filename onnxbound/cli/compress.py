@@ -22,13 +22,18 @@ def _methods(incomplete: str) -> list[str]:
     return [name for name in METHODS if name.startswith(incomplete)]
 
 
-Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the distance from this initialisation.")]
+Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the difference from this initialisation.")]
 Codes = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write an entropy code, for decompress, and make it small.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Also write an entropy code for decompress; the search minimises it."),
 ]
-Test = Annotated[Path | None, typer.Option(metavar="FILE", help="Rows that neither net has seen: they guarantee.")]
-Layers = Annotated[list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer; repeatable.")]
-_MAX_DROP = "Accuracy may fall by this much; by default 0.5%, and with an algorithm its budget is searched."
+Test = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Rows that neither net has seen; they guarantee the accuracy.")
+]
+Layers = Annotated[
+    list[str] | None, typer.Option("--layer", metavar="NAME", help="Compress only this layer; repeatable.")
+]
+_MAX_DROP = "Largest drop in accuracy, by default 0.5%; an algorithm then searches its budget."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +41,24 @@ class MethodOptions:
     """By which algorithm."""
 
     method: Annotated[
-        str, typer.Option(metavar="|".join(METHODS), help="The format or the algorithm.", autocompletion=_methods)
+        str, typer.Option(metavar="|".join(METHODS), help="A format or an algorithm.", autocompletion=_methods)
     ] = "smallest"
-    fastest: Annotated[bool, typer.Option("--fastest", help="The fastest file, as measured here.")] = False
-    constants: Annotated[str, typer.Option(metavar="explicit|paper", help="k as proved, or the paper's.")] = "explicit"
+    fastest: Annotated[bool, typer.Option("--fastest", help="Write the fastest file, measured on this machine.")] = (
+        False
+    )
+    constants: Annotated[
+        str, typer.Option(metavar="explicit|paper", help="The proved constant of k, or the paper's.")
+    ] = "explicit"
     eta: Annotated[float, typer.Option(metavar="P", help="Probability that an algorithm misses its epsilon.")] = 0.05
-    width: Annotated[int | None, typer.Option(metavar="B", help="Bits of a number of a factor of svd, or 32.")] = None
-    subspace: Annotated[str, typer.Option(metavar="auto|haar|hadamard", help="Of matrix-project-conv.")] = "auto"
-    filter_cap: Annotated[str, typer.Option(metavar="SIZE", help="What filters per position may take.")] = "256MiB"
+    width: Annotated[
+        int | None, typer.Option(metavar="B", help="Bits of each number in the factors of svd; by default 32.")
+    ] = None
+    subspace: Annotated[
+        str, typer.Option(metavar="auto|haar|hadamard", help="The random subspace of matrix-project-conv.")
+    ] = "auto"
+    filter_cap: Annotated[
+        str, typer.Option(metavar="SIZE", help="Largest size of the filters of matrix-project-conv.")
+    ] = "256MiB"
 
     def chosen(self, seed: int, threads: int | None) -> "Method":
         """As `compress` takes them."""
@@ -63,12 +78,18 @@ class MethodOptions:
 class RequestOptions:
     """What else is done and said."""
 
-    factorise: Annotated[bool, typer.Option("--factorise", help="Write a truncated layer as two if it saves.")] = False
-    sweep: Annotated[bool, typer.Option("--sweep", help="Try other budgets, and say where accuracy breaks.")] = False
-    gamma_quantile: Annotated[float, typer.Option(metavar="Q", help="The margin of losses: this quantile.")] = 0.05
-    bounds: Annotated[bool, typer.Option("--bounds", help="Analyse the original, and state bounds.")] = False
+    factorise: Annotated[
+        bool, typer.Option("--factorise", help="Write a truncated layer as two where that saves work.")
+    ] = False
+    sweep: Annotated[bool, typer.Option("--sweep", help="Try other budgets, and show where accuracy breaks.")] = False
+    gamma_quantile: Annotated[float, typer.Option(metavar="Q", help="The quantile of the margins that is gamma.")] = (
+        0.05
+    )
+    bounds: Annotated[bool, typer.Option("--bounds", help="Analyse the original too, and state bounds.")] = False
     delta: options.Delta = 0.05
-    measured: Annotated[int, typer.Option(metavar="N", help="Rows behind errors at layers, cushions and q.")] = 100
+    measured: Annotated[
+        int, typer.Option(metavar="N", help="Rows on which errors at layers, cushions and q are measured.")
+    ] = 100
     device: options.Device = "auto"
     threads: options.Threads = None
 
@@ -80,11 +101,15 @@ class BudgetOptions:
     epsilon: Annotated[float | None, typer.Option(metavar="E", help="Budget: error of Algorithm 1, 3 or 4.")] = None
     k: Annotated[int | None, typer.Option("--k", metavar="K", help="Budget: projections.")] = None
     rank: Annotated[int | None, typer.Option(metavar="R", help="Budget: rank.")] = None
-    keep: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: of the numbers, 10% or 0.1.")] = None
-    gamma: Annotated[float | None, typer.Option(metavar="G", help="Budget: a margin that survives.")] = None
-    cut: Annotated[float | None, typer.Option(metavar="D", help="Budget: singular values below D |A|_2 go.")] = None
+    keep: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Budget: share of the numbers that stays, 10% or 0.1.")
+    ] = None
+    gamma: Annotated[float | None, typer.Option(metavar="G", help="Budget: a margin that the error stays within.")] = (
+        None
+    )
+    cut: Annotated[float | None, typer.Option(metavar="D", help="Budget: drop singular values below D |A|_2.")] = None
     energy: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: share of |A|_F^2 that stays.")] = None
-    bits: Annotated[int | None, typer.Option(metavar="B", help="Budget: bits of one weight.")] = None
+    bits: Annotated[int | None, typer.Option(metavar="B", help="Budget: bits per weight.")] = None
     max_drop: Annotated[str | None, typer.Option(metavar="SHARE", help=_MAX_DROP)] = None
 
     def chosen(self) -> "tuple[Budget | None, float | None]":
@@ -117,13 +142,13 @@ def compress(
     init: Init = None,
     codes: Codes = None,
 ) -> None:
-    """Write a classifier as a smaller ONNX file that keeps its accuracy, and say what that did."""
+    """Write a classifier as a smaller ONNX file that keeps its accuracy."""
     from onnxbound.compressors.request import Request
     from onnxbound.errors import UsageError
     from onnxbound.verbs.compress import compress as compressed
 
     if result.output == STDOUT:
-        raise UsageError("usage", "compress writes a file, and says on stdout what it did: give -o OUT.onnx.")
+        raise UsageError("usage", "compress writes a file, and reports on stdout: give -o OUT.onnx.")
     algorithm, (limit, drop) = method.chosen(rows.seed, request.threads), budget.chosen()
     settings = Request(algorithm, limit, drop, tuple(layer or ()), **vars(request))
     result.require_writable(codes)

@@ -11,7 +11,7 @@ from onnxbound.cli.options import argument, option
 @grouped
 def decompress(
     *,
-    codes: Path = argument("CODES", "What compress --codes wrote."),
+    codes: Path = argument("CODES", "The file that compress --codes wrote."),
     result: ModelOutputOptions,
     init: Path | None = option("MODEL", "The initialisation that compress was given."),
     threads: options.Threads = None,

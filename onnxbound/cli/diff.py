@@ -15,11 +15,11 @@ def diff(
     before: Path = argument("A.json", "A report of `analyze --json`."),
     after: Path = argument("B.json", "Another."),
     result: OutputOptions,
-    tolerance: float = option("R", "Relative change that does not count.", 1e-4),
-    exit_code: bool = option(None, "Exit 1 if something changed.", False),
-    verbose: bool = option(None, "More tables.", False, "--verbose", "-v"),
+    tolerance: float = option("R", "Largest relative change that is ignored.", 1e-4),
+    exit_code: bool = option(None, "Exit with 1 if anything changed.", False),
+    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v"),
 ) -> None:
-    """Say what changed between two reports: every number by its name, running times left aside."""
+    """List what changed between two reports, number by number, without running times."""
     from onnxbound.verbs.diff import diff as compared
 
     result.require_writable()

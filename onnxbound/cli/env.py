@@ -6,7 +6,7 @@ from onnxbound.cli.groups import OutputOptions
 
 @grouped
 def env(result: OutputOptions) -> None:
-    """Print versions, providers and device: a block to paste into an issue."""
+    """Print versions, providers and device, to paste into an issue."""
     from onnxbound.verbs.explain import env as described
 
     result.require_writable()

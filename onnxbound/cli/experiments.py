@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
 
-_MODELS = "ONNX files; MODEL:FILE gives one conventions of its own."
+_MODELS = "ONNX files; MODEL:FILE gives a model its own file of conventions."
 _CHECKPOINTS = "ONNX files, in order; MODEL:FILE as in compare."
 
 
@@ -22,7 +22,7 @@ _CHECKPOINTS = "ONNX files, in order; MODEL:FILE as in compare."
 class RowsOfSeveral(RowOptions):
     """The same for several nets, whose labels may differ."""
 
-    labels_for: list[str] | None = option("N=FILE", "Labels, .npy, of the N-th model's training; repeatable.")
+    labels_for: list[str] | None = option("N=FILE", "Labels, .npy, that the N-th model was trained on; repeatable.")
 
     def opened(self, models: list[Path], test: Path | None) -> "list[tuple[Network, Rows, Rows | None]]":
         """Every net with its rows and those of the test set, before anything is computed."""
@@ -52,7 +52,7 @@ class RowsOfSeveral(RowOptions):
 
 @grouped
 def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, result: ResultOptions) -> None:
-    """Let noise in at each layer and measure what is left of it at later ones, [A] Fig. 1."""
+    """Add noise at the input of each layer, and measure the error at later layers, [A] Fig. 1."""
     from onnxbound.verbs.experiments import noise as attenuated
 
     settings = sample.settings(rows.seed)
@@ -98,7 +98,7 @@ def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: Seve
 
 @grouped
 def track(*, models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS), several: TestedOptions) -> None:
-    """Follow the bound and the properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
+    """Show capacities and properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
     from onnxbound.verbs.experiments import track as tracked
 
     several.run(tracked, models)
@@ -106,7 +106,7 @@ def track(*, models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS), sever
 
 @grouped
 def rank(*, models: list[Path] = argument("MODEL...", _MODELS), several: TestedOptions) -> None:
-    """Hold every capacity against the true gaps of several nets of one task."""
+    """Compare every capacity with the true gaps of several nets of one task."""
     from onnxbound.verbs.experiments import rank as ranked
 
     several.run(ranked, models)

@@ -4,7 +4,7 @@ from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import OutputOptions
 from onnxbound.cli.options import argument
 
-_TOPIC = "A metric, bound, certificate, method, error or schema, or what a report calls it; none lists."
+_TOPIC = "A metric, bound, certificate, method, error, schema, or a name in a report; without it, all are listed."
 
 
 def _topics(incomplete: str) -> list[str]:

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 STDOUT = Path("-")
 _DATA = "The training set: .npz, .npy, .h5, .parquet, .arrow, a folder of images."
-_FORMAT = "By default what -o's suffix says."
+_FORMAT = "By default the suffix of -o decides."
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """How the net's file is to be read."""
 
-    conventions: Path | None = option("FILE", "A file of --save-conventions; it says what other options do not.")
-    logits: str | None = option("NAME", "Of several outputs, read this tensor as the logits.")
-    fix: list[str] | None = option("NAME=VALUE", "Hold an input at a number or an .npy file; repeatable.")
-    input_shape: str | None = option("N,...", "A row's lengths where the model leaves some open.")
-    external_root: Path | None = option("DIR", "A further folder that weights may lie in.")
+    conventions: Path | None = option("FILE", "A file that --save-conventions wrote; other options override it.")
+    logits: str | None = option("NAME", "The tensor that holds the logits, if there are several outputs.")
+    fix: list[str] | None = option("NAME=VALUE", "Set an input to a number or an .npy file; repeatable.")
+    input_shape: str | None = option("N,...", "The shape of a row, if the model leaves lengths open.")
+    external_root: Path | None = option("DIR", "A further folder in which weights may lie.")
 
     def said(self) -> "Conventions":
         """What the file of conventions says, and over it the options."""
@@ -69,20 +69,20 @@ class LabelOptions:
     """Where the inputs and labels of a file are. Of the training set; other files are read alike as far as they can."""
 
     data: Path | None = option("FILE", _DATA)
-    labels: Path | None = option("FILE", "Its labels, .npy; over those in the .npz.")
-    labels_start: int | None = option("N", "The label of the first class; else labels are the model's own.")
-    x_key: str | None = option("KEY", "Which array or column holds the inputs.")
-    y_key: str | None = option("KEY", "Which array or column holds the labels.")
+    labels: Path | None = option("FILE", "The labels, .npy; they replace those in the .npz.")
+    labels_start: int | None = option("N", "The label of the first class; by default the model's own.")
+    x_key: str | None = option("KEY", "The array or column with the inputs.")
+    y_key: str | None = option("KEY", "The array or column with the labels.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeFileOptions(ModelOptions, LabelOptions):
     """Where rows are, what is done to them before the net sees them, and how the net's file is to be read."""
 
-    layout: str | None = option("nchw|nhwc|flat", "The file's layout where the model's differs; flat: any reshape.")
-    scale: str | None = option("S", "x * S first, for example 1/255.")
-    mean: str | None = option("M,...", "Subtracted then; one number, or per channel.")
-    std: str | None = option("S,...", "Divided by last; one number, or per channel.")
+    layout: str | None = option("nchw|nhwc|flat", "The layout of the file, if the model has another; flat: reshape.")
+    scale: str | None = option("S", "First multiply inputs by S, for example 1/255.")
+    mean: str | None = option("M,...", "Then subtract M; one number, or one per channel.")
+    std: str | None = option("S,...", "Then divide by S; one number, or one per channel.")
 
     def said(self) -> "Conventions":
         names = ("layout", "scale", "mean", "std", "labels_start", "x_key", "y_key")
@@ -117,7 +117,7 @@ class OptionalRowOptions(WholeFileOptions):
     """The same, and which of the rows."""
 
     limit: int | None = option("N", "Use a uniform sample of N rows.")
-    seed: int = option("N", "Seed of the rows drawn and of the noise.", 0)
+    seed: int = option("N", "The seed for sampling rows and for noise.", 0)
 
     def rows(self, network: "Network", labels: Path | None = None, reader: "InputSpec | None" = None) -> "Rows":
         """The training set, which has to be given, with its own labels or others."""
@@ -165,9 +165,11 @@ class RowOptions(OptionalRowOptions):
 class NoiseOptions:
     """At how many rows, and under which noise."""
 
-    measured: str = option("N|all|auto", "Rows for the Jacobian properties; auto is 1000.", "auto")
-    probes: str = option("N|auto|exact", "Noise vectors per layer and row, 4 to 64, or exact Jacobians.", "auto")
-    noise: str = option("gaussian:R|compression", "Noise for smoothness: R |x| long, or real.", "gaussian:0.1")
+    measured: str = option("N|all|auto", "Rows on which Jacobian properties are measured; auto is 1000.", "auto")
+    probes: str = option("N|auto|exact", "Noise vectors per layer and row, or exact Jacobians; auto: 4 to 64.", "auto")
+    noise: str = option(
+        "gaussian:R|compression", "Noise for smoothness, of length R |x|, or as compression makes it.", "gaussian:0.1"
+    )
     threads: options.Threads = None
 
     def settings(self, seed: int, **more: Any) -> "Settings":
@@ -184,15 +186,15 @@ class NoiseOptions:
 class MeasureOptions(NoiseOptions):
     """What is measured, and by what."""
 
-    form: str = option("affine|linear", "Keep biases in the signal, or measure [A] as printed.", "affine")
-    pairs: str = option("all|output", "All pairs of layers, or those with the output.", "all")
+    form: str = option("affine|linear", "Signals with biases, or without, as [A] prints them.", "affine")
+    pairs: str = option("all|output", "All pairs of layers, or only pairs with the output.", "all")
     gamma: float | None = option("G", "The margin of the bounds.")
-    gamma_quantile: float = option("Q", "Without --gamma: this quantile of the margins.", 0.05)
+    gamma_quantile: float = option("Q", "Without --gamma, this quantile of the margins.", 0.05)
     delta: options.Delta = 0.05
-    zeta: float = option("Z", "Share of rows that the conditions of [A] may leave out.", 0.0)
+    zeta: float = option("Z", "Share of rows on which the conditions of [A] may fail.", 0.0)
     device: options.Device = "auto"
-    engine: str = option("auto|numpy|onnxruntime", "What evaluates Jacobians and smoothness.", "auto")
-    memory: str = option("SIZE", "Memory the process may take, such as 2GiB.", "2GiB")
+    engine: str = option("auto|numpy|onnxruntime", "The engine for Jacobians and smoothness.", "auto")
+    memory: str = option("SIZE", "Memory that the process may take, such as 2GiB.", "2GiB")
 
     def settings(self, seed: int, **more: Any) -> "Settings":
         from onnxbound.cli.values import bytes_of
@@ -206,9 +208,9 @@ class OutputOptions:
 
     output_format: Format | None = option("table|json|csv|html|markdown", _FORMAT, None, "--format")
     as_json: bool = option(None, "Short for --format json; errors are JSON too.", False, "--json")
-    output: Path | None = option("FILE", "Write there; - is stdout.", None, "--output", "-o")
+    output: Path | None = option("FILE", "Write to this file; - is stdout.", None, "--output", "-o")
     force: bool = option(None, "Overwrite files that exist.", False)
-    quiet: bool = option(None, "No progress and no warnings on stderr.", False, "--quiet", "-q")
+    quiet: bool = option(None, "Show no progress and no warnings.", False, "--quiet", "-q")
     debug: bool = option(None, "Show the traceback of an error.", False)
     pages: ClassVar[bool] = False
     """Whether the result has a page."""
@@ -297,8 +299,8 @@ class ModelOutputOptions(OutputOptions):
 class ResultOptions(OutputOptions):
     """The same for results that have pages, long tables and figures."""
 
-    plots: Path | None = option("DIR", "Write every figure: SVG, PNG, PDF, and its data.")
-    verbose: bool = option(None, "More tables.", False, "--verbose", "-v")
+    plots: Path | None = option("DIR", "Write every figure as SVG, PNG, PDF and CSV.")
+    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v")
 
     pages: ClassVar[bool] = True
 

@@ -7,7 +7,7 @@ from onnxbound.cli.options import ModelArgument
 
 @grouped
 def inspect(model: ModelArgument, reading: ModelOptions, result: OutputOptions) -> None:
-    """Show the graph as onnxbound sees it: layers, shapes, parameters, what was folded, and what is not supported."""
+    """Show how onnxbound reads a model: layers, shapes, parameters, what was folded, what is not supported."""
     from onnxbound.verbs.inspect import inspect as inspected
 
     result.require_writable()

@@ -34,9 +34,9 @@ REQUIRED = MISSING
 
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
-Device = Annotated[str, typer.Option("--device", metavar="WHERE", help="auto, cpu, cuda or cuda:N.")]
-Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Threads; all cores by default.")]
-Delta = Annotated[float, typer.Option(metavar="D", help="Probability with which an explicit bound may fail.")]
+Device = Annotated[str, typer.Option("--device", metavar="WHERE", help="The device: auto, cpu, cuda or cuda:N.")]
+Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Number of threads; by default all cores.")]
+Delta = Annotated[float, typer.Option(metavar="D", help="Probability that an explicit bound fails.")]
 
 
 def option(metavar: str | None, help: str, default: Any = None, *flags: str) -> Any:  # noqa: A002 - typer's word

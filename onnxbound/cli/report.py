@@ -12,9 +12,9 @@ from onnxbound.cli.options import Format, argument, chosen_format, option
 if TYPE_CHECKING:
     from onnxbound.documents.viewed import Viewed
 
-_PLACE = "out.html, out.md or out.csv; - is HTML on stdout, the default where that is no terminal."
+_PLACE = "out.html, out.md or out.csv; - is HTML on stdout, which is the default if stdout is no terminal."
 _CARD = "Write the YAML of a model card instead: errors, bound, delta, assumptions."
-_SOURCE = "What a verb wrote with --json, or the folder of a certificate; - is stdin."
+_SOURCE = "A file that a command wrote with --json, or the folder of a certificate; - is stdin."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,11 @@ def report(*, source: Path = argument("FILE.json", _SOURCE), result: PageOptions
     from onnxbound.report.of_certificate import StatedCertificate
 
     if result.as_json and result.output == STDOUT:
-        raise UsageError("usage", "--json and the page cannot both go to stdout: give -o a file.")
+        raise UsageError("usage", "--json and the page cannot both go to stdout: give a file with -o.")
     if result.output is None and result.format is Format.HTML and sys.stdout.isatty() and not result.as_json:
-        raise UsageError("usage", "A page is nothing to read in a terminal: -o page.html writes it, -o - prints it.")
+        raise UsageError(
+            "usage", "A page cannot be read in a terminal: write it with -o page.html, or print it with -o -."
+        )
     result.require_writable()
     document = read(source)
     if result.model_card:

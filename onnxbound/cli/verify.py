@@ -13,13 +13,13 @@ from onnxbound.cli.options import argument, option
 @grouped
 def verify(
     *,
-    folder: Path = argument("DIR", "Folder with the certificate."),
+    folder: Path = argument("DIR", "The folder of the certificate."),
     rows: WholeFileOptions,
     result: OutputOptions,
     evidence: EvidenceOptions,
     model: Path | None = option("MODEL", "The original network."),
 ) -> None:
-    """Find out again everything a certificate says: exit 0 if it holds, 1 and the first mismatch if not."""
+    """Recompute everything a certificate says: exit 0 if it holds, or 1 and the first difference."""
     from onnxbound.data.open import open_rows
     from onnxbound.verbs.verify import verify as verified
 

@@ -32,7 +32,9 @@ def noise_view(attenuation: Attenuation) -> View:
     table = Table("Relative error, median", ("", "noise into", *map(str, shown)), tuple(rows), left=2)
     radius = percent(attenuation.radius)
     about = Facts((("model", attenuation.model), ("data", f"{attenuation.data}: {attenuation.measured_rows:,} rows")))
-    said = f"Noise of {radius} of the length of a layer's input; what is left of it behind that layer and later ones."
+    said = (
+        f"Noise of {radius} of the norm of a layer's input is added to it; cells are relative errors at later outputs."
+    )
     return View(
         title=f"Noise in {shortened(attenuation.model, 60)}",
         about=about,
@@ -55,8 +57,8 @@ def _attenuated(attenuation: Attenuation) -> Iterator[str]:
         most, least = (of(at_output, key=lambda source: at_output[source]) for of in (max, min))
         radius = percent(attenuation.radius)
         yield (
-            f"Noise of {radius} moves the logits most if it enters at layer {most}, by {percent(at_output[most])}, and"
-            f" least at layer {least}, by {percent(at_output[least])}."
+            f"Noise of {radius} in a layer's input changes the logits most at layer {most}, by"
+            f" {percent(at_output[most])}, and least at layer {least}, by {percent(at_output[least])}."
         )
 
 
@@ -64,8 +66,8 @@ def comparison_view(comparison: Comparison) -> View:
     """Medians and distributions per property and layer, and what can be said of each pair of nets."""
     drawn = {figure.name: figure for figure in comparison_figures(comparison)}
     said = (
-        "Below, 'larger on' is the share of the rows on which a net has a larger value than another; all intervals hold"
-        " together, with 95 % confidence."
+        "'Larger on' is the share of the rows on which a net has a larger value than another. All intervals hold"
+        " together with 95 % confidence."
     )
     sections = [Section("Nets", (_nets(comparison.nets), said))]
     head = ("layer", "net", "larger on", "distribution", "median")
@@ -97,7 +99,7 @@ def _compared(comparison: Comparison) -> Iterator[str]:
                 larger.append(name.replace("_", " "))
         if larger:
             names = [comparison.nets[place].name for place in (second, first)]
-            yield f"{names[0]} has a larger {', '.join(larger)} than {names[1]} at every layer that both have."
+            yield f"{names[0]} has larger values than {names[1]} at every layer that both have: {', '.join(larger)}."
 
 
 def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:
@@ -140,7 +142,7 @@ def ranking_view(ranking: Ranking) -> View:
         )
         for s in ranking.standings
     )
-    what = "checkpoints depend on one another: no interval" if tracked else "95 % intervals, from five nets on"
+    what = "no intervals, since checkpoints depend on one another" if tracked else "95 % intervals, from five nets on"
     taus = tuple(_correlation(entry) for entry in ranking.capacities)
     tau_head = ("capacity", "tau-b, from -1 to 1", "tau-b", "from", "to", "nets")
     sections = (
@@ -173,12 +175,12 @@ def _ranked(ranking: Ranking) -> Iterator[str]:
     known = [entry for entry in ranking.capacities if entry.correlation.tau is not None]
     closest = max(known, key=lambda entry: entry.correlation.tau or 0.0, default=None)
     if len(ranking.standings) < 3:
-        yield "Two nets are too few to tell capacities apart: give three or more."
+        yield "Two nets are too few to compare capacities: give three or more."
     elif closest is None or not (c := closest.correlation).tau or c.tau < 0:
-        yield "No capacity orders the nets like their gaps."
+        yield "No capacity orders the nets as their gaps do."
     else:
         yield (
-            f"Of {len(known)} capacities {closest.capacity} orders the nets most like their gaps: Kendall's tau-b is"
+            f"Of {len(known)} capacities, {closest.capacity} agrees best with the order of the gaps: Kendall's tau-b is"
             f" {number(c.tau)}."
         )
 

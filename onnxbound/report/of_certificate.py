@@ -35,7 +35,7 @@ class StatedCertificate(Viewed):
 
     def view(self) -> View:
         facts = (
-            ("bits", f"{self.bits:,}, the architecture among them"),
+            ("bits", f"{self.bits:,}, including the architecture"),
             ("train error", f"{percent(self.errors / self.rows)}: {self.errors:,} of {self.rows:,} rows"),
             ("chance", percent(self.chance)),
             ("preprocessing", self.preprocessing or "none"),
@@ -46,9 +46,9 @@ class StatedCertificate(Viewed):
             about=Facts((("certificate", self.object.replace("_", " ")), ("rows", f"{self.rows:,}"))),
             verdict=(self.statement,),
             sections=(
-                Section("What the bound rests on", (Facts(facts),)),
-                Section("What may fail", (Table("With which probability", ("event", "delta"), ledger),)),
+                Section("What the bound is computed from", (Facts(facts),)),
+                Section("What may fail", (Table("Probability of each failure", ("event", "delta"), ledger),)),
             ),
-            caveats=("This page says what the certificate claims. It has not been verified here.", *self.assumptions),
+            caveats=("This is what the certificate claims. onnxbound has not verified it here.", *self.assumptions),
             next_steps=(("to verify it", command("verify", "certificate", data="TRAIN.npz")),),
         )

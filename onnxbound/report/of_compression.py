@@ -25,9 +25,9 @@ def compression_view(report: "Compression") -> View:
         title=f"{Path(report.model).name or 'model'} by {report.method}",
         about=Facts((("model", report.model), ("written", report.file.path))),
         verdict=tuple(_verdict(report)),
-        sections=(Section("What became of it", (Facts(tuple(_facts(report))),)), *_sections(report)),
+        sections=(Section("The compressed net", (Facts(tuple(_facts(report))),)), *_sections(report)),
         caveats=report.warnings,
-        next_steps=() if found is not None else (("to know what it costs on new rows", _again(report)),),
+        next_steps=() if found is not None else (("to measure the loss of accuracy on new rows", _again(report)),),
         version=__version__,
     )
 
@@ -53,7 +53,7 @@ def _sections(report: "Compression") -> Iterator[Section]:
         yield Section("Tried", (_tried(report),))
     yield Section("Layers", (_layers(report),))
     if report.compressibility is not None:
-        yield Section("Does the compressed net stand for the original at gamma?", (_compressibility(report),))
+        yield Section("Is the compressed net close to the original at gamma?", (_compressibility(report),))
     if report.sweep is not None:
         yield Section("Other budgets", (_sweep(report.sweep), _breaking(report.sweep)))
     if report.bounds:
@@ -79,7 +79,7 @@ def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
         before, after = report.margins.before, report.margins.after
         yield "margin", f"median {number(before.median)} to {number(after.median)}"
     checker = {(True, True): "passes onnx.checker", (True, False): "FAILS onnx.checker, which the original passes"}
-    checked = checker.get((file.checker_before, file.checker_after), "onnx.checker does not take the original either")
+    checked = checker.get((file.checker_before, file.checker_after), "onnx.checker does not accept the original either")
     yield "checked", f"{checked}; onnxruntime and NumPy differ by {number(file.numpy_difference)} of a logit"
 
 
@@ -105,11 +105,11 @@ def _promise(guarantee: "Guarantee") -> str:
     found, allowed = guarantee.measured, percent(guarantee.max_drop)
     seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {percent(found.drop)}"
     if guarantee.limit is None:
-        return f"Not guaranteed, since no test rows were given. On training rows set apart: {seen}."
+        return f"Not guaranteed, since no test rows were given. On training rows kept aside: {seen}."
     at_most = f"at most {_upwards(guarantee.limit)} with {percent(guarantee.confidence)} confidence"
     if guarantee.held:
-        return f"On new rows accuracy falls by {at_most}: {seen}."
-    return f"NOT GUARANTEED that accuracy falls by at most {allowed}: on new rows by {at_most}; {seen}."
+        return f"On new rows accuracy falls by {at_most}. On the test rows {seen}."
+    return f"NOT GUARANTEED that accuracy falls by at most {allowed}: on new rows it falls by {at_most}; on the test rows {seen}."
 
 
 def _upwards(limit: float) -> str:
@@ -129,7 +129,7 @@ def _tried(report: "Compression") -> Table:
         rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + limits + [""] * 7)[:7]))
     apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "drop")
     head = ("bits", "weights", "bytes", "time", *apart, *there)
-    caption = "In the order in which they were tried; 3 x 8 stands for three layers of 8 bits"
+    caption = "Candidates in the order of the search; 3 x 8 stands for three layers of 8 bits"
     return Table(caption, head, tuple(rows), spare=("time", "rows apart", "better", "better there"))
 
 
@@ -162,7 +162,7 @@ def _compressibility(report: "Compression") -> Table:
         "errors of g are at most the rows of f with margin <= gamma": found.own_errors,
     }
     rows = [(name, "held" if form.held else "not held", f"{form.violations:,}") for name, form in forms.items()]
-    return Table("On the training rows", ("condition", "", "rows against it"), tuple(rows), left=2)
+    return Table("On the training rows", ("condition", "", "rows that violate it"), tuple(rows), left=2)
 
 
 def _sweep(sweep: "BudgetSweep") -> Table:
@@ -174,9 +174,9 @@ def _sweep(sweep: "BudgetSweep") -> Table:
 
 
 def _breaking(sweep: "BudgetSweep") -> str:
-    head = f"on {sweep.rows:,} rows, of which the original gets {percent(sweep.accuracy_before)}: "
+    head = f"on {sweep.rows:,} rows, where the original has {percent(sweep.accuracy_before)} accuracy: "
     if sweep.breaks_below is None:
-        return f"{head}no budget tried keeps accuracy within {percent(sweep.tolerated_drop)}"
+        return f"{head}every budget that was tried lowers accuracy by more than {percent(sweep.tolerated_drop)}"
     at = sweep.breaks_below
     return (
         f"{head}accuracy breaks, by more than {percent(sweep.tolerated_drop)}, below {at.knob} {number(at.value)},"

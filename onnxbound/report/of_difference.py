@@ -27,7 +27,7 @@ def difference_view(difference: Difference) -> View:
         ),
         caveats=(
             *([] if difference.same_data else ["The two reports measured different rows."]),
-            *([f"{len(others):,} more changes that matter less, in the longer table."] if others else []),
+            *([f"{len(others):,} more values changed; the longer table lists them."] if others else []),
         ),
         version=__version__,
     )

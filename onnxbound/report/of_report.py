@@ -67,7 +67,7 @@ def _sections(report: Report, drawn: dict[str, Figure]) -> Iterator[Section]:
     for name, worst in (("margin", report.worst.smallest_margin), ("layer cushion", report.worst.smallest_cushion)):
         if worst:
             yield Section(f"Rows of smallest {name}", (_worst(worst),))
-    said = "Constants, logarithms and depth are dropped: a capacity compares nets of one task, and bounds nothing."
+    said = "A capacity leaves out constants, logarithms and depth. It compares nets of one task, and bounds nothing."
     yield Section("Capacities, for comparison only", (said, _capacities(report), *_known(drawn, "capacities")))
     yield Section("How it was measured", (_method(report),), long=True)
 
@@ -96,7 +96,7 @@ def _layers(report: Report) -> Table:
         )
         for layer in report.layers
     )
-    return Table("Properties per layer, [A] Table 1 in the last columns", head, rows, left=2, spare=("q", "contr."))
+    return Table("Properties per layer; the last columns are [A] Table 1", head, rows, left=2, spare=("q", "contr."))
 
 
 def _about_layers(report: Report) -> str:
@@ -104,7 +104,7 @@ def _about_layers(report: Report) -> str:
     known = [pair for pair in report.pairs if pair.smoothness_holds is not None]
     if known:
         real = report.settings.get("noise") == "compression"
-        under = "the noise of compression" if real else "gaussian noise, from which no theorem follows"
+        under = "the noise of compression" if real else "gaussian noise, which no theorem uses"
         holds, limit = sum(bool(pair.smoothness_holds) for pair in known), 3 * report.model.depth
         said += f" Smoothness 1/rho <= 1/{limit} holds on {holds} of {len(known)} pairs under {under}."
     return f"{said} \N{ALMOST EQUAL TO} marks estimates."
@@ -167,7 +167,7 @@ def _classes(report: Report) -> Table:
 def _worst(worst: tuple[WorstRow, ...]) -> Table:
     head = ("row", "class", "margin", "cushion, min", "at layer")
     rows = tuple((str(r.index), str(r.label), number(r.margin), number(r.layer_cushion), str(r.layer)) for r in worst)
-    return Table("By their place in the data file, from 0", head, rows)
+    return Table("Rows by their place in the data file, from 0", head, rows)
 
 
 def _capacities(report: Report) -> Table:

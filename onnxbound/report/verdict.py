@@ -46,10 +46,10 @@ def next_steps(report: Report) -> Iterator[tuple[str, str]]:
     useful = best_bound(report) is not None
     open_ = {bound.name for bound in report.bounds if bound.met is None}
     if report.data.test_error is None:
-        yield "to see how it does on new rows", _command(report, "analyze", test="TEST.npz")
+        yield "to measure the error on new rows", _command(report, "analyze", test="TEST.npz")
     if "compressed" in open_ and not useful:
-        yield "to search for a bound that says something", _command(report, "certify", output="certificate")
-    yield "to make it smaller", _command(report, "compress", test="TEST.npz", output="small.onnx")
+        yield "to search for a bound that is better than guessing", _command(report, "certify", output="certificate")
+    yield "to make the file smaller", _command(report, "compress", test="TEST.npz", output="small.onnx")
 
 
 def best_bound(report: Report) -> Bound | None:
@@ -83,10 +83,7 @@ def _errors(report: Report) -> Iterator[str]:
     gap = data.test_error - data.train_error
     yield f"{seen} and on {percent(data.test_error)} of the test rows."
     if gap > _LARGE_GAP:
-        yield (
-            f"It overfits: the test error lies {100 * gap:.1f} percentage points above the training error, so what it"
-            " has learnt does not carry over."
-        )
+        yield (f"It overfits: the test error is {100 * gap:.1f} percentage points above the training error.")
     else:
         yield f"It does not overfit: test and training error differ by {abs(100 * gap):.1f} percentage points."
 
@@ -97,8 +94,8 @@ def _bounds(report: Report) -> Iterator[str]:
     best = best_bound(report)
     if best is None:
         yield (
-            f"No bound here is better than guessing, which errs on {percent(chance)}: with {data.rows:,} rows for"
-            f" {report.model.parameters:,} parameters that is usual, and no sign that the net is bad."
+            f"No bound here is better than guessing, which errs on {percent(chance)}. With {data.rows:,} rows for"
+            f" {report.model.parameters:,} parameters this is usual; it does not mean that the net is bad."
         )
         return
     drawn = "test" if best.name == "holdout" else "training"
@@ -119,18 +116,18 @@ def _compression(report: Report) -> Iterator[str]:
     if share >= _WORTH_SAVING:
         where = "all" if saved[most] == sum(saved.values()) else "most"
         yield (
-            f"By the paper's measure, constants dropped, {percent(share)} of the {weights:,} weights are superfluous,"
+            f"By the paper's measure, without constants, {percent(share)} of the {weights:,} weights are superfluous,"
             f" {where} of them in layer {most}."
         )
     else:
         yield (
-            f"By the paper's measure, constants dropped, {percent(share) if share else 'none'} of the {weights:,}"
-            " weights are superfluous: its compression would not make this net smaller, but rounding the weights may."
+            f"By the paper's measure, without constants, {percent(share) if share else 'none'} of the {weights:,}"
+            " weights are superfluous. The paper's compression would not make this net smaller; rounding the weights may."
         )
 
 
 def _noise(report: Report) -> Iterator[str]:
-    """Say at which layer noise in the weights does most harm, or at which ones if the draws do not tell them apart."""
+    """Say at which layer noise in the weights does most harm, or at which ones if the difference between them is within the random error of the draws."""
     noise = report.weight_noise
     errors = {layer.index: e for layer in report.layers if (e := layer.error_under_weight_noise)}
     if noise is None or len(errors) < 2 or noise.rows < _FEWEST_ROWS:
@@ -139,9 +136,9 @@ def _noise(report: Report) -> Iterator[str]:
     if clean >= _NEAR_CHANCE * chance:
         return
     worst = max(errors.values(), key=lambda error: error.mean)
-    tried = f"{percent(noise.radius)} of noise in the weights of one layer"
+    tried = f"noise of {percent(noise.radius)} in the weights of one layer"
     if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
-        yield f"No layer stands out: {tried} does not raise the error measurably, on {noise.rows:,} rows."
+        yield f"No layer stands out: {tried} does not raise the error measurably on {noise.rows:,} rows."
         return
     alike = {
         index: error.mean
@@ -152,11 +149,11 @@ def _noise(report: Report) -> Iterator[str]:
     reached = high if low == high else f"between {low} and {high}"
     change = f"raises the error from {100 * clean:.0f} % to {reached}, on {noise.rows:,} rows"
     if len(alike) == 1:
-        yield f"Layer {next(iter(alike))} matters most: {tried} {change}, and less in any other."
+        yield f"Layer {next(iter(alike))} matters most: {tried} {change}, and less in any other layer."
     elif len(alike) == len(errors):
-        yield f"No layer stands out: {tried} {change}, whichever it is."
+        yield f"No layer stands out: {tried} {change}, whichever layer it is."
     else:
-        yield f"Layers {_listed(tuple(alike))} matter most: {tried} {change}; the draws do not tell them apart."
+        yield f"Layers {_listed(tuple(alike))} matter most: {tried} {change}; the difference between them is within the random error of the draws."
 
 
 def _listed(indices: Sequence[int]) -> str:
