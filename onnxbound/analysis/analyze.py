@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnxbound.analysis import budget, described
 from onnxbound.analysis.breakdown import per_class, worst_rows
 from onnxbound.analysis.layers import layer_reports, pair_reports
-from onnxbound.analysis.notices import notices
+from onnxbound.analysis.notices import doubts, notices
 from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.sections import Coverage, WeightNoise
 from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
@@ -131,17 +131,12 @@ def analyze(
         conditions=extremes,
     )
     cause = likely_cause(network, rows, device, settings.threads, ~(forward.column("margin") > 0))
+    analysis = replace(analysis, doubts=tuple(doubts(analysis, rows, cause)))
+    shortened = budget.in_words(asked, settings, there, rows.count)
     return replace(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
-        warnings=notices(
-            analysis,
-            network,
-            rows,
-            work.arrangement.batches,
-            budget.in_words(asked, settings, there, rows.count),
-            cause,
-        ),
+        warnings=notices(analysis, network, rows, work.arrangement.batches, shortened),
     )
 
 

@@ -16,9 +16,6 @@ from onnxbound.stability.catalogue import OF_LAYERS
 from onnxbound.stability.interlayer_cushion import JACOBIAN_NORM
 from onnxbound.words import at_most, percent
 
-PROBABLY_NOT = "probably not th"
-"""Stands in warnings after which the other numbers say little."""
-
 _NEAR_CHANCE = 0.9
 _LARGE = 1e6
 """Inputs of nets are smaller, 16-bit pixels and numbers of tokens among them."""
@@ -26,33 +23,14 @@ _LOOKED_AT = 100
 """Rows."""
 
 
-def notices(
-    report: Report,
-    network: Network,
-    rows: Rows,
-    batches: Batches,
-    shortened: Iterable[str] = (),
-    cause: Cause | None = None,
-) -> tuple[str, ...]:
-    """All warnings of a report, the gravest first.
+def doubts(report: Report, rows: Rows, cause: Cause | None) -> Iterator[str]:
+    """Warnings after which the other numbers say little: the rows are probably not those of training.
 
     Args:
-        report: Complete but for them.
-        network: The net.
-        rows: Its training set.
-        batches: How many rows went at a time.
-        shortened: What the time left out.
+        report: Complete but for its warnings.
+        rows: The training set.
         cause: What is probably wrong with the rows.
     """
-    return (
-        *_about_the_data(report, rows, batches, cause),
-        *shortened,
-        *_about_the_measurement(report, network),
-        *_nulls(report, network),
-    )
-
-
-def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause | None) -> Iterator[str]:
     data, chance = report.data, 1 - 1 / report.data.classes
     seen, guessing = percent(data.train_error), percent(chance)
     lost = f"the net errs on {seen} of its training rows, where guessing errs on {guessing}: "
@@ -64,6 +42,31 @@ def _about_the_data(report: Report, rows: Rows, batches: Batches, cause: Cause |
     largest = float(np.abs(rows.batch(rows.index[:_LOOKED_AT]).inputs).max())
     if largest > _LARGE:
         yield f"inputs reach {largest:.3g} after preprocessing: `scale` is probably not that of training"
+
+
+def notices(
+    report: Report, network: Network, rows: Rows, batches: Batches, shortened: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """All warnings of a report, the gravest first.
+
+    Args:
+        report: Complete but for them, with its doubts.
+        network: The net.
+        rows: Its training set.
+        batches: How many rows went at a time.
+        shortened: What the time left out.
+    """
+    return (
+        *report.doubts,
+        *_about_the_data(report, rows, batches),
+        *shortened,
+        *_about_the_measurement(report, network),
+        *_nulls(report, network),
+    )
+
+
+def _about_the_data(report: Report, rows: Rows, batches: Batches) -> Iterator[str]:
+    data = report.data
     if report.margin.gamma is None:
         yield "no row has a positive margin, so gamma is null, and so is every bound that needs it"
     elif report.margin.gamma_source == "quantile_of_correct":

@@ -49,6 +49,7 @@ class Report(Viewed):
         per_class: The rows of each label.
         worst: The rows of smallest margin and cushion.
         weight_noise: The noise behind `error_under_weight_noise` of the layers.
+        doubts: Those of the warnings that say that the rows are probably not those of training.
 
     >>> from onnxbound import Preprocessing, Settings, analyze, load, open_rows
     >>> network = load("fixtures/mnist_logistic.onnx")
@@ -72,6 +73,7 @@ class Report(Viewed):
     per_class: tuple[ClassReport, ...] = ()
     worst: WorstRows = NO_ROWS
     weight_noise: WeightNoise | None = None
+    doubts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         names = [field.name for field in fields(Report)]

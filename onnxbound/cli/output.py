@@ -17,7 +17,18 @@ printed = False
 """Whether a result stands on stdout, or the part of it that there was room for: no error document follows it there."""
 
 _PROSE = frozenset(
-    {"warnings", "notes", "normalised", "stripped_head", "met_reason", "assumptions", "reason", "text", "verified_with"}
+    {
+        "warnings",
+        "doubts",
+        "notes",
+        "normalised",
+        "stripped_head",
+        "met_reason",
+        "assumptions",
+        "reason",
+        "text",
+        "verified_with",
+    }
 )
 """Fields of documents in which the library speaks; names from files stand in others."""
 

@@ -109,7 +109,9 @@ def _promise(guarantee: "Guarantee") -> str:
     at_most = f"at most {_upwards(guarantee.limit)} with {percent(guarantee.confidence)} confidence"
     if guarantee.held:
         return f"On new rows accuracy falls by {at_most}. On the test rows {seen}."
-    return f"NOT GUARANTEED that accuracy falls by at most {allowed}: on new rows it falls by {at_most}; on the test rows {seen}."
+    return (
+        f"NOT GUARANTEED that accuracy falls by at most {allowed}: on new rows by {at_most}; on the test rows {seen}."
+    )
 
 
 def _upwards(limit: float) -> str:

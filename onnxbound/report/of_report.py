@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from onnxbound.analysis.notices import PROBABLY_NOT
 from onnxbound.analysis.result import Report
 from onnxbound.analysis.sections import LayerReport, WorstRow
 from onnxbound.bounds.bound import Bound
@@ -43,7 +42,7 @@ def view(report: Report) -> View:
         verdict=tuple(verdict(report)),
         next_steps=tuple(next_steps(report)),
         sections=tuple(_sections(report, drawn)),
-        caveats=tuple(warning for warning in report.warnings if PROBABLY_NOT not in warning),
+        caveats=tuple(warning for warning in report.warnings if warning not in report.doubts),
         version=report.tool.version,
     )
 

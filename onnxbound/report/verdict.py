@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from math import hypot
 
-from onnxbound.analysis.notices import PROBABLY_NOT
 from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.errors import shown
@@ -34,7 +33,7 @@ _NEAR_CHANCE = 0.9
 
 def verdict(report: Report) -> Iterator[str]:
     """What is probably wrong with the rows; errors; the best bound; overfitting; which layers matter."""
-    yield from (f"{warning[:1].upper()}{warning[1:]}." for warning in report.warnings if PROBABLY_NOT in warning)
+    yield from (f"{doubt[:1].upper()}{doubt[1:]}." for doubt in report.doubts)
     yield from _errors(report)
     yield from _bounds(report)
     yield from _noise(report)
@@ -122,12 +121,13 @@ def _compression(report: Report) -> Iterator[str]:
     else:
         yield (
             f"By the paper's measure, without constants, {percent(share) if share else 'none'} of the {weights:,}"
-            " weights are superfluous. The paper's compression would not make this net smaller; rounding the weights may."
+            " weights are superfluous. The paper's compression would not make this net smaller, but rounding the"
+            " weights may."
         )
 
 
 def _noise(report: Report) -> Iterator[str]:
-    """Say at which layer noise in the weights does most harm, or at which ones if the difference between them is within the random error of the draws."""
+    """Say at which layer noise in the weights does most harm, or at which ones if the draws do not tell them apart."""
     noise = report.weight_noise
     errors = {layer.index: e for layer in report.layers if (e := layer.error_under_weight_noise)}
     if noise is None or len(errors) < 2 or noise.rows < _FEWEST_ROWS:
@@ -153,7 +153,10 @@ def _noise(report: Report) -> Iterator[str]:
     elif len(alike) == len(errors):
         yield f"No layer stands out: {tried} {change}, whichever layer it is."
     else:
-        yield f"Layers {_listed(tuple(alike))} matter most: {tried} {change}; the difference between them is within the random error of the draws."
+        yield (
+            f"Layers {_listed(tuple(alike))} matter most: {tried} {change}; the difference between them is within the"
+            " random error."
+        )
 
 
 def _listed(indices: Sequence[int]) -> str:

@@ -138,7 +138,7 @@ def test_gamma_of_a_net_with_errors_is_that_of_its_correct_rows() -> None:
     assert report.margin.gamma_source == "quantile_of_correct"
     assert report.margin.min is not None
     assert report.margin.min < 0 < (report.margin.gamma or 0)
-    assert any("correctly classified rows only" in warning for warning in report.warnings)
+    assert any("quantile of the positive margins" in warning for warning in report.warnings)
 
 
 def test_given_gamma_is_used() -> None:
@@ -156,4 +156,4 @@ def test_every_null_statistic_has_a_reason() -> None:
             for name in nulls:
                 assert f"{name} is null at layer" in text or "is dead" in text
             if layer.effective_parameters is None:
-                assert "effective_parameters is null" in text or "q_i and arora are null" in text
+                assert "effective_parameters is null" in text or "q and arora are null" in text

@@ -64,7 +64,7 @@ def test_value_by_hand(tmp_path: Path) -> None:
     ("change", "reason"),
     [
         ({"exact": False}, "estimates"),
-        ({"gamma": 8.0}, "gamma exceeds"),
+        ({"gamma": 8.0}, "gamma is above"),
         ({"condition": replace(CONDITION, layer_cushion=0.0)}, "a cushion is 0"),
         ({"condition": replace(CONDITION, minimal_interlayer_cushion=None)}, "a cushion is 0 or undefined"),
     ],

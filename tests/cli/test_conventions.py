@@ -154,7 +154,7 @@ def test_an_error_about_data_ends_with_a_command_that_runs(tmp_path: Path, spell
     assert found.count("--layout") == 1
     assert onnxbound(*found).json()["data"]["train_error"] == 0
     in_words, plain = onnxbound(*words).stderr, error["command"].replace(" --json", "")
-    assert f"  one complete command; what it adds is a suggestion to check:\n    {plain}\n" in in_words
+    assert f"  a complete command; check the options that it adds:\n    {plain}\n" in in_words
 
 
 def test_no_command_is_printed_that_would_not_run(net: Path, data: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_no_page_is_poured_into_a_terminal(source: Path, tmp_path: Path) -> None
     with contextlib.redirect_stdout(terminal), contextlib.redirect_stderr(err):
         assert run(["report", str(source)]) == 2
         assert run(["report", str(source), "-o", str(tmp_path / "page.html")]) == 0
-    assert (terminal.getvalue(), "-o page.html writes it" in err.getvalue()) == ("", True)
+    assert (terminal.getvalue(), "write it with -o page.html" in err.getvalue()) == ("", True)
     with contextlib.redirect_stdout(terminal):
         assert run(["report", str(source), "--format", "csv"]) == 0
     assert terminal.getvalue().startswith("name,value")

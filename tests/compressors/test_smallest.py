@@ -243,7 +243,7 @@ def test_without_test_rows_nothing_is_guaranteed(net: Path, tmp_path: Path) -> N
     found = onnxbound("compress", net, "-o", out, "--data", data)
     assert found.code == 0
     assert verdict(found.stdout).startswith(
-        "Not guaranteed, since no test rows were given. On training rows set apart:"
+        "Not guaranteed, since no test rows were given. On training rows kept aside:"
     )
     document = json.loads(onnxbound("compress", net, "-o", out, "--data", data, "--json", "--force").stdout)
     assert document["guarantee"]["held"] is document["guarantee"]["measured"]["limit"] is None

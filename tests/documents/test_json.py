@@ -63,7 +63,7 @@ def test_the_schema_knows_types(path: tuple[Any, ...]) -> None:
 
 
 CONTRACT = {
-    (): "schema tool model data settings margin layers pairs bounds coverage warnings",
+    (): "schema tool model data settings margin layers pairs bounds coverage warnings doubts",
     ("tool",): "version versions device providers engine seconds peak_rss_bytes",
     ("model",): "path sha256 opset producer parameters depth topology piecewise_linear",
     ("data",): "path sha256 rows measured_rows classes train_error test_error",

@@ -14,6 +14,15 @@ def said(word: str, **changes: object) -> str:
     return " ".join(s for s in verdict(replace(example("chain"), **changes)) if word in s)  # type: ignore[arg-type]
 
 
+def test_a_doubt_is_said_first_and_not_again_among_the_caveats() -> None:
+    """Whatever its words are, and whatever the other warnings say."""
+    doubt, other = "something is wrong", "the labels are probably not those of training"
+    report = replace(example("chain"), warnings=(doubt, other), doubts=(doubt,))
+    assert next(iter(verdict(report))) == "Something is wrong."
+    assert other not in " ".join(verdict(report))
+    assert report.view().caveats == (other,)
+
+
 @pytest.mark.parametrize(("test_error", "overfits"), [(0.05, False), (0.11, True), (0.56, True), (None, False)])
 def test_a_net_that_fails_on_test_rows_overfits(test_error: float | None, overfits: bool) -> None:
     data = replace(example("chain").data, train_error=0.0, test_error=test_error)
@@ -38,13 +47,13 @@ def test_all_is_not_called_most() -> None:
 
 def test_layers_are_compared_by_errors_under_noise_in_their_weights() -> None:
     alone = under_noise(0.2, 0.01, 0.4, 0.1)
-    assert alone.startswith("Layer 3 matters most: 20 % of noise")
+    assert alone.startswith("Layer 3 matters most: noise of 20 % in the weights")
     assert "from 1 % to 40 %" in alone
     alike = under_noise(0.38, 0.01, 0.4, 0.1)
     assert alike.startswith("Layers 1 and 3 matter most")
     assert "from 1 % to between 38 % and 40 %" in alike
     none = under_noise(0.36, 0.4, 0.4, 0.38, spread=0.02)
-    assert none.startswith("No layer stands out: 20 % of noise")
+    assert none.startswith("No layer stands out: noise of 20 % in the weights")
     assert "from 1 % to between 36 % and 40 %" in none
     assert "not raise the error" in under_noise(0.01, 0.02, 0.019, 0.0)  # below a point
     assert "not raise the error" in under_noise(0.01, 0.1, 0.05, 0.0, spread=0.06)  # below two standard errors
@@ -63,4 +72,4 @@ def under_noise(*errors: float, spread: float = 0.01, rows: int = 250, clean: fl
         replace(layer, error_under_weight_noise=ErrorUnderNoise(error, spread))
         for layer, error in zip(example("chain").layers, errors, strict=True)
     )
-    return said("of noise in", layers=layers, weight_noise=noise)
+    return said("noise of", layers=layers, weight_noise=noise)
