@@ -73,7 +73,7 @@ def test_the_readmes_sample_is_what_its_first_command_prints() -> None:
 def as_number(word: str) -> float | str:
     """What is printed as a number."""
     plain = word.strip("%,;≈").replace(",", "") if word.count(".") < 2 else ""  # means are no single number
-    return float(plain) if re.fullmatch(r"[\d.]+(e[+-]\d+)?", plain) else word
+    return float(plain) if re.fullmatch(r"\d[\d.]*(e[+-]\d+)?", plain) else word
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the README is for POSIX shells")

@@ -167,9 +167,7 @@ class NoiseOptions:
 
     measured: str = option("N|all|auto", "Rows on which Jacobian properties are measured; auto is 1000.", "auto")
     probes: str = option("N|auto|exact", "Noise vectors per layer and row, or exact Jacobians; auto: 4 to 64.", "auto")
-    noise: str = option(
-        "gaussian:R|compression", "Noise for smoothness, of length R |x|, or as compression makes it.", "gaussian:0.1"
-    )
+    noise: str = option("gaussian:R|compression", "Noise for smoothness: R |x| long, or compression's.", "gaussian:0.1")
     threads: options.Threads = None
 
     def settings(self, seed: int, **more: Any) -> "Settings":
