@@ -76,7 +76,9 @@ def read(source: Path) -> "Viewed":
     from onnxbound.experiments.attenuation import Attenuation
     from onnxbound.experiments.comparison import Comparison
     from onnxbound.experiments.ranking import Ranking, Track
+    from onnxbound.graph.inspection import Inspection
     from onnxbound.report.of_certificate import StatedCertificate
 
     path = source / CERTIFICATE if is_folder(source) else source
-    return read_document(path, Report, Comparison, Ranking, Track, Attenuation, Compression, StatedCertificate)
+    kinds = (Report, Comparison, Ranking, Track, Attenuation, Compression, StatedCertificate, Inspection)
+    return read_document(path, *kinds)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from onnxbound.documents.document import Document, view
+from onnxbound.documents.document import view
+from onnxbound.documents.viewed import Viewed
 from onnxbound.graph.network import Layer, Network, Step
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from onnxbound.report.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class InspectedCoverage:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Inspection(Document):
+class Inspection(Viewed):
     """`onnxbound.inspect/1`."""
 
     SCHEMA: ClassVar[str] = "onnxbound.inspect/1"
@@ -135,10 +136,10 @@ class Inspection(Document):
         model = self.model
         return f"of {model.path}: {model.topology} of {model.depth} layers, {model.parameters:,} parameters"
 
-    def render(self, console: "Console", *, verbose: bool = False) -> None:
-        from onnxbound.report.inspection_table import render_inspection
+    def view(self) -> "View":
+        from onnxbound.report.of_inspection import inspection_view
 
-        render_inspection(self, console)
+        return inspection_view(self)
 
 
 def inspection(network: Network) -> Inspection:

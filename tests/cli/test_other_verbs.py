@@ -38,9 +38,9 @@ def test_inspect_shows_the_tree_and_what_was_folded_where() -> None:
     shown = onnxbound("inspect", path).stdout
     assert "Conv + Mul + Add" in shown
     assert "  LeakyRelu" in shown
-    assert "3 of 3 weighted layers" in shown
+    assert "a chain of 3 weighted layers" in shown
     smooth = onnxbound("inspect", path.with_name("torch_gelu_ts13.onnx")).stdout
-    assert "not piecewise linear: Gelu" in smooth
+    assert "not piecewise linear (Gelu)" in smooth
 
 
 @pytest.mark.parametrize("topic", TOPICS)

@@ -26,6 +26,7 @@ def dumped(folder: Path) -> dict[str, Path]:
     networks = [onnxbound.load(random_mlp(folder / f"{name}.onnx", [5, *sizes, 3])) for name, sizes in hidden.items()]
     rows, tests = ([onnxbound.open_rows((x[k::2], y[k::2]), net) for net in networks] for k in (0, 1))
     made = {
+        "inspect": onnxbound.inspect(networks[1]),
         "noise": onnxbound.noise(networks[1], rows[1], onnxbound.Settings(probes=2)),
         "compare": onnxbound.compare(networks, rows, _SETTINGS),
         "rank": onnxbound.rank(networks, rows, tests, _SETTINGS),
