@@ -126,6 +126,13 @@ def site(session: nox.Session) -> None:
 
 
 @nox.session
+def changelog(session: nox.Session) -> None:
+    """Print the changes since the last release, which are files in changes/."""
+    session.install(*group("changelog"))
+    session.run("towncrier", "build", "--draft", "--version", PROJECT["project"]["version"])
+
+
+@nox.session
 def languages(session: nox.Session) -> None:
     """The examples in other languages: a shell with jq, Node, C++."""
     session.install("-e", ".")

@@ -80,3 +80,9 @@ def test_nothing_is_said_to_be_on_an_index_that_is_not() -> None:
     pattern = re.compile(rb"(install|inject|uv add) +['\"]?onnxbound\b(?!\.)|['\"` ]onnxbound\[")
     texts = [path for path in tracked() if path.suffix not in (".npz", ".onnx", ".png") and path != Path(__file__)]
     assert not [path for path in texts if pattern.search(path.read_bytes())]
+
+
+def test_changes_have_names_that_the_changelog_takes() -> None:
+    kinds = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["fragment"]
+    names = [path.name for path in tracked() if path.parent == ROOT / "changes" and path.name != ".gitignore"]
+    assert not [name for name in names if not re.fullmatch(rf"\+[\w-]+\.({'|'.join(kinds)})\.md", name)]
