@@ -14,6 +14,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
+from math import isclose
 from pathlib import Path
 from time import process_time
 
@@ -91,14 +92,30 @@ def tried(entry: Seed, content: bytes, number: int) -> tuple[str, str]:
         entry.place.write_bytes(entry.content)
 
 
+def alike(one: object, two: object) -> bool:
+    """Whether two parts of a report differ by rounding at most."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        return one.keys() == two.keys() and all(alike(one[key], two[key]) for key in one)
+    if isinstance(one, list) and isinstance(two, list):
+        return len(one) == len(two) and all(map(alike, one, two))
+    if isinstance(one, float) and isinstance(two, float):
+        return isclose(one, two, rel_tol=1e-4, abs_tol=1e-9)
+    return one == two
+
+
 def resumed(entry: Seed) -> tuple[str, str]:
-    """How a run goes on with a mutated file in its folder; its numbers must be those of before."""
+    """How a run goes on with a mutated file in its folder; with the same settings its numbers must be those of before.
+
+    A manifest that is whole may be that of another run, whose settings its report names, or of other batches, which
+    round otherwise.
+    """
     folder = entry.data.parent
     end, fault = ending([*analysis(entry.model, entry.data, folder / "run"), "-o", str(folder / "again.json")])
     again = folder / "again.json"
     if end == "ok":
         then, now = (json.loads(path.read_bytes()) for path in (folder / "report.json", again))
-        changed = [key for key in then if key not in ("tool", "warnings") and then[key] != now[key]]
+        same = then["settings"] == now["settings"]
+        changed = [key for key in then if key not in ("tool", "warnings") and same and not alike(then[key], now[key])]
         fault = f"the resumed run differs in {changed}" if changed else fault
     again.unlink(missing_ok=True)
     return end, fault

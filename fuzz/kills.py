@@ -66,6 +66,12 @@ class Trial:
                 found[str(inside)] = _comparable(path)
         return found
 
+    def verifies(self) -> bool:
+        """Whether the certificate is a right one: of a search that is interrupted, the best so far is kept."""
+        process = self.start("verify out/certificate --data rows.npz")
+        process.communicate()
+        return process.returncode == 0
+
     def left(self) -> list[str]:
         """What lies where only a command that runs may have something."""
         hidden = [path for path in self.work.rglob("*") if path.name.startswith(".")]
@@ -148,7 +154,9 @@ def ended(trial: Trial, command: str, name: str, after: float, expected: dict[st
         wrong.append(f"exit code {end}: {said[:300]}")
     if name != "SIGKILL" and trial.left():
         wrong.append(f"left behind: {trial.left()}")
-    wrong += [f"{file} is not whole" for file, content in trial.results().items() if content != expected.get(file)]
+    others = [file for file, content in trial.results().items() if content != expected.get(file)]
+    if not (name != "SIGKILL" and command.startswith("certify") and others and trial.verifies()):
+        wrong += [f"{file} is not whole" for file in others]
     try:
         found, _ = whole(trial, command)
         wrong += [f"{file} differs" for file in expected if found.get(file) != expected[file]]

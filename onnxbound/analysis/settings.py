@@ -130,4 +130,4 @@ class Settings:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int | np.integer) and bool(value >= 1)
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)

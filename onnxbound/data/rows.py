@@ -76,7 +76,7 @@ class Rows:
         Raises:
             ValueError: A sample has at least one row.
         """
-        if count < 1:
+        if isinstance(count, bool) or count < 1:
             raise ValueError(f"a sample of {count} rows")
         chosen = select_rows(seed, self.count, count, stream=1)
         return replace(self, index=self.index[chosen], labels=self.labels[chosen])

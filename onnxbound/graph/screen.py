@@ -198,7 +198,7 @@ def _definitions(node: NodeProto, opset: int) -> tuple[onnx.defs.OpSchema, ...]:
 
 
 def _require_finite_expansion(model: ModelProto) -> None:
-    """Count the nodes that inlining would make, each function once."""
+    """Count the nodes that inlining would make, each function once, also of functions that nobody calls."""
     functions = {(f.domain, f.name): f for f in model.functions}
     sizes: dict[tuple[str, str], int] = {}
 
@@ -221,7 +221,7 @@ def _require_finite_expansion(model: ModelProto) -> None:
             sizes[key] = size(functions[key].node, (*callers, key))
         return sizes[key]
 
-    total = size(model.graph.node, ())
+    total = max([size(model.graph.node, ()), *(size(f.node, (key,)) for key, f in functions.items())])
     if total > LARGEST_NODES:
         raise too_large("graph", f"it has {total:,} nodes with its functions written out")
 

@@ -91,6 +91,7 @@ def test_paths_are_anything_that_is_one(net: Path, rows: Any, tmp_path: Path) ->
         (lambda: Settings(pairs="outputs"), '`pairs` must be .*"output" is closest'),  # type: ignore[arg-type]
         (lambda: Settings(noise="gaussien"), '`noise` must be .*"gaussian" is closest'),  # type: ignore[arg-type]
         (lambda: Settings(engine="torch"), '`engine` must be "auto" or "numpy" or "onnxruntime"'),  # type: ignore[arg-type]
+        (lambda: Settings(measured=True), '`measured` must be "auto", "all", None or a whole number of at least 1'),
         (lambda: Settings(measured="some"), '`measured` must be "auto", "all", None or a whole number of at least 1'),  # type: ignore[arg-type]
         (lambda: Settings(measured=2.5), "`measured` must be"),  # type: ignore[arg-type]
         (lambda: Settings(probes="approximate"), '`probes` must be "auto", "exact" or a whole number'),  # type: ignore[arg-type]
