@@ -140,12 +140,12 @@ def ended(trial: Trial, command: str, name: str, after: float, expected: dict[st
         time.sleep(0.05)
     if living(process.pid):
         wrong.append("processes live on")
-    if "Traceback" in said:
-        wrong.append(said.strip().splitlines()[-1])
     nothing, everything = not any((trial.work / "out").iterdir()), trial.results() == expected
     # A signal ends the interpreter itself where it starts and where it stops; and where it met `exec`, Python ends of
     # SIGINT although the interrupt was caught. A shell calls that 130.
     itself = name != "SIGKILL" and (nothing or everything)
+    if "Traceback" in said and not (itself and end == -number):
+        wrong.append(said.strip().splitlines()[-1])
     if (
         end not in (0, 130)
         and not (end == -number and (name == "SIGKILL" or itself))

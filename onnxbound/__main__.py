@@ -3,14 +3,15 @@
 import sys
 
 from onnxbound.cli.signals import heed_signals
-from onnxbound.run.allocator import keep_freed_memory
 
 
 def main() -> None:
     """Run the command line and exit with its code; who ends the process or closes the terminal interrupts it."""
     heed_signals()
-    keep_freed_memory()
     try:
+        from onnxbound.run.allocator import keep_freed_memory
+
+        keep_freed_memory()
         from onnxbound.cli.streams import open_streams
 
         open_streams()
