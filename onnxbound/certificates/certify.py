@@ -93,7 +93,7 @@ def certify(
         InterruptionError: Interrupted before anything was found.
     """
     if unlabelled is not None and prior is not None:
-        raise UsageError("usage", "One object per certificate: `unlabelled` or `prior`.")
+        raise UsageError("usage", "A certificate has one object: give `unlabelled` or `prior`, not both.")
     options = options or CertificateOptions()
     target = Path(folder)
     trial = rows.count < rows.total
@@ -205,12 +205,12 @@ def _require_hope(network: Network, rows: Rows, wrong: int, options: Certificate
     if bits >= _FEWEST_BITS * network.parameters:
         return
     why = (
-        f"below chance, {rows.count:,} rows and {wrong:,} errors allow {max(bits, 0):,} bits,"
+        f"for a bound below chance, {rows.count:,} rows with {wrong:,} errors allow {max(bits, 0):,} bits,"
         f" {max(bits, 0) / network.parameters:.2g} per parameter"
     )
     raise ModelError(
         "certify-vacuous",
-        f"Any certificate of this network, with its {network.parameters:,} parameters, would be vacuous.",
+        f"This network has {network.parameters:,} parameters, so every certificate of it would be vacuous.",
         [
             Problem(
                 str(network.path), why, "certify a smaller network, on more rows, from a `prior`, or by `holdout` alone"
@@ -255,7 +255,7 @@ def _best(
             raise InterruptionError(" before the first round was finished") from None
         return best, True
     if best is None:
-        raise ModelError("certify-vacuous", "No code but the prior's own network was found.")
+        raise ModelError("certify-vacuous", "The search found no code except that of the prior itself.")
     return best, False
 
 

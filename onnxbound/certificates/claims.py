@@ -88,6 +88,6 @@ def _said(value: object) -> str:
 def mismatch(where: str, claimed: str, found: str, do: str | None = None) -> VerificationError:
     """The verdict: something differs."""
     says, is_ = (text if len(text) <= _LONGEST else text[:_LONGEST] + "..." for text in (claimed, found))
-    problem = Problem(where, f"it says {says}, found {is_}", do or "do not rely on it")
-    message = f"The certificate does not verify: {where} is not what it says."
+    problem = Problem(where, f"the certificate says {says}, found {is_}", do or "do not rely on it")
+    message = f"The certificate does not verify: it states another value for {where}."
     return VerificationError("certificate-mismatch", message, [problem])

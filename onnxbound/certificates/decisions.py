@@ -135,5 +135,11 @@ def _require_close(one: Float64Array, other: Float64Array, first: NDArray[np.int
         raise ModelError(
             "model-batch",
             "Rows of one batch influence each other, or rounding decides.",
-            [Problem("logits", "those of one row differ between two ways to run it", "export the model for inference")],
+            [
+                Problem(
+                    "logits",
+                    "the logits of one row differ between two ways to run it",
+                    "export the model for inference",
+                )
+            ],
         )

@@ -104,7 +104,7 @@ class Delivered:
         raise ModelError(
             "model-not-classifier",
             f"The output {name!r} of the model has the shape {value.shape} for {rows} rows.",
-            [Problem(name, "it says nothing of one class per row", "`logits` names the output that decides")],
+            [Problem(name, "it does not give one class per row", "`logits` names the output that decides")],
         )
 
 
@@ -118,7 +118,7 @@ def _require_no_chance(network: Network, model: ModelProto) -> None:
     drawn = [node for node in nested(behind) if node.op_type in _DRAWS]
     if drawn:
         what = [Problem(f"{node.op_type} {node.name!r}", "it draws numbers", "export without it") for node in drawn]
-        raise ModelError("model-not-classifier", "Chance takes part in what the model delivers.", what)
+        raise ModelError("model-not-classifier", "The outputs of the model depend on random numbers.", what)
 
 
 def _columns(labels: Sequence[int | str], start: int) -> list[int]:

@@ -66,8 +66,8 @@ class Evidence:
             said = ", ".join(f"`{name}`" for name in idle)
             raise UsageError(
                 "certificate-evidence",
-                f"The certificate is of the object {kind}, in which {said} plays no part.",
-                [Problem(name, "the statement is not about it", f"leave `{name}` out") for name in idle],
+                f"A certificate of the object {kind} does not use {said}.",
+                [Problem(name, "the statement does not depend on it", f"leave `{name}` out") for name in idle],
             )
 
 
@@ -115,8 +115,8 @@ def require_distinct(rows: Rows, found: set[bytes], role: str, *, repeated: bool
         why = f"{rows.count:,} rows have {len(found):,} different values"
         raise DataError(
             "data-repeated",
-            f"Most rows of {role} are copies of others.",
-            [Problem(rows.array.name, why, "draw rows anew; where they do repeat, `repeated_rows` says so")],
+            f"Most rows of {role} are copies of other rows.",
+            [Problem(rows.array.name, why, "draw other rows; if rows may repeat, give `repeated_rows`")],
         )
 
 
@@ -130,8 +130,14 @@ def require_disjoint(one: set[bytes], other: set[bytes], roles: tuple[str, str],
     if shared and not repeated:
         raise DataError(
             "data-repeated",
-            f"{roles[0]} and {roles[1]} share rows, which the statement needs apart.",
-            [Problem(roles[0], f"{shared:,} rows are in both", "draw others; where rows do repeat, `repeated_rows`")],
+            f"{roles[0]} and {roles[1]} share rows; the statement needs different ones.",
+            [
+                Problem(
+                    roles[0],
+                    f"{shared:,} rows are in both",
+                    "draw other rows; if rows may repeat, give `repeated_rows`",
+                )
+            ],
         )
 
 
@@ -142,7 +148,7 @@ def without_first(rows: Rows, seen: int) -> tuple[Rows, Rows]:
         UsageError: There are not so many.
     """
     if not 0 <= seen < rows.total:
-        raise UsageError("usage", f"`prior_rows` is {seen}, and the file has {rows.total} rows: none is left.")
+        raise UsageError("usage", f"`prior_rows` is {seen}, and the file has {rows.total} rows, so none is left.")
     kept = rows.index >= seen
     first, rest = (replace(rows, index=rows.index[which], labels=rows.labels[which]) for which in (~kept, kept))
     return first, rest
@@ -154,6 +160,6 @@ def given(value: T | None, parameter: str) -> T:
         raise UsageError(
             "certificate-evidence",
             f"The certificate cannot be verified without `{parameter}`.",
-            [Problem(parameter, "the statement rests on it", f"give `{parameter}`")],
+            [Problem(parameter, "the statement depends on it", f"give `{parameter}`")],
         )
     return value

@@ -39,7 +39,7 @@ def require_folder(folder: Path, *, force: bool) -> None:
     if others:
         raise OutputError(
             "output-exists",
-            f"The folder {folder} holds other files, and a certificate is alone in its folder.",
+            f"The folder {folder} holds other files; the folder of a certificate may hold no others.",
             [Problem(str(folder / others[0]), "a verifier would refuse it", "choose an empty folder with -o")],
         )
     for name in known:

@@ -241,8 +241,8 @@ def _in_file_layout(
 
 
 def _refused(where: str, why: str) -> UsageError:
-    problem = Problem(where, why, "codes go with formats of small numbers, and with matrix-project")
-    return UsageError("compress-codes", "Codes cannot be written of this.", [problem])
+    problem = Problem(where, why, "use a format with small integers, or matrix-project")
+    return UsageError("compress-codes", "No codes can be written for this model.", [problem])
 
 
 def _damaged(why: str) -> DataError:

@@ -75,13 +75,13 @@ def compress(
     layers = compressible(network, request)
     task = Task(network, request, layers, origins_of(network, init), device, output, progress)
     if output.resolve() == network.path.resolve():
-        problem = Problem(str(output), "its weights are still needed while it is written", "choose another name")
+        problem = Problem(str(output), "its weights are needed while the new file is written", "choose another name")
         raise UsageError("usage", "The compressed model cannot replace the model it is made from.", [problem])
     if codes is not None and not (request.stores or request.method.name == "matrix-project"):
         problem = Problem("`codes`", f"{request.method.name} writes floats", "use a format, or matrix-project")
-        raise UsageError("compress-codes", "Codes are of small integers, or of products with signs.", [problem])
+        raise UsageError("compress-codes", "Codes can hold only small integers or products with signs.", [problem])
     if rows is None and _needs_rows(request):
-        problem = Problem("rows", "accuracy is measured and weights are rounded on training rows", "give `rows`")
+        problem = Problem("rows", "training rows are needed to measure accuracy and to round weights", "give `rows`")
         raise UsageError("usage", f"compress with {request.method.name!r} needs `rows` here.", [problem])
     if test is not None:
         require_unseen(rows, test, request.delta)
@@ -178,7 +178,7 @@ def _require_saving(compressed: CompressedNetwork) -> None:
         Problem(f"layer {weight.layer.index} ({weight.layer.name})", weight.reason, "ask for a smaller budget")
         for weight in weights
     ]
-    raise UsageError("compress-no-saving", "At this budget no layer would become smaller.", problems)
+    raise UsageError("compress-no-saving", "No layer would become smaller at this budget.", problems)
 
 
 def _require_gain(report: Compression, request: Request, compressed: CompressedNetwork) -> None:

@@ -163,7 +163,9 @@ def require_agreement(compressed: CompressedNetwork, network: Network, runner: L
     if not relative <= _AGREEMENT and not relative <= max(rounding, _of_16_bits(compressed.network)):
         why = f"logits differ by {difference:.3g} where the largest is {scale:.3g}"
         problem = Problem(str(network.path), why, "please report the model: it was written wrongly")
-        raise ModelError("model-mismatch", "The written model does not compute the compressed net.", [problem])
+        raise ModelError(
+            "model-mismatch", "The written model and the compressed net compute different logits.", [problem]
+        )
     return relative
 
 

@@ -73,7 +73,9 @@ def budgets_of_margin(
             "what follows the last layer is not Lipschitz" if unbounded else "a cushion is 0 or undefined on some rows"
         )
         raise UsageError(
-            "compress-margin", "No error follows from the margin.", [Problem("`gamma`", why, "use `epsilon` or `keep`")]
+            "compress-margin",
+            "The margin allows no error at the layers.",
+            [Problem("`gamma`", why, "use `epsilon` or `keep`")],
         )
     epsilons = layer_epsilons(network, measured.conditions, measured.contraction, epsilon)
     return {layer.index: Budget("epsilon", epsilons[layer.index - 1]) for layer in layers}

@@ -110,7 +110,7 @@ def _by_matrix_project(layer: Layer, method: Method, budget: Budget, origin: Flo
     else:
         count = int(budget.value) if budget.knob == "k" else kept_numbers(budget.value, matrix.size)
     if budget.knob != "keep" and count > matrix.size:
-        return kept(layer, f"k = {count:,} exceeds its {matrix.size:,} weights, which is no compression")
+        return kept(layer, f"k = {count:,} exceeds its {matrix.size:,} weights, so nothing would be saved")
     code = matrix_project(matrix, count, seed=method.seed, layer=layer.index, epsilon=epsilon, threads=method.threads)
     restored = code.matrix(method.threads) + known
     return described(layer, "matrix-project", restored, count, count * code.width, epsilon=epsilon, code=code)
@@ -130,7 +130,7 @@ def _by_conv(layer: Layer, method: Method, budget: Budget, origin: Float64Array 
         count = int(budget.value) if budget.knob == "k" else kept_numbers(budget.value, matrix.size, repeated)
     dimension = count * repeated
     if dimension >= matrix.size:
-        why = f"k p = {dimension:,} is not below its {matrix.size:,} weights, which is no compression"
+        why = f"k p = {dimension:,} is not below its {matrix.size:,} weights, so nothing would be saved"
         return kept(layer, why)
     needed = 4 * layer.positions * matrix.size
     if needed > method.filter_cap:
@@ -164,7 +164,7 @@ def _by_svd(layer: Layer, method: Method, budget: Budget, origin: Float64Array |
     width = method.width or _FLOAT_BITS
     if rank * sum(matrix.shape) * width >= matrix.size * _FLOAT_BITS:
         numbers = rank * sum(matrix.shape)
-        return kept(layer, f"rank {rank} takes {numbers:,} numbers for its {matrix.size:,}, which is no compression")
+        return kept(layer, f"rank {rank} takes {numbers:,} numbers for its {matrix.size:,}, so nothing would be saved")
     factors = truncate(matrix, rank, method.width)
     restored = factors.matrix().reshape(whole.shape) + known
     code = factors if origin is None else None
@@ -177,7 +177,7 @@ def _by_quantise(layer: Layer, method: Method, budget: Budget, origin: Float64Ar
     width = max(2, int(_FLOAT_BITS * budget.value)) if budget.knob == "keep" else int(budget.value)
     payload = width * matrix.size + _FLOAT_BITS * len(matrix)
     if payload >= _FLOAT_BITS * matrix.size:
-        return kept(layer, f"{width} bits of each weight and a step per unit take as many, which is no compression")
+        return kept(layer, f"{width} bits of each weight and a step per unit take as many, so nothing would be saved")
     found = quantise(matrix, width)
     return described(layer, "quantise", found.matrix() + known, matrix.size + len(matrix), payload)
 
@@ -197,7 +197,7 @@ def _by_vectors(layer: Layer, method: Method, budget: Budget, origin: Float64Arr
     else:
         count, error = _projections_of_rows(method, budget, rows.shape[1])
         if count > rows.shape[1] and budget.knob != "keep":
-            why = f"k = {count:,} exceeds the {rows.shape[1]:,} weights of a row, which is no compression"
+            why = f"k = {count:,} exceeds the {rows.shape[1]:,} weights of a row, so nothing would be saved"
             return kept(layer, why)
         codes = [vector_project(row, error, count, seed=method.seed, layer=i + 1) for i, row in enumerate(rows)]
         numbers, bits = count * len(rows), sum(code.bits for code in codes)

@@ -37,7 +37,9 @@ def tightest(budgets: Sequence[Budget], drop_of: Callable[[Budget], float], allo
             return budget
     problem = Problem(
         "`max_drop`",
-        f"`{budget.knob}={budget.value:g}` already loses {percent(drop)}",
+        f"even `{budget.knob}={budget.value:g}` loses {percent(drop)}",
         "allow more, or use another `method`",
     )
-    raise UsageError("compress-target", f"No budget loses at most {percent(allowed)} of accuracy.", [problem])
+    raise UsageError(
+        "compress-target", f"Every budget that was tried loses more than {percent(allowed)} of accuracy.", [problem]
+    )

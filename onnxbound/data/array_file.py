@@ -110,7 +110,7 @@ def open_npz(path: Path) -> dict[str, zipfile.ZipInfo]:
     if len(set(names)) < len(names):
         raise invalid(path.name, "it holds two arrays of one name")
     if len(names) > _MOST_MEMBERS:
-        raise invalid(path.name, f"it holds {len(names)} arrays, where inputs and labels are looked for")
+        raise invalid(path.name, f"it holds {len(names)} arrays, more than onnxbound searches for inputs and labels")
     return {info.filename.removesuffix(".npy"): info for info in members if info.filename.endswith(".npy")}
 
 
@@ -167,7 +167,7 @@ def require_moderate_ratio(name: str, packed: int, unpacked: int, do: str) -> No
         DataError: data-invalid.
     """
     if unpacked > max(_MODERATE_BYTES, _LARGEST_RATIO * packed):
-        why = f"{packed:,} bytes unpack to {unpacked:,}, as only a file made to fill a disk does"
+        why = f"{packed:,} bytes unpack to {unpacked:,}, which only happens in a file made to fill a disk"
         raise invalid(name, why, do)
 
 

@@ -48,4 +48,4 @@ def in_memory(name: str, values: object) -> ArrayInMemory:
     try:
         return ArrayInMemory(name, np.asarray(values))
     except (RuntimeError, TypeError, ValueError) as error:
-        raise invalid(name, f"NumPy makes no array of it: {error}", "give what np.asarray takes") from error
+        raise invalid(name, f"NumPy cannot make an array of it: {error}", "give what np.asarray takes") from error

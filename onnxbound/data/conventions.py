@@ -139,10 +139,10 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
         problem = Problem(str(file), str(error.strerror), "check the path and its permissions")
         raise UsageError("conventions-invalid", f"The conventions {file} cannot be read.", [problem]) from error
     except (RecursionError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise _invalid(file, [("the file", f"it is no TOML: {error}", "write KEY = VALUE on each line")]) from error
+        raise _invalid(file, [("the file", f"it is not TOML: {error}", "write KEY = VALUE on each line")]) from error
     problems = []
     if entries.pop("schema", SCHEMA) != SCHEMA:
-        problems.append(("schema", "it is that of another file", f"write {_toml(SCHEMA)}, or leave it out"))
+        problems.append(("schema", "it is the schema of another file", f"write {_toml(SCHEMA)}, or leave it out"))
     for key, value in entries.items():
         if key not in _EXPECTED:
             near = get_close_matches(key, _EXPECTED, 1)
@@ -224,4 +224,4 @@ def _short(value: object) -> str:
 
 def _invalid(path: Path, problems: list[tuple[str, str, str]]) -> UsageError:
     listed = [Problem(f"{path}: {key}", why, do) for key, why, do in problems]
-    return UsageError("conventions-invalid", f"{path} is no file of conventions.", listed)
+    return UsageError("conventions-invalid", f"{path} is not a file of conventions.", listed)

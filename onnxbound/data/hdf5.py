@@ -52,7 +52,7 @@ class Hdf5File:
             if elsewhere:
                 raise invalid(name, "its values lie in other files", "copy them into this one")
             if foreign := sorted(filters - _BUILT_IN):
-                why = f"it is packed by filters that HDF5 does not bring itself: {foreign}"
+                why = f"it is packed by filters that are not HDF5's own: {foreign}"
                 raise invalid(name, why, "write it with gzip, or without compression")
             size = prod(stored.shape) * stored.dtype.itemsize
             require_moderate_ratio(name, packed, size, "write it without compression")

@@ -41,7 +41,7 @@ def _image(name: str, file: IO[bytes] | Path) -> NDArray[np.uint8]:
         try:
             opened = pil.open(file, formats=_FORMATS)
         except pil.UnidentifiedImageError as error:
-            why = f"an image's bytes are of none of the formats {', '.join(_FORMATS)}"
+            why = f"an image is in none of the formats {', '.join(_FORMATS)}"
             raise invalid(name, why, "save it as one of them") from error
         with opened as image:
             if max(image.size) > _LARGEST_SIDE:
@@ -68,7 +68,7 @@ def open_image_folder(path: Path, role: str, *, labelled: bool) -> tuple[ArrayFi
     if not listed:
         raise DataError(
             "data-key",
-            f"{root} holds no images in folders of classes.",
+            f"{root} holds no folders of images, one per class.",
             [Problem(str(root), f"{len(classes)} folders, no images in them", "one folder per class: DIR/CLASS/*.png")],
         )
     first = _image(str(listed[0][1]), listed[0][1])

@@ -93,13 +93,13 @@ def part_keys(
     else:
         keys = []
     listed = ", ".join(f"{key} {dtype} {shape}" for key, (shape, dtype) in sorted(headers.items())) or "no arrays"
-    do = f"say which, in the order {', '.join(parts)}: `x_key`"
+    do = f"name the arrays in the order {', '.join(parts)}: `x_key`"
     problems = [Problem(f"array {key!r}", f"{name} has {listed}", do) for key in keys if key not in headers]
     problems += [Problem(f"array {key!r}", "it holds the labels", do) for key in keys if key == labels]
     if len(keys) != len(parts) or len(set(keys)) != len(keys):
         problems.append(Problem("`x_key`", f"{len(set(keys))} arrays for {len(parts)} inputs; {name} has {listed}", do))
     if problems:
-        raise DataError("data-key", f"The inputs of a row are not all in {name}.", problems)
+        raise DataError("data-key", f"{name} does not hold all inputs of a row.", problems)
     return keys
 
 
@@ -123,8 +123,8 @@ def _present(
     suggestion = {parameter: best[0]} if len(best) == 1 else {}
     listed = ", ".join(f"{other} {dtype} {shape}" for other, (shape, dtype) in sorted(headers.items())) or "no arrays"
     if key is None:
-        message, where = f"The {what} cannot be told apart in {name}.", name
+        message, where = f"It is not clear which array of {name} holds the {what}.", name
     else:
         message, where = f"{name} has no array {key!r}.", argument(parameter, key)
-    do = f"say which array holds the {what}: {argument(parameter, best[0]) if suggestion else f'`{parameter}`'}"
+    do = f"name the array with the {what}: {argument(parameter, best[0]) if suggestion else f'`{parameter}`'}"
     raise DataError("data-key", message, [Problem(where, f"it has {listed}", do)], suggestion)

@@ -93,18 +93,18 @@ def _counting(values: NDArray[Any], classes: int, start: int) -> tuple[str, dict
     first, last = int(values[0]), int(values[-1])
     if first != start and last - first < classes:
         return f"if the labels start at {first}: {argument('labels_start', first)}", {"labels_start": first}
-    return f"the labels run from {first} to {last}: check that the data are of this model", {}
+    return f"the labels run from {first} to {last}: check that the data belong to this model", {}
 
 
 def _naming(class_labels: Sequence[int | str]) -> str:
     listed = ", ".join(map(str, class_labels[:_LISTED])) + (", ..." if len(class_labels) > _LISTED else "")
-    return f"the model calls its classes {listed}; where labels count them from N: `labels_start=N`"
+    return f"the model calls its classes {listed}; if the labels count them from N: `labels_start=N`"
 
 
 def _from_one_hot(array: AnyArray, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
     """The place of the single 1 of each row."""
     if array.shape[1] > classes:
-        raise refuse(f"they have {array.shape[1]} columns", "check that the data are of this model")
+        raise refuse(f"they have {array.shape[1]} columns", "check that the data belong to this model")
     if array.dtype.kind not in "fiub":
         raise refuse(f"their element type is {array.dtype}", "save y.argmax(axis=1) instead")
     result = np.empty(rows, np.int64)
@@ -113,7 +113,7 @@ def _from_one_hot(array: AnyArray, rows: int, classes: int, refuse: _Refuse) -> 
         part = array.take(index)
         broken = np.flatnonzero(~((part == 0) | (part == 1)).all(axis=1) | (np.sum(part == 1, axis=1) != 1))
         if len(broken):
-            why = f"row {index[broken[0]]} is not one-hot: it has several labels, none, or shares of classes"
+            why = f"row {index[broken[0]]} is not one-hot: it has several labels, none, or probabilities"
             raise refuse(why, "save the one class of each row, y.argmax(axis=1) where that is meant")
         result[index] = part.argmax(axis=1)
     return result

@@ -51,8 +51,8 @@ def row_lengths(
         if filled is not None:
             return filled
     expected = f"({', '.join('any' if n is None else str(n) for n in dims)})"
-    problem = Problem(inputs.name, f"expected rows {expected}, found {row}", "say the model's own: `input_shape`")
-    raise DataError("data-shape", "The lengths that the model leaves open do not follow from the rows.", [problem])
+    problem = Problem(inputs.name, f"expected rows {expected}, found {row}", "give the shape of a row: `input_shape`")
+    raise DataError("data-shape", "The model leaves lengths open, and the rows do not determine them.", [problem])
 
 
 def _filled(shape: Shape, dims: Dims) -> Shape | None:

@@ -250,7 +250,7 @@ def _opened_file(path: Path, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]
 
 def _alone(inputs: AnyArray, wanted: Wanted) -> tuple[AnyArray, None]:
     if wanted.labelled:
-        problem = Problem(inputs.name, "it is one array, and the labels are needed too", "give `labels`")
+        problem = Problem(inputs.name, "it is a single array, and onnxbound needs labels too", "give `labels`")
         raise DataError("data-key", f"{inputs.name} has no labels.", [problem])
     return inputs, None
 

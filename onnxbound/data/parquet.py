@@ -139,10 +139,10 @@ def choose_columns(
     numbers = [key for key, (_, dtype) in rest.items() if dtype.kind in "fiu"]
     if not numbers or len(numbers) < len(rest):
         odd = ", ".join(key for key in rest if key not in numbers) or "none"
-        why = f"columns that are no numbers: {odd}"
+        why = f"columns that do not hold numbers: {odd}"
         raise DataError(
             "data-key",
-            f"The inputs cannot be told apart in {path.name}.",
+            f"It is not clear which column of {path.name} holds the inputs.",
             [Problem(path.name, why, "name the column: `x_key`")],
         )
     return numbers, label

@@ -162,12 +162,12 @@ def _advice(stored: Shape, expected: Shape) -> tuple[str, dict[str, object]]:
     """What to do about a shape, in words and as parameters."""
     last, first = argument("layout", "nhwc"), argument("layout", "nchw")
     if _fits((*stored[-1:], *stored[:-1]), expected):
-        return f"the file has its channels last: {last}", {"layout": "nhwc"}
+        return f"the file has channels last: {last}", {"layout": "nhwc"}
     if _fits((*stored[1:], *stored[:1]), expected):
-        return f"the file has its channels first: {first}", {"layout": "nchw"}
+        return f"the file has channels first: {first}", {"layout": "nchw"}
     if prod(stored) == prod(expected):
         flat = argument("layout", "flat")
-        return f"the sizes agree; if the entries stand in the model's order: {flat}", {"layout": "flat"}
+        return f"the sizes agree; if the entries are in the model's order: {flat}", {"layout": "flat"}
     return "the sizes differ: this is not the data of this model, or another array is meant (`x_key`)", {}
 
 
@@ -197,7 +197,9 @@ def _require_range(rows: NDArray[Any], name: str, wanted: np.dtype[Any]) -> None
     held = np.iinfo(wanted) if wanted.kind in "iu" else None
     if held is not None and not held.min <= low <= high <= held.max:
         message = f"{name} has numbers from {low:,} to {high:,}, the model's input has {wanted}."
-        problem = Problem(name, f"{wanted} holds {held.min:,} to {held.max:,}", "this is not the data of this model")
+        problem = Problem(
+            name, f"{wanted} holds {held.min:,} to {held.max:,}", "check that the data belong to this model"
+        )
         raise DataError("data-type", message, [problem])
 
 

@@ -50,8 +50,10 @@ class SideBySide:
         taken = [part.take(index).reshape(len(index), -1) for part in self.parts]
         for part, values in zip(self.parts, taken, strict=True):
             if self.dtype.kind == "f" and values.dtype.kind != "f" and (np.abs(values.astype(float)) > _EXACT).any():
-                problem = Problem(part.name, f"beyond {_EXACT:,} in size", "save smaller numbers, or floats")
-                raise DataError("data-type", f"{part.name} holds integers that no float32 holds.", [problem])
+                problem = Problem(
+                    part.name, f"an absolute value is above {_EXACT:,}", "save smaller numbers, or floats"
+                )
+                raise DataError("data-type", f"{part.name} holds integers that float32 cannot represent.", [problem])
         return np.concatenate([values.astype(self.dtype) for values in taken], axis=1)
 
 

@@ -109,9 +109,9 @@ def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progre
         UsageError: The probes are not a number, or the noise is not gaussian.
     """
     if settings.probes == "exact":
-        raise UsageError("usage", "Noise is drawn: `probes` must be a number here.")
+        raise UsageError("usage", "noise draws random noise, so `probes` must be a number.")
     if settings.noise != "gaussian":
-        raise UsageError("usage", 'Noise is drawn: it must be `noise="gaussian"` here.')
+        raise UsageError("usage", 'noise adds gaussian noise, so it takes only `noise="gaussian"`.')
     network.require_finite_weights()
     index = rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
     work, depth = network.cast(np.float32), network.depth

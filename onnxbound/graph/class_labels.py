@@ -93,7 +93,7 @@ def _labels(head: "_ClassHead", size: int) -> tuple[Label, ...] | None:
             raise HeadError(head.output, "it is the same whatever the row", constant=True)
         agrees = scores.shape[1] == max(size, 2) and np.array_equal(scores.argmax(axis=1), decided)
     if not agrees:
-        raise HeadError(head.output, "it does not decide by the largest logit")
+        raise HeadError(head.output, "it is not the class of the largest logit")
     return None
 
 

@@ -62,8 +62,8 @@ def end_at_logits(
         instead = None if error.constant else _as_it_is(graph, logits)
         if instead is None:
             output = ending.results[0].graph.outputs[0]
-            where, do = f"output {error.head!r}", f'`logits="{output}"` reads what it is computed from'
-            message = f"What the model computes from {output!r} does not decide by its largest entry."
+            where, do = f"output {error.head!r}", f'`logits="{output}"` reads the tensor that it is computed from'
+            message = f"The model's class is not that of the largest entry of {output!r}."
             raise ModelError("model-not-classifier", message, [Problem(where, str(error), do)]) from error
     return instead, _labels(instead, whole, model)
 
@@ -108,8 +108,10 @@ def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
     read = {name for node in graph.nodes for name in node.inputs}
     used = [value for value in graph.inputs if value.name in read]
     if len(used) != 1:
-        listed = [Problem(f"input {value.name!r}", f"shape {value.dims}", "`fixed` holds it") for value in used]
-        raise ModelError("model-inputs", f"The logits depend on {len(used)} inputs; rows go into one.", listed)
+        listed = [Problem(f"input {value.name!r}", f"shape {value.dims}", "set it with `fixed`") for value in used]
+        raise ModelError(
+            "model-inputs", f"The logits depend on {len(used)} inputs, and rows can go into only one of them.", listed
+        )
     (data_input,) = used
     where = f"input {data_input.name!r}"
     if data_input.type is None or data_input.type.type not in _INPUT_TYPES:
@@ -123,6 +125,6 @@ def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
         raise ModelError(
             "model-inputs",
             "The shape of a row of the input is not known.",
-            [Problem(where, f"shape {dims}", "say it by `input_shape`, such as 3,224,224, or give the rows")],
+            [Problem(where, f"shape {dims}", "give `input_shape`, such as 3,224,224, or rows")],
         )
     return replace(data_input, dims=(None, *dims[1:])), dims[0]

@@ -265,8 +265,12 @@ def lower(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> Lowere
     if batch is None:
         first, second = (_lower(graph, data_input, length) for length in _unforeseen_lengths(graph))
         if not _alike((first.steps, first.shapes), (second.steps, second.shapes)):
-            what = [Problem("the graph", "it computes with the length of the batch", "export with a batch of one row")]
-            raise ModelError("model-batch", "What the model computes for a row depends on how many rows go in.", what)
+            what = [
+                Problem("the graph", "it uses the length of the batch as a number", "export with a batch of one row")
+            ]
+            raise ModelError(
+                "model-batch", "The model's outputs for a row depend on the number of rows in the batch.", what
+            )
         return first
     return _lower(graph, data_input, batch)
 

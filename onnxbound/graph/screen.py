@@ -55,7 +55,11 @@ def screen(model: ModelProto) -> None:
             raise ModelError(
                 "model-external-data",
                 "A node of the model keeps a tensor in another file.",
-                [Problem(where, "only weights of the main graph may lie outside", "keep it inside the model file")],
+                [
+                    Problem(
+                        where, "only weights of the main graph may be in other files", "keep it inside the model file"
+                    )
+                ],
             )
     _require_no_custom_operators(model)
     for where, node in _all_nodes(model):
@@ -72,7 +76,7 @@ def _require_text(model: ModelProto) -> None:
     """Strings of a message that are no UTF-8 come out of the parser as bytes."""
     for where, words in _words(model):
         for broken in (word for word in words if not isinstance(word, str)):
-            raise _contradiction(where, f"{broken!r} in it is not text in UTF-8")
+            raise _contradiction(where, f"{broken!r} in it is not valid UTF-8")
 
 
 def _words(model: ModelProto) -> Iterator[tuple[str, Iterable[object]]]:
@@ -100,7 +104,7 @@ def _require_unique_names(model: ModelProto) -> None:
         "function": [f"{f.domain}::{f.name}::{f.overload}" for f in model.functions],
     }
     problems = [
-        Problem(f"{family} {name!r}", f"there are {count} of that name", _AGAIN)
+        Problem(f"{family} {name!r}", f"{count} of them have that name", _AGAIN)
         for family, names in families.items()
         for name, count in Counter(names).items()
         if count > 1
@@ -111,7 +115,7 @@ def _require_unique_names(model: ModelProto) -> None:
         if domain == other:
             problems.append(Problem(f"operator set {domain!r}", f"both versions {one} and {two} are imported", _AGAIN))
     if problems:
-        raise ModelError("model-graph-invalid", "The model gives a name twice.", problems)
+        raise ModelError("model-graph-invalid", "The model uses a name twice.", problems)
 
 
 def _require_declared_size(where: str, tensor: TensorProto | SparseTensorProto) -> None:
@@ -128,7 +132,7 @@ def _require_declared_size(where: str, tensor: TensorProto | SparseTensorProto) 
         return
     held, declared = _held_and_declared(tensor)
     if held != declared:
-        raise _contradiction(where, f"the shape {dims} takes {declared:,} and it holds {held:,} bytes or numbers")
+        raise _contradiction(where, f"the shape {dims} needs {declared:,} bytes or numbers, and it holds {held:,}")
 
 
 def _held_and_declared(tensor: TensorProto) -> tuple[int, int]:
@@ -185,7 +189,7 @@ def _require_signature(where: str, node: NodeProto, opset: int) -> None:
             why = f"it has {len(node.input)} inputs and {len(node.output)} outputs, and takes {least} to {most} inputs"
             problems.append(Problem(where, why, _AGAIN))
     if problems:
-        raise ModelError("model-graph-invalid", "A node is not what its operator is defined to be.", problems)
+        raise ModelError("model-graph-invalid", "A node does not follow the definition of its operator.", problems)
 
 
 def _definitions(node: NodeProto, opset: int) -> tuple[onnx.defs.OpSchema, ...]:
@@ -248,7 +252,7 @@ def require_moderate(where: str, shape: tuple[int, ...]) -> None:
 
 def too_large(where: str, why: str) -> ModelError:
     """The error of a model that asks for more than is given to any."""
-    problem = Problem(where, why, "check that the file is what it should be; nets of that size are not read")
+    problem = Problem(where, why, "check that the file is the right one; onnxbound does not read nets of that size")
     return ModelError("model-too-large", f"The model is too large: {why}.", [problem])
 
 

@@ -49,7 +49,7 @@ def exposure(address: str) -> list[str]:
     """What a user of that address has to know; nothing where only holders of a certificate reach the cluster."""
     if address.startswith(("local:", "tls://")):
         return []
-    return [f"whoever reaches {address} can run code as you, here and on its workers; tls:// admits certificates alone"]
+    return [f"anyone who reaches {address} can run code as you, here and on the workers; tls:// asks for certificates"]
 
 
 class Cluster(Executor):

@@ -141,7 +141,7 @@ class RunFolder:
         if not file.exists():
             return None
         if not resume:
-            problem = Problem(str(file), "it is there", "go on with the run by `resume`, or choose another folder")
+            problem = Problem(str(file), "it is there", "continue the run with `resume`, or choose another folder")
             raise RunError("run-exists", f"{self._path} already holds a run.", [problem])
         try:
             document = json.loads(_read(file))
@@ -157,10 +157,11 @@ class RunFolder:
     def _require_same(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         keys = [key for key in {**now, **then} if now.get(key) != then.get(key)]
         problems = [
-            Problem(key, f"then {then.get(key)!r}, now {now.get(key)!r}", "start a run of its own") for key in keys
+            Problem(key, f"then {then.get(key)!r}, now {now.get(key)!r}", "start this run in another folder")
+            for key in keys
         ]
         if problems:
-            raise RunError("run-changed", f"{self._path} holds a run of something else.", problems)
+            raise RunError("run-changed", f"{self._path} holds a different run.", problems)
 
 
 def _hash_of(document: Mapping[str, Any]) -> str:
@@ -182,7 +183,9 @@ def _read(path: Path) -> bytes:
 
 
 def _damaged(path: Path, why: str) -> RunError:
-    return RunError("run-damaged", f"The run cannot go on: {path}.", [Problem(str(path), why, "choose another folder")])
+    return RunError(
+        "run-damaged", f"The run cannot continue: {path}.", [Problem(str(path), why, "choose another folder")]
+    )
 
 
 def _locked(path: Path) -> IO[bytes]:
@@ -203,5 +206,5 @@ def _locked(path: Path) -> IO[bytes]:
     except OSError as error:
         file.close()
         problem = Problem(str(path / "lock"), "it is held", "wait for the other run, or choose another folder")
-        raise RunError("run-locked", f"Another process works on {path}.", [problem]) from error
+        raise RunError("run-locked", f"Another process is using {path}.", [problem]) from error
     return file

@@ -32,7 +32,7 @@ def lowered(model: ModelProto) -> tuple[ModelProto, str]:
         do = f"export with opset {newest_opset}, or install a newer onnxruntime"
         raise ModelError(
             "model-opset",
-            f"The installed onnxruntime takes opset {newest_opset} at most; the model uses opset {opset}.",
+            f"The installed onnxruntime supports opset {newest_opset} at most; the model uses opset {opset}.",
             [Problem(op, f"defined anew between opset {newest_opset} and {opset}", do) for op in changed],
         )
     result = ModelProto()

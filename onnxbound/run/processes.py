@@ -155,6 +155,6 @@ def _serve(pipe: Connection) -> None:
 
 
 def _lost() -> DeviceError:
-    why = f"{_RETRIES + 1} processes in a row ended at once"
-    problem = Problem("`cluster`", why, "check that there is memory for them; `run` keeps what is done")
-    return DeviceError("cluster-unavailable", "The processes that compute are lost.", [problem])
+    why = f"{_RETRIES + 1} processes ended immediately, one after the other"
+    problem = Problem("`cluster`", why, "check that there is enough memory; `run` keeps finished parts")
+    return DeviceError("cluster-unavailable", "All worker processes ended.", [problem])

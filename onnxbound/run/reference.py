@@ -47,7 +47,7 @@ def require_reference(network: Network, rows: Rows, reference: ArrayFile, device
     """
     count = min(reference.shape[0] if reference.shape else 0, _ROWS)
     if not 1 <= count <= rows.total:
-        raise UsageError("usage", f"`reference` holds {count} rows, and the data {rows.total}.")
+        raise UsageError("usage", f"`reference` holds {count} rows, but the data only {rows.total}.")
     expected = reference.take(np.arange(count)).astype(np.float64).reshape(count, -1)
     logits = _logits(network, rows, count, device)
     forms = {name: form(logits) for name, form in _FORMS.items() if network.classes == 2 or "single" not in name}
@@ -59,11 +59,11 @@ def require_reference(network: Network, rows: Rows, reference: ArrayFile, device
         raise ModelError("model-reference", "`reference` does not fit the model.", [Problem(reference.name, why, "")])
     best = min(distances, key=lambda name: distances[name])
     if distances[best] > _TOLERANCE:
-        why = f"they differ by {distances[best]:.3g} of the largest value on {count} rows"
+        why = f"they differ by {distances[best]:.3g} times the largest value on {count} rows"
         do = "export again with another exporter or opset; check that the rows are the same"
-        message = f"The model does not compute what its framework did: {best} come closest."
+        message = f"The outputs of the model differ from the framework's; {best} come closest."
         raise ModelError("model-reference", message, [Problem(reference.name, why, do)])
-    return f"{best} of {count} rows are the framework's to {distances[best]:.1g} of the largest value"
+    return f"{best} of {count} rows agree with the framework's to {distances[best]:.1g} times the largest value"
 
 
 def _logits(network: Network, rows: Rows, count: int, device: Device) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ def require_rows_apart(network: Network, rows: Rows, device: Device, threads: in
     alone = Logits(network, device, threads).run(inputs)
     difference, scale = float(np.abs(together - alone).max()), float(np.abs(alone).max())
     if not difference <= _TOLERANCE * scale:
-        why = f"{len(inputs)} rows together and one by one differ by {difference:.3g}, where max |f(x)| is {scale:.3g}"
+        why = f"run together, {len(inputs)} rows have other logits than one by one, by {difference:.3g} of {scale:.3g}"
         do = "export the model for inference (model.eval()), with the batch along the first axis"
         raise ModelError("model-batch", "Rows of one batch influence each other.", [Problem("logits", why, do)])
 

@@ -90,7 +90,7 @@ def open_session(
     if wanted not in session.get_providers():
         raise DeviceError(
             "device-unavailable",
-            f"onnxruntime left {wanted} out and would run on {', '.join(session.get_providers())}.",
+            f"onnxruntime refused {wanted} and would run on {', '.join(session.get_providers())}.",
             [Problem("onnxruntime", "the provider was refused", 'use `device="cpu"`, or see "onnxbound env"')],
         )
     return session
@@ -209,7 +209,7 @@ def _explained(error: Exception, model: ModelProto) -> ModelError | DeviceError:
     if "IR version" in text or "opset" in text.lower():
         return ModelError(
             "model-opset",
-            f"The installed onnxruntime does not take a model of opset {default_opset(model)}, IR version"
+            f"The installed onnxruntime does not support a model of opset {default_opset(model)}, IR version"
             f" {model.ir_version}.",
             [Problem("onnxruntime", text, "install a newer onnxruntime, or convert the model to an older opset")],
         )

@@ -32,7 +32,7 @@ def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any
         return error
     if network.parameters > _MOST_PARAMETERS:
         why = "they were not tried, since the net is large"
-        return _with(error, Problem("`mean` and `std`", why, "give those of training"), {})
+        return _with(error, Problem("`mean` and `std`", why, "give the values of training"), {})
     try:
         rows = reopen(error.suggestion)
         places = np.linspace(0, rows.count - 1, min(_ROWS, rows.count)).astype(np.int64)
@@ -49,8 +49,8 @@ def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any
             error, Problem(where, f"{how_wrong}, and on about {percent(cause.after)} so", cause.words), cause.parameters
         )
     if wrong.mean() > _SUSPICIOUS * (1 - 1 / network.classes):
-        why = f"{how_wrong}, and no usual `mean` and `std` help"
-        return _with(error, Problem(where, why, "give those of training"), {})
+        why = f"{how_wrong}, and none of the usual `mean` and `std` helps"
+        return _with(error, Problem(where, why, "give the values of training"), {})
     return error
 
 

@@ -94,7 +94,7 @@ def test_a_prior_that_has_seen_everything(case: Case, copy: Copy, tmp_path: Path
     (folder / "code.bin").write_bytes(encode(code))
     refused(folder, case.evidence("prior"), "the very network that is certified")
     refused(case / "prior", case.evidence("prior", prior=onnxbound.load(case / "model.onnx")), "decoded.onnx")
-    refused(case / "prior", case.evidence("prior", prior_rows=PRIOR_ROWS - 1), "is not what it says")
+    refused(case / "prior", case.evidence("prior", prior_rows=PRIOR_ROWS - 1), "it states another value")
 
 
 # 10. Few rows, many times
@@ -189,7 +189,7 @@ def test_evidence_that_the_statement_does_not_rest_on_is_refused(case: Case, kin
         "holdout": case.opener("test.npz"),
         "unlabelled": case.opener("fresh.npz"),
     }
-    refused(case / kind, case.evidence(kind, **{idle: other[idle]}), f"{idle} the statement is not about it")
+    refused(case / kind, case.evidence(kind, **{idle: other[idle]}), f"{idle} the statement does not depend on it")
 
 
 @pytest.mark.parametrize(("entry", "value"), [("labels_start", False), ("labels_start", 0.0)])

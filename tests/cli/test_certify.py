@@ -39,7 +39,7 @@ def rows(tmp_path: Path) -> Path:
         (("--holdout", "rows.npz", "--unlabelled", "rows.npz"), "without it a certificate is of --holdout alone"),
         (
             ("--data", "rows.npz", "--unlabelled", "rows.npz", "--prior", "net.onnx", "--prior-rows", "0"),
-            "One object per certificate",
+            "A certificate has one object",
         ),
         (("--data", "rows.npz", "--prior", "other.onnx", "--prior-rows", "0"), "another architecture"),
         (("--data", "rows.npz", "--prior", "net.onnx", "--prior-rows", "0"), "the model itself"),

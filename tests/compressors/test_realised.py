@@ -107,7 +107,7 @@ def test_lemma_10_chooses_epsilon(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="vacuous"):
         budgets_of_margin(network, network.layers, "matrix-project", 20.0, MEASURED)
     zero = Analysed([LayerCondition(0.0, 0.2, 1.5, 1.0)] * 2, 1.5, 10.0, 3.0, 1000, (), ())
-    with pytest.raises(UsageError, match="No error follows"):
+    with pytest.raises(UsageError, match="The margin allows no error"):
         budgets_of_margin(network, network.layers, "matrix-project", 2.0, zero)
 
 

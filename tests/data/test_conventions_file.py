@@ -57,10 +57,10 @@ def test_as_people_write_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
-        (b"scale = ", ["the file: it is no TOML"]),
-        (b"\xff", ["the file: it is no TOML"]),
-        (b"a = " + b"[" * 100_000, ["the file: it is no TOML"]),
-        (b"labels_start = " + b"9" * 5000, ["the file: it is no TOML"]),
+        (b"scale = ", ["the file: it is not TOML"]),
+        (b"\xff", ["the file: it is not TOML"]),
+        (b"a = " + b"[" * 100_000, ["the file: it is not TOML"]),
+        (b"labels_start = " + b"9" * 5000, ["the file: it is not TOML"]),
         (
             b"scales = 1\nmine = 2",
             ["scales: there is no such key: write scale", "mine: there is no such key"],
@@ -81,13 +81,16 @@ def test_as_people_write_it(tmp_path: Path) -> None:
         (b"fixed = 1", ["fixed: it is 1: expected a table"]),
         (b'fixed = {a = "b"}', ["fixed: it is {'a': 'b'}"]),
         (b"fixed = {a = [[1], [1, 2]]}", ["fixed: it is"]),
-        (b'schema = "onnxbound.report/1"', ['schema: it is that of another file: write "onnxbound.conventions/1"']),
+        (
+            b'schema = "onnxbound.report/1"',
+            ['schema: it is the schema of another file: write "onnxbound.conventions/1"'],
+        ),
     ],
 )
 def test_what_is_wrong_is_listed(tmp_path: Path, content: bytes, problems: list[str]) -> None:
     path = tmp_path / "m.toml"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=re.escape(f"{path} is no file of conventions.")) as caught:
+    with pytest.raises(UsageError, match=re.escape(f"{path} is not a file of conventions.")) as caught:
         read_conventions(path)
     said = [f"{problem.where}: {problem.why}: {problem.do}" for problem in caught.value.problems]
     assert caught.value.code == "conventions-invalid"

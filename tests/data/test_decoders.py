@@ -73,7 +73,7 @@ def test_bytes_of_other_formats_reach_no_decoder(
 
     monkeypatch.setattr(subprocess, "Popen", started)
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", "gs", raising=False)
-    assert refused(network, place(tmp_path, encoded(kind))).endswith(f"of none of the formats {FORMATS}")
+    assert refused(network, place(tmp_path, encoded(kind))).endswith(f"in none of the formats {FORMATS}")
     if kind == "EPS":
         with pytest.raises(pytest.fail.Exception, match="a program was started"):
             Image.open(io.BytesIO(encoded(kind))).load()
@@ -182,7 +182,7 @@ def filtered(path: Path) -> Path:
 
 def test_filters_that_hdf5_does_not_bring_are_refused(tmp_path: Path, network: MakeNetwork) -> None:
     folders = [h5py.h5pl.get(place) for place in range(h5py.h5pl.size())]
-    assert refused(network, filtered(tmp_path / "d.h5")).endswith(f"does not bring itself: [{BLOSC}]")
+    assert refused(network, filtered(tmp_path / "d.h5")).endswith(f"that are not HDF5's own: [{BLOSC}]")
     assert [h5py.h5pl.get(place) for place in range(h5py.h5pl.size())] == folders
 
 
@@ -190,7 +190,7 @@ def test_filters_that_hdf5_does_not_bring_are_refused(tmp_path: Path, network: M
 @pytest.mark.parametrize(
     ("read", "said"),
     [
-        ("hdf5.Hdf5File(path).open('x')", "does not bring itself"),
+        ("hdf5.Hdf5File(path).open('x')", "that are not HDF5's own"),
         (f"hdf5._BUILT_IN |= {{{BLOSC}}}; hdf5.Hdf5File(path).open('x')", "cannot be unpacked"),
         ("hdf5.extra('h5py', '', '').File(path)['x'][:]", None),
     ],

@@ -180,11 +180,11 @@ def _vast(path: Path) -> Path:
     [
         (_no_hdf5, "not an HDF5 file"),
         (_no_parquet, "cannot be opened"),
-        (_hdf5_bomb, "as only a file made to fill a disk does"),
+        (_hdf5_bomb, "which only happens in a file made to fill a disk"),
         (_hdf5_elsewhere, "its values lie in other files"),
         (_ragged, "differ in length"),
         (_missing_values, "rows without a value"),
-        (_no_image, "are of none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"),
+        (_no_image, "is in none of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"),
         (_two_sizes, "the first one (5, 6, 3)"),
         (_vast, "5000 x 10 pixels"),
     ],
@@ -209,6 +209,6 @@ def test_links_in_an_hdf5_file_are_not_followed(tmp_path: Path, network: MakeNet
 def test_a_folder_without_classes(tmp_path: Path, network: MakeNetwork) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "1.png").write_bytes(png(IMAGES[0]))
-    with pytest.raises(DataError, match="no images in folders of classes") as caught:
+    with pytest.raises(DataError, match="no folders of images, one per class") as caught:
         open_rows(tmp_path / "d", network(5, 6, 3), PIXELS)
     assert caught.value.code == "data-key"

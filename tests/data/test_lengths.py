@@ -38,7 +38,7 @@ def test_the_rows_say_the_lengths(
     ],
 )
 def test_rows_that_say_nothing_are_refused(row: tuple[int, ...], dims: Dims, layout: Layout | None) -> None:
-    with pytest.raises(DataError, match="do not follow from the rows"):
+    with pytest.raises(DataError, match="the rows do not determine them"):
         row_lengths({"x": np.zeros((4, *row), np.float32)}, "x", dims, layout)
 
 

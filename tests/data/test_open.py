@@ -178,7 +178,7 @@ def _network(folder: Path) -> Any:
 def test_missing_and_empty_files(tmp_path: Path, network: MakeNetwork) -> None:
     net = network(5, 6, 3)
     assert "No such file" in refused("data-not-found", tmp_path / "none.npz", net)
-    assert "no images in folders of classes" in refused("data-key", tmp_path, net)
+    assert "no folders of images, one per class" in refused("data-key", tmp_path, net)
     (tmp_path / "empty.npz").touch()
     assert "the file is empty" in refused("data-invalid", tmp_path / "empty.npz", net)
     (tmp_path / "noise.npz").write_bytes(b"this is not a zip file" * 9)
@@ -231,7 +231,7 @@ def test_keys(tmp_path: Path, network: MakeNetwork) -> None:
     np.savez(tmp_path / "s.npz", pictures=IMAGES, x2=IMAGES, classes=LABELS)
     message = refused("data-key", tmp_path / "s.npz", net, PIXELS)
     assert "pictures uint8 (10, 5, 6, 3)" in message
-    assert message.endswith("say which array holds the inputs: `x_key`")
+    assert message.endswith("name the array with the inputs: `x_key`")
     assert '`y_key="classes"`' in refused("data-key", tmp_path / "s.npz", net, PIXELS, x_key="pictures")
     assert "no array 'nope'" in refused("data-key", tmp_path / "s.npz", net, PIXELS, x_key="nope")
     assert open_rows(tmp_path / "s.npz", net, PIXELS, x_key="x2", y_key="classes").count == 10
@@ -240,7 +240,7 @@ def test_keys(tmp_path: Path, network: MakeNetwork) -> None:
 def test_two_candidates_of_matching_rank_are_not_guessed_between(tmp_path: Path, network: MakeNetwork) -> None:
     net = network(5, 6, 3)
     np.savez(tmp_path / "two.npz", images=IMAGES, data=IMAGES, y=LABELS)
-    assert "cannot be told apart" in refused("data-key", tmp_path / "two.npz", net, PIXELS)
+    assert "It is not clear which array" in refused("data-key", tmp_path / "two.npz", net, PIXELS)
     np.savez(tmp_path / "one.npz", images=IMAGES, data=IMAGES[:, 0, 0], y=LABELS)
     assert open_rows(tmp_path / "one.npz", net, PIXELS).array.shape == IMAGES.shape
     np.savez(tmp_path / "labels.npz", x=IMAGES, y=LABELS.astype(float), label=LABELS)

@@ -125,12 +125,12 @@ def test_probabilities_over_the_axis_of_the_classes(tmp_path: Path, op: str, axi
 @pytest.mark.parametrize(("row", "axis"), [([4, 1], -1), ([4, 1], 2), ([1, 4], 1), ([1, 1, 4], 2)])
 def test_probabilities_over_an_axis_of_length_1_say_nothing(tmp_path: Path, op: str, axis: int, row: list[int]) -> None:
     path = with_axis(tmp_path, op, axis, row)
-    with pytest.raises(ModelError, match="does not decide by its largest entry") as caught:
+    with pytest.raises(ModelError, match="is not that of the largest entry") as caught:
         load(path)
     assert caught.value.code == "model-not-classifier"
     (problem,) = caught.value.problems
     assert (problem.where, problem.why) == ("output 'p'", "it is the same whatever the row")
-    assert problem.do == '`logits="r"` reads what it is computed from'
+    assert problem.do == '`logits="r"` reads the tensor that it is computed from'
     assert load(path, logits="r").classes == 4
 
 
@@ -160,11 +160,11 @@ def test_a_softmax_over_groups_of_classes_stays_in_the_net(tmp_path: Path) -> No
 
 
 OTHERWISE: list[tuple[Nodes, Constants, str]] = [
-    ([*BEST, tail("Div", "k two", "label")], {"two": 2}, "it does not decide by the largest logit"),
+    ([*BEST, tail("Div", "k two", "label")], {"two": 2}, "it is not the class of the largest logit"),
     ([PRODUCT, tail("Neg", "z", "n"), tail("ArgMax", "n", "label", axis=0)], {}, "it cannot be evaluated"),
-    ([*BEST, tail("Gather", "rows k", "label")], {"rows": np.eye(4)[::-1].copy()}, "it does not decide by the largest"),
-    ([*P, tail("Greater", "p half", "label")], {"half": np.float32(0.5)}, "it does not decide by the largest logit"),
-    ([*P, tail("Greater", "p most", "label")], {"most": np.float32(0.505), "w": BINARY}, "it does not decide by"),
+    ([*BEST, tail("Gather", "rows k", "label")], {"rows": np.eye(4)[::-1].copy()}, "it is not the class"),
+    ([*P, tail("Greater", "p half", "label")], {"half": np.float32(0.5)}, "it is not the class of the largest logit"),
+    ([*P, tail("Greater", "p most", "label")], {"most": np.float32(0.505), "w": BINARY}, "it is not the class of"),
     ([*P, tail("Sigmoid", "p", "s"), tail("Greater", "s half", "label")],
      {"half": np.float32(0.5), "w": BINARY}, "it is 1 whatever the row"),
 ]  # fmt: skip
@@ -212,7 +212,7 @@ def test_of_two_outputs_with_names_the_first_counts_and_both_are_checked(tmp_pat
     path = linear(
         tmp_path / "net.onnx", [*nodes[:-2], tail("Div", "k two", "label"), nodes[-1]], ["m", "label"], w=W, two=2
     )
-    with pytest.raises(ModelError, match="does not decide") as caught:
+    with pytest.raises(ModelError, match="is not the class of") as caught:
         load(path)
     assert caught.value.problems[0].where == "output 'label'"
 

@@ -79,7 +79,7 @@ def test_words_that_are_no_text(tmp_path: Path, place: str) -> None:
     path.write_bytes(content)
     assert load(path).depth
     path.write_bytes(content.replace(f"{place}_one".encode(), place.encode() + b"\xff\xfe\xfd\xfc"))
-    with pytest.raises(ModelError, match="is not text in UTF-8") as caught:
+    with pytest.raises(ModelError, match="is not valid UTF-8") as caught:
         load(path)
     assert caught.value.code == "model-invalid"
 

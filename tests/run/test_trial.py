@@ -52,7 +52,7 @@ def test_nothing_is_added_where_nothing_is_missing() -> None:
 def test_what_no_usual_numbers_mend_is_said() -> None:
     error, _ = completed("cifar10_cnn_init", "cifar10")
     assert error.suggestion == SHAPES
-    assert error.problems[-1].why.endswith("and no usual `mean` and `std` help")
+    assert error.problems[-1].why.endswith("and none of the usual `mean` and `std` helps")
 
 
 def test_a_large_net_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
