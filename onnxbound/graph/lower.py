@@ -265,12 +265,8 @@ def lower(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> Lowere
     if batch is None:
         first, second = (_lower(graph, data_input, length) for length in _unforeseen_lengths(graph))
         if not _alike((first.steps, first.shapes), (second.steps, second.shapes)):
-            what = [
-                Problem("the graph", "it uses the length of the batch as a number", "export with a batch of one row")
-            ]
-            raise ModelError(
-                "model-batch", "The model's outputs for a row depend on the number of rows in the batch.", what
-            )
+            what = [Problem("the graph", "it computes with the batch length", "export with a batch of one row")]
+            raise ModelError("model-batch", "The outputs for a row depend on how many rows are run.", what)
         return first
     return _lower(graph, data_input, batch)
 

@@ -55,11 +55,7 @@ def screen(model: ModelProto) -> None:
             raise ModelError(
                 "model-external-data",
                 "A node of the model keeps a tensor in another file.",
-                [
-                    Problem(
-                        where, "only weights of the main graph may be in other files", "keep it inside the model file"
-                    )
-                ],
+                [Problem(where, "only the main graph's weights may be elsewhere", "keep it inside the model file")],
             )
     _require_no_custom_operators(model)
     for where, node in _all_nodes(model):
