@@ -180,9 +180,9 @@ def test_linear_classifiers(words: tuple[str, ...], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--method", "matrix-project", "--k", "1000"), "compress-no-saving", "no compression"),
-        (("--method", "matrix-project", "--epsilon", "0.001"), "compress-no-saving", "no compression"),
-        (("--method", "svd", "--rank", "6"), "compress-no-saving", "no compression"),
+        (("--method", "matrix-project", "--k", "1000"), "compress-no-saving", "nothing would be saved"),
+        (("--method", "matrix-project", "--epsilon", "0.001"), "compress-no-saving", "nothing would be saved"),
+        (("--method", "svd", "--rank", "6"), "compress-no-saving", "nothing would be saved"),
         (("--method", "svd", "--rank", "0"), "usage", "--rank must be a number of at least 1"),
         (("--method", "matrix-project", "--k", "0"), "usage", "--k must be"),
         (("--method", "matrix-project", "--epsilon", "0"), "usage", "--epsilon must be a number above 0"),
@@ -201,7 +201,7 @@ def test_linear_classifiers(words: tuple[str, ...], tmp_path: Path) -> None:
         (("--method", "svd", "--rank", "1", "--sweep"), "usage", "needs --data"),
         (("--method", "quantise", "--bits", "1"), "usage", "--bits must be a number from 2"),
         (("--method", "quantise", "--bits", "4", "--factorise"), "usage", "--factorise goes with"),
-        (("--method", "quantise", "--keep", "100%"), "compress-no-saving", "no compression"),
+        (("--method", "quantise", "--keep", "100%"), "compress-no-saving", "nothing would be saved"),
         (("--method", "fp16", "--bits", "4"), "usage", "--method fp16 takes no budget"),
         (("--method", "int8-weights", "--max-drop", "1%"), "usage", "--method int8-weights takes no budget"),
         (("--keep", "10%"), "usage", "--method smallest takes --max-drop alone"),
