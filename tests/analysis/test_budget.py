@@ -92,7 +92,7 @@ def test_a_sample_stands_for_rows_that_take_too_long_to_pass(
     assert again.bounds == found.bounds
     resumed = analyze(network, rows, Settings(time=1e6, engine="numpy"), run=tmp_path / "run", resume=True)
     assert (resumed.data, resumed.bounds) == (found.data, found.bounds)
-    with pytest.raises(RunError, match="something else"):
+    with pytest.raises(RunError, match="a different run"):
         analyze(network, same, Settings(time=1e6, measured="all"), run=tmp_path / "run", resume=True)
     assert plan(network, rows, Settings(time=SHORT)).rows == 20
 

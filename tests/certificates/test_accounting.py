@@ -88,7 +88,7 @@ def test_a_net_too_large_for_its_rows_is_told_so_early(tmp_path: Path) -> None:
     error = failing("certify", *arguments, "-o", tmp_path / "c")
     assert error["code"] == "certify-vacuous"
     assert "52,650 parameters" in error["message"]
-    assert "100 rows and 0 errors allow" in error["problems"][0]["why"]
+    assert "100 rows with 0 errors allow" in error["problems"][0]["why"]
     assert not (tmp_path / "c").exists()
 
 

@@ -115,7 +115,11 @@ def test_a_batch_is_not_a_view_of_the_callers_array(network: MakeNetwork) -> Non
         ((IMAGES, LABELS[:9]), "data-labels", "The labels in `data[1]`"),
         ((IMAGES, LABELS.astype(float)), "data-labels", "The labels in `data[1]`"),
         ((IMAGES[:0], LABELS[:0]), "data-empty", "`data[0]` has no rows."),
-        ({"a": IMAGES, "b": IMAGES, "y": LABELS}, "data-key", "The inputs cannot be told apart in `data`."),
+        (
+            {"a": IMAGES, "b": IMAGES, "y": LABELS},
+            "data-key",
+            "It is not clear which array of `data` holds the inputs.",
+        ),
         ((3.0, LABELS), "data-shape", "`data[0]` is a single number."),
     ],
 )

@@ -58,7 +58,7 @@ def test_minus_one_and_one_are_two_classes(tmp_path: Path, network: MakeNetwork,
 @pytest.mark.parametrize(
     ("names", "y", "why", "do"),
     [
-        (NUMBERS, PLACES, "row 1 has the label 0, and 4 rows in all", "classes 7, 1, 2, 5; where labels count"),
+        (NUMBERS, PLACES, "row 1 has the label 0, and 4 rows in all", "classes 7, 1, 2, 5; if the labels count"),
         (WORDS, np.array(["cat", "cow", "dog", "dog", "-", "é"]), "row 1 has the label cow, and 1 rows", "cat, dog"),
         (DIGITS, PLACES, "row 0 has the label 2", "10, 3, 7, 4"),
         ((3, 8), np.array([1, -1] * 3), "row 0 has the label 1", "calls its classes 3, 8"),

@@ -95,7 +95,7 @@ def test_analyze_says_that_the_net_rounds(folder: Path, form: str, engine: str) 
     data = open_rows(FIXTURES / "data" / "mnist.npz", network, Preprocessing(scale=1 / 255))
     report = analyze(network, data, Settings(measured=20, probes=1, engine=engine))  # type: ignore[arg-type]
     (said,) = (warning for warning in report.warnings if "straight through" in warning)
-    assert f"at {report.coverage.rows_rounded_otherwise} of 20 measured rows" in said
+    assert f"on {report.coverage.rows_rounded_otherwise} of 20 measured rows" in said
     assert report.data.train_error < 0.02
     bounds = {bound.name: bound for bound in report.bounds}
     assert "QuantizeLinear" in bounds["theorem-4.1"].met_reason

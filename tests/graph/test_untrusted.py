@@ -145,7 +145,7 @@ POOL = [
     [
         (huge_weight, "model-invalid", "13,194,139,533,312"),
         (negative_weight, "model-invalid", "the shape (-4, 3)"),
-        (overflowing_weight, "model-invalid", "takes"),
+        (overflowing_weight, "model-invalid", "needs"),
         (unknown_type, "model-invalid", "4711"),
         (huge_input, "model-too-large", "input 'x'"),
         (huge_sparse, "model-too-large", "1,099,511,627,776"),

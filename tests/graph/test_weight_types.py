@@ -104,7 +104,7 @@ def test_an_operator_that_was_defined_anew_is_not_lowered(monkeypatch: pytest.Mo
     model = two_layers()
     model.opset_import[0].version = 26
     monkeypatch.setattr("onnxbound.run.opset._newest", lambda: (10, 12))
-    with pytest.raises(ModelError, match="takes opset 12 at most") as caught:
+    with pytest.raises(ModelError, match="supports opset 12 at most") as caught:
         lowered(model)
     assert caught.value.code == "model-opset"
     assert [problem.where for problem in caught.value.problems] == ["Gemm", "Relu"]
