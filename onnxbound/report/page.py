@@ -15,6 +15,9 @@ from onnxbound.report.words import shortened
 from onnxbound.words import number
 
 _HERE = Path(__file__).parent
+_NOTHING = ("", number(None))
+"""Cells that lead nowhere."""
+
 _NAME = 40
 """Characters of a name in a table."""
 
@@ -47,7 +50,7 @@ def _linked(view: View) -> Iterator[Topic]:
             named = [cell for row in part.rows for cell in _cells(part, row)]
         else:
             continue
-        yield from (topic for name, words in named if words != number(None) and (topic := _topic(name)))
+        yield from (topic for name, words in named if words not in _NOTHING and (topic := _topic(name)))
 
 
 def _topic(name: str) -> Topic | None:
@@ -61,7 +64,7 @@ def _cell(words: str, name: str) -> Any:
     from markupsafe import Markup
 
     topic = _topic(name)
-    if topic is None or words == number(None):
+    if topic is None or words in _NOTHING:
         return visible(words)
     return Markup('<a href="#def-{}">{}</a>').format(topic.name, visible(words))
 

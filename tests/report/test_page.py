@@ -65,7 +65,7 @@ def test_every_report_makes_a_page(kind: str) -> None:
         assert warning[1:] in text
 
 
-@pytest.mark.parametrize("name", ["noise", "compare", "rank", "track", "compress", "certificate"])
+@pytest.mark.parametrize("name", ["inspect", "noise", "compare", "rank", "track", "compress", "certificate"])
 def test_every_document_makes_a_page_and_markdown(name: str) -> None:
     document = documents()[name]
     text = " ".join(check(document).text)
@@ -75,6 +75,7 @@ def test_every_document_makes_a_page_and_markdown(name: str) -> None:
     tables = [line for line in lines if line.startswith("|")]
     assert tables or name == "certificate"
     assert all(len(re.findall(r"(?<!\\)\|", line)) >= 3 for line in tables)
+    assert "></a>" not in document.to_html(), "a link without words"
 
 
 def test_the_style_sheet_is_not_escaped() -> None:
