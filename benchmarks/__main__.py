@@ -15,8 +15,9 @@ import numpy as np
 import onnxruntime
 
 from benchmarks import all_pairs, growth, memory, norms, output_jacobians, sign_projection, start_up
-from benchmarks.result import Result, as_markdown, default_threads, shown
+from benchmarks.result import Result, as_markdown, shown
 from benchmarks.worker import TUNING
+from onnxbound.linear.threads import cores
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
@@ -60,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[8, 16], help="rows per batch")
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
-    parser.add_argument("--threads", type=int, default=default_threads(), help="threads of every engine")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of every engine")
     options = parser.parse_args()
     about = machine(options.threads)
     results = [

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import numpy_engine, vgg19
-from benchmarks.result import Result, Row, default_threads, print_result
+from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import Worker
 from onnxbound.graph.load import load
+from onnxbound.linear.threads import cores
 
 FORWARD_PASSES = 25.0
 """Most forward passes that all pairs and smoothness may cost."""
@@ -81,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[8, 16], help="rows per batch")
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
-    parser.add_argument("--threads", type=int, default=default_threads(), help="threads of every engine")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of every engine")
     options = parser.parse_args()
     print_result(run(options.rows, options.repeats, options.threads))
 

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from benchmarks.numpy_engine import forward
-from benchmarks.result import Result, Row, default_threads, print_result
+from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import seconds
 from onnxbound import Preprocessing, Settings, analyze, load, open_rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import NumpyEngine
 from onnxbound.linear.programme import Programme
+from onnxbound.linear.threads import cores
 from onnxbound.run.cluster import open_cluster
 from onnxbound.run.executor import Executor
 
@@ -121,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     print_result(run(parser.parse_args().repeats))
-    print(f"({default_threads()} processors)")
+    print(f"({cores()} processors)")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from benchmarks.result import Result, Row, default_threads, print_result
+from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import ROOT, environment
+from onnxbound.linear.threads import cores
 
 INPUTS, CLASSES, ROWS, STRIP = 784, 10, 200, 1000
 
@@ -90,7 +91,7 @@ def run(threads: int, width: int, hidden: int) -> Result:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=default_threads(), help="threads of the commands")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of the commands")
     parser.add_argument("--width", type=int, default=10_000, help="units of a layer")
     parser.add_argument("--hidden", type=int, default=6, help="square layers")
     options = parser.parse_args()

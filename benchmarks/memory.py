@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import vgg19
-from benchmarks.result import Result, Row, default_threads, print_result
+from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import ROOT, environment
+from onnxbound.linear.threads import cores
 
 MODEL = ROOT / "fixtures" / "cifar10_cnn.onnx"
 SMALL, LARGE = 2_000, 50_000
@@ -67,7 +68,7 @@ def run(threads: int) -> Result:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=default_threads(), help="threads of the command")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of the command")
     print_result(run(parser.parse_args().threads))
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.result import Result, Row, default_threads, print_result
+from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import Worker
+from onnxbound.linear.threads import cores
 
 WAYS = ("output", "output, batched", "output, channels last")
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[8, 16], help="rows per batch")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
-    parser.add_argument("--threads", type=int, default=default_threads(), help="threads of both engines")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of both engines")
     options = parser.parse_args()
     print_result(run(options.rows, options.repeats, options.threads))
 

@@ -1,6 +1,5 @@
 """What a benchmark found, and how it is shown."""
 
-import os
 from dataclasses import dataclass
 
 
@@ -42,11 +41,6 @@ class Result:
     title: str
     text: str
     rows: tuple[Row, ...]
-
-
-def default_threads() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def shown(value: float) -> str:

@@ -10,8 +10,9 @@ import sys
 
 import numpy as np
 
-from benchmarks.result import Result, Row, default_threads, print_result
+from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import ROOT, environment, seconds
+from onnxbound.linear.threads import cores
 
 SHAPE = (512, 4608)
 PROJECTIONS = 20_000
@@ -75,7 +76,7 @@ def main() -> None:
     """Print the table, or the numbers of one round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="rounds")
-    parser.add_argument("--threads", type=int, default=default_threads(), help="threads")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:

@@ -13,7 +13,7 @@ from onnxbound.analysis.layers import layer_reports, pair_reports
 from onnxbound.analysis.notices import doubts, notices
 from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.sections import Coverage, WeightNoise
-from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
+from onnxbound.analysis.settings import DEFAULT_ROWS, Settings, is_count
 from onnxbound.bounds.arora2018 import RealisedSmoothness
 from onnxbound.bounds.conditions import conditions
 from onnxbound.bounds.every_bound import Premises, every_bound
@@ -158,9 +158,12 @@ def _decided(
         try:
             settings = replace(asked, **{name: run.stored["settings"][name] for name in names})
             sample = run.stored["sample"]
-            rows = rows if sample is None else rows.sample(sample, asked.seed)
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise run.damaged("it does not hold the settings of a run") from error
+        if sample is not None:
+            if not is_count(sample):
+                raise run.damaged(f"it names a sample of {sample!r} rows")
+            rows = rows.sample(sample, asked.seed)
     else:
         rows = budget.passed_in_time(network, rows, asked, device)
     work, choice = prepare(network, rows, settings, device, run)

@@ -87,7 +87,7 @@ class Settings:
         for name, others in counted.items():
             value = getattr(self, name)
             words_too = (("probes", "exact"), ("probes", "auto"), ("measured", "auto"))
-            if not (_is_count(value) or (value is None and "None" in others) or (name, value) in words_too):
+            if not (is_count(value) or (value is None and "None" in others) or (name, value) in words_too):
                 raise UsageError("usage", f"`{name}` must be {others} a whole number of at least 1, not {value!r}.")
         checks = {
             "`noise_radius` must be a positive number": 0 < self.noise_radius < np.inf,
@@ -129,5 +129,6 @@ class Settings:
         return LEAST_PROBES if isinstance(self.probes, str) else self.probes
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number of at least 1, and no truth value."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)

@@ -9,13 +9,13 @@ coefficients +-z_l (the method of four Russians). All numbers are integers whose
 adding gives the same bits: any number of threads, any block size, any machine.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.linear.threads import cores
 from onnxbound.results import Float64Array
 from onnxbound.rng import SIGN_GROUPS, sign_words
 
@@ -116,7 +116,7 @@ def signs(count: int, size: int, *, seed: int, layer: int) -> Float64Array:
 
 def _in_threads(work: Callable[[int], Float64Array], count: int, threads: int | None) -> Iterator[Float64Array]:
     """Results in order; a few strips are under way at a time, so that memory does not grow with their number."""
-    workers = min(threads or os.cpu_count() or 1, count)
+    workers = min(threads or cores(), count)
     if workers == 1:
         yield from map(work, range(count))
         return

@@ -71,13 +71,7 @@ class Rows:
         return max(1, _READ_BYTES // max(1, self.array.dtype.itemsize * prod(self.array.shape[1:])))
 
     def sample(self, count: int, seed: int) -> Self:
-        """A uniform sample of the rows. Samples of one seed are nested: a smaller one is part of any larger one.
-
-        Raises:
-            ValueError: A sample has at least one row.
-        """
-        if isinstance(count, bool) or count < 1:
-            raise ValueError(f"a sample of {count} rows")
+        """A uniform sample of the rows. Samples of one seed are nested: a smaller one is part of any larger one."""
         chosen = select_rows(seed, self.count, count, stream=1)
         return replace(self, index=self.index[chosen], labels=self.labels[chosen])
 

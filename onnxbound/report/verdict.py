@@ -82,7 +82,7 @@ def _errors(report: Report) -> Iterator[str]:
     gap = data.test_error - data.train_error
     yield f"{seen} and on {percent(data.test_error)} of the test rows."
     if gap > _LARGE_GAP:
-        yield (f"It overfits: the test error is {100 * gap:.1f} percentage points above the training error.")
+        yield f"It overfits: the test error is {100 * gap:.1f} percentage points above the training error."
     else:
         yield f"It does not overfit: test and training error differ by {abs(100 * gap):.1f} percentage points."
 

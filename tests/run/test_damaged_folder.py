@@ -160,10 +160,16 @@ NUMBERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("settings", [7, "auto", {}, {"measured": -1, "pairs": "all", "probes": 4}])
-def test_settings_of_a_manifest_that_are_none(case: tuple[Network, Rows], run: Path, settings: Any) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"settings": settings} for settings in (7, "auto", {}, {"measured": -1, "pairs": "all", "probes": 4})),
+        *({"sample": sample} for sample in (True, 0, -3, 2.5, "5", [1])),
+    ],
+)
+def test_settings_of_a_manifest_that_are_none(case: tuple[Network, Rows], run: Path, changes: dict[str, Any]) -> None:
     """What is left to the program is read from the folder of a run that goes on."""
-    document = json.loads((run / "run.json").read_text()) | {"settings": settings}
+    document = json.loads((run / "run.json").read_text()) | changes
     del document["sha256"]
     document["sha256"] = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
     (run / "run.json").write_text(json.dumps(document))
