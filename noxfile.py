@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests", "clean_install", "browser", "site"]
+nox.options.sessions = ["lint", "tests", "clean_install", "browser", "site"]
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
@@ -33,17 +33,11 @@ def group(name: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff's rules and format, and the boundaries between folders."""
-    session.install(*group("lint"))
+    """Ruff's rules and format, the boundaries between folders, and mypy, strict."""
+    session.install("-e", ".", *group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "."})
-
-
-@nox.session
-def types(session: nox.Session) -> None:
-    """Mypy, strict."""
-    session.install("-e", ".", *group("lint"))
     session.run("mypy")
 
 
@@ -101,7 +95,7 @@ def browser(session: nox.Session) -> None:
         chromium = shutil.which("chromium")
     if chromium is None or shutil.which("npm") is None:
         session.skip("it needs Chromium and npm")
-    session.install("-e", ".", *group("test"))
+    session.install("-e", ".[report]", "pytest")
     folder = Path(session.create_tmp()).resolve()
     pages = session.run("python", "-m", "tests.browser.pages", str(folder), silent=True)
     for name in ("package.json", "check.mjs"):

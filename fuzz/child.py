@@ -22,6 +22,7 @@ import numpy as np
 
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_model
 from fuzz.seeds import Seed, analysis, seeds
+from onnxbound.analysis.settings import Settings
 from onnxbound.cli import app
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
@@ -30,8 +31,12 @@ from onnxbound.graph.load import load
 from onnxbound.run.device import CPU
 from onnxbound.run.environment import peak_rss_bytes
 from onnxbound.run.forward_norms import ForwardPass
+from onnxbound.stability.batches import batches_within
 
 ADDRESS_SPACE = 12 << 30
+MEMORY = 1 << 30
+"""What an analysis may take: a model may ask for as much as it likes by a batch of its own."""
+
 WHOLE, FORWARD = 96, 8
 """One input in so many is analysed whole; one model in so many goes through onnxruntime for two rows."""
 
@@ -140,6 +145,7 @@ def mutate_bytes_of_data(entry: Seed, random: np.random.Generator) -> bytes:
 def command(entry: Seed, number: int) -> list[str]:
     """What is run on a mutated file: a whole analysis of one in 96, otherwise what costs least."""
     analyze = ["--measured", "2", "--probes", "1", "--threads", "1", "--device", "cpu", "--json", "--pairs", "output"]
+    analyze += ["--memory", f"{MEMORY >> 20}MiB"]
     if entry.kind != "model":
         more = ["--labels", str(labels)] if (labels := labels_of(entry)) else []
         more += ["--layout", "nhwc", "--scale", "1/255"] if entry.kind == "image" else []
@@ -159,6 +165,7 @@ def run_rows(entry: Seed) -> None:
     """A mutated model through onnxruntime: a session, and two rows."""
     network = load(entry.place)
     rows = open_rows(entry.data, network)
+    batches_within(MEMORY, network, Settings(probes=1, pairs="output").programme(network))
     ForwardPass(network, CPU, 1, without_bias=False).run(next(rows.batches(2)).inputs)
 
 

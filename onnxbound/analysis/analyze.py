@@ -1,5 +1,6 @@
 """`analyze`: a network and its training set to an analysis, the stages in order."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from time import perf_counter
 from typing import Any, get_args
@@ -13,7 +14,7 @@ from onnxbound.analysis.layers import layer_reports, pair_reports
 from onnxbound.analysis.notices import doubts, notices
 from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.sections import Coverage, WeightNoise
-from onnxbound.analysis.settings import DEFAULT_ROWS, Settings, is_count
+from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
 from onnxbound.bounds.conditions import conditions
 from onnxbound.bounds.every_bound import Premises, every_bound
@@ -77,15 +78,16 @@ def analyze(
     require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
     norms = _norms(network, progress)
-    asked, there = settings, rows.count
-    settings, rows, work, index, engine_note = _decided(network, rows, asked, device, run, perf_counter() - started)
+    asked, there, spent = settings, [rows] if test_rows is None else [rows, test_rows], perf_counter() - started
+    sets = budget.passed_in_time(network, there, asked, device, run)
+    rows, tested = sets[0], sets[1:]
+    settings, work, index, engine_note = _decided(network, rows, asked, device, run, spent)
     fingerprint = rows.fingerprint()
     if run is not None:
-        sample = rows.count if rows.count < there else None
-        run.begin(_manifest(network, work, settings, device, executor, fingerprint, rows, test_rows, sample))
+        run.begin(_manifest(network, work, settings, device, executor, fingerprint, there, sets))
     collector = Collector(work, executor, run, progress)
     forward = collector.forward(rows)
-    test = None if test_rows is None else (collector.errors(test_rows), test_rows.count)
+    test = next(((collector.errors(each), each.count) for each in tested), None)
     measured = collector.measure(rows, index)
     noisy = _weight_noise(measured, rows, settings, work.arrangement.batches, progress)
     extremes = conditions(network, forward, measured, settings.zeta)
@@ -132,7 +134,7 @@ def analyze(
     )
     cause = likely_cause(network, rows, device, settings.threads, ~(forward.column("margin") > 0))
     analysis = replace(analysis, doubts=tuple(doubts(analysis, rows, cause)))
-    shortened = budget.in_words(asked, settings, there, rows.count)
+    shortened = budget.in_words(asked, settings, there, sets)
     return replace(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
@@ -150,22 +152,15 @@ def _norms(network: Network, progress: Progress) -> tuple[LayerNorms, ...]:
 
 def _decided(
     network: Network, rows: Rows, asked: Settings, device: Device, run: RunFolder | None, norms: float
-) -> tuple[Settings, Rows, MeasuringWork, NDArray[np.int64], str]:
-    """What is done within the time, of which rows, with what, which are measured, and why that engine: fixed before."""
+) -> tuple[Settings, MeasuringWork, NDArray[np.int64], str]:
+    """What is done within the time, with what, which rows are measured, and why that engine: fixed before the run."""
     settings, costs = asked, None
     if run is not None and run.stored is not None:
         names = [name for name in ("measured", "probes") if getattr(asked, name) == "auto"]
         try:
             settings = replace(asked, **{name: run.stored["settings"][name] for name in names})
-            sample = run.stored["sample"]
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise run.damaged("it does not hold the settings of a run") from error
-        if sample is not None:
-            if not is_count(sample):
-                raise run.damaged(f"it names a sample of {sample!r} rows")
-            rows = rows.sample(sample, asked.seed)
-    else:
-        rows = budget.passed_in_time(network, rows, asked, device)
     work, choice = prepare(network, rows, settings, device, run)
     if budget.needs_trial(network, rows.count, settings):
         costs = budget.trial(work, rows, settings, norms, choice.seconds)
@@ -176,7 +171,7 @@ def _decided(
         settings = replace(settings, probes=budget.probes_within(work, rows, asked, settings, costs))
         if settings.programme(network) != work.arrangement.programme:
             work, _ = prepare(network, rows, replace(settings, engine=work.engine.name), device, run)
-    return settings, rows, work, budget.rows_drawn(rows, settings), choice.note
+    return settings, work, budget.rows_drawn(rows, settings), choice.note
 
 
 def prepare(
@@ -279,21 +274,21 @@ def _manifest(
     device: Device,
     executor: Executor,
     fingerprint: str,
-    rows: Rows,
-    test_rows: Rows | None,
-    sample: int | None,
+    there: Sequence[Rows],
+    sets: Sequence[Rows],
 ) -> dict[str, Any]:
     """Everything that the numbers of a partition depend on."""
+    pairs = zip(there, sets, strict=True)
     numbers = ("form", "measured", "probes", "pairs", "noise_radius", "seed", "threads")
     return {
         "version": __version__,
         "versions": versions(),
         "model": network.sha256,
         "reading": network.reading.to_json(),
-        "sample": sample,
+        "samples": [passed.count if passed.count < rows.count else None for rows, passed in pairs],
         "data": fingerprint,
-        "test": None if test_rows is None else test_rows.fingerprint(),
-        "preprocessing": asdict(rows.preprocessing),
+        "test": next((rows.fingerprint() for rows in sets[1:]), None),
+        "preprocessing": asdict(sets[0].preprocessing),
         "settings": {name: getattr(settings, name) for name in numbers},
         "device": device.name,
         "executor": executor.name,

@@ -1,13 +1,13 @@
 """How many rows are looked at and measured, with how many probes: what the time allows, decided before the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.analysis.settings import DEFAULT_ROWS, LEAST_PROBES, Settings
+from onnxbound.analysis.settings import DEFAULT_ROWS, LEAST_PROBES, Settings, is_count
 from onnxbound.data.rows import Batch, Rows
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import TRIAL_ROWS
@@ -15,6 +15,7 @@ from onnxbound.linear.jacobian_norm import exact_pairs, plan_exact_pairs
 from onnxbound.linear.values import all_values
 from onnxbound.rng import select_rows
 from onnxbound.run.device import Device
+from onnxbound.run.folder import RunFolder
 from onnxbound.run.forward_norms import ForwardPass
 from onnxbound.stability import hutchinson
 from onnxbound.stability.batches import Batches
@@ -28,7 +29,7 @@ STEPS = (500, 200, 100, 50, 20, 10)
 """Measured rows that are tried one after the other."""
 
 SAMPLES = (100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000)
-"""Rows that stand for a training set which takes too long to pass through the net."""
+"""Rows that stand for a training or a test set which takes too long to pass through the net."""
 
 _SHORT = 2e11
 """Products that any machine makes within a minute or so."""
@@ -64,30 +65,52 @@ class Costs:
         return self.norms + rows * self.forward + measured * sweep + noisy * self.pass_
 
 
-def passed_in_time(network: Network, rows: Rows, settings: Settings, device: Device) -> Rows:
-    """All rows, or the largest uniform sample of the steps that passes the net in half of the time.
+def passed_in_time(
+    network: Network, sets: Sequence[Rows], settings: Settings, device: Device, run: RunFolder | None = None
+) -> list[Rows]:
+    """Every set, whole if all pass the net in half of the time, else the largest uniform sample that its share allows.
 
     A bound holds of a sample as of the whole, with the sample's size for m. A caller who chose the rows keeps them.
 
     Args:
         network: The net.
-        rows: The training set.
+        sets: The training set, and the test set where there is one.
         settings: What was asked for.
         device: Where the rows will pass.
+        run: Where it goes on, the samples are those that it began with.
+
+    Raises:
+        RunError: run-damaged, it names no samples.
     """
-    whole = rows.count == rows.total and rows.count > SAMPLES[-1] and settings.measured == "auto"
-    if settings.time is None or not whole or float(_multiply_adds(network)) * rows.count <= _SHORT:
-        return rows
+    if run is not None and run.stored is not None:
+        return _began_with(run, sets, settings.seed)
+    count = sum(rows.count for rows in sets)
+    long = [rows.count == rows.total and rows.count > SAMPLES[-1] for rows in sets]
+    limited = settings.time is not None and settings.measured == "auto" and any(long)
+    if settings.time is None or not limited or float(_multiply_adds(network)) * count <= _SHORT:
+        return list(sets)
     forward = ForwardPass(network, device, settings.threads, without_bias=settings.form == "linear")
-    some = rows.batch(rows.index[: network.batch or _PASSED])
+    some = sets[0].batch(sets[0].index[: network.batch or _PASSED])
     for _ in range(2):  # the first run allocates
         started = perf_counter()
         forward.run(some.inputs)
         seconds = (perf_counter() - started) / len(some.index)
     most = settings.time / 2 / seconds
-    return (
-        rows if rows.count <= most else rows.sample(next((n for n in SAMPLES if n <= most), SAMPLES[-1]), settings.seed)
-    )
+    if count <= most:
+        return list(sets)
+    sample = next((n for n in SAMPLES if n <= most / len(sets)), SAMPLES[-1])
+    return [
+        rows.sample(sample, settings.seed) if shorten and sample < rows.count else rows
+        for rows, shorten in zip(sets, long, strict=True)
+    ]
+
+
+def _began_with(run: RunFolder, sets: Sequence[Rows], seed: int) -> list[Rows]:
+    stored = (run.stored or {}).get("samples")
+    if not isinstance(stored, list) or not all(sample is None or is_count(sample) for sample in stored):
+        raise run.damaged(f"it names samples of {stored!r} rows")
+    samples = [*stored, *(None for _ in sets)]
+    return [rows if n is None else rows.sample(n, seed) for rows, n in zip(sets, samples, strict=False)]
 
 
 def trial(work: MeasuringWork, rows: Rows, settings: Settings, norms: float, sweep: float | None) -> Costs:
@@ -191,22 +214,24 @@ def within(costs: Costs, rows: int, settings: Settings) -> Settings:
     return replace(settings, measured=next(fitting, STEPS[-1]))
 
 
-def in_words(asked: Settings, settings: Settings, there: int, rows: int) -> Iterator[str]:
+def in_words(asked: Settings, settings: Settings, there: Sequence[Rows], sets: Sequence[Rows]) -> Iterator[str]:
     """What the time left out.
 
     Args:
         asked: What was asked for.
         settings: What was decided.
-        there: Rows in the training set.
-        rows: Rows that stand for it.
+        there: The training set, and the test set where there is one.
+        sets: The rows that stand for them.
     """
-    if rows < there:
-        yield (
-            f"a `time` of {asked.time:g} s is too short to pass {there:,} rows through the net, as a trial showed"
-            f" before the run: a uniform sample of {rows:,} stands for them; `limit={rows}` says the same"
-        )
-    most = asked.rows_to_measure(rows)
-    if asked.measured == "auto" and settings.rows_to_measure(rows) < most:
+    for which, rows, sample in zip(("", "test "), there, sets, strict=False):
+        if sample.count < rows.count:
+            yield (
+                f"a `time` of {asked.time:g} s is too short to pass {rows.count:,} {which}rows through the net, as a"
+                f" trial showed before the run: a uniform sample of {sample.count:,} stands for them"
+                + ("" if which else f"; `limit={sample.count}` says the same")
+            )
+    most = asked.rows_to_measure(sets[0].count)
+    if asked.measured == "auto" and settings.rows_to_measure(sets[0].count) < most:
         yield (
             f"a `time` of {asked.time:g} s is too short for {most:,} measured rows, as a trial showed before the run:"
             f" `measured={settings.measured}` says the same, `measured={DEFAULT_ROWS}` measures them all the same"

@@ -65,6 +65,7 @@ def data(
         classes=network.classes,
         train_error=float(np.mean(~(table.column("margin") > 0))),
         test_error=None if test is None else test[0] / test[1],
+        test_rows=None if test is None else test[1],
         largest_input_norm=float(table.column("input_norm", 1).max()),
         sub_sampling_zeta=missed,
     )

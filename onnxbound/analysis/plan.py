@@ -71,7 +71,8 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
     """Time one batch of forward passes and one of sweeps, and extrapolate."""
     network.require_finite_weights()
     device, asked = resolve_device(settings.device), settings
-    there, rows = rows.count, budget.passed_in_time(network, rows, settings, device)
+    there, sets = [rows], budget.passed_in_time(network, [rows], settings, device)
+    (rows,) = sets
     work, choice = prepare(network, rows, settings, device)
     started = perf_counter()
     for layer in network.layers:
@@ -93,7 +94,7 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
         jacobian_products=products,
         estimated_seconds=seconds.seconds(rows.count, measured),
         estimated_peak_bytes=peak_rss_bytes(),
-        notes=(*costs(network, settings), *budget.in_words(asked, settings, there, rows.count)),
+        notes=(*costs(network, settings), *budget.in_words(asked, settings, there, sets)),
     )
 
 

@@ -11,6 +11,7 @@ from onnxbound.analysis.result import Analysis, Report
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
 from onnxbound.graph.network import Network
+from onnxbound.run.device import resolve_device
 from onnxbound.stability.collect import Progress
 
 
@@ -21,6 +22,11 @@ class Subject:
     network: Network
     rows: Rows
     test_rows: Rows | None = None
+
+    @property
+    def sets(self) -> list[Rows]:
+        """The training set, and the test set where there is one."""
+        return [self.rows] if self.test_rows is None else [self.rows, self.test_rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +59,36 @@ class Net:
 
 
 def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Analysis]:
-    """The analysis of each net, measured at as many rows as the dearest net has time for."""
+    """The analysis of each net, of as many rows as there is time for with the dearest net."""
+    asked, there = settings, subjects
+    subjects = _passed_in_time(subjects, settings)
     dear = [s for s in subjects if budget.needs_trial(s.network, s.rows.count, settings)]
     if dear:
         planned = (plan(subject.network, subject.rows, settings).measured_rows for subject in dear)
         settings = replace(settings, measured=min(planned))
-    for number, subject in enumerate(subjects):
+    for number, (whole, subject) in enumerate(zip(there, subjects, strict=True)):
         progress("nets", number, len(subjects))
-        yield analyze(subject.network, subject.rows, settings, test_rows=subject.test_rows, progress=progress)
+        found = analyze(subject.network, subject.rows, settings, test_rows=subject.test_rows, progress=progress)
+        shortened = budget.in_words(asked, settings, whole.sets, subject.sets)
+        yield replace(found, warnings=(*found.warnings, *shortened))
     progress("nets", len(subjects), len(subjects))
+
+
+def _passed_in_time(subjects: Sequence[Subject], settings: Settings) -> list[Subject]:
+    """All sets of rows as they are, or samples as small as the smallest that the time allows a net."""
+    device = resolve_device(settings.device)
+    passed = [budget.passed_in_time(s.network, s.sets, settings, device) for s in subjects]
+    pairs = [zip(subject.sets, sets, strict=True) for subject, sets in zip(subjects, passed, strict=True)]
+    samples = [
+        min((sample.count for rows, sample in column if sample.count < rows.count), default=None)
+        for column in zip(*pairs, strict=True)
+    ]
+
+    def shortened(sets: Sequence[Rows]) -> Iterator[Rows]:
+        for rows, sample in zip(sets, samples, strict=True):
+            yield rows if sample is None else rows.sample(sample, settings.seed)
+
+    return [Subject(subject.network, *shortened(subject.sets)) for subject in subjects]
 
 
 def shared_warnings(warnings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

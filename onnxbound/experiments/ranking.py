@@ -162,15 +162,15 @@ def gap(test_error: float, test_rows: int, train_error: float, train_rows: int) 
 
 
 def _standing(report: Report, subject: Subject, name: str) -> Standing:
-    error, test = report.data.test_error, subject.test_rows
+    error, count = report.data.test_error, report.data.test_rows
     assert error is not None
-    assert test is not None
-    low, high = clopper_pearson(round(error * test.count), test.count, _ALPHA)
+    assert count is not None
+    low, high = clopper_pearson(round(error * count), count, _ALPHA)
     return Standing(
         net=describe(report, name, str(subject.rows.path)),
         test_error=error,
-        test_rows=test.count,
-        gap=gap(error, test.count, report.data.train_error, report.data.rows),
+        test_rows=count,
+        gap=gap(error, count, report.data.train_error, report.data.rows),
         gap_low=low - report.data.train_error,
         gap_high=high - report.data.train_error,
         medians={

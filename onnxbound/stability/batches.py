@@ -31,6 +31,9 @@ _LARGEST_NORMS = 640 << 20
 _LIVE = 9
 """Tensors as large as the largest that live at the same time."""
 
+_ON_THE_WAY = 1.4
+"""What a forward pass of a fixed batch takes beside the rows as they came, over what all tensors take together."""
+
 _LARGEST_FORWARD, _LARGEST_SWEEP = 512, 64
 """More rows at a time are no faster."""
 
@@ -90,10 +93,9 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
     else:
         raise _too_little(memory, fixed + per_row, "one row takes")
     activations = 4 * sum(prod(shape) for shape in network.shapes.values())
-    if network.batch is not None and network.batch * activations > room:
-        raise _too_little(
-            memory, fixed + network.batch * activations, f"the fixed batch of {network.batch:,} rows takes"
-        )
+    needed = (network.batch or 0) * int(_ON_THE_WAY * activations + 4 * prod(network.input_shape))
+    if needed > room:
+        raise _too_little(memory, fixed + needed, f"the fixed batch of {network.batch:,} rows takes")
     forward = network.batch or int(np.clip(room // (4 * activations), 1, _LARGEST_FORWARD))
     sweep = int(np.clip(room // per_row, 1, _LARGEST_SWEEP))
     return _batches(network, forward, sweep, share)

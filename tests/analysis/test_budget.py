@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxbound import Settings, analyze, load, open_rows, plan
+from onnxbound import Settings, analyze, load, open_rows, plan, rank
 from onnxbound.analysis import budget
 from onnxbound.analysis.budget import Costs, within
 from onnxbound.cli.values import seconds_of
@@ -102,9 +102,39 @@ def test_rows_pass_where_they_may(
     network: Network, rows: Rows, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "SAMPLES", (40, 20))
-    assert budget.passed_in_time(network, rows, settings, CPU) is rows
+    (whole,) = budget.passed_in_time(network, [rows], settings, CPU)
+    assert whole is rows
     chosen = rows.sample(50, seed=0)
-    assert budget.passed_in_time(network, chosen, Settings(time=SHORT), CPU) is chosen
+    (kept, shorter) = budget.passed_in_time(network, [chosen, rows], Settings(time=SHORT), CPU)
+    assert kept is chosen
+    assert shorter.count == 20
+
+
+def test_a_test_set_is_limited_too(
+    network: Network, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "SAMPLES", (40, 20))
+    tests = open_rows(write_rows(tmp_path / "tests.npz", 50), network)
+    found = analyze(network, rows, Settings(time=SHORT), test_rows=tests, run=tmp_path / "run")
+    same = analyze(network, rows.sample(20, 0), Settings(measured=10), test_rows=tests.sample(20, 0))
+    assert (found.data.test_rows, found.data.test_error) == (20, same.data.test_error)
+    assert any("to pass 50 test rows" in text and "sample of 20" in text for text in found.warnings)
+    resumed = analyze(network, rows, Settings(time=1e6), test_rows=tests, run=tmp_path / "run", resume=True)
+    assert resumed.data == found.data
+    with pytest.raises(RunError, match="a different run"):
+        analyze(network, rows, Settings(time=1e6), run=tmp_path / "run", resume=True)
+
+
+def test_nets_share_their_samples(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The net that takes longest decides how many rows all of them see, and each report says so."""
+    monkeypatch.setattr(budget, "SAMPLES", (40, 20))
+    files = [write_rows(tmp_path / name, count) for name, count in (("train.npz", 60), ("test.npz", 50))]
+    other = load(random_mlp(tmp_path / "other.onnx", (6, 3, 4)))
+    sets = [[open_rows(file, net) for net in (network, other)] for file in files]
+    ranking = rank([network, other], *sets, Settings(time=SHORT))
+    assert [(each.net.rows, each.test_rows) for each in ranking.standings] == [(20, 20), (20, 20)]
+    for said in ("too short to pass 60 rows", "too short to pass 50 test rows", "too short for 20 measured rows"):
+        assert any(said in text and text.startswith("all nets") for text in ranking.warnings), ranking.warnings
 
 
 @pytest.mark.parametrize("time", [None, SHORT])

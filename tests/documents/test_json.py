@@ -66,7 +66,7 @@ CONTRACT = {
     (): "schema tool model data settings margin layers pairs bounds coverage warnings doubts",
     ("tool",): "version versions device providers engine seconds peak_rss_bytes",
     ("model",): "path sha256 opset producer parameters depth topology piecewise_linear",
-    ("data",): "path sha256 rows measured_rows classes train_error test_error",
+    ("data",): "path sha256 rows measured_rows classes train_error test_error test_rows",
     ("margin",): "gamma gamma_source min q05 median max loss_at_gamma",
     ("layers", 0): "index name op weight_shape parameters kernel stride output_shape frobenius_norm spectral_norm"
     " stable_rank layer_cushion contraction between_contraction noise_sensitivity beta smoothness_inverse"

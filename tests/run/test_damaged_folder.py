@@ -164,7 +164,7 @@ NUMBERS = {
     "changes",
     [
         *({"settings": settings} for settings in (7, "auto", {}, {"measured": -1, "pairs": "all", "probes": 4})),
-        *({"sample": sample} for sample in (True, 0, -3, 2.5, "5", [1])),
+        *({"samples": samples} for samples in (None, 5, {}, "5", [True], [0], [-3], [2.5], ["5"], [[1]])),
     ],
 )
 def test_settings_of_a_manifest_that_are_none(case: tuple[Network, Rows], run: Path, changes: dict[str, Any]) -> None:
