@@ -1,4 +1,4 @@
-"""Sessions: `nox` runs lint, types and tests; `nox --list` shows the longer ones."""
+"""Sessions: `nox` runs what a change must pass; `nox --list` shows the longer ones."""
 
 import os
 import shutil
