@@ -184,7 +184,7 @@ def usual(c, values, weights):
 
 
 def unusual(value, values):
-    once(value not in values, "a value is spelled the long way")
+    once(value not in values, "a value is not in its shortest form")
     return value
 
 
@@ -198,7 +198,7 @@ def alike(c, axes, values, weights):
     if axes == 1 or flag(c, 15, 1):
         return (usual(c, values, weights),) * axes
     found = tuple(usual(c, values, weights) for _ in range(axes))
-    once(len(set(found)) > 1, "equal lengths are spelled one by one")
+    once(len(set(found)) > 1, "equal lengths are written one by one")
     return found
 
 
@@ -206,15 +206,15 @@ def number(c):
     form = choice(c, (8, 4, 4))
     if form == 2:
         value = float(np.uint32(plain(c, 32)).view(np.float32))
-        once(spelled(value)[0] == 2, "a number is spelled the long way")
+        once(spelled(value)[0] == 2, "a number is not in its shortest form")
     else:
         size = natural(c)
         if size and flag(c, 1, 3):
             size = -size
         power = integer(c)
-        once(abs(size) <= 10_000 and abs(power) <= 16 and (form == 0 or power > 0), "a number is spelled the long way")
+        once(abs(size) <= 10_000 and abs(power) <= 16 and (form == 0 or power > 0), "a number is out of range")
         value = float(np.float32(size * 2.0**-power if form == 0 else size / 10**power))
-        once(spelled(value) == (form, size, power), "a number is spelled the long way")
+        once(spelled(value) == (form, size, power), "a number is not in its shortest form")
     require_plain(np.array(value))
     return value
 
@@ -255,20 +255,20 @@ def read_preprocessing(c):
     mean, std = (0.0,), (1.0,)
     if means or stds:
         digits = usual(c, (6, 5, 7, 8, 4), (8, 2, 2, 2, 1, 1))
-        once(digits <= 16, "preprocessing has too many places")
+        once(digits <= 16, "preprocessing has too many binary places")
         mean = read_shares(c, digits, 0) if means else mean
         std = read_shares(c, digits, 1) if stds else std
         binary = [value for value in (*mean, *std) if 0 <= value <= 1 and value * (1 << 16) % 1 == 0]
         least = min(k for k in range(17) if all(value * (1 << k) % 1 == 0 for value in binary))
-        once(digits == least, "preprocessing has more places than it needs")
+        once(digits == least, "preprocessing has more binary places than it needs")
     long_way = (place == 3 and scale in SCALES) or (means and mean == (0.0,)) or (stds and std == (1.0,))
-    once(not long_way and scale != 0 and 0 not in std, "preprocessing is spelled the long way, or divides by 0")
+    once(not long_way and scale != 0 and 0 not in std, "preprocessing is not in its shortest form, or divides by 0")
     return scale, mean, std, layout
 
 
 def read_shares(c, digits, least):
     count = usual(c, (1, 3), (5, 10, 1))
-    once(1 <= count <= 1 << 12, "preprocessing has no such count of numbers")
+    once(1 <= count <= 1 << 12, "a mean or a standard deviation has no number, or too many")
     found = []
     for _ in range(count):
         if flag(c, 15, 1):
@@ -277,7 +277,7 @@ def read_shares(c, digits, least):
             found.append(number(c))
             scaled = found[-1] * (1 << digits)
             near = least <= scaled < least + (1 << digits) and scaled % 1 == 0
-            once(not near, "preprocessing is spelled the long way")
+            once(not near, "preprocessing is not in its shortest form")
     return tuple(found)
 
 
@@ -357,7 +357,7 @@ def read_input_shape(c):
         return channels, side, side
     found = read_shape(c)
     long_way = len(found) == 0 or (len(found) == 3 and found[1] == found[2])
-    once(not long_way, "the shape of a row is spelled the long way")
+    once(not long_way, "the shape of a row is not in its shortest form")
     return found
 
 
@@ -376,7 +376,7 @@ def read_inputs(c, count, last, unread):
     found, fresh = [], sorted(unread)
     for place in range(count):
         away = 0 if last == 0 or (place == 0 and flag(c, 27, 5)) else (place == 0) + natural(c)
-        once(away <= last, "a tensor is read that is not there")
+        once(away <= last, "an operator reads a tensor that does not exist")
         if away < len(fresh):
             found.append(fresh.pop(-1 - away))
         else:
@@ -395,7 +395,7 @@ def read_windows(c, node, shape, *, pool):
         kernel = alike(c, axes, (3, 5, 1, 7, 2, 4), (16, 8, 4, 2, 1, 1, 1))
     tiled = pool and flag(c, 7, 1)
     strides = kernel if tiled else alike(c, axes, (1, 2, 4), (11, 4, 1, 1))
-    once(not (pool and not tiled and strides == kernel), "the strides of a pool are spelled the long way")
+    once(not (pool and not tiled and strides == kernel), "the strides of a pool are not in their shortest form")
     dilations = alike(c, axes, (1, 2), (30, 1, 1))
     every = (*kernel, *strides, *dilations)
     once(min(every) >= 1 and max(every) <= LARGEST_ROW, "a kernel, stride or dilation is not possible")
@@ -423,7 +423,7 @@ def one_of(c, tuples, weights, least):
     if place < len(distinct):
         return distinct[place]
     found = tuple(natural(c) + least for _ in tuples[0])
-    once(found not in distinct and max(found) <= LARGEST_ROW, "padding is spelled the long way, or too large")
+    once(found not in distinct and max(found) <= LARGEST_ROW, "padding is not in its shortest form, or too large")
     return found
 
 
@@ -474,7 +474,7 @@ def read_reshape(c, node, given, _):
     if flag(c, 15, 1):
         return flat
     target = read_shape(c)
-    once(target != flat and prod(target) == prod(given[0]), "a shape is spelled the long way, or does not fit")
+    once(target != flat and prod(target) == prod(given[0]), "a shape is not in its shortest form, or does not fit")
     return target
 
 
@@ -482,7 +482,7 @@ def read_add(c, node, given, _):
     node.signs = (1,) * len(given)
     if not flag(c, 15, 1):
         node.signs = tuple(1 if flag(c, 1, 1) else -1 for _ in given)
-        once(min(node.signs) < 0, "signs are spelled the long way")
+        once(min(node.signs) < 0, "signs are not in their shortest form")
     once(len(set(given)) == 1, "activations of different shapes are added")
     return given[0]
 
@@ -493,7 +493,7 @@ def read_mean(c, node, given, _):
     if not flag(c, 7, 1):
         asked = [flag(c, 1, 1) for _ in range(rank)]
         found = tuple(axis for axis in range(rank) if asked[axis])
-        once(found != node.axes, "the axes of a mean are spelled the long way")
+        once(found != node.axes, "the axes of a mean are not in their shortest form")
         node.axes = found
     node.keep = flag(c, 7, 1)
     shape = [1 if axis in node.axes else n for axis, n in enumerate(given[0])]
@@ -506,7 +506,7 @@ def read_constant(c, node, name, shape, absent):
         node.tensors[name] = absent
     elif flag(c, 1, 1):
         node.tensors[name] = number(c)
-        once(node.tensors[name] != absent, "a number is written that need not be")
+        once(node.tensors[name] != absent, "a number is written that equals its default")
     else:
         axes = (0,) if len(shape) == 3 else (len(shape) - 1,)
         if not flag(c, 15, 1):
@@ -722,7 +722,7 @@ def read_sizes(c, tensor, filters, channels, height, width):
         result.append(found)
         before = found
     levels = np.array(result, np.int64).reshape(filters, channels, height, width)
-    once(levels.max(initial=0) < 1 << 24, "a level is too large")
+    once(levels.max(initial=0) < 1 << 24, "an integer of a tensor is too large")
     return levels
 
 

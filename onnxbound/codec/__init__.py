@@ -1,1 +1,1 @@
-"""A network as a string of bytes that is its own end, and back: what a certificate counts."""
+"""Write a network as a self-delimiting string of bytes, and read it back; a certificate counts these bytes."""

@@ -70,7 +70,7 @@ class CodedNode:
     """An operator and the numbers of the tensors it reads: 0 for the row, k for the result of the k-th node.
 
     Attributes:
-        operator: In float32; where it has tensors, they may be hollow.
+        operator: In float32; its tensors may be placeholders without numbers.
         inputs: Tensor numbers.
     """
 
@@ -80,12 +80,12 @@ class CodedNode:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A tensor whose numbers an architecture leaves open.
+    """A tensor of an architecture, without its numbers.
 
     Attributes:
-        node: Place of its node.
-        attribute: Of the node's operator.
-        shape: Its shape.
+        node: Place of the node among the architecture's nodes.
+        attribute: Attribute of the node's operator that holds the tensor.
+        shape: Shape of the tensor.
     """
 
     node: int
@@ -135,13 +135,13 @@ class Architecture:
 
     @property
     def largest(self) -> int:
-        """Most numbers that a row takes at one time: a tensor, with its padding, or its windows side by side."""
+        """The most numbers that one row takes at a time: a tensor with its padding, or its windows side by side."""
         held = (max(unfolded(node.operator, self.shapes[node.inputs[0]])) for node in self.nodes)
         return max(*map(prod, self.shapes), *held)
 
     @cached_property
     def holes(self) -> tuple[Hole, ...]:
-        """The tensors that are missing, in the order in which they are written."""
+        """The tensors, in the order in which they are written."""
         return tuple(
             Hole(place, name, values.shape)
             for place, node in enumerate(self.nodes)
@@ -149,7 +149,7 @@ class Architecture:
         )
 
     def filled(self, tensors: Sequence[NDArray[np.float32]]) -> "Architecture":
-        """With numbers for all holes."""
+        """The architecture with numbers in all holes."""
         left = iter(tensors)
         nodes = []
         for node in self.nodes:
@@ -158,7 +158,7 @@ class Architecture:
         return Architecture(self.input_shape, tuple(nodes))
 
     def model(self, open_holes: Sequence[int] = ()) -> ModelProto:
-        """The network as an ONNX model; some holes are inputs of the graph, by their names, behind the rows."""
+        """The network as an ONNX model; the holes asked for are inputs of the graph, by their names, after the rows."""
         emitter = Emitter()
         arrays = [dict(tensors_of(self.nodes[hole.node].operator))[hole.attribute] for hole in self.holes]
         names = {emitter.constant(array): hole for array, hole in zip(arrays, self.holes, strict=True)}
@@ -181,7 +181,7 @@ class Architecture:
 
 
 def tensors_of(operator: Operator) -> Iterator[tuple[str, Array]]:
-    """Name and value of an operator's tensors; a single number is none."""
+    """Name and value of an operator's tensors; a single number does not count as one."""
     for word in WORDS:
         if type(operator) is word.kind:
             for name in word.tensors:
@@ -194,7 +194,7 @@ def code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
     """Write or read an architecture.
 
     Raises:
-        Malformed: No network is that large, an operator has no word, or what is read contradicts itself.
+        Malformed: The network is too large, the code format lacks an operator, or what is read contradicts itself.
     """
     try:
         return _code_architecture(g, given)
@@ -224,7 +224,7 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
             operator = WORDS[place].code(g, None if node is None else node.operator, before, *extra)
             shapes.append(operator.output_shape(*before))
         except _IMPOSSIBLE as error:
-            raise Malformed(f"a {WORDS[place].kind.__name__} takes no tensors of the shapes {before}") from error
+            raise Malformed(f"a {WORDS[place].kind.__name__} cannot take inputs of the shapes {before}") from error
         nodes.append(CodedNode(operator, inputs))
         unread.append(last + 1)
         work += sum(map(prod, (*before, shapes[-1])))
@@ -256,7 +256,7 @@ def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:
         return image
     shape = code_shape(g, given)
     if not shape or (len(shape) == 3 and shape[1] == shape[2]):
-        raise Malformed("the shape of a row is spelled the long way")
+        raise Malformed("the shape of a row is not in its shortest form")
     return shape
 
 
@@ -268,7 +268,7 @@ def _place_of(given: Architecture | None, node: CodedNode | None) -> int | None:
     for place, word in enumerate(WORDS):
         if type(node.operator) is word.kind:
             return place
-    raise Malformed(f"a code has no word for {type(node.operator).__name__}")
+    raise Malformed(f"a code cannot express the operator {type(node.operator).__name__}")
 
 
 def _code_kind(g: Grammar, given: int | None, nodes: list[CodedNode], *, complete: bool) -> int:

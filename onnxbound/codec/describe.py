@@ -1,4 +1,4 @@
-"""A network taken apart: its architecture, and the numbers that were in it."""
+"""Separate a network into its architecture and its numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,8 +32,8 @@ class Description:
     """A network as its architecture and its tensors.
 
     Attributes:
-        architecture: With the tensors in it.
-        tensors: For each of its holes, in their order, the float32 tensor, by the name of the hole.
+        architecture: Its operators, with their tensors.
+        tensors: Name of each hole of the architecture to its float32 tensor, in the order of the holes.
         parameters: The holes that are A^i or bias of a layer, in the order of `onnxbound.linear.curvature.parameters`.
     """
 
@@ -43,10 +43,10 @@ class Description:
 
 
 def describe(network: Network) -> Description:
-    """Split a network into what its architecture says and the numbers that are left.
+    """Separate a network into its architecture and its tensors.
 
     Raises:
-        Malformed: It has an operator, a number or a size that no code has.
+        Malformed: It has an operator, a number or a size that a code cannot express.
     """
     if network.parameters > LARGEST_COUNT:
         raise Malformed(f"the network has {network.parameters:,} numbers; a code has at most {LARGEST_COUNT:,}")

@@ -1,7 +1,7 @@
 """Choices, counts and single numbers as decisions of fixed probability, in both directions.
 
-Each method writes the value that it is given, or ignores it and returns the one it reads; with a `Reader` callers have
-None. What is usual is cheap, everything else is possible. A value has one spelling: a reader refuses any other.
+With a `Writer` each method writes the value that it is given; with a `Reader` it is given None, and returns the value
+that it reads. Usual values take few bits, all others more. A value has one encoding: a reader refuses any other.
 """
 
 from collections.abc import Sequence
@@ -38,12 +38,12 @@ class Grammar:
     coder: Coder
 
     def choice(self, given: int | None, weights: Sequence[int]) -> int:
-        """A place among the weights, whose probabilities are in proportion to them; a weight of 0 has none."""
+        """A place in the list of weights, with a probability in proportion to its weight; a weight of 0 excludes it."""
         rest = sum(weights)
         for place, weight in enumerate(weights):
             if weight == rest:
                 if given not in (None, place):
-                    raise Malformed("the network has something that the grammar has no place for")
+                    raise Malformed("the network has a setting that a code cannot express")
                 return place
             if weight and self.coder.fixed(None if given is None else int(place == given), (weight << 16) // rest):
                 return place
@@ -51,7 +51,7 @@ class Grammar:
         raise AssertionError
 
     def flag(self, given: bool | None, yes: int, no: int) -> bool:
-        """A statement that is true with the odds `yes` to `no`."""
+        """True or false, with the odds `yes` to `no`."""
         return self.choice(None if given is None else int(not given), (yes, no)) == 0
 
     def plain(self, given: int | None, count: int) -> int:
@@ -78,7 +78,7 @@ class Grammar:
         return zigzag // 2 if zigzag % 2 == 0 else -(zigzag + 1) // 2
 
     def usual(self, given: int | None, values: Sequence[int], weights: Sequence[int]) -> int:
-        """One of the usual values, or by the last weight another natural number."""
+        """One of the usual values, or another natural number; the last weight is that of the others."""
         place = None if given is None else values.index(given) if given in values else len(values)
         chosen = self.choice(place, weights)
         if chosen < len(values):
@@ -86,9 +86,9 @@ class Grammar:
         return self.unusual(self.natural(given), values)
 
     def unusual(self, value: int, values: Sequence[int]) -> int:
-        """A value that was written in full, which is none of those that have a shorter spelling."""
+        """A value that was written in full; refused if it has a shorter encoding."""
         if value in values:
-            raise Malformed("a value is spelled the long way")
+            raise Malformed("a value is not in its shortest form")
         return value
 
     def count(self, given: int | None) -> int:
@@ -103,16 +103,16 @@ class Grammar:
     def alike(
         self, given: tuple[int, ...] | None, axes: int, values: Sequence[int], weights: Sequence[int]
     ) -> tuple[int, ...]:
-        """One usual number per axis, which are likely to be equal."""
+        """One number per axis, usually all equal."""
         if axes == 1 or self.flag(None if given is None else len(set(given)) == 1, 15, 1):
             return (self.usual(None if given is None else given[0], values, weights),) * axes
         lengths = tuple(self.usual(None if given is None else given[axis], values, weights) for axis in range(axes))
         if len(set(lengths)) == 1:
-            raise Malformed("equal lengths are spelled one by one")
+            raise Malformed("equal lengths are written one by one")
         return lengths
 
     def number(self, given: float | None) -> float:
-        """A float32: n 2^-e, n 10^-e, or its 32 bits, the first that can say it."""
+        """A float32 as n 2^-e, n 10^-e, or its 32 bits: the first of these forms that is exact."""
         spelling = None if given is None else _spelled(given)
         form = self.choice(None if spelling is None else spelling[0], (8, 4, 4))
         if form == 2:
@@ -125,9 +125,9 @@ class Grammar:
             power = self.integer(None if spelling is None else spelling[2])
             value = _value(form, size, power)
             if _spelled(value) != (form, size, power):
-                raise Malformed("a number is spelled the long way")
+                raise Malformed("a number is not in its shortest form")
         if form == 2 and _spelled(value)[0] != 2:
-            raise Malformed("a number is spelled the long way")
+            raise Malformed("a number is not in its shortest form")
         require_plain(np.array(value))
         return value
 
@@ -145,7 +145,7 @@ def require_plain(values: NDArray[np.floating[Any]]) -> None:
 
 def _value(form: int, size: int, power: int) -> float:
     if abs(size) > _DECIMAL or abs(power) > _LARGEST_SHIFT:
-        raise Malformed("a number is spelled the long way")
+        raise Malformed("a number is not in its shortest form")
     return float(np.float32(size * 2.0**-power if form == 0 else size / 10**power if power > 0 else np.inf))
 
 

@@ -9,7 +9,7 @@ _MOST = 1 << 10
 
 
 def code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: int, unread: list[int]) -> tuple[int, ...]:
-    """The tensors that are read; first come those that nobody has read, which ascend, the newest of them first."""
+    """The tensors that are read, by rank: those in `unread`, which ascends, rank first; newer before older in both."""
     if count == 0:
         pair = g.flag(None if given is None else len(given) == 2, 15, 1)
         count = 2 if pair else g.unusual(1 + g.natural(None if given is None else len(given) - 1), (2,))
@@ -26,7 +26,7 @@ def code_inputs(g: Grammar, given: tuple[int, ...] | None, count: int, last: int
         else:
             away = g.natural(rank)
         if away > last:
-            raise Malformed("a tensor is read that is not there")
+            raise Malformed("an operator reads a tensor that does not exist")
         if away < len(unread):
             read.append(unread.pop(-1 - away))
         else:  # of those that were read before, last - away are older

@@ -43,7 +43,7 @@ class Coder(Protocol):
 
 
 def code_sizes(coder: Coder, tensor: Hashable, shape: Filters, sizes: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Write or read the absolute values of one tensor.
+    """Write or read the absolute values of a tensor's integers.
 
     Args:
         coder: A `Writer`, or a `Reader` at the same place.

@@ -1,4 +1,4 @@
-"""A network as bytes that are their own end, and back: preprocessing, architecture and every number.
+"""A network as self-delimiting bytes, and back: preprocessing, architecture and every number.
 
 The first byte is the version. Behind it two strings of bits follow one another, each from a range coder. The first has
 everything but the signs: for each hole of the architecture, how it is written (as `Levels`, integers times one step; as
@@ -48,10 +48,10 @@ class NetworkCode:
     """Everything that a certificate counts.
 
     Attributes:
-        architecture: Its tensors play no part.
-        parts: One for each hole, in their order.
+        architecture: Operators, their order and settings; numbers in its tensors are ignored.
+        parts: The content of each hole, in the order of the holes.
         preprocessing: What is done to a file's rows before the network sees them.
-        difference: Whether levels are the difference from a prior network's tensors; then units keep their order.
+        difference: Whether the parts are differences from a prior network's tensors; then units keep their order.
     """
 
     architecture: Architecture
@@ -60,7 +60,7 @@ class NetworkCode:
     difference: bool = False
 
     def tensors(self, prior: Mapping[str, NDArray[np.float32]] | None = None) -> dict[str, NDArray[np.float32]]:
-        """The float32 tensors of the holes, by their names; those of a prior network are added where there is one.
+        """The float32 tensors of the holes, by their names; a prior network's tensors, where given, are added.
 
         Raises:
             Malformed: A number is not finite, denormal, or larger than 2^60.
@@ -94,7 +94,7 @@ def _number_of(step: float) -> int:
 
 
 def encode(code: NetworkCode) -> bytes:
-    """The bytes; all that this ever writes are one prefix-free set. Units are written as a set.
+    """Encode a network. No code is the beginning of another one; the order of hidden units is not kept.
 
     Raises:
         ValueError: A step or a level cannot be written.
@@ -126,11 +126,11 @@ def encode(code: NetworkCode) -> bytes:
 
 
 def decode(data: bytes) -> NetworkCode:
-    """The code that was written.
+    """Decode a network.
 
     Raises:
-        Malformed: The bytes are of another version, or are not what `encode` writes for what they say; bytes behind the
-            end among them.
+        Malformed: The bytes are of another version, or are not exactly what `encode` writes for the network in them,
+            for example because more bytes follow.
     """
     if version_of(data) != VERSION:
         raise Malformed(f"the code is of format {version_of(data)}, and this decoder reads format {VERSION}")
@@ -153,21 +153,21 @@ def decode(data: bytes) -> NetworkCode:
     written = first.finish()
     carried = every.bit_length() - 1
     if not bits.startswith(written) or number >> carried:
-        raise Malformed("the code is not the one file of the network that it describes")
+        raise Malformed("the code is not the one encoding that its network has")
     behind = (f"{number:0{carried}b}" if carried else "") + bits[len(written) :]
     second = Reader(behind)
     parts = [_code_signs(second, place, hole, part, None) for place, (hole, part) in enumerate(_holes(code, parts))]
     signs = second.finish()
     length = len(written) + max(len(signs) - carried, 0)
     if not behind.ljust(len(signs), "0").startswith(signs) or "1" in behind[len(signs) :]:
-        raise Malformed("the code is not the one file of the network that it describes")
+        raise Malformed("the code is not the one encoding that its network has")
     if len(bits) != -(-length // 8) * 8:
         raise Malformed("the code is longer or shorter than what it describes")
     return replace(code, parts=tuple(parts))
 
 
 def version_of(data: bytes) -> int:
-    """The format of the bytes; 0 where there are none."""
+    """The format of the bytes; 0 for no bytes."""
     return data[0] if data else 0
 
 
@@ -201,7 +201,7 @@ def _code_part(coder: Coder, place: int, hole: Hole, given: Part | None, before:
         part, before = _code_levels(coder, place, hole.filters, levels, before)
         part = Levels(part.step, part.levels.reshape(hole.shape), cosine=bool(cosine))
         if not part.exact:
-            raise Malformed(f"{hole.name} has levels that are too large")
+            raise Malformed(f"{hole.name} has integers that are too large to multiply exactly")
         return part, before
     if coder.fixed(None if given is None else int(isinstance(given, Exact))):
         values = None if given is None else given.tensor().view(np.uint32).ravel().tolist()
@@ -212,13 +212,13 @@ def _code_part(coder: Coder, place: int, hole: Hole, given: Part | None, before:
     rank = 1 + g.natural(None if factors is None else int(factors.left.levels.shape[1]) - 1)
     filters, *rest = hole.filters
     if rank > min(filters, prod(rest)):
-        raise Malformed(f"{hole.name} has no such rank")
+        raise Malformed(f"{hole.name} cannot have rank {rank}")
     one, other = (None, None) if factors is None else (factors.left, factors.right)
     left, before = _code_levels(coder, (place, "left"), (filters, rank, 1, 1), one, before)
     right, before = _code_levels(coder, place, (rank, rest[0], rest[1], rest[2]), other, before)
     product = LowRank(Levels(left.step, left.levels.reshape(filters, rank)), right)
     if not product.exact:
-        raise Malformed(f"{hole.name} has levels that are too large")
+        raise Malformed(f"{hole.name} has integers that are too large to multiply exactly")
     return product, before
 
 
@@ -229,7 +229,7 @@ def _code_levels(coder: Coder, tensor: object, shape: Filters, given: Levels | N
         raise Malformed("a step is too small or too large")
     sizes = code_sizes(coder, tensor, shape, None if given is None else np.abs(given.levels).reshape(shape))
     if sizes.max(initial=0) > LARGEST_LEVEL:
-        raise Malformed("a level is too large")
+        raise Malformed("an integer of a tensor is too large")
     return Levels(_step_of(number), sizes), number
 
 
@@ -272,12 +272,12 @@ def _require_writable(code: NetworkCode) -> None:
 
 
 def architecture_bits(architecture: Architecture) -> int:
-    """How many bits a code of it has for the architecture, to a bit."""
+    """The bits that the architecture takes in a code, to a bit."""
     return len(_sentence(architecture))
 
 
 def same_architecture(architecture: Architecture, code: NetworkCode) -> bool:
-    """Whether a network is written by the same sentence as that of a code."""
+    """Whether a network has the architecture of a code."""
     return _sentence(architecture) == _sentence(code.architecture)
 
 
@@ -288,5 +288,5 @@ def _sentence(architecture: Architecture) -> str:
 
 
 def is_the_prior(code: NetworkCode) -> bool:
-    """Whether a difference is none."""
+    """Whether all integers of a difference are zero."""
     return all(isinstance(part, Exact) or not part.tensor().any() for part in code.parts)

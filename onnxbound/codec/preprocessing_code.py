@@ -1,4 +1,4 @@
-"""Preprocessing as it is written: the layout of a file's rows, a scale, and mean and std on a lattice of their own."""
+"""How preprocessing is written: the layout of a file's rows, a scale, and mean and std with few binary places."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ def code_preprocessing(g: Grammar, given: Preprocessing | None) -> Preprocessing
     """Write or read a preprocessing whose numbers are float32, but for a scale of 1/255.
 
     Raises:
-        Malformed: It is spelled the long way, or has a number that no preprocessing has.
+        Malformed: It is not in its shortest form, or has a number that is not possible.
     """
     layout = _LAYOUTS[g.choice(None if given is None else _LAYOUTS.index(given.layout), (10, 4, 1, 1))]
     named = None if given is None else _SCALES.index(given.scale) if given.scale in _SCALES else 3
@@ -36,14 +36,14 @@ def code_preprocessing(g: Grammar, given: Preprocessing | None) -> Preprocessing
         digits = 0 if given is None else max(map(_digits, (*given.mean, *given.std)))
         digits = g.usual(None if given is None else digits, _PLACES, (8, 2, 2, 2, 1, 1))
         if digits > FINEST:
-            raise Malformed("preprocessing has too many places")
+            raise Malformed("preprocessing has too many binary places")
         mean = _code_numbers(g, None if given is None else given.mean, digits, 0) if means else mean
         std = _code_numbers(g, None if given is None else given.std, digits, 1) if stds else std
         if digits != max(map(_digits, (*mean, *std))):
-            raise Malformed("preprocessing has more places than it needs")
+            raise Malformed("preprocessing has more binary places than it needs")
     long_way = (place == 3 and scale in _SCALES) or (means and mean == (0.0,)) or (stds and std == (1.0,))
     if long_way or scale == 0 or 0 in std:
-        raise Malformed("preprocessing is spelled the long way, or divides by 0")
+        raise Malformed("preprocessing is not in its shortest form, or divides by 0")
     return Preprocessing(scale, mean, std, layout)
 
 
@@ -51,7 +51,7 @@ def _code_numbers(g: Grammar, given: tuple[float, ...] | None, digits: int, leas
     """Multiples n 2^-digits, least <= n < least + 2^digits, or other numbers in full."""
     count = g.usual(None if given is None else len(given), (1, 3), (5, 10, 1))
     if not 1 <= count <= 1 << 12:
-        raise Malformed("preprocessing has no such count of numbers")
+        raise Malformed("a mean or a standard deviation has no number, or too many")
     numbers = []
     for k in range(count):
         value = None if given is None else given[k]
@@ -61,7 +61,7 @@ def _code_numbers(g: Grammar, given: tuple[float, ...] | None, digits: int, leas
         else:
             numbers.append(g.number(value))
             if _near(numbers[-1], digits, least):
-                raise Malformed("preprocessing is spelled the long way")
+                raise Malformed("preprocessing is not in its shortest form")
     return tuple(numbers)
 
 
@@ -76,7 +76,7 @@ def _digits(value: float) -> int:
 
 
 def on_lattice(preprocessing: Preprocessing, places: int) -> Preprocessing:
-    """Mean and std rounded to so many binary places, a std to one at least; a number that is no share is kept."""
+    """Round mean and std to so many binary places, a std to one unit at least; keep numbers not between 0 and 1."""
 
     def rounded(value: float, least: int) -> float:
         if not 0 <= value <= 1:

@@ -1,4 +1,4 @@
-"""The decoded network in the form that runtimes for small integers read: integers and a DequantizeLinear."""
+"""The decoded network with its weights as small integers, each tensor with a DequantizeLinear."""
 
 from collections.abc import Mapping
 
@@ -17,14 +17,14 @@ INTEGER_FILES = tuple(f"decoded_int{width}.onnx" for width, *_ in _FORMS)
 
 
 def quantised(model: ModelProto, code: NetworkCode) -> Mapping[str, bytes]:
-    """`decoded_int4.onnx` or `decoded_int8.onnx`, the narrower that holds every level; nothing if none does.
+    """`decoded_int4.onnx` or `decoded_int8.onnx`, the narrower that holds every integer; nothing if neither does.
 
-    A level times its step is rounded once, as in the decoded network; a tensor of low rank is kept as its two factors,
-    whose product a runtime rounds in its own way.
+    An integer times its step is rounded once, as in the decoded network. A tensor of low rank is kept as its two
+    factors, whose product a runtime rounds in its own way.
 
     Args:
         model: The decoded network.
-        code: What it was decoded from, no difference from a prior.
+        code: The code that it was decoded from; not a difference from a prior network.
     """
     integers = [part for whole in code.parts for part in _integers(whole)]
     largest = max((int(np.abs(part.levels).max(initial=0)) for part in integers), default=0)

@@ -14,7 +14,7 @@ _MASK = (1 << 32) - 1
 
 
 class Malformed(Exception):  # noqa: N818 - a verdict on bytes, turned into an error by whoever read the file
-    """Bytes that are no code, or a network that has none."""
+    """Bytes that are not a code, or a network that no code can express."""
 
 
 def bits_of(data: bytes) -> str:
@@ -27,7 +27,7 @@ def bits_of(data: bytes) -> str:
 
 
 def bytes_of(bits: str) -> bytes:
-    r"""The bytes of bits, zeros behind the last.
+    r"""Pack bits into bytes; zeros fill the last.
 
     >>> bytes_of("000001011")
     b'\x05\x80'
@@ -44,11 +44,11 @@ class Encoder:
         self._bytes = bytearray()
 
     def encode(self, bit: int, probability: int) -> None:
-        """One decision.
+        """Write one decision.
 
         Args:
             bit: 0 or 1.
-            probability: That of a 1, in units of 2^-16.
+            probability: Probability of a 1, in units of 2^-16.
         """
         split = (self._range >> PROBABILITY_BITS) * probability
         if bit:
@@ -75,7 +75,7 @@ class Encoder:
         self._bytes[place] += 1
 
     def finish(self) -> str:
-        """Everything that was written, as bits, with the fewest last ones that settle the last decision."""
+        """All bits, with as few at the end as settle the last decision."""
         high = self._low + self._range
         for count in range(33):
             unit = 1 << (32 - count)
@@ -90,7 +90,7 @@ class Encoder:
 
 
 class Decoder:
-    """Reads decisions from bits; behind their end it sees zeros, as far as a whole code may lead it."""
+    """Reads decisions from bits; zeros follow the last bit, as many as a complete code can need."""
 
     def __init__(self, bits: str) -> None:
         self._data = bytes_of(bits)
@@ -99,7 +99,7 @@ class Decoder:
         self._range = _MASK
 
     def decode(self, probability: int) -> int:
-        """The next decision, whose probability of a 1 is the one it was encoded with.
+        """Read the next decision, given the probability of a 1 that it was encoded with.
 
         Raises:
             Malformed: The bits end before it.

@@ -33,7 +33,7 @@ def code_select(g: Grammar, given: Select | None, shapes: tuple[Shape, ...]) -> 
         source = _code_entries(g, None if given is None else given.source.ravel(), count, prod(shape))
         lengths = (count,)
         if _per_axis(source, shape) is not None:
-            raise Malformed("a choice of slices is spelled the long way")
+            raise Malformed("a choice of slices is not in its shortest form")
     if g.flag(None if given is None else given.source.shape == lengths, 7, 1):
         return Select(source)
     rank = g.natural(None if given is None else given.source.ndim)
@@ -41,7 +41,7 @@ def code_select(g: Grammar, given: Select | None, shapes: tuple[Shape, ...]) -> 
         raise Malformed("a tensor has too many axes")
     target = tuple(g.count(None if given is None else given.source.shape[axis]) for axis in range(rank))
     if target == lengths or prod(target) != prod(lengths):
-        raise Malformed("the shape of a choice is spelled the long way, or does not fit")
+        raise Malformed("the shape of a choice is not in its shortest form, or does not fit")
     return Select(source.reshape(target))
 
 
@@ -65,9 +65,9 @@ def _code_sequence(g: Grammar, given: Sequence | None, length: int) -> Sequence:
     digits = (length - 1).bit_length()
     index = np.array([g.plain(None if given is None else int(given[k]), digits) for k in range(count)], np.int64)
     if index.max() >= length:
-        raise Malformed("a chosen entry is not there")
+        raise Malformed("a chosen entry does not exist")
     if count < 3 or len(set(np.diff(index))) == 1:
-        raise Malformed("evenly spaced entries are spelled the long way")
+        raise Malformed("evenly spaced entries are not in their shortest form")
     return index
 
 
@@ -83,7 +83,7 @@ def _code_entries(g: Grammar, given: Sequence | None, count: int, size: int) -> 
             continue
         entry = g.plain(value, digits)
         if entry >= size or entry == expected:
-            raise Malformed("an entry is not there, or spelled the long way")
+            raise Malformed("a chosen entry does not exist, or is not in its shortest form")
         index.append(entry)
     return np.array(index, np.int64)
 

@@ -1,4 +1,4 @@
-"""How the tensor of a hole is written: on a lattice, as a product of two such tensors, or as it is."""
+"""How a tensor is written: as integers times one step, as a product of two such tensors, or as 32-bit floats."""
 
 from dataclasses import dataclass
 from math import cos, pi, prod, sqrt
@@ -16,7 +16,7 @@ class Levels:
     """A tensor on a lattice.
 
     Attributes:
-        step: Distance of neighbours, a positive float32 that `rounded_step` leaves as it is.
+        step: Distance of two neighbours on the lattice, a positive float32 that `rounded_step` does not change.
         levels: Integers, of the tensor's shape.
         cosine: Whether the lattice is that of the kernels' cosine transform.
     """
@@ -27,12 +27,12 @@ class Levels:
 
     @property
     def exact(self) -> bool:
-        """Whether the transform, if there is one, is exact in float64, in whatever order it is added up."""
+        """Whether the transform, if there is one, is exact in float64, whatever the order of its sums."""
         largest = int(np.abs(self.levels).max(initial=0))
         return not self.cosine or largest * prod(n << _COSINE_BITS for n in self.levels.shape[2:]) < _EXACT
 
     def tensor(self) -> NDArray[np.float32]:
-        """Levels times step, rounded once; of a transform the kernels, added up exactly before."""
+        """Integers times step, rounded once; a cosine transform is inverted exactly before."""
         with np.errstate(over="ignore", under="ignore"):  # a decoder looks for such numbers itself
             if not self.cosine:
                 return np.asarray(self.levels.astype(np.float32) * np.float32(self.step), np.float32)
@@ -51,7 +51,7 @@ def cosines(length: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """A tensor as it is.
+    """A tensor as 32-bit floats.
 
     Attributes:
         values: float32.
@@ -66,7 +66,7 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """A tensor of low rank: as filters by the rest, the product of two on lattices.
+    """A tensor of low rank: its matrix of filters by the rest is the product of two tensors on lattices.
 
     Attributes:
         left: (filters, r).
@@ -78,7 +78,7 @@ class LowRank:
 
     @property
     def exact(self) -> bool:
-        """Whether the product of the levels is exact in float64, in whatever order it is added up."""
+        """Whether the product of the integers is exact in float64, whatever the order of its sums."""
         left, right = (int(np.abs(part.levels).max(initial=0)) for part in (self.left, self.right))
         return int(self.left.levels.shape[1]) * left * right < _EXACT
 

@@ -1,4 +1,4 @@
-"""Hidden units and channels as sets: which may change places, and what their order in a file is worth.
+"""Hidden units and channels as sets: which may change places, and how many bits their order in a file carries.
 
 A network computes the same whatever the order of its hidden units, so a file may write them in any. The reader sorts
 them, and finds in the order of the file a number below h! / (m_1! m_2! ...), with m_i the sizes of groups of units that
@@ -38,12 +38,12 @@ Number = TypeVar("Number", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class UnitSet:
-    """Units or channels that may change places, all at once.
+    """Hidden units or channels whose order does not change the network's function.
 
     Attributes:
         count: h.
-        rows: Holes whose first axis they are, in blocks; the first is the weight whose rows are sorted.
-        columns: Holes whose second axis they are, in blocks.
+        rows: Holes whose first axis these units index, in blocks; the first is the weight whose rows are sorted.
+        columns: Holes whose second axis these units index, in blocks.
     """
 
     count: int
@@ -163,7 +163,7 @@ def _behind_layer(
 
 
 def looks(part: Part, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which group each row of a tensor is in, and how many rows each group has; signs are not looked at.
+    """The group of each row of a tensor, and the size of each group; rows of equal absolute values form a group.
 
     Groups are in the order of their rows' sizes, the first entry first.
     """
@@ -208,7 +208,7 @@ def unrank(number: int, counts: NDArray[np.int64]) -> Order:
 
 
 def with_rows(part: Part, order: Order) -> Part:
-    """The blocks of the first axis in another order."""
+    """Put the blocks of the first axis into another order."""
     if isinstance(part, Exact):
         return Exact(_taken(part.values, order, 0))
     if isinstance(part, Levels):
@@ -217,7 +217,7 @@ def with_rows(part: Part, order: Order) -> Part:
 
 
 def with_columns(part: Part, order: Order) -> Part:
-    """The blocks of the second axis in another order."""
+    """Put the blocks of the second axis into another order."""
     if isinstance(part, Exact):
         return Exact(_taken(part.values, order, 1))
     if isinstance(part, Levels):

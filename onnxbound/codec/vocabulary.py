@@ -1,7 +1,7 @@
 """The words of the grammar: one function per operator, which writes its settings or reads them.
 
 A function is given the operator, or None where it reads, and the shapes of a row of its inputs. The tensors of an
-operator that is read are hollow: they have a shape, and their numbers come later.
+operator that is read are placeholders with a shape; their numbers come later.
 """
 
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def _constant(g: Grammar, given: Array | None, shape: Shape, absent: float | Non
     if g.flag(None if given is None else given.ndim == 0, 1, 1):
         number = g.number(None if given is None else float(given))
         if number == absent:
-            raise Malformed("a number is written that need not be")
+            raise Malformed("a number is written that equals its default")
         return np.array(number, np.float32)
     usual: tuple[int, ...] = (0,) if len(shape) == 3 else (len(shape) - 1,)
     axes = None if given is None else tuple(axis for axis, n in enumerate(given.shape) if n > 1)
@@ -116,7 +116,7 @@ def _mean(g: Grammar, given: Mean | None, shapes: tuple[Shape, ...]) -> Mean:
         asked = [g.flag(None if given is None else axis in given.axes, 1, 1) for axis in range(rank)]
         axes = tuple(axis for axis in range(rank) if asked[axis])
         if axes == behind:
-            raise Malformed("the axes of a mean are spelled the long way")
+            raise Malformed("the axes of a mean are not in their shortest form")
     return Mean(axes, g.flag(None if given is None else given.keep, 7, 1))
 
 
@@ -125,7 +125,7 @@ def _add(g: Grammar, given: Add | None, shapes: tuple[Shape, ...]) -> Add:
         return Add((1,) * len(shapes))
     signs = tuple(1 if g.flag(None if given is None else given.signs[k] > 0, 1, 1) else -1 for k in range(len(shapes)))
     if min(signs) > 0:
-        raise Malformed("signs are spelled the long way")
+        raise Malformed("signs are not in their shortest form")
     return Add(signs)
 
 
@@ -139,7 +139,7 @@ def _reshape(g: Grammar, given: Reshape | None, shapes: tuple[Shape, ...]) -> Re
         return Reshape(flat)
     target = code_shape(g, None if given is None else given.target)
     if target == flat:
-        raise Malformed("a vector is spelled the long way")
+        raise Malformed("a vector is not in its shortest form")
     return Reshape(target)
 
 
@@ -176,7 +176,7 @@ def _smooth(g: Grammar, given: Smooth | None, _: tuple[Shape, ...]) -> Smooth:
 def _softmax(g: Grammar, given: Softmax | None, shapes: tuple[Shape, ...]) -> Softmax:
     axis = g.natural(None if given is None else -given.axis - 1)
     if axis >= len(shapes[0]):
-        raise Malformed("a Softmax has no such axis")
+        raise Malformed("the axis of a Softmax does not exist")
     return Softmax(-axis - 1)
 
 
@@ -186,7 +186,7 @@ def _round(g: Grammar, given: SaturatingRounding | None, _: tuple[Shape, ...]) -
         g.integer(None if given is None else n) for n in ((0, 0) if given is None else (given.low, given.high))
     )
     if scale <= 0 or not -(1 << 17) < low < high < 1 << 17:
-        raise Malformed("a rounding has no such scale or range")
+        raise Malformed("the scale or range of a rounding is not possible")
     return SaturatingRounding(scale, low, high, is_activation=0 in (low, high))
 
 

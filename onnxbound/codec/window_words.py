@@ -22,12 +22,12 @@ _DILATIONS, _DILATION_WEIGHTS = (1, 2), (30, 1, 1)
 
 
 def hollow(*shape: int) -> Array:
-    """A tensor that takes no memory and stands for one that is still to come."""
+    """A placeholder of that shape, which takes no memory, for a tensor whose numbers come later."""
     return np.broadcast_to(np.zeros((), np.float32), shape)
 
 
 def unfolded(operator: Operator, row: Shape) -> tuple[int, int]:
-    """Numbers of a row with its padding, and of its windows side by side: what evaluating an operator may hold."""
+    """The numbers of a row with its padding, and of all its windows: what evaluating an operator may hold."""
     if not isinstance(operator, Conv | MaxPool | AveragePool):
         return 0, 0
     w = operator.windows
@@ -36,7 +36,7 @@ def unfolded(operator: Operator, row: Shape) -> tuple[int, int]:
 
 
 def trimmed(windows: Windows) -> Windows:
-    """The same windows with no padding behind them that none of them reaches."""
+    """The same windows without the padding that none of them reaches."""
     w = windows
     return Windows(w.size, w.kernel, w.strides, w.dilations, w.begin, w.reach)
 
@@ -92,7 +92,7 @@ def _code_windows(g: Grammar, given: Windows | None, shape: Shape, *, pool: bool
     tiled = pool and g.flag(None if given is None else given.strides == given.kernel, 7, 1)
     strides = kernel if tiled else g.alike(None if given is None else given.strides, axes, _STRIDES, _STRIDE_WEIGHTS)
     if pool and not tiled and strides == kernel:
-        raise Malformed("the strides of a pool are spelled the long way")
+        raise Malformed("the strides of a pool are not in their shortest form")
     dilations = g.alike(None if given is None else given.dilations, axes, _DILATIONS, _DILATION_WEIGHTS)
     if min((*kernel, *strides, *dilations)) < 1 or max((*kernel, *strides, *dilations)) > LARGEST_ROW:
         raise Malformed("a kernel, stride or dilation is not possible")
@@ -125,5 +125,5 @@ def _code_one_of(
         return distinct[chosen]
     numbers = tuple(g.natural(None if given is None else given[axis] - least) + least for axis in range(len(usual[0])))
     if numbers in distinct or max(numbers) > LARGEST_ROW:
-        raise Malformed("padding is spelled the long way, or too large")
+        raise Malformed("padding is not in its shortest form, or too large")
     return numbers

@@ -1,4 +1,4 @@
-"""What a code says, in words for people."""
+"""A code in words for people."""
 
 from itertools import groupby
 
@@ -15,7 +15,7 @@ _LONGEST = 2000
 
 
 def architecture_in_words(architecture: Architecture) -> str:
-    """One line: the shape of a row, and every operator in its order; `<-` names inputs other than the tensor before.
+    """One line: the shape of a row, and every operator in order; `<-` precedes inputs other than the previous tensor.
 
     Dense and Conv with their units, Conv and pools with kernel and stride.
     """

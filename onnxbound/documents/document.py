@@ -62,7 +62,7 @@ class Document:
         return f"<{type(self).__name__} {visible(self.summary())}>"
 
     def summary(self) -> str:
-        """Return one line that tells this document from others."""
+        """Return one line that distinguishes this document from others."""
         return self.SCHEMA
 
     def _repr_html_(self) -> str:
@@ -131,7 +131,7 @@ def nested(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_json_text(document: Mapping[str, Any]) -> str:
-    r"""Write strict, indented JSON; what cannot be printed is escaped, so that it cannot steer a terminal.
+    r"""Write strict, indented JSON; characters that do not print are escaped, so that they cannot control a terminal.
 
     >>> to_json_text({"é": "\x9b2J"})
     '{\n  "é": "\\u009b2J"\n}\n'

@@ -22,7 +22,7 @@ _LEFT = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{16}}|[0-9a-z_]{{8}})")
 
 @contextmanager
 def unfinished(folder: Path) -> Iterator[None]:
-    """Whatever begins with `TEMPORARY` in a folder is at work meanwhile; what killed processes left is removed first.
+    """Protect the entries of a folder that begin with `TEMPORARY` meanwhile; first remove those of killed processes.
 
     Each process that writes there holds a shared lock of the folder, which ends with it however that ends.
     """
@@ -48,7 +48,7 @@ def remove_left(folder: Path) -> None:
 
 
 def _locked(folder: Path, *, alone: bool = False) -> int | None:
-    """The lock of a folder, held until it is closed; None where there are none, or for `alone` another has one."""
+    """The lock of a folder, held until it is closed; None without locks, or where `alone` finds it held by another."""
     if sys.platform == "win32":
         return None
     import fcntl
@@ -66,12 +66,12 @@ def _locked(folder: Path, *, alone: bool = False) -> int | None:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; a name too long, at which `Path.is_dir` raises, is none."""
+    """Whether there is such a folder; no where the name is too long, at which `Path.is_dir` raises."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def require_writable(path: Path, *, force: bool) -> None:
-    """Find out before the work begins whether a file can be written after it.
+    """Check, before the work begins, that its output file can be written.
 
     Raises:
         OutputError: output-exists or output-unwritable.
@@ -115,7 +115,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, force:
 
 
 def unwritable(path: Path, why: str) -> OutputError:
-    """What is said of a file that cannot be written."""
+    """The error of a file that cannot be written."""
     return OutputError(
         "output-unwritable",
         f"{path} cannot be written: {why}.",

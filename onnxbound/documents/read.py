@@ -27,11 +27,11 @@ class _MismatchError(Exception):
 
 
 def read_document(path: Path, *kinds: type[T]) -> T:
-    """Read a document; keys that a later version has added are left aside.
+    """Read a document; keys that a later version has added are ignored.
 
     Args:
         path: A file, or - for stdin.
-        kinds: The classes that it may be of; its schema says which.
+        kinds: The classes that are accepted; the document's schema says which it is.
 
     Raises:
         DataError: report-not-found or report-invalid.

@@ -27,7 +27,7 @@ def schema_of(name: str, kind: type) -> dict[str, Any]:
 
 
 def file_of(name: str) -> Path:
-    """The shipped file of a schema: onnxbound.report/1 is in report-1.schema.json."""
+    """The file of a schema in this package: onnxbound.report/1 is in report-1.schema.json."""
     return FILES / f"{name.removeprefix('onnxbound.').replace('/', '-')}.schema.json"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Viewed(Document):
-    """A document that has a view, of which every form is made."""
+    """A document with a view, from which pages, Markdown and figures are made."""
 
     __slots__ = ()
 
@@ -26,11 +26,11 @@ class Viewed(Document):
         return tuple(figure for section in self.view().sections for figure in section.figures)
 
     def plot(self, name: str, ax: "Axes | None" = None) -> "Axes":
-        """Draw one figure with matplotlib; needs the extra report.
+        """Draw one figure with matplotlib; needs the extra `report`.
 
         Args:
-            name: Of the figure, "layer_cushion" for example.
-            ax: Where; None makes a figure of pyplot's.
+            name: Name of the figure, "layer_cushion" for example.
+            ax: The axes to draw on; None makes a new figure of pyplot.
 
         Raises:
             UsageError: There is no such figure, or the extra is not installed.
@@ -48,7 +48,7 @@ class Viewed(Document):
         print_view(self.view(), console, verbose=verbose)
 
     def to_html(self) -> str:
-        """Return one self-contained HTML page; needs the extra report.
+        """Return one self-contained HTML page; needs the extra `report`.
 
         Raises:
             UsageError: The extra is not installed.

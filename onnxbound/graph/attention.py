@@ -18,7 +18,7 @@ _NEVER = -1e6
 
 
 def attention(node: GraphNode, shapes: Mapping[str, Shape], constants: Mapping[str, Array], write: NodeWriter) -> None:
-    """Attention of activations: Softmax(scale Q K^T + mask) V for each head, the mask constant."""
+    """Write Attention as Softmax(scale Q K^T + mask) V for each head; the mask has to be constant."""
     attributes = node.attributes()
     names = (*node.inputs, "", "", "")[: max(len(node.inputs), 4)]
     if len(node.outputs) > 1 or len(node.inputs) > 4 or attributes.get("softcap", 0.0) or attributes.keys() - _READ:
@@ -49,7 +49,7 @@ def _heads(write: NodeWriter, name: str, shape: Shape, count: int) -> tuple[str,
     """(length, heads * width) as (heads, length, width)."""
     length, whole = shape
     if not count or whole % count:
-        raise Unsupported(f"{whole} entries are not those of {count} heads")
+        raise Unsupported(f"{whole} entries cannot be divided into {count} heads")
     apart = write.reshape(name, (length, count, whole // count))
     return write.add("Transpose", apart, perm=[0, 2, 1, 3]), (count, length, whole // count)
 
@@ -59,7 +59,7 @@ def _shared(write: NodeWriter, name: str, shape: Shape, heads: int) -> str:
     if shape[0] == heads:
         return name
     if heads % shape[0]:
-        raise Unsupported(f"{heads} heads of queries do not share {shape[0]} heads of keys")
+        raise Unsupported(f"{heads} query heads cannot be divided among {shape[0]} key heads")
     return write.add("Gather", name, write.constant(np.repeat(np.arange(shape[0]), heads // shape[0])), axis=1)
 
 
@@ -81,5 +81,5 @@ def _mask(name: str, constants: Mapping[str, Array], shape: tuple[int, int], *, 
     added = np.where(given, 0, _NEVER) if given.dtype == np.bool_ else np.maximum(given, _NEVER)
     whole = np.asarray(np.maximum(mask + added[..., : shape[1]], _NEVER), np.float32)
     if np.any(whole.max(axis=-1) == np.float32(_NEVER)):
-        raise Unsupported("its mask leaves a query without a key")
+        raise Unsupported("its mask hides every key from a query")
     return whole

@@ -1,4 +1,4 @@
-"""What was cut off behind the logits, evaluated: it has to decide as they do, and it may name the classes."""
+"""Evaluate what was cut off behind the logits: it has to choose the class that they do, and it may name the classes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _CLEAR, _GAP = 4.0, 0.05
 
 
 class HeadError(Exception):
-    """What was cut off does not decide by the largest logit.
+    """An output behind the logits does not choose the class of the largest one.
 
     Attributes:
-        constant: Whether it says the same of every row.
+        constant: Whether it is the same for every row.
     """
 
     def __init__(self, head: str, why: str, *, constant: bool = False) -> None:
@@ -41,22 +41,22 @@ def class_labels(
     shapes: Mapping[str, Shape],
     batch: int | None,
 ) -> tuple[Label, ...]:
-    """How the outputs behind the logits call the classes, 0 to K - 1 where none of them does.
+    """The names that the outputs behind the logits give the classes; 0 to K - 1 where none names them.
 
-    Every output is evaluated at made-up logits: at rows in which one class is far ahead of the others, which gives the
-    name of each class, and at random rows, on which its decision has to be the largest logit's. Of a single logit z
-    that is z > 0, which a single probability has to meet with p > 1/2.
+    Every output is evaluated at made-up logits. Rows in which one class is far ahead of the others give the name of
+    each class. On random rows the output has to choose the class of the largest logit; with a single logit z, a
+    single probability p has to exceed 1/2 where z > 0, and only there.
 
     Args:
-        graph: With the nodes of the head.
+        graph: The graph, the nodes behind the logits included.
         opsets: The message that imports their operator sets.
-        heads: Outputs.
-        logits: What they were cut off from.
-        shapes: Of one row of what the logits are computed from, and of the logits.
-        batch: Rows that the head takes; None for any number.
+        heads: Names of the outputs behind the logits.
+        logits: Name of the logits.
+        shapes: Tensor name to the shape of one row.
+        batch: The number of rows that the outputs are computed from; None for any number.
 
     Raises:
-        HeadError: An output decides otherwise, or cannot be evaluated.
+        HeadError: An output chooses another class, or cannot be evaluated.
     """
     size = prod(shapes[logits])
     if heads and max(shapes[logits], default=1) < size:
@@ -98,7 +98,7 @@ def _labels(head: "_ClassHead", size: int) -> tuple[Label, ...] | None:
 
 
 def _rows(size: int) -> NDArray[np.float32]:
-    """Random rows whose largest entry is clearly ahead; of a single one numbers on both sides of 0."""
+    """Random rows whose largest entry is clearly ahead; where a row has one entry, numbers on both sides of 0."""
     if size == 1:
         positive = np.geomspace(2**-10, _CLEAR, _TRIALS // 2, dtype=np.float32)
         return np.concatenate([positive, -positive])[:, None]
@@ -108,7 +108,7 @@ def _rows(size: int) -> NDArray[np.float32]:
 
 
 def _clear(size: int) -> Iterator[NDArray[np.float32]]:
-    """Rows that decide for one class after the other."""
+    """Rows in which one class after the other is far ahead."""
     if size == 1:
         yield np.array([[-_CLEAR], [_CLEAR]], np.float32)
     else:

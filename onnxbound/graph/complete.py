@@ -1,4 +1,4 @@
-"""What the passes wrote anew is appended to the message, so that onnxruntime computes whatever the network names."""
+"""Append the nodes that passes wrote to the model, so that onnxruntime can compute every tensor of the network."""
 
 from collections.abc import Collection
 
@@ -11,9 +11,9 @@ from onnxbound.operators.quantisation import PAIRED
 
 
 class Written:
-    """Nodes of normalised graphs whose outputs no node of the file computes, as each was written first.
+    """Nodes that passes wrote and whose outputs no node of the file computes, each in the form it had first.
 
-    Later passes take conversions out, which the network can do without and onnxruntime cannot.
+    Later passes remove conversions of type, which onnxruntime needs and the network does not.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Written:
         self._constants: dict[str, Array] = {}
 
     def note(self, graph: OnnxGraph) -> None:
-        """Remember what is new in a graph."""
+        """Remember the nodes that are new in a graph."""
         for node in graph.nodes:
             (new,) = node.outputs if len(node.outputs) == 1 else ("",)
             if new and new not in graph.file_names and new not in self._nodes:
@@ -29,7 +29,7 @@ class Written:
                 self._constants |= {name: graph.constants[name] for name in node.inputs if name in graph.constants}
 
     def completed(self, model: ModelProto, wanted: Collection[str]) -> ModelProto:
-        """The model with everything that the tensors `wanted` need beside its own nodes."""
+        """The model with the further nodes that the tensors `wanted` are computed by."""
         nodes = self._ancestors(wanted)
         if not nodes:
             return model

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def filled(rows: NDArray[Any], length: int) -> NDArray[Any]:
-    """Rows (n, ...) with copies of the last behind them, (length, ...); no copy where there are enough.
+    """Rows (n, ...) filled up to (length, ...) with copies of the last row; unchanged where n is at least `length`.
 
     >>> filled(np.array([[1], [2]]), 4).ravel().tolist()
     [1, 2, 2, 2]

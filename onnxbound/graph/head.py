@@ -1,4 +1,4 @@
-"""Where a graph ends: at its logits, and what was cut off behind them decides as they do."""
+"""End a graph at its logits, and check that what is cut off behind them chooses the class that they do."""
 
 from dataclasses import replace
 from math import prod
@@ -23,11 +23,11 @@ class Ending(NamedTuple):
     """A graph that ends at its logits.
 
     Attributes:
-        results: What the passes made of it, one after the other; the first says what was cut off.
-        heads: Outputs that were.
+        results: Results of the passes, in their order; the first says what was cut off.
+        heads: Names of the outputs that were cut off.
         data_input: The one input that the logits depend on.
         fixed_batch: Its batch length if it has a fixed one.
-        batch: The same; 1 where several rows cannot be seen to stay apart.
+        batch: The same; 1 where the graph does not show that the rows of a batch are independent.
         lowered: The steps and shapes.
     """
 
@@ -42,15 +42,15 @@ class Ending(NamedTuple):
 def end_at_logits(
     graph: OnnxGraph, whole: OnnxGraph, model: ModelProto, logits: str | None
 ) -> tuple[Ending, tuple[Label, ...]]:
-    """Cut off what stands behind the logits, and find out how it calls the classes.
+    """Cut off the nodes behind the logits, and find the names that they give the classes.
 
-    Where it does not decide by the largest logit, the output itself is read as the logits, if that can be done.
+    Where an output does not choose the class of the largest logit, it is itself read as the logits, if possible.
 
     Args:
         graph: Normalised.
-        whole: The same before conversions were taken out, as a head may need them.
+        whole: The same graph with its conversions of type, which nodes behind the logits may need.
         model: The message that imports the operator sets.
-        logits: A tensor that is read as the logits; found if None.
+        logits: Name of the tensor to read as the logits; None to find it.
 
     Raises:
         ModelError: model-not-classifier, model-inputs, model-output, model-unsupported-operator, ...
@@ -63,7 +63,7 @@ def end_at_logits(
         if instead is None:
             output = ending.results[0].graph.outputs[0]
             where, do = f"output {error.head!r}", f'`logits="{output}"` reads the tensor that it is computed from'
-            message = f"The model's class is not that of the largest entry of {output!r}."
+            message = f"The model does not choose the class of the largest entry of {output!r}."
             raise ModelError("model-not-classifier", message, [Problem(where, str(error), do)]) from error
     return instead, _labels(instead, whole, model)
 
@@ -91,7 +91,7 @@ def _ended(graph: OnnxGraph, logits: str | None, *, bare: bool) -> Ending:
 
 
 def _lowered(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> tuple[Lowered, int | None]:
-    """The graph's steps; where they do not keep the rows of a batch apart, those of a batch of one row."""
+    """The graph's steps for any batch; where they would mix the rows of a batch, those for a batch of one row."""
     try:
         return lower(graph, data_input, batch), batch
     except ModelError as several:
@@ -117,7 +117,7 @@ def _data_input(graph: OnnxGraph) -> tuple[GraphInput, int | None]:
     if data_input.type is None or data_input.type.type not in _INPUT_TYPES:
         raise ModelError(
             "model-unsupported-type",
-            f"The input has the element type {data_input.type}.",
+            f"onnxbound cannot read an input of element type {data_input.type}.",
             [Problem(where, f"element type {data_input.type}", "convert the model to float32")],
         )
     dims = data_input.dims

@@ -83,7 +83,7 @@ class InspectedLayer:
         input_shape: Shape of one row of what enters.
         output_shape: Shape of one row of what leaves.
         fed_by: Numbers of the layers whose output enters, through gates and what is linear.
-        gate: What the first element-wise gate behind it writes; null if there is none.
+        gate: Output of the first element-wise gate behind it; null if there is none.
     """
 
     index: int
@@ -108,10 +108,10 @@ class InspectedCoverage:
     """What was read, and what was done to it.
 
     Attributes:
-        nodes: In the file's main graph, functions inlined; every one is understood.
-        weighted_layers: As `depth`.
+        nodes: Nodes in the file's main graph, functions inlined; onnxbound reads every one.
+        weighted_layers: The number of weighted layers, as `depth`.
         normalised: What each pass did, in words.
-        stripped_head: What was stripped behind the logits; null if nothing.
+        stripped_head: What was removed behind the logits; null if nothing.
     """
 
     nodes: int
@@ -143,7 +143,7 @@ class Inspection(Viewed):
 
 
 def inspection(network: Network) -> Inspection:
-    """What there is to say of a network before any row is seen."""
+    """Describe a network, without running a row through it."""
     number = {layer.output: layer.index for layer in network.layers}
     return Inspection(
         model=_model(network),

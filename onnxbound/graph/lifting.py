@@ -45,20 +45,20 @@ Constants = Mapping[str, Array]
 def lift(
     node: GraphNode, whole: Mapping[str, Lifted], shapes: Shapes, constants: Constants, write: NodeWriter
 ) -> list[Lifted | str]:
-    """Write a node on whole tensors.
+    """Write a node so that it acts on tensors with the batch of one row as an axis like any other.
 
     Args:
         node: Its type is one of `LIFTED`.
-        whole: Its inputs that are computed from the row.
-        shapes: Tensor name to the shape of a row, of what holds them.
+        whole: The inputs that are computed from the row: name of the tensor with their entries, and their whole shape.
+        shapes: Name of such a tensor to the shape of a row.
         constants: Tensor name to value.
-        write: Where to.
+        write: Collects the new nodes.
 
     Returns:
-        What holds each output; without a shape where it is in that of the file.
+        For each output, the tensor that has its entries, with the whole shape where the file has another one.
 
     Raises:
-        Unsupported: It has no such reading.
+        Unsupported: The node cannot be written so.
     """
     if node.op_type in _SELECTING:
         return [*_select(node, whole, shapes, constants, write)]
@@ -74,14 +74,14 @@ def lift(
     if node.op_type in _ALONG_AXES:
         axes = _count_from_the_right(node, rank, inputs, attributes, constants, write)
         if -rank in axes and all(shapes[name] == shape[1:] for name, shape in whole.values()):
-            raise Unsupported("it goes over the batch, so rows would not be independent")
+            raise Unsupported("it acts along the batch axis, so rows would not be independent")
     return [write.add(node.op_type, *inputs, name=node.proto.name, **attributes)]
 
 
 def _select(
     node: GraphNode, whole: Mapping[str, Lifted], shapes: Shapes, constants: Constants, write: NodeWriter
 ) -> Iterator[Lifted]:
-    """The entries are counted through, what the node does to the numbers is found out, and they are gathered."""
+    """Apply the node to the indices of the entries, and gather the entries by the result."""
     if list(whole) != [node.inputs[0]]:
         raise Unsupported("its second input depends on the rows")
     x, shape = whole[node.inputs[0]]
@@ -90,7 +90,7 @@ def _select(
     values += [np.asarray(constants[name]) if name else None for name in node.inputs[1:]]
     indices = evaluate(node, values, write.opset)
     if indices is None:
-        raise Unsupported("the reference implementation cannot evaluate it")
+        raise Unsupported("the onnx package cannot evaluate it")
     for index in indices:
         if index.size == count and np.array_equal(index.ravel(), np.arange(count)):
             yield x, index.shape
@@ -153,7 +153,7 @@ def _count_from_the_right(
         old = node.op_type == "Softmax" and write.opset < 13
         axis = int(attributes.get("axis", 1 if old else -1)) % rank - rank  # type: ignore[call-overload]
         if old and axis != -1:
-            raise Unsupported("below opset 13 it goes over several axes at once", "export with opset 13 or newer")
+            raise Unsupported("below opset 13 it normalises over several axes at once", "export with opset 13 or newer")
         attributes["axis"] = axis + rank + 1 if old else axis
         return [*range(axis, 0)] if node.op_type == "LayerNormalization" else [axis]
     given = constants.get(node.inputs[1]) if len(node.inputs) > 1 else attributes.get("axes")

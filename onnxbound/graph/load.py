@@ -56,7 +56,7 @@ def load(
 
     Args:
         path: An ONNX file of opset 7 or newer; external data beside it is memory-mapped.
-        logits: Name of the tensor that is read as the logits, an output or any other; found if None.
+        logits: Name of the tensor to read as the logits, an output or any other; None to find it.
         fixed: Input name to the value that it is held at, where the model has several inputs.
         input_shape: Shape of one row where the file leaves lengths open, for all such inputs alike or by name; or a
             function that is asked for it with an input's name and lengths, None for each that is open.
@@ -123,7 +123,8 @@ def load(
         model=written.completed(model, _named(steps, output)),
         opset=graph.opset,
         ir_version=model.ir_version,
-        producer=f"{model.producer_name} {model.producer_version}".strip(),
+        # tf2onnx writes its version and its commit, which is None in a released one.
+        producer=f"{model.producer_name} {model.producer_version}".strip().removesuffix(" None"),
         input=ending.data_input.name,
         input_type=ending.data_input.type,
         input_shape=shapes[ending.data_input.name],
@@ -148,13 +149,13 @@ def load(
 
 
 def _named(steps: tuple[Step, ...], output: str) -> list[str]:
-    """Tensors that are asked of onnxruntime: around every layer and every gate, and the logits."""
+    """The tensors that onnxruntime is asked for: around every layer and every gate, and the logits."""
     around = (step for step in steps if isinstance(step.operator, Weighted) or is_activation(step.operator))
     return [*(name for step in around for name in (*step.inputs, step.output)), output]
 
 
 def _called(labels: tuple[Label, ...]) -> str:
-    """Names of classes that are not just counted."""
+    """The names of the classes, in words; empty where they are 0 to K - 1."""
     if labels == tuple(range(len(labels))):
         return ""
     listed = ", ".join(map(str, labels[:_LISTED])) + (", ..." if len(labels) > _LISTED else "")

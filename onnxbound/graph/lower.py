@@ -80,7 +80,7 @@ class _Lowering:
             self.visit(node)
             # Within the net rows may stand anywhere; who reads the logits expects them in front.
             if self.graph.outputs[0] in self.lifted and self.graph.outputs[0] in node.outputs:
-                reason = Unsupported("the logits have no batch in front", "export with it as the first axis")
+                reason = Unsupported("the logits have no batch axis in front", "export with the batch in front")
                 self.problems.append((node, reason))
         if self.problems:
             raise _unsupported(self.problems)
@@ -127,7 +127,7 @@ class _Lowering:
             self.constants[node.outputs[0]] = self._shape_of(node)
             return
         if node.op_type not in LIFTED:
-            raise Unsupported("it takes rows along the first axis, where they do not stand any more")
+            raise Unsupported("it needs the batch as the first axis, and an earlier node has moved it")
         write = self._writer(node)
         whole = {name: self._whole(name) for name in node.inputs if name in self.lifted or name in self.shapes}
         outputs = lift(node, whole, self.shapes, self.constants, write)
@@ -155,7 +155,7 @@ class _Lowering:
         if all(name in self.constants for name in node.inputs if name) and node.inputs:
             values = evaluate(node, [self.constants[name] if name else None for name in node.inputs], self.graph.opset)
             if values is None:
-                raise Unsupported("it cannot be evaluated ahead of the rows")
+                raise Unsupported("its value cannot be computed without a row")
             self._take_room(node, values)
             self.constants.update(zip(node.outputs, values, strict=False))
             self.origins |= origin_of(node, self.constants, self.origins)
@@ -163,14 +163,14 @@ class _Lowering:
             self.constants[node.outputs[0]] = self._shape_of(node)
         elif any(node.proto.output[1:]) and node.op_type != "Split":
             # Masks and indices come second; parsers make the first output, and only Split makes several alike.
-            raise Unsupported("another output of it than the first is read")
+            raise Unsupported("an output other than its first is used")
         elif not self._rewrite(node):
             self._parse(node)
 
     def _take_room(self, node: GraphNode, values: Iterable[Array]) -> None:
         self.room -= sum(value.nbytes for value in values)
         if self.room < 0:
-            raise too_large(node.where, "its shape arithmetic takes more memory than any net's")
+            raise too_large(node.where, "its shape arithmetic takes more memory than onnxbound allows")
 
     def _rewrite(self, node: GraphNode) -> bool:
         """Whether the node was spelled with others."""
@@ -255,8 +255,8 @@ def lower(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> Lowere
     Args:
         graph: Normalised, with one output.
         data_input: The input that carries the rows, its lengths behind the batch all known.
-        batch: Length of the batch axis to resolve shape arithmetic with; None for any, which two lengths stand for that
-            nobody who wrote the model could know.
+        batch: Length of the batch axis to resolve shape arithmetic with; None for any length: the steps for two lengths
+            drawn at random have to be equal.
 
     Raises:
         ModelError: model-unsupported-operator, listing every node that is not supported; model-batch, the steps depend
@@ -265,7 +265,7 @@ def lower(graph: OnnxGraph, data_input: GraphInput, batch: int | None) -> Lowere
     if batch is None:
         first, second = (_lower(graph, data_input, length) for length in _unforeseen_lengths(graph))
         if not _alike((first.steps, first.shapes), (second.steps, second.shapes)):
-            what = [Problem("the graph", "it computes with the batch length", "export with a batch of one row")]
+            what = [Problem("the graph", "it computes with the length of the batch", "export with a batch of one row")]
             raise ModelError("model-batch", "The outputs for a row depend on how many rows are run.", what)
         return first
     return _lower(graph, data_input, batch)

@@ -77,7 +77,7 @@ def _check_opset(model: ModelProto, path: Path) -> None:
 
 
 def external_files(model: ModelProto) -> dict[str, str]:
-    """Locations of the files in which a model keeps weights, relative to its folder, each with a name of a weight."""
+    """Files in which a model keeps weights, relative to its folder, each with the name of one weight in it."""
     sparse = (tensor for pair in model.graph.sparse_initializer for tensor in (pair.values, pair.indices))
     kept = [t for t in (*model.graph.initializer, *sparse) if t.data_location == TensorProto.EXTERNAL]
     return {_location(tensor): tensor.name for tensor in reversed(kept)}
@@ -88,7 +88,7 @@ def _location(tensor: TensorProto) -> str:
 
 
 def lift_constants(model: ModelProto) -> None:
-    """Make an initializer of every Constant node of the main graph whose value lies in another file."""
+    """Turn every Constant node of the main graph whose value lies in another file into an initializer."""
     graph = model.graph
     lifted = []
     for node in graph.node:
@@ -178,7 +178,7 @@ class WeightReader:
         path = self._path(location, where)
         if is_of_packed_type(tensor):
             raise _refusal(
-                f"The weights in {location!r} are of a type whose entries share bytes.",
+                f"The weights in {location!r} are of a type with several entries to a byte.",
                 where,
                 f"element type {TensorProto.DataType.Name(tensor.data_type)}",
                 "keep these weights inside the model file",
@@ -189,11 +189,11 @@ class WeightReader:
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
         except ValueError as error:
-            message = f"The place of the weights in {location!r} is no number."
+            message = f"The offset or length of the weights in {location!r} is not a number."
             raise _refusal(message, where, str(error), "export the model again") from error
         content = self._content(path, location, where)
         if dtype.hasobject or offset < 0 or length < size or content.size < offset + size:
-            why = f"{content.size:,} bytes, {offset + size:,} needed"
+            why = f"it has {content.size:,} bytes, and {offset + size:,} are needed"
             raise _refusal(f"The weights file {location!r} is too short.", where, why, "copy the file again")
         return content[offset : offset + size].view(dtype).reshape(shape)
 

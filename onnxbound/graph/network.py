@@ -30,7 +30,7 @@ class Step:
         name: The node's own name, possibly empty.
         op: ONNX operator.
         where: Its place in the file, for messages.
-        trained: Name and size of each constant of the file that training set.
+        trained: Name and size of each trained constant of the file.
         weight: Name of the constant that the node reads as its weight; empty where it has none.
         folded: ONNX operators of the nodes that were folded into it.
     """
@@ -59,7 +59,7 @@ class Layer:
         input_shape: Shape of one row of a^i.
         output_shape: Shape of one row of x^i.
         weight_name: Name of the constant that the node reads; layers that read the same one share the name.
-        between: l_{k,i} of theory: source layer k to the Lipschitz constant of what lies between x^k and a^i.
+        between: Source layer k to l_{k,i}, the Lipschitz constant of what lies between x^k and a^i.
         gate: Names (z, phi(z)) around the first element-wise gate behind x^i; None if there is none.
     """
 
@@ -126,19 +126,20 @@ class Network:
         input_type: Its element type.
         input_shape: Shape of one row; None where any length fits.
         batch: Fixed batch length, None if any will do.
-        one_row: Whether the batch is 1 only because several rows cannot be seen to stay apart.
+        one_row: Whether the batch is 1 only because the graph does not show that the rows of a batch are independent.
         output: Name of the logits.
         classes: K.
-        class_labels: How the file calls each class, (K,); 0 to K - 1 where it does not.
+        class_labels: Name of each class in the file, (K,); 0 to K - 1 where it has none.
         steps: Operators in topological order.
         shapes: Tensor name to the shape of one row.
-        head: What was stripped behind the logits, in words; None if nothing.
-        heads: The outputs that were computed from it.
+        head: What was removed behind the logits, in words; None if nothing.
+        heads: The outputs that were computed by what was removed.
         notes: What each pass did, in words.
         node_count: Nodes in the file's main graph, functions inlined.
-        reading: What the caller said about how to read it.
+        reading: The caller's choices about how to read the file.
         external: The initializers that the file keeps in other files, by name.
-        parts: Inputs of the file that stand side by side in a row, by name with their shapes; empty where it has one.
+        parts: Where the file has several inputs per row, their names with their shapes, in the order in which they
+            stand side by side in a row; else empty.
     """
 
     path: Path
@@ -209,8 +210,9 @@ class Network:
 
         Weights, biases, scales and shifts of BatchNormalization, slopes of PRelu, scales and zero points of quantised
         activations, and the constants of element-wise maps behind the first weighted layer; those before it are taken
-        for preprocessing, running statistics for measurements. Of single numbers (the ends of a Clip, the slope of a
-        LeakyRelu, factors) those that no person writes; of what is repeated, as a class token for every row, each once.
+        for preprocessing, running statistics for measurements. A single number (an end of a Clip, the slope of a
+        LeakyRelu, a factor) counts unless it is round, as people write numbers. A number that is repeated, as a class
+        token for every row, counts once.
         """
         return sum(dict(constant for step in self.steps for constant in step.trained).values())
 
@@ -221,7 +223,7 @@ class Network:
 
     @cached_property
     def roundings(self) -> int:
-        """How many steps round to a grid: such a net is a staircase, and values on an edge may fall either way."""
+        """How many steps round to a grid; such a net is a step function, and rounding decides values at a step."""
         return sum(isinstance(step.operator, SaturatingRounding) for step in self.steps)
 
     @cached_property
@@ -233,7 +235,7 @@ class Network:
 
     @cached_property
     def tail_lipschitz(self) -> Mapping[int, float]:
-        """Layer to the Lipschitz constant of what lies between its x^i and the logits, other layers not crossed."""
+        """Layer to the Lipschitz constant of the paths from its x^i to the logits that cross no other layer."""
         return self._between()[self.output]
 
     def target(self, index: int) -> str:
@@ -253,7 +255,7 @@ class Network:
         return result
 
     def has_path(self, source: int, target: int) -> bool:
-        """Whether a path leads from x^source to the target of that number, source < target."""
+        """Whether a path leads from the output of layer `source` to that of layer `target`, source < target."""
         return source < target and source in self.sources[self.target(target)]
 
     def downstream(self, sources: Collection[str]) -> set[str]:
@@ -267,7 +269,7 @@ class Network:
     def _between(self) -> dict[str, dict[int, float]]:
         """Tensor name to the Lipschitz constant from each x^k that reaches it without crossing a weight.
 
-        Constants multiply along a path and add over paths, theory's rule for l.
+        Constants multiply along a path and add over paths.
         """
         number = 0
         result: dict[str, dict[int, float]] = {self.input: {}}
@@ -285,7 +287,7 @@ class Network:
         return result
 
     def _first_gate(self, name: str) -> tuple[str, str] | None:
-        """Input and output of the first element-wise gate downstream of a tensor, other layers not crossed."""
+        """Input and output of the first element-wise gate downstream of a tensor and before any other layer."""
         reached = {name}
         for step in self.steps:
             if reached.isdisjoint(step.inputs) or isinstance(step.operator, Weighted):

@@ -1,4 +1,4 @@
-"""A model in a newer version of the default operator set, for what older ones cannot say."""
+"""Convert a model to a newer version of the default operator set, for what older ones cannot express."""
 
 from onnx import ModelProto, helper, version_converter
 
@@ -9,7 +9,7 @@ _KEPT = ("producer_name", "producer_version", "domain", "model_version", "doc_st
 
 
 def raised(model: ModelProto, opset: int) -> ModelProto:
-    """The model in that operator set; itself where it has it already.
+    """Convert the model to that operator set; return it as it is where it has this one or a newer one.
 
     Names and metadata stay; shapes of inner tensors, which anyone can infer, are left out.
 

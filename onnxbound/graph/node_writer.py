@@ -23,7 +23,7 @@ class NodeWriter:
         self.origins: dict[str, str] = {}
 
     def instead_of(self, node: GraphNode, before: int = 0) -> None:
-        """What follows stands at the place of `node`; `before` counts what others have written there."""
+        """Give the nodes that follow the place of `node`; `before` counts the nodes already written there."""
         self._prefix, self._index = f"{node.index}/{before}/" if before else f"{node.index}/", node.index
 
     def add(self, op_type: str, *inputs: str, output: str = "", name: str = "", **attributes: Any) -> str:

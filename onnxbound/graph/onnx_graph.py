@@ -62,7 +62,7 @@ class GraphNode:
         return result
 
     def rewritten(self, op_type: str, inputs: tuple[str, ...], **attributes: Any) -> Self:
-        """The same place and outputs, another operator."""
+        """Another operator at the same place and with the same outputs."""
         proto = onnx.helper.make_node(op_type, inputs, self.proto.output, name=self.proto.name, **attributes)
         return replace(self, proto=proto)
 
@@ -117,7 +117,7 @@ class PassResult(NamedTuple):
     """What a pass did.
 
     Attributes:
-        graph: The graph behind the pass.
+        graph: The graph after the pass.
         changed: Whether it differs from the one before.
         reason: What was done, in words for the report; empty if nothing.
     """

@@ -1,4 +1,4 @@
-"""What the caller says about how a file is to be read."""
+"""The caller's choices about how a file is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ class Reading:
     """Choices that a file with several inputs or outputs leaves open.
 
     Attributes:
-        logits: Name of the tensor that is read as the logits; found if None.
+        logits: Name of the tensor to read as the logits; None to find it.
         fixed: Input name to the value that it is held at.
         lengths: Input name to the shape of one row, where the file leaves lengths open.
     """

@@ -16,7 +16,7 @@ Constants = Mapping[str, Array]
 
 
 def resize(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Resize and Upsample to the nearest entry, which is gathered, or linearly: the two nearest along each axis."""
+    """Resize and Upsample: gather the nearest entries, or interpolate between the two nearest along each axis."""
     mode = node.attributes().get("mode", "nearest")
     if mode == "nearest":
         _nearest(node, shapes[node.inputs[0]], constants, write)
@@ -36,7 +36,7 @@ def _nearest(node: GraphNode, shape: Shape, constants: Constants, write: NodeWri
         values.append(value)
     result = evaluate(node, values, write.opset)
     if result is None or result[0].shape[0] != 1:
-        raise Unsupported("it enlarges the batch, or the reference implementation cannot resize so")
+        raise Unsupported("it enlarges the batch, or the onnx package cannot evaluate it")
     index = np.rint(result[0]).astype(np.int64)[0]
     flat = write.reshape(node.inputs[0], (prod(shape),))
     chosen = write.add("Gather", flat, write.constant(index.ravel()), axis=1)
@@ -107,7 +107,10 @@ def _places(node: GraphNode, opset: int, length: int, wanted: int, scale: float)
         return length / 2 * (1 - wanted / (length * scale)) + centred
     if mode == "align_corners":
         if abs(length * scale - wanted) > 1e-6 * wanted:
-            raise Unsupported("runtimes differ in the corners of a fraction of an entry", "export with sizes")
+            raise Unsupported(
+                "its scale gives a fractional output length, for which runtimes place the corners differently",
+                "export with sizes",
+            )
         return index * ((length - 1) / (wanted - 1)) if wanted > 1 else np.zeros(1)
     if mode == "asymmetric":
         return index / scale

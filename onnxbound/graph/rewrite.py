@@ -22,7 +22,7 @@ _OPTIONAL_INPUTS = 4
 
 
 class Rewriter:
-    """The file of a network, to be changed weight by weight; what is not changed stays as it is."""
+    """Changes the file of a network weight by weight; everything else stays as it is."""
 
     def __init__(self, network: Network) -> None:
         model, _ = read_model(network.path)
@@ -34,7 +34,7 @@ class Rewriter:
                 tensor.CopyFrom(numpy_helper.from_array(np.asarray(network.external[tensor.name]), tensor.name))
 
     def can_rewrite(self, layer: Layer) -> bool:
-        """Whether the file keeps the layer's weight where it can be given another value."""
+        """Whether the layer's weight can be replaced in the file."""
         return bool(self.readers(layer)) or self._linear_classifier(layer) is not None
 
     def _linear_classifier(self, layer: Layer) -> NodeProto | None:
@@ -47,14 +47,14 @@ class Rewriter:
         return classifiers[0] if same else None
 
     def readers(self, layer: Layer) -> list[NodeProto]:
-        """The nodes that apply the layer's weight; [] where the file has none that could be given another."""
+        """The nodes that apply the layer's weight; [] where it cannot be replaced."""
         name = layer.weight_name
         nodes = [node for node in self.model.graph.node if name in node.input]
         plain = all(n.op_type in _READERS and list(n.input).index(name) == 1 and not n.domain for n in nodes)
         return nodes if plain and self.constant(name) is not None else []
 
     def set_weight(self, layer: Layer, weight: Array) -> None:
-        """Give a layer, and those that share its weight, another one of the same shape `(h_out, ...)`.
+        """Replace the weight of a layer, and of those that share it, by one of the same shape `(h_out, ...)`.
 
         A constant that nodes compute, such as a transposed initializer, becomes an initializer itself.
         """
@@ -109,7 +109,7 @@ class Rewriter:
         self._replace(node, [first, second])
 
     def per_position(self, layer: Layer, filters: Array) -> None:
-        """Write a convolution as patches times a matrix of their own at every position.
+        """Write a convolution as patches times a matrix, another one at every position.
 
         A convolution with one filter per tap and channel makes the patches.
 
@@ -160,7 +160,7 @@ class Rewriter:
         self._replace(node, nodes)
 
     def note(self, key: str, value: str) -> None:
-        """Add an entry to the model's metadata, over an older one of the same key."""
+        """Set an entry of the model's metadata; an older one of the same key is replaced."""
         others = [entry for entry in self.model.metadata_props if entry.key != key]
         del self.model.metadata_props[:]
         self.model.metadata_props.extend([*others, onnx.StringStringEntryProto(key=key, value=value)])

@@ -1,4 +1,4 @@
-"""What a file may ask for: looked through before memory, disk or another library is spent on it.
+"""Check what a file asks for before memory, disk or another library is spent on it.
 
 The message has been parsed, which costs no more than the file itself; nothing it declares has been believed yet.
 """
@@ -37,7 +37,7 @@ _PACKED_BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
 
 
 def screen(model: ModelProto) -> None:
-    """Refuse a message that contradicts itself or asks for more than it brings.
+    """Refuse a model that contradicts itself, or whose declarations ask for more than the file contains.
 
     Raises:
         ModelError: model-graph-invalid for names given twice and for functions that call themselves, model-invalid for
@@ -158,7 +158,7 @@ def _require_no_custom_operators(model: ModelProto) -> None:
 
 
 def _require_signature(where: str, node: NodeProto, opset: int) -> None:
-    """Hold a node against its operator's definition: its inputs, its outputs and the types of its attributes.
+    """Check a node against its operator's definition: its inputs, its outputs and the types of its attributes.
 
     Operators and attributes without a definition pass: exporters write attributes that a newer version has dropped.
     """
@@ -173,7 +173,7 @@ def _require_signature(where: str, node: NodeProto, opset: int) -> None:
         kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
         wanted = str(defined[attribute.name].type).rpartition(".")[2] if attribute.name in defined else kind
         if attribute.ref_attr_name and where.startswith("graph"):
-            why = "it stands for an attribute of a function, and the node is in none"
+            why = "it refers to an attribute of a function, and the node is in no function"
             problems.append(Problem(f"attribute {attribute.name!r} of {where}", why, _AGAIN))
         elif wanted != kind or attribute.type == onnx.AttributeProto.UNDEFINED:
             why = f"it is of the type {kind}, not {wanted}"
@@ -247,7 +247,7 @@ def require_moderate(where: str, shape: tuple[int, ...]) -> None:
 
 
 def too_large(where: str, why: str) -> ModelError:
-    """The error of a model that asks for more than is given to any."""
+    """The error of a model that asks for more than onnxbound gives any."""
     problem = Problem(where, why, "check that the file is the right one; onnxbound does not read nets of that size")
     return ModelError("model-too-large", f"The model is too large: {why}.", [problem])
 

@@ -9,7 +9,7 @@ ELEMENT_TYPES = {4: TensorProto.INT4, 8: TensorProto.INT8}
 
 
 def largest_level(width: int) -> int:
-    """The last level on either side of 0, which is as far on both."""
+    """The largest integer of that many bits whose negative fits too."""
     return int(2 ** (width - 1) - 1)
 
 

@@ -27,7 +27,7 @@ def reduce_max(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
     shape, attributes = shapes[x], node.attributes()
     axes = constants.get(node.inputs[1]) if len(node.inputs) > 1 else attributes.get("axes")
     if axes is None or np.size(axes) == 0:
-        raise Unsupported("it goes over the batch as well")
+        raise Unsupported("it reduces over the batch axis as well")
     gone = sorted(row_axes(np.asarray(axes), len(shape)))
     kept = [axis for axis in range(len(shape)) if axis not in gone]
     length = prod(shape[axis] for axis in gone)
@@ -51,7 +51,7 @@ def reduce_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
     shape, attributes = shapes[node.inputs[0]], node.attributes()
     axes = constants.get(node.inputs[1]) if len(node.inputs) > 1 else attributes.get("axes")
     if axes is None or np.size(axes) == 0:
-        raise Unsupported("it goes over the batch as well")
+        raise Unsupported("it reduces over the batch axis as well")
     count = prod(shape[axis] for axis in row_axes(np.asarray(axes), len(shape)))
     if not count:
         raise Unsupported("it adds up nothing")

@@ -1,4 +1,4 @@
-"""Which numbers of a file training has set."""
+"""Which numbers of a file were trained."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Constants:
     Attributes:
         values: By name.
         origins: Constant to the one of the file whose entries it rearranges, chooses, repeats or converts.
-        made: Those that stand in no file.
+        made: Constants that stand in no file.
     """
 
     values: Mapping[str, Array]
@@ -75,10 +75,10 @@ class Constants:
 
 
 def by_hand(value: float) -> bool:
-    """Whether a number is one that people write: it, its square or fourth power has three digits, or their inverse has.
+    """Whether a number looks written by hand: it, its square or its fourth power, or the inverse, has at most 3 digits.
 
-    So have the 6 of a Relu6, the slopes of a LeakyRelu, and the scale 1 / sqrt(d) of attention and its root. Of trained
-    numbers some two in a thousand have.
+    So have the 6 of a Relu6, the slopes of a LeakyRelu, and the scale 1 / sqrt(d) of attention and its root. About two
+    in a thousand trained numbers have, too.
 
     >>> by_hand(0.01), by_hand(48**-0.25), by_hand(0.2340981)
     (True, True, False)

@@ -39,8 +39,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "LSTM": ("onnxbound does not read recurrent layers", "use a feed-forward net"),
     "GRU": ("onnxbound does not read recurrent layers", "use a feed-forward net"),
     "RNN": ("onnxbound does not read recurrent layers", "use a feed-forward net"),
-    "ai.onnx.ml::TreeEnsembleClassifier": (_TREES, "onnxbound reads nets"),
-    "ai.onnx.ml::TreeEnsemble": (_TREES, "onnxbound reads nets"),
+    "ai.onnx.ml::TreeEnsembleClassifier": (_TREES, "onnxbound reads neural networks"),
+    "ai.onnx.ml::TreeEnsemble": (_TREES, "onnxbound reads neural networks"),
     "ai.onnx.ml::SVMClassifier": ("a kernel machine has no weighted layers", "a LinearSVC can be read"),
     "ai.onnx.ml::LinearClassifier": (
         "it has one row of coefficients for two classes, or a post_transform other than NONE, SOFTMAX and LOGISTIC",
@@ -52,7 +52,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 
 def unknown(node: GraphNode, constants: Mapping[str, Array]) -> Unsupported:
-    """The verdict on a node whose operator has no parser."""
+    """Why a node whose operator has no parser is refused, and what to do."""
     op_type = node.op_type
     if op_type == "Dropout":
         known = node.inputs[2] in constants

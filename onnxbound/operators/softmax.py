@@ -82,9 +82,9 @@ def parse(node: Node) -> Operator:
     old = node.opset < 13
     axis = int(node.attributes.get("axis", 1 if old else -1)) % rank
     if axis == 0:
-        raise Unsupported("it goes over the batch, so rows would not be independent")
+        raise Unsupported("it acts along the batch axis, so rows would not be independent")
     if old and axis != rank - 1:
-        raise Unsupported("below opset 13 it goes over several axes at once", "export with opset 13 or newer")
+        raise Unsupported("below opset 13 it normalises over several axes at once", "export with opset 13 or newer")
     return Softmax(axis - rank)
 
 

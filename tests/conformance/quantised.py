@@ -69,7 +69,7 @@ def run(model: ModelProto, inputs: Sequence[Array], outputs: Sequence[Array]) ->
 def _constant(model: ModelProto, values: list[Array | None], expected: Array) -> tuple[str, str]:
     found = evaluate(GraphNode(model.graph.node[0], 0), values, default_opset(model))
     if found is None:
-        return "refused", "it cannot be evaluated ahead of the rows"
+        return "refused", "its value cannot be computed without a row"
     if not np.allclose(found[0], expected.astype(np.float32), rtol=1e-3 if expected.itemsize < 4 else 1e-6):
         return "failed", f"values differ by up to {np.abs(found[0] - expected.astype(np.float32)).max():.3g}"
     return "passed", "as a constant"

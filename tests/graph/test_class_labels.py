@@ -125,7 +125,7 @@ def test_probabilities_over_the_axis_of_the_classes(tmp_path: Path, op: str, axi
 @pytest.mark.parametrize(("row", "axis"), [([4, 1], -1), ([4, 1], 2), ([1, 4], 1), ([1, 1, 4], 2)])
 def test_probabilities_over_an_axis_of_length_1_say_nothing(tmp_path: Path, op: str, axis: int, row: list[int]) -> None:
     path = with_axis(tmp_path, op, axis, row)
-    with pytest.raises(ModelError, match="is not that of the largest entry") as caught:
+    with pytest.raises(ModelError, match="does not choose the class of the largest entry") as caught:
         load(path)
     assert caught.value.code == "model-not-classifier"
     (problem,) = caught.value.problems

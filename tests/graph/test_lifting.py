@@ -158,4 +158,4 @@ def test_logits_without_a_batch_are_refused(tmp_path: Path) -> None:
     nodes = [node("Reshape", "x flat", "f"), node("MatMul", "f tail", "y"), node("Squeeze", "y axes", "logits")]
     with pytest.raises(ModelError) as raised:
         load(write_model(tmp_path / "net.onnx", nodes, CONSTANTS, [1, 3, 4], opset=13))
-    assert "no batch in front" in raised.value.problems[0].why
+    assert "no batch axis in front" in raised.value.problems[0].why

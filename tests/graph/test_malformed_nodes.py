@@ -50,7 +50,7 @@ def _without_outputs(model: ModelProto) -> None:
     [
         (_of_another_type, "of the type STRING, not INT"),
         (_without_type, "of the type UNDEFINED"),
-        (_of_a_function, "stands for an attribute of a function"),
+        (_of_a_function, "refers to an attribute of a function"),
         (_twice, "given twice"),
         (_too_many_inputs, "2 inputs and 1 outputs"),
         (_without_inputs, "0 inputs"),

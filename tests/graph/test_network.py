@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import NodeProto, helper
 
@@ -100,3 +101,21 @@ def test_weights_are_cast_and_the_network_stays_as_it_was(residual: Network) -> 
     double = residual.cast(np.float64)
     assert double.layers[0].operator.weight.dtype == np.float64
     assert residual.layers[0].operator.weight.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "producer"),
+    [
+        ("pytorch", "2.13.0", "pytorch 2.13.0"),
+        ("tf2onnx", "1.17.0 None", "tf2onnx 1.17.0"),
+        ("tf2onnx", "1.17.0 a1b2c3", "tf2onnx 1.17.0 a1b2c3"),
+        ("skl2onnx", "", "skl2onnx"),
+        ("", "", ""),
+    ],
+)
+def test_producer(tmp_path: Path, name: str, version: str, producer: str) -> None:
+    path = random_mlp(tmp_path / "net.onnx", [6, 5, 4])
+    model = onnx.load(path)
+    model.producer_name, model.producer_version = name, version
+    onnx.save(model, path)
+    assert load(path).producer == producer

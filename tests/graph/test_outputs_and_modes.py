@@ -71,9 +71,9 @@ REFUSED: list[tuple[list[NodeProto], str, str]] = [
     ([node("Dropout", "i half yes", ["d"])], "it is in training mode", "model.eval()"),
     ([node("Dropout", "i  yes", ["d", "mask"])], "it is in training mode", "model.eval()"),
     ([node("Dropout", "i", ["e", "mask"]), node("Where", "mask e none", ["d"])],
-     "another output of it than the first is read", ""),
+     "an output other than its first is used", ""),
     ([node("MaxPool", "i", ["m", "places"], kernel_shape=[2, 2]), node("Cast", "places", ["d"], to=1)],
-     "another output of it than the first is read", ""),
+     "an output other than its first is used", ""),
     ([node("BatchNormalization", "i c c c c", ["d", "m", "v"], training_mode=1)],
      "it is in training mode, so a row's output depends on the other rows of its batch", "inference"),
 ]  # fmt: skip

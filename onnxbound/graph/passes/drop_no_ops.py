@@ -47,7 +47,7 @@ def drop_no_ops(graph: OnnxGraph, packed: AbstractSet[str] = frozenset()) -> Pas
             if node.op_type in _MOVES and inputs[0] in integers:
                 integers.update(node.outputs)
     outputs = tuple(source.get(name, name) for name in graph.outputs)
-    reason = f"took out {len(dropped)} nodes without effect: {', '.join(sorted(set(dropped)))}" if dropped else ""
+    reason = f"removed {len(dropped)} nodes without effect: {', '.join(sorted(set(dropped)))}" if dropped else ""
     return PassResult(replace(graph, nodes=tuple(kept), outputs=outputs), bool(dropped), reason)
 
 

@@ -17,7 +17,7 @@ def expand_ml(graph: OnnxGraph) -> PassResult:
 
     * `Scaler`: (x - offset) scale;
     * `LinearClassifier`: s = W x + b, then a Softmax or a Sigmoid of s; its label is the ArgMax(s)-th of its list. Two
-      classes that share one row of coefficients have no such form, and the node stays;
+      classes that share one row of coefficients cannot be written so, and the node stays;
     * `Normalizer` with norm L1 behind a Softmax: nothing, since the entries add up to 1 already.
     """  # noqa: D415 - the sentence runs into its list
     write, expanded = NodeWriter(graph), set()

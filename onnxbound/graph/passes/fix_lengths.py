@@ -18,8 +18,8 @@ def fix_lengths(model: ModelProto, shape: RowShape) -> tuple[ModelProto, dict[st
     """Give each input whose rows have open lengths the shape that the caller says.
 
     Args:
-        model: Inputs that are held fixed already taken out.
-        shape: What the caller says.
+        model: The model, without the inputs that are held fixed.
+        shape: The shape of one row, as the caller gives it.
 
     Returns:
         The model, the shapes that were given, by input, and what was done, in words.

@@ -53,9 +53,9 @@ def room_for_constants(graph: OnnxGraph) -> int:
 
 
 def origin_of(node: GraphNode, constants: Mapping[str, Array], origins: Mapping[str, str]) -> dict[str, str]:
-    """The first input where the constant is that one's entries, chosen or repeated, or as many, scaled or converted.
+    """The output and the first input, if the output holds that input's entries, chosen, repeated, scaled or converted.
 
-    What is added to one number, or multiplied by one, is repeated too: a class token is expanded so, from zeros.
+    Adding an array to one number, or multiplying it by one, counts as repeating: class tokens are expanded so.
     """
     if not node.inputs or len(node.outputs) != 1 or not node.inputs[0]:
         return {}

@@ -26,7 +26,7 @@ def fold_pad(steps: tuple[Step, ...], logits: str) -> tuple[tuple[Step, ...], bo
             result.append(_merge(pad, step))
             merged[pad.output] = step
     kept = tuple(step for step in result if step.output not in merged)
-    return kept, bool(merged), f"read {len(merged)} Pad as padding of the Conv behind it" if merged else ""
+    return kept, bool(merged), f"folded {len(merged)} Pad into the Conv that follows" if merged else ""
 
 
 def _is_border_of_zeros(step: Step) -> bool:

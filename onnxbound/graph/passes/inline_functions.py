@@ -39,7 +39,8 @@ def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
     if left:
         why = "it calls a function of the model that could not be inlined"
         problems = [
-            Problem(f"node {node.name!r} ({node.op_type})", why, "export the model without it") for node in left
+            Problem(f"node {node.name!r} ({node.op_type})", why, "export the model without that function")
+            for node in left
         ]
         raise ModelError("model-graph-invalid", "Functions of the model cannot be inlined.", problems)
     return result, True, "; ".join([f"inlined {len(model.functions)} local functions", *other])
@@ -47,12 +48,16 @@ def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
 
 def _require_own_names(model: ModelProto) -> None:
     problems = [
-        Problem(f"function {f.name!r} of {f.domain!r}", "runtimes have an operator of that name", "give it another one")
+        Problem(
+            f"function {f.name!r} of {f.domain!r}",
+            "runtimes compute the operator of that name instead",
+            "rename the function",
+        )
         for f in model.functions
         if f.domain.startswith(RUNTIME_DOMAINS) or defs.has(f.name, _domain(f.domain))
     ]
     if problems:
-        raise ModelError("model-graph-invalid", "Functions of the model are called as operators are.", problems)
+        raise ModelError("model-graph-invalid", "Functions of the model have names of ONNX operators.", problems)
 
 
 def _domain(name: str) -> str:

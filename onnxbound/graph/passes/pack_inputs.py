@@ -15,11 +15,11 @@ def pack_inputs(model: ModelProto) -> tuple[ModelProto, dict[str, Shape], str]:
     """Join the inputs of a row, flat and in the file's order, into one of integers, or of floats if any is.
 
     Args:
-        model: Inputs that are held fixed already taken out, open lengths fixed.
+        model: The model, without the inputs that are held fixed, and with a length for every axis of a row.
 
     Returns:
-        The model, each input with the shape of its part of a row, and what was done, in words; all as it was where the
-        model has one input, or one whose rows have no known shape.
+        The model, each input with the shape of its part of a row, and what was done, in words. The model is unchanged
+        where it has one input, or an input whose rows have no known shape.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     read = {name for node in model.graph.node for name in node.input}

@@ -10,9 +10,9 @@ from onnxbound.operators.quantisation import PAIRED, READERS
 
 
 def pair_roundings(graph: OnnxGraph) -> PassResult:
-    """Let each QuantizeLinear that one DequantizeLinear with its scale and zero point reads write what that one writes.
+    """Merge each QuantizeLinear with the one DequantizeLinear that reads it by the same scale and zero point.
 
-    The integers between them are not seen any more. One whose integers are read otherwise is refused later.
+    The integers between them disappear. A QuantizeLinear whose integers are read otherwise is refused later.
     """
     dequantized = {node.inputs: node for node in graph.nodes if node.op_type in DEQUANTIZE}
     kinds: dict[str, list[str]] = {}

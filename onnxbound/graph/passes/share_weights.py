@@ -14,9 +14,9 @@ _STRIP_ENTRIES = 1 << 16
 
 
 def share_weights(graph: OnnxGraph) -> PassResult:
-    """Note matrices that equal another one, or its transpose, in every entry: exporters write tied weights so.
+    """Find matrices that equal another one, or its transpose, in every bit: exporters write tied weights so.
 
-    Only equality in every bit counts, and matrices that are constant do not: those are as they were initialised.
+    A matrix whose entries are all equal is left out: it may never have been trained.
     """
     read = {name for node in graph.nodes for name in node.inputs}
     twins: dict[tuple[int, ...], list[str]] = defaultdict(list)

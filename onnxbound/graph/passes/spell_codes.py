@@ -9,7 +9,7 @@ from onnxbound.operators.lookup import ONE_HOT
 
 
 def spell_codes(graph: OnnxGraph) -> PassResult:
-    """Name every such node a code, so that its operator is read; any other Equal stays as it is."""
+    """Rename every such node, so that it is parsed as a one-hot code; any other Equal stays as it is."""
     nodes = tuple(_spelled(node, graph) for node in graph.nodes)
     return PassResult(replace(graph, nodes=nodes), nodes != graph.nodes, "")
 

@@ -21,7 +21,7 @@ def spell_linear(graph: OnnxGraph) -> PassResult:
         turned = write.constant(np.ascontiguousarray(np.asarray(graph.constants[weight]).T), origin=weight)
         write.add("MatMul", x, turned, output=node.outputs[0])
         count += 1
-    reason = f"turned {count} layers whose weight stands on the left" if count else ""
+    reason = f"transposed {count} layers whose weight is the left factor" if count else ""
     graph = replace(
         graph,
         nodes=tuple(write.nodes),

@@ -1,10 +1,10 @@
-"""Masks that rows bring along, as attention has them, become numbers 0 and 1 and what they do becomes arithmetic.
+"""Masks that are computed from a row, as in attention, become the numbers 0 and 1, and operators on them arithmetic.
 
 * `Cast(x, to=BOOL)` of integers x is `Clip(x x, 0, 1)`;
 * `Not(b)` is `1 - b`, and `And(a, b)` is `a b`;
 * `Where(b, s, t)` is `b s + (1 - b) t`, which is s or t exactly, for a mask b and finite s and t.
 
-What a mask decides therefore has the derivatives of the side that it takes.
+A Where therefore has the derivatives of the side that the mask chooses.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ def spell_masks(graph: OnnxGraph) -> PassResult:
             continue
         count += 1
     graph = replace(graph, nodes=tuple(write.nodes), constants={**graph.constants, **write.constants})
-    return PassResult(graph, count > 0, f"{count} operators on masks as arithmetic" if count else "")
+    return PassResult(graph, count > 0, f"read {count} operators on masks as arithmetic" if count else "")
 
 
 def _spelled(node: GraphNode, graph: OnnxGraph, write: NodeWriter, whole: set[str], masks: set[str]) -> bool:

@@ -36,7 +36,7 @@ class _NotStatic(Exception):  # noqa: N818 - a node that stays as it is, and is 
 
 
 def spell_quantised(graph: OnnxGraph) -> PassResult:
-    """Spell every operator on integers with floats, and let one DequantizeLinear read each QuantizeLinear."""
+    """Rewrite every operator on integers with floats, and let one DequantizeLinear read each QuantizeLinear."""
     if not any(node.op_type in QUANTIZE or node.op_type in _SPELLINGS for node in graph.nodes):
         return PassResult(graph, False, "")
     spelling = _Spelling(graph, NodeWriter(graph))
@@ -50,7 +50,11 @@ def spell_quantised(graph: OnnxGraph) -> PassResult:
         origins={**graph.origins, **write.origins},
         outputs=outputs,
     )
-    return PassResult(spelled, True, f"spelled {spelling.count} operators on integers" if spelling.count else "")
+    return PassResult(
+        spelled,
+        True,
+        f"rewrote {spelling.count} integer operators as float operators between roundings" if spelling.count else "",
+    )
 
 
 @dataclass
@@ -128,7 +132,9 @@ class _Spelling:
     def _constant(self, values: Array, origin: str) -> str:
         self.room -= values.nbytes
         if self.room < 0:
-            raise too_large(f"tensor {origin!r}", "the floats that its integers stand for take many times its size")
+            raise too_large(
+                f"tensor {origin!r}", "converted to floats, its integers take many times the size of the file"
+            )
         return self.write.constant(values, origin)
 
     def rounded(self, x: str, node: GraphNode, scale: str, zero_point: str) -> None:

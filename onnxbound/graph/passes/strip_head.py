@@ -20,25 +20,25 @@ _ARITHMETIC = {*_CARRIERS, *_NAMES, "Add", "Sub", "Mul", "Not", "Where", "ai.onn
 def strip_head(
     graph: OnnxGraph, logits: str | None = None, *, bare: bool = False
 ) -> tuple[PassResult, tuple[str, ...]]:
-    """Walk back from each output over operators that keep or only report the order of the logits.
+    """Walk back from each output over operators that keep the order of the logits, or only report it.
 
     Those are, with p probabilities and z logits:
 
     * Softmax and LogSoftmax over the classes, also spelled out; Sigmoid; Normalizer behind one of them;
     * `[1 - p, p]` with p = Sigmoid(z), which leaves the single logit z;
-    * ZipMap, ArgMax, a comparison with a constant, Round behind a Sigmoid, and what makes a label of their outcome.
+    * ZipMap, ArgMax, a comparison with a constant, Round behind a Sigmoid, and nodes that turn the result into a label.
 
-    Whether they do depends on shapes and constants: `class_labels` evaluates them. Of several outputs the network is
-    read at the first that leads to logits, one with a label before others; outputs that lead to the same logits, such
-    as a label and its probabilities, are one.
+    Whether they keep the order depends on shapes and constants: `class_labels` evaluates them. Of several outputs, the
+    network ends at the first that leads to logits, labels before others; outputs that lead to the same logits, such as
+    a label and its probabilities, count as one.
 
     Args:
         graph: The graph.
-        logits: A tensor that is read as the logits whatever the outputs are.
-        bare: Whether outputs are logits as they are.
+        logits: Name of the tensor to read as the logits; None to find it.
+        bare: Whether the outputs themselves are the logits, so that nothing is removed.
 
     Returns:
-        What was done, and the names of the tensors that were cut off from the logits.
+        What was done, and the names of the outputs that were cut off behind the logits.
     """
     head = _Head(graph, graph.producers())
     stripped_by: dict[str, dict[str, list[str]]] = {}
