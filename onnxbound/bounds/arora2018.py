@@ -19,15 +19,15 @@ from onnxbound.results import Basis, Float64Array
 
 @dataclass(frozen=True, slots=True)
 class LayerCondition:
-    """The extremes over the rows that [A]'s bound is made of; None where a property is undefined on every row.
+    """The extremes over the rows in [A]'s bound; None where a property is undefined on every row.
 
     Attributes:
         layer_cushion: mu_i, the smallest.
         minimal_interlayer_cushion: mu_{i->}, clipped, the smallest.
         contraction: c_i of the activation, the largest; 1 where the layer has no gate behind it.
         beta: beta_i to the output, the largest.
-        tail: Of layer d, max(1, l max|x^d| / max|f(x)|), l the Lipschitz constant of what follows it without weights;
-            1 of the others.
+        tail: For layer d, max(1, l max|x^d| / max|f(x)|), l the Lipschitz constant of the operators that follow it; 1
+            for the others.
         basis: Whether `minimal_interlayer_cushion` is exact or an estimate.
     """
 
@@ -64,7 +64,7 @@ def arora(effective: Sequence[float | None], max_logit: float, gamma: float, bas
 
 @dataclass(frozen=True, slots=True)
 class ProjectedLayer:
-    """A layer as the theorem describes it.
+    """A layer as the theorem encodes it.
 
     Attributes:
         epsilon: eps_i.
@@ -85,8 +85,8 @@ class RealisedSmoothness:
         largest_inverse: The largest 1/rho over rows, pairs and both differences; 0 without noise.
         source: Layer i of the pair that has it.
         target: Layer j of it.
-        rows: Rows behind it.
-        projected: Layers that were projected and not kept.
+        rows: How many rows were measured.
+        projected: Layers that were projected, not kept as they are.
     """
 
     largest_inverse: float
@@ -170,7 +170,7 @@ def _is_smooth(depth: int, realised: RealisedSmoothness | None) -> tuple[bool | 
     if realised is None:
         return (
             None,
-            'smoothness was measured under gaussian noise, or at another k; `noise="compression"` decides',
+            'smoothness was measured under gaussian noise, or for another k; measure it with `noise="compression"`',
         )
     if realised.projected == 0:
         return True, "every layer stays as it is, since its projections would take more bits, so there is no noise"
@@ -202,18 +202,18 @@ def projected_layers(
     delta: float,
     rows: int,
 ) -> list[ProjectedLayer]:
-    """What the theorem makes of every layer, the shorter of its projections and its weights as they are.
+    """How the theorem encodes every layer: by its projections or by its weights as they are, whichever is shorter.
 
-    bits_i = 128 + 32 per bias entry + min(k_i w_i, 32 h1 h2); 64 for numbers that float32 does not hold. A layer whose
-    k_i exceeds its weights is kept.
+    bits_i = 128 + 32 per bias entry + min(k_i w_i, 32 h1 h2), with 64 in place of 32 for numbers that are not float32.
+    A layer with fewer weights than k_i is kept.
 
     Args:
         network: A chain.
         norms: Of its layers.
         conditions: Extremes over S; neither cushion is None.
         contraction: c, at least 1.
-        epsilon: Of the output, gamma / (sqrt 2 max |f(x)|).
-        delta: Probability that the signs fail.
+        epsilon: Relative error allowed at the output, gamma / (sqrt 2 max |f(x)|).
+        delta: Probability that the draw of the signs fails.
         rows: m.
     """
     failure = failure_per_pair(network, delta, rows)
@@ -234,7 +234,7 @@ def projected_layers(
 def layer_epsilons(
     network: Network, conditions: Sequence[LayerCondition], contraction: float, epsilon: float
 ) -> list[float]:
-    """eps_i = min(1, eps mu_i mu_{i->} / (6 c d)), what Algorithm 1 may err by at layer i, [A] Lemma 3.
+    """eps_i = min(1, eps mu_i mu_{i->} / (6 c d)), the error allowed to Algorithm 1 at layer i, [A] Lemma 3.
 
     The noise that enters before layer d is followed to the logits. That of layer d itself is promised relative to x^d:
     where weight-free operators follow, it reaches the logits times their Lipschitz constant l, so that it may be larger
@@ -248,7 +248,7 @@ def layer_epsilons(
         network: A chain.
         conditions: Extremes over S; neither cushion is None.
         contraction: c, at least 1.
-        epsilon: Of the output, gamma / (sqrt 2 max |f(x)|).
+        epsilon: Relative error allowed at the output, gamma / (sqrt 2 max |f(x)|).
     """
     result = []
     for layer, condition in zip(network.layers, conditions, strict=True):

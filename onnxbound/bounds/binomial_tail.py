@@ -1,8 +1,8 @@
 """From errors on m rows and a code length to an error on new rows, in decimal arithmetic, rounded outward.
 
-Probabilities such as 0.05 * 2^-7000 are no floating-point numbers, and a float's logarithm may differ by a last bit
-from machine to machine. Decimals with 50 digits, whose logarithm is correctly rounded everywhere, have neither fault:
-everyone finds the same digits.
+Probabilities such as 0.05 * 2^-7000 underflow in floating point, and the logarithm of a float may differ in the last
+bit from machine to machine. The logarithm of a Decimal with 50 digits is rounded correctly everywhere, so that every
+machine finds the same digits.
 """
 
 from decimal import ROUND_CEILING, Context, Decimal, localcontext
@@ -51,7 +51,10 @@ def error_bound(errors: int, rows: int, bits: int, delta: Decimal) -> Decimal:
     Decimal('0.104708')
     """
     if not (0 <= errors <= rows and rows >= 1 and bits >= 0 and 0 < delta < 1):
-        raise ValueError(f"no such statement: {errors} errors on {rows} rows, {bits} bits, delta {delta}")
+        raise ValueError(
+            "needs 0 <= errors <= rows, rows >= 1, bits >= 0 and 0 < delta < 1, not"
+            f" errors={errors}, rows={rows}, bits={bits}, delta={delta}"
+        )
     if errors == rows:
         return Decimal(1)
     with localcontext(_CONTEXT):

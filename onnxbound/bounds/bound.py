@@ -1,4 +1,4 @@
-"""What every bound is reported as."""
+"""The form in which every bound is reported."""
 
 from dataclasses import dataclass
 from math import exp, isfinite, log
@@ -14,19 +14,19 @@ class Bound:
     """One bound or capacity.
 
     Attributes:
-        name: What `explain` and conditions call it.
+        name: Its name in `explain` and in conditions.
         kind: "as_plotted", constants dropped; "explicit", every constant in it; "certified", by one of
             the statements of `certify`.
         value: The number; None where it is undefined or larger than a float.
         log10: Its decimal logarithm; None where it is undefined or the value is 0.
-        vacuous: Whether it says nothing of new rows: a bound that is at least chance, 1 - 1/K, or undefined, and every
-            capacity.
+        vacuous: Whether it says nothing about new rows: true for a bound that is undefined or at least chance, 1 - 1/K,
+            and for every capacity.
         delta: Probability that it fails; None where nothing is claimed.
         zeta: Fraction of the rows that the conditions leave out; None where nothing is claimed.
         reference: The source.
-        assumptions: What it rests on.
-        met: Whether the precondition holds on this net and these rows; None where that cannot be said.
-        met_reason: Why, in words.
+        assumptions: The assumptions that it rests on.
+        met: Whether the precondition holds on this net and these rows; None where that cannot be decided.
+        met_reason: The reason for `met`, in words.
         basis: Whether the value follows from exact properties alone, or from estimates too.
     """
 

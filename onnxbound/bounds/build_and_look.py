@@ -1,4 +1,4 @@
-"""Bounds on the error of a compressed net that was built: [A] Theorem 2.1 done rather than argued."""
+"""Bounds on the error of a compressed net that was built and evaluated, by [A] Theorem 2.1."""
 
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ def own_errors(errors: int, rows: int, bits: int, delta: float, chance: float, k
         bits: Length of a description of g; everything that was chosen after seeing the rows is in it.
         delta: Probability of failure.
         chance: 1 - 1/K.
-        known: What else was fixed before the rows were seen.
+        known: Further things that were fixed before the rows were seen.
     """
     value = errors / rows + description_gap(bits, delta, rows)
     reason = f"{errors:,} of {rows:,} rows, {bits:,} bits"
@@ -49,7 +49,7 @@ def margin_and_outliers(
         bits: Length of a description of g.
         delta: Probability of failure.
         chance: 1 - 1/K.
-        known: What else was fixed before the rows were seen.
+        known: Further things that were fixed before the rows were seen.
     """
     zeta = outliers / rows
     value = loss_at_gamma + zeta + description_gap(bits, delta, rows)

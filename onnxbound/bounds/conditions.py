@@ -24,7 +24,7 @@ class Conditions:
     """The extremes over the rows, or over those that zeta keeps.
 
     Attributes:
-        layers: Of each layer.
+        layers: The extremes of each layer.
         between_contraction: The largest between contraction over layers and all rows; 0 where none is defined.
         outliers: Measured rows that zeta dropped, and rows on which a condition is undefined.
     """

@@ -1,4 +1,4 @@
-"""How many bits the numbers of a net take that are kept as they are."""
+"""How many bits the numbers of a net take if they are stored as they are."""
 
 from dataclasses import replace
 
@@ -23,13 +23,13 @@ def exact_bits(values: Array) -> int:
 
 
 def effective_bits(operator: Weighted) -> int:
-    """Bits of A^i, the scale folded in."""
+    """Bits of A^i with the scale folded in."""
     narrow = all(np.array_equal(band.astype(np.float32), band) for band in operator.bands())
     return operator.weight.size * (32 if narrow else 64)
 
 
 def weight_bits(layer: Layer) -> int:
-    """Bits of A as it is: its entries, or the file's and 64 bits for each scale that is folded in behind them."""
+    """Bits of A: of its entries with the scale folded in, or of the file's entries and 64 bits for each scale."""
     operator = layer.operator
     whole = effective_bits(operator)
     if operator.scale is None:

@@ -41,7 +41,7 @@ class Premises:
         max_logit: max |f(x)|.
         exact: Whether every |J|_F is exact, of all pairs.
         delta: Probability that an explicit bound fails.
-        missed: Share of the rows that the conditions do not hold for, or may not because they were not measured.
+        missed: Share of the rows on which the conditions fail, or may fail since they were not measured.
         preprocessing_bits: Bits of a mean, a standard deviation and a scale that may have come from S.
         smoothness: Under the noise of Theorem 4.1's own compression; None if that was not measured.
     """

@@ -1,4 +1,4 @@
-"""The bound that labelled rows give which a net has not seen: theory's baseline, for nets of every kind."""
+"""The bound from labelled rows that the net has not seen: the baseline, for nets of every kind."""
 
 from decimal import Decimal
 from math import log10

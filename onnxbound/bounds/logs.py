@@ -1,4 +1,4 @@
-"""Logarithms that know 0: products over many layers leave the range of a float."""
+"""Logarithms, also of 0: products over many layers overflow a float."""
 
 import math
 from collections.abc import Sequence

@@ -42,10 +42,10 @@ def spec_fro(network: Network, norms: Sequence[LayerNorms], gamma: float) -> Bou
 
 @dataclass(frozen=True, slots=True)
 class CodedLayer:
-    """A layer that is described in a stated number of bits.
+    """A layer that is encoded in a stated number of bits.
 
     Attributes:
-        error: A proved upper bound of |dA|_2, the norm of what the description changes.
+        error: A proved upper bound of |dA|_2, the norm of the error that the encoding makes.
         bits: Length of the description, its header and the bias in it.
     """
 
@@ -65,16 +65,16 @@ def theorem_2_2(
     chance: float,
     preprocessing_bits: int,
 ) -> Bound:
-    """L_0(g) <= Lhat_gamma(f) + sqrt((ln2 bits(g) + ln(1/delta)) / 2m) for a net g that is really written down.
+    """L_0(g) <= Lhat_gamma(f) + sqrt((ln2 bits(g) + ln(1/delta)) / 2m) for a net g that is actually encoded.
 
-    A^_i is A^i after truncation of its singular values and rounding; every error dA^i is bounded by what was built and
-    not by what was planned. An error e at the input of layer i leaves it as at most (|A^i|_2 + |dA^i|_2) e plus
-    |dA^i|_2 |a^i(x)|, and what lies between layers multiplies it by the Lipschitz constants l. Followed to the logits
-    this is linear in the |a^i(x)|:
+    A^_i is A^i after truncation of its singular values and rounding; every error dA^i is bounded from the result, not
+    from the plan. An error e at the input of layer i leaves it as at most (|A^i|_2 + |dA^i|_2) e plus
+    |dA^i|_2 |a^i(x)|, and the operators between layers multiply it by the Lipschitz constants l. At the logits the
+    error is linear in the |a^i(x)|:
 
         E(x) = sum_i w_i |a^i(x)|,  w_i = |dA^i|_2 D_i,  D_i = l_i + sum_{t fed by i} l_{i,t} (|A^t|_2 + |dA^t|_2) D_t,
 
-    l_i what lies between x^i and the logits. On a chain it is [A]'s sum of products; with several paths they add. If
+    with l_i the Lipschitz constant from x^i to the logits. On a chain it is [A]'s sum of products; paths add. If
     max_S E <= gamma / sqrt 2, no margin changes by more than gamma, so Lhat_0(g) <= Lhat_gamma(f). gamma may be chosen
     after S, because g alone is described.
 

@@ -1,4 +1,4 @@
-"""Matrix norms of the layers that the norm-based bounds are made of.
+"""Matrix norms of the layers, for the norm-based bounds.
 
 A conv kernel is read as a matrix (c_out, c_in/groups * taps). That matrix's spectral norm is not the norm of the
 convolution: it is too small by up to sqrt(taps) on large inputs, and too large on inputs smaller than the kernel. So
@@ -90,10 +90,10 @@ def layer_norms(layer: Layer) -> LayerNorms:
 def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
     """A proved upper bound of |A|_2 of a convolution's whole linear map, the smaller of two.
 
-    A convolution splits its input into windows; no entry stands in more than `Windows.overlap` of them. So the windows
-    together have at most that often |x|^2, and |A x| <= |W|_2 times its root, W the kernel matrix less taps that only
-    meet padding. Groups act on separate channels: the largest of their norms counts. The other bound is the norm on a
-    torus, `spectral.torus_upper`; where there is one window, the first is the norm itself.
+    A convolution splits its input into windows; no entry is in more than o = `Windows.overlap` of them. So the squared
+    norms of the windows add up to at most o |x|^2, and |A x| <= sqrt(o) |W|_2 |x|, W the kernel matrix without the taps
+    that only meet padding. Groups act on separate channels: the largest of their norms counts. The other bound is the
+    norm on a torus, `spectral.torus_upper`; where there is one window, the first is the norm itself.
     """
     factors = np.ones(operator.channels) if operator.scale is None else operator.scale
     inside = np.tile(operator.windows.taps_inside() > 0, operator.weight.shape[1])
@@ -107,7 +107,7 @@ def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
 
 
 def overlap(layer: Layer) -> float:
-    """The square root of the most windows of a conv layer that an entry stands in; 1 for a dense layer."""
+    """The square root of the largest number of windows of a conv layer that share an entry; 1 for a dense layer."""
     return sqrt(layer.operator.windows.overlap) if isinstance(layer.operator, Conv) else 1.0
 
 

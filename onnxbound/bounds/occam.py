@@ -1,4 +1,4 @@
-"""From bits to a generalisation gap: what [A] Theorem 2.1 amounts to when the bits are counted."""
+"""From bits to a generalisation gap: [A] Theorem 2.1 with counted bits."""
 
 from math import inf, log, nextafter, sqrt
 

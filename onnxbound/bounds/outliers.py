@@ -1,4 +1,4 @@
-"""Conditions that hold for all but a few rows, and for all but a fraction of rows that were not looked at."""
+"""Conditions that hold for all but a few rows, and for all but a fraction of the rows that were not measured."""
 
 from math import lgamma, log
 
@@ -11,10 +11,10 @@ _BISECTIONS = 60
 
 
 def keep_rows(conditions: Float64Array, zeta: float) -> NDArray[np.bool_]:
-    """One subset of a (1 - zeta) fraction of the rows on which all conditions are read, [A] Corollary A.1 and C.1.
+    """Choose one (1 - zeta) fraction of the rows, from which all conditions are read, [A] Corollary A.1 and C.1.
 
-    A row's rank is its worst over the conditions, one that is undefined being worst of all; the floor(zeta n) rows of
-    worst rank are dropped.
+    A row's rank is its worst rank over the conditions, and an undefined condition ranks worst; the floor(zeta n) rows
+    of the worst rank are dropped.
 
     Args:
         conditions: One column per condition, oriented so that small is bad; NaN, undefined, is worst; (n, p).
@@ -37,10 +37,10 @@ def keep_rows(conditions: Float64Array, zeta: float) -> NDArray[np.bool_]:
 
 
 def sub_sampling_zeta(measured: int, rows: int, discarded: int, claimed: int, delta: float) -> float:
-    """The fraction of all rows that extremes read off a uniform sample may miss, with probability 1 - delta.
+    """With probability 1 - delta, the extremes over a uniform sample fail for at most this fraction of all rows.
 
-    n of m rows are drawn, r of them discarded, p one-sided numbers read off the rest as extremes. The scenario bound
-    with discarding says that they fail for at most a fraction zeta of the rows, where
+    n of m rows are drawn, r of them are discarded, and p extremes are taken over the rest. By the scenario bound with
+    discarding they fail for at most a fraction zeta of the rows, where
 
         C(r+p-1, r) sum_{i < r+p} C(n, i) zeta^i (1-zeta)^(n-i) = delta.
 

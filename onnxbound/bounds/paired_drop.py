@@ -1,4 +1,4 @@
-"""How much accuracy a changed net loses on new rows, at most: an exact limit from the rows that both nets were run on.
+"""An exact limit of the accuracy that a changed net loses on new rows, from rows that both nets were run on.
 
 Of n independent rows W were right before and wrong after, B the other way round; (W, B) is multinomial with unknown
 probabilities (p, q), and the drop is p - q. The limit is Buehler's (1957) for one fixed order of all outcomes, that of
@@ -54,9 +54,9 @@ def accuracy_drop_limit(worse: int, better: int, rows: int, delta: float = 0.05)
     0.003
     """
     if min(worse, better) < 0 or worse + better > rows or rows < 1:
-        raise ValueError(f"{worse} + {better} rows of {rows} cannot change")
+        raise ValueError(f"needs worse, better >= 0 and worse + better <= rows, not {worse}, {better} and {rows}")
     if not BETA < delta < 1:
-        raise ValueError(f"delta must lie between {BETA} and 1, and is {delta}")
+        raise ValueError(f"delta must lie between {BETA} and 1, not {delta}")
     outcomes = _Outcomes.up_to(worse, better, rows, float(-ndtri(delta)))
     largest_rate = 1.0 if better == rows else float(bdtri(better, rows, BETA)) + _ROUNDING
     step = _STEP * sqrt(worse + better + 1) / rows

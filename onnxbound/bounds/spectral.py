@@ -49,14 +49,14 @@ def spectral_upper(matrix: Array, error: float = 0.0, factors: Float64Array | No
 def spectral_norm_and_upper(
     matrix: Array, error: float = 0.0, factors: Float64Array | None = None
 ) -> tuple[float, float]:
-    """`spectral_norm` and `spectral_upper` for the price of one Gram matrix, which is all that is held in float64.
+    """`spectral_norm` and `spectral_upper` from one Gram matrix, the only matrix that is held in float64.
 
-    Beyond `LARGEST_GRAM` rows and columns the bound is made of those of slices, by |A|^2 <= sum_b |A_b|^2, and the norm
-    is found by Lanczos on the matrix in its own precision, from below and to about 1e-5 for float32.
+    Beyond `LARGEST_GRAM` rows and columns the bound combines those of slices A_b, by |A|^2 <= sum_b |A_b|^2, and the
+    norm is found by Lanczos on the matrix in its own precision, from below and to about 1e-5 for float32.
 
     Args:
         matrix: Of any float type, possibly memory-mapped.
-        error: What may be added to the matrix, as a spectral norm.
+        error: Spectral norm of what may be added to the matrix.
         factors: Per row; None for one.
     """
     unit = _power_of_two(matrix, factors)
@@ -73,7 +73,7 @@ def spectral_norm_and_upper(
 
 
 def frobenius_upper(squared: float, size: int) -> float:
-    """At least the root of a sum of `size` squares, and so at least the spectral norm of a matrix of such entries."""
+    """A Frobenius norm of `size` entries rounded up, and so an upper bound of the spectral norm too."""
     return outward(sqrt(squared) * (1 + 4 * EPS * size))
 
 
@@ -119,7 +119,7 @@ def torus_upper(operator: Conv) -> float | None:
 
 
 def outward(value: float) -> float:
-    """The next float above, and so an upper bound of the sum, product or root that was rounded to `value`."""
+    """The next larger float: an upper bound of the sum, product or root that was rounded to `value`."""
     return nextafter(value, float("inf"))
 
 

@@ -1,1 +1,1 @@
-"""The network linearised at a batch: Jacobian products by masks, their norms, and the check by finite differences."""
+"""The network linearised at a batch: Jacobian products, their norms, and a check by finite differences."""

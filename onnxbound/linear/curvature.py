@@ -1,9 +1,9 @@
-"""How the logits of many rows move with all weights and biases of a network at once: one Gauss-Newton matrix.
+"""The Gauss-Newton matrix of a network: how the logits of many rows change with all weights and biases.
 
 With q = softmax(f(x) / T), the divergence of q from the outputs p of another network has, to second order in the
 weights w, the gradient J^T (q - p) / T and the curvature J^T C J / T^2, where J = df(x)/dw and C = diag(q) - q q^T. The
-temperature T is one per row: a row with a large margin tolerates as large a move, and at T = 1 it would show no
-curvature at all.
+temperature T is one per row: a row with a large margin tolerates a change as large, and at T = 1 its softmax is so
+close to 0 and 1 that the curvature vanishes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,8 +27,8 @@ class Target:
 
     Attributes:
         rows: (n, *input_shape), float32.
-        logits: Those whose softmax at the temperature is p, (n, K).
-        temperature: T of each row, (n,); a row of infinite temperature counts for nothing.
+        logits: The other network's logits, whose softmax at the temperature is p, (n, K).
+        temperature: T of each row, (n,); a row of infinite temperature has no weight.
     """
 
     rows: Array
@@ -38,7 +38,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Curvature:
-    """Means over the rows, of some entries, in the order of `parameters`.
+    """Means over the rows, for E of the parameters, in the order of `parameters`.
 
     Attributes:
         matrix: J^T C J / T^2, estimated without bias from random cotangents; float32, (E, E).
@@ -68,8 +68,8 @@ def curvature(
         network: Cast to float32.
         targets: Batches of rows.
         entries: Which parameters, ascending, (E,).
-        probes: Random cotangents C^{1/2} u per row, u of independent signs.
-        generator: Where the signs come from.
+        probes: Number of random cotangents C^{1/2} u per row, u of independent signs.
+        generator: Generator of the signs.
     """
     upper = np.zeros((entries.size, entries.size), np.float32)
     gradient, count = np.zeros(entries.size), 0

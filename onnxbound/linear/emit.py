@@ -1,6 +1,6 @@
-"""Write a programme over a network as one ONNX graph: what the NumPy sweep interprets, with the norms taken inside.
+"""Write a programme over a network as one ONNX graph, which computes the norms that the NumPy sweep computes.
 
-Per row only norms leave the graph, so a batch costs one run wherever the runtime computes. Streams are laid out as in
+Only norms leave the graph, so a batch costs one run on any device. Streams are laid out as in
 `sweep`: `(s, n, *shape)`, source-major, and join where the noise of their layer enters.
 """
 
@@ -46,7 +46,7 @@ class Emission:
     """What the outputs of a programme's model mean.
 
     Attributes:
-        sources: Target to the layers whose streams arrive there, in order.
+        sources: Target layer to the layers whose streams arrive there, in order.
         reached: Layers from which a path leads to the logits, where those Jacobians are exact.
         exact: Other pairs whose Jacobian is exact.
         weights: Large constants that the model mentions and does not contain, by name.

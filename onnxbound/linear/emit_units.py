@@ -1,4 +1,4 @@
-"""Write unit vectors that are sent through the linearised network: every row of a Jacobian, or every column."""
+"""Write the products of unit vectors with a Jacobian as ONNX: every row of it, or every column."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from onnxbound.operators.operator import Array
 
 @dataclass(frozen=True, slots=True)
 class UnitStreams:
-    """Products with J in a graph that holds the linearisation of each step.
+    """Products with the Jacobian, in a graph that holds the linearisation of each step.
 
     Attributes:
         network: Cast to float32.
-        emitter: Of the graph.
-        states: Per step, the name of what its linearisation remembers.
+        emitter: Emitter of the graph.
+        states: Per step, the name of the tensor that its linearisation needs, such as a mask.
         rows: The tensor whose first axis is the batch.
     """
 
@@ -26,7 +26,7 @@ class UnitStreams:
     rows: str
 
     def sent_back(self, start: str, units: Array, wanted: Collection[str]) -> dict[str, Value]:
-        """Cotangents `(s, *shape)` at a tensor, sent back to those of `wanted` that a path leads from, last first."""
+        """Pull cotangents `(s, *shape)` at a tensor back to those of `wanted` upstream of it, last first."""
         network, e, live = self.network, self.emitter, {start: self._at_every_row(units)}
         downstream, arrived = network.downstream(wanted), {}
         for step, state in zip(reversed(network.steps), reversed(self.states), strict=True):
@@ -47,7 +47,7 @@ class UnitStreams:
         return arrived
 
     def sent_forward(self, start: str, units: Array, wanted: Collection[str]) -> dict[str, Value]:
-        """Tangents `(s, *shape)` at a tensor, sent forward to those of `wanted` that a path leads to."""
+        """Push tangents `(s, *shape)` at a tensor forward to those of `wanted` downstream of it."""
         network, e, live = self.network, self.emitter, {start: self._at_every_row(units)}
         needed = upstream(network, wanted)
         for step, state in zip(network.steps, self.states, strict=True):

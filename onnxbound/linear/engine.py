@@ -74,9 +74,9 @@ class Choice:
     """The engine of a run.
 
     Attributes:
-        engine: It.
+        engine: The engine.
         note: How it was chosen, in words; empty if it was asked for by name.
-        seconds: Per row, as a trial showed; None without one.
+        seconds: Seconds per row, from a trial; None without one.
     """
 
     engine: Engine
@@ -85,7 +85,7 @@ class Choice:
 
 
 class NumpyEngine(Engine):
-    """Masks and BLAS, float32."""
+    """Interprets the programme in NumPy, in float32."""
 
     name = "numpy"
 
@@ -125,11 +125,11 @@ class NumpyEngine(Engine):
         return Measurement.merge(in_parts(run, len(index), self._part_rows, self._threads))
 
 
-_NO_SHARES = Problem("`engine`", "only numpy carries the noise of few layers at a time", "allow more `memory`")
+_NO_SHARES = Problem("`engine`", "onnxruntime needs memory for the noise of all layers at once", "allow more `memory`")
 
 
 class OnnxruntimeEngine(Engine):
-    """The programme as one ONNX graph, float32; the weights are on the device once."""
+    """Runs the programme as one ONNX graph in float32; the device holds the weights once."""
 
     name = "onnxruntime"
 
@@ -142,7 +142,7 @@ class OnnxruntimeEngine(Engine):
         share: Share | None = None,
     ) -> None:
         if share is not None and share.sources < network.depth - 1:
-            raise UsageError("usage", "`memory` is too little for the engine onnxruntime.", [_NO_SHARES])
+            raise UsageError("usage", "`memory` is too small for the engine onnxruntime.", [_NO_SHARES])
         self._network = network
         self._programme = programme
         self._at_once = share.probes if share else programme.probes
@@ -242,13 +242,13 @@ def choose_engine(
     Args:
         wanted: Its name, or "auto".
         network: The net.
-        programme: What it will run.
-        device: Where.
+        programme: The measurement that it will run.
+        device: The device that it will run on.
         threads: Threads of onnxruntime; None for all cores.
         trial: Gives the places in the data file and the inputs of one batch to time.
         rows: How many rows it will run in all.
         share: What one sweep carries.
-        seconds: What the run takes at most, whatever the number of rows; None for no limit.
+        seconds: The most that the run will take, whatever the number of rows; None for no limit.
 
     Raises:
         UsageError: onnxruntime was asked for what only NumPy computes: exact Jacobians of all pairs, or few layers at
@@ -256,14 +256,16 @@ def choose_engine(
     """
     if programme.exact_pairs:
         if wanted == "onnxruntime":
-            problem = Problem("`engine`", "exact Jacobians of all pairs are computed by NumPy", '`engine="numpy"`')
+            problem = Problem("`engine`", "only numpy computes exact Jacobians of all pairs", '`engine="numpy"`')
             raise UsageError("usage", '`engine="onnxruntime"` does not go with `probes="exact"`.', [problem])
-        note = "auto chose numpy, which computes exact Jacobians of all pairs" if wanted == "auto" else ""
+        note = "auto chose numpy: only numpy computes exact Jacobians of all pairs" if wanted == "auto" else ""
         return Choice(NumpyEngine(network, programme, threads, share), note)
     if wanted != "auto":
         return Choice(build_engine(wanted, network, programme, device, threads, share))
     if share.sources < network.depth - 1:
-        note = f"auto chose numpy, which carries the noise of {share.sources} layers at a time"
+        note = (
+            f"auto chose numpy: `memory` holds the noise of {share.sources} layers at a time, and onnxruntime needs all"
+        )
         return Choice(NumpyEngine(network, programme, threads, share), note)
     if device.name != "cpu":
         other = OnnxruntimeEngine(network, programme, device, threads, share)
@@ -275,7 +277,9 @@ def choose_engine(
     batches = _TRIAL_SHARE * whole / (times["numpy"] * len(index))
     rounds = int((batches - 1) / 2)  # the first run of the other engine allocates and does not count
     if whole < _WORTH_A_TRIAL or rounds < 1:
-        return Choice(numpy, "auto chose numpy: to compare would take longer than it saves", times["numpy"])
+        return Choice(
+            numpy, "auto chose numpy: timing onnxruntime would take longer than it could save", times["numpy"]
+        )
     other = OnnxruntimeEngine(network, programme, device, threads, share)
     other.trial(index, inputs)
     for _ in range(min(rounds, _ROUNDS)):

@@ -1,4 +1,4 @@
-"""Jacobian-vector products by central differences through onnxruntime: an engine that shares no code with masks."""
+"""Jacobian-vector products by central differences in onnxruntime, which share no code with the exact ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Differences:
 
 
 class FiniteDifferences:
-    """The sub-graph from one tensor to others, with everything not downstream of the first held fixed."""
+    """The sub-graph from one tensor to others; tensors that are not downstream of the first keep their values."""
 
     def __init__(
         self, network: Network, source: str, targets: Sequence[str], device: Device, threads: int | None = None
@@ -39,8 +39,8 @@ class FiniteDifferences:
 
         Args:
             network: The network.
-            source: Tensor that is moved.
-            targets: Tensors whose change is seen.
+            source: Tensor that is perturbed.
+            targets: Tensors whose change is measured.
             device: Where to run.
             threads: Threads within an operator; None for all cores.
         """

@@ -1,4 +1,4 @@
-"""The gradient of a loss of the logits with respect to all weights and biases at once, added up over rows."""
+"""The gradient of a loss of the logits with respect to all weights and biases, summed over rows."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def gradient(network: Network, rows: Array, slopes: Slopes, threads: int | None 
     Args:
         network: Cast to float32.
         rows: (n, *input_shape), float32.
-        slopes: Of the loss.
+        slopes: Returns the derivative of the loss by the logits.
         threads: None for all cores; the result does not depend on them.
 
     Returns:

@@ -21,12 +21,12 @@ CHUNK_ENTRIES = 1 << 21
 
 @dataclass(frozen=True, slots=True)
 class ExactPlan:
-    """Sweeps that together meet every pair, each with the spacing at which unit vectors share a product.
+    """Sweeps that together compute every pair, each with the spacing at which unit vectors share a product.
 
     Attributes:
         targets: Layer j to the spacing of the rows of J that are sent back from x^j, to every earlier layer.
         sources: Layer i to the spacing of the columns that are sent forward from x^i, to the targets not in `targets`.
-        pairs: (i, j) of every pair that they meet.
+        pairs: (i, j) of every pair that they compute.
     """
 
     targets: Mapping[int, Shape]
@@ -39,11 +39,11 @@ class ExactPlan:
         return sum(map(prod, (*self.targets.values(), *self.sources.values())))
 
     def sources_of(self, target: int) -> list[int]:
-        """Layers i of the pairs that are met by rows sent back from layer j."""
+        """Layers i of the pairs that are computed by rows sent back from layer j."""
         return sorted(i for i, j in self.pairs if j == target)
 
     def targets_of(self, source: int) -> list[int]:
-        """Layers j of the pairs that are met by columns sent forward from layer i."""
+        """Layers j of the pairs that are computed by columns sent forward from layer i."""
         return sorted(j for i, j in self.pairs if i == source and j not in self.targets)
 
 
@@ -72,7 +72,7 @@ def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating])
 def pair_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating], plan: ExactPlan) -> Float64Array:
     """|J^{i,j}|_F^2 of the pairs of a plan, each from the side that takes fewer products: columns forward or rows back.
 
-    One sweep serves every pair it meets, and unit vectors whose images cannot overlap share a product.
+    One sweep serves several pairs, and unit vectors whose images cannot overlap share a product.
 
     Returns:
         (n, d, d), float64, NaN where there is no pair of the plan.
@@ -114,9 +114,9 @@ def exact_pairs(network: Network, programme: Programme) -> frozenset[tuple[int, 
 
 
 def plan_exact_pairs(network: Network, programme: Programme) -> ExactPlan:
-    """The sweeps that meet every exact pair from the side that takes fewer products.
+    """The sweeps that compute every exact pair from the side that takes fewer products.
 
-    Pairs with the logits are left out where `output_jacobians` meets them.
+    Pairs with the logits are left out where `output_jacobians` computes them.
     """
     wanted = exact_pairs(network, programme)
     if programme.exact_output:
@@ -146,9 +146,9 @@ def _chunk(network: Network, rows: int) -> int:
 
 
 def combs(shape: Shape, spacing: Shape, start: int, stop: int) -> Array:
-    """Sums of unit vectors that stand `spacing` apart on each axis, those of some offsets, `(stop - start, *shape)`.
+    """Sums of unit vectors that are `spacing` apart on each axis, for offsets `start` to `stop`, one sum per offset.
 
-    Those of all offsets contain every unit vector once; with `spacing` equal to `shape` they are the unit vectors.
+    The sums of all offsets contain every unit vector once; with `spacing` equal to `shape` they are the unit vectors.
     """
     result = np.zeros((stop - start, *shape), np.float32)
     offsets = np.unravel_index(np.arange(start, stop), spacing)

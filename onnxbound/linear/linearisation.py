@@ -15,18 +15,18 @@ class Linearisation:
     """The Jacobian of every map between two tensors of a network, at n rows.
 
     A net of ReLUs is piecewise linear, so once the gates of a row are known its Jacobians are exact: a mask for Relu,
-    the winning tap for MaxPool, a slope for LeakyRelu; everything else acts as it is, without its bias.
+    the position of the maximum for MaxPool, a slope for LeakyRelu; all other operators act as they are, without bias.
 
     Attributes:
         network: Cast to the type of the rows.
-        states: Per step, what its linearisation remembers of the n rows.
+        states: Per step, what its linearisation needs to know of the n rows, such as a mask.
     """
 
     network: Network
     states: tuple[Array | None, ...]
 
     def jvp(self, source: str, tangents: Array, targets: Collection[str]) -> dict[str, Array]:
-        """J t for the map from `source` to each of `targets`, everything not downstream of `source` held fixed.
+        """J t for the map from `source` to each of `targets`; tensors not downstream of `source` are constant.
 
         Args:
             source: Tensor name.

@@ -1,4 +1,4 @@
-"""Interpret a programme at one batch in NumPy."""
+"""Run a programme on one batch in NumPy."""
 
 from dataclasses import replace
 from functools import partial
@@ -31,14 +31,14 @@ def measure(
     """Run a programme on n rows.
 
     Args:
-        network: Cast to float32 for work, or to float64 as the oracle.
+        network: Cast to float32 for work, or to float64 for checks.
         programme: What to measure.
         index: Rows in the data file, (n,); the noise depends on them, not on the batch they come in.
         rows: Preprocessed inputs of the network's type, (n, *input_shape).
         share: What one sweep carries; None for all.
-        plan: That of the programme's exact pairs; None to make it.
-        dealt: Sweeps side by side, among which the layers are dealt out at which noise starts.
-        threads: How many of them at a time; None for all cores. The result does not depend on them.
+        plan: The plan of the programme's exact pairs; None to make it.
+        dealt: Number of sweeps; each carries the noise of some of the layers.
+        threads: Number of sweeps at a time; None for all cores. The result does not depend on it.
     """
     plan = plan_exact_pairs(network, programme) if plan is None else plan
     share = share or Share.whole(programme, network.depth)

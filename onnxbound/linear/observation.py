@@ -1,4 +1,4 @@
-"""What any engine reports of a batch, and how a `Measurement` is made of it."""
+"""What every engine returns for a batch, and its conversion to a `Measurement`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class OutputJacobians:
-    """Of every layer, |J|_F^2 to the logits and the largest of its parts per pixel, (n, d); NaN where there is none."""
+    """For every layer, |J|_F^2 to the logits and the largest share of one pixel in it, (n, d); NaN where undefined."""
 
     squared: Float64Array
     largest_pixel: Float64Array
@@ -44,7 +44,7 @@ class Observation:
         ties: Rows at which a gate has no derivative, (n,).
         squared: Tensor name to |value|^2, (n,), for what `observed` names.
         without_bias: Layer to |A^i a^i|^2, (n,); empty in the affine form.
-        arrivals: (source, target) to what arrived, for every pair with a path.
+        arrivals: (source, target) to the norms there, for every pair with a path.
         output: Exact Jacobians to the logits; None if the programme wants none.
         pairs: Exact |J|_F^2 of other pairs, (n, d, d), NaN where it is not exact; None if there are none.
     """

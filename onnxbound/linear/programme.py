@@ -1,4 +1,4 @@
-"""What is measured at a batch, described once and apart from how it is computed."""
+"""What is measured at a batch, described once, independently of the engine that computes it."""
 
 from dataclasses import dataclass, fields
 from typing import Literal, Self
@@ -26,7 +26,7 @@ class Programme:
     for smoothness). From the logits one cotangent per class is sent back.
 
     Attributes:
-        form: "affine" takes x^j where [A] writes J x^i, which differ where there are biases; "linear" is as printed.
+        form: "affine" takes x^j where [A] writes J x^i, which differ where there are biases; "linear" takes J x^i.
         probes: Noise vectors per layer and row.
         exact_pairs: Whether |J|_F of every pair is computed exactly, by all its rows or columns.
         exact_output: Whether |J|_F to the logits, and the per-pixel norms, are computed exactly.
@@ -48,11 +48,11 @@ class Programme:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one sweep carries of a programme, where all of it does not fit in memory.
+    """The part of a programme that one sweep carries, where all of it does not fit in memory.
 
     Attributes:
-        probes: Noise vectors, a divisor of all of them.
-        sources: Layers whose noise it carries.
+        probes: Noise vectors per layer and row, a divisor of the programme's number.
+        sources: Number of layers whose noise it carries.
     """
 
     probes: int
@@ -60,11 +60,11 @@ class Share:
 
     @classmethod
     def whole(cls, programme: Programme, depth: int) -> Self:
-        """All of a programme over d layers."""
+        """The whole programme over d layers."""
         return cls(programme.probes, max(1, depth - 1))
 
     def ranges(self, depth: int, dealt: int = 1) -> list[range]:
-        """The sources of each sweep, 1-based, dealt out among so many; a net of a single layer has none."""
+        """The sources of each of so many sweeps, 1-based; a net of a single layer has none."""
         whole = [range(i, min(i + self.sources, depth)) for i in range(1, depth, self.sources)]
         return [own for sources in whole for k in range(dealt) if (own := sources[k::dealt])] or [range(0)]
 

@@ -1,9 +1,9 @@
-"""Which positions of an earlier tensor a position of a later one can depend on.
+"""Receptive fields: the positions of an earlier tensor that a position of a later one can depend on.
 
-Columns of a Jacobian that have no row in common can be summed before the product: their images stay apart in the
-result, so one product has the squared norms of all of them (Curtis, Powell and Reid 1974, for norms instead of
-entries). In a convolutional net columns of one channel have no row in common as soon as no receptive field contains
-both their positions, and rows have no column in common as soon as their receptive fields are disjoint.
+Columns of a Jacobian that have no row in common can be summed before the product: their images do not overlap in the
+result, so one product gives the squared norms of all of them (Curtis, Powell and Reid 1974, for norms instead of
+entries). In a convolutional net, columns of one channel have no row in common if no receptive field contains both
+their positions, and rows have no column in common if their receptive fields are disjoint.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class ReceptiveField:
     """Position o of a tensor sees the positions o * jump + first to o * jump + last of the source, on every axis.
 
     Attributes:
-        jump: Distance in the source of what neighbouring positions see, per spatial axis.
+        jump: Distance in the source of the fields of neighbouring positions, per spatial axis.
         first: Where the field of position 0 begins, possibly in the padding.
         last: Where it ends.
     """
@@ -36,7 +36,7 @@ class ReceptiveField:
     last: tuple[int, ...]
 
     def behind(self, windows: Windows) -> Self:
-        """The field of a position behind a convolution or a pooling."""
+        """The field of a position after a convolution or a pooling."""
         axes = tuple(zip(self.jump, self.first, self.last, windows.begin, windows.span, windows.strides, strict=True))
         return type(self)(
             tuple(jump * stride for jump, _, _, _, _, stride in axes),
@@ -49,11 +49,11 @@ class ReceptiveField:
         return type(self)(self.jump, tuple(map(min, self.first, other.first)), tuple(map(max, self.last, other.last)))
 
     def column_spacing(self) -> tuple[int, ...]:
-        """From this distance on, two positions of the source stand in no common field."""
+        """The smallest distance at which no field contains two positions of the source."""
         return tuple(last - first + 1 for first, last in zip(self.first, self.last, strict=True))
 
     def row_spacing(self) -> tuple[int, ...]:
-        """From this distance on, two positions of the tensor have disjoint fields."""
+        """The smallest distance at which two positions of the tensor have disjoint fields."""
         return tuple(-(-length // jump) for length, jump in zip(self.column_spacing(), self.jump, strict=True))
 
 

@@ -1,10 +1,10 @@
-"""One forward sweep that carries the rows, the tangents of all probes and their deviations from linearity.
+"""One forward sweep with the rows, the tangents of all probes and their deviations from linearity.
 
 Tangents start at the output of each layer and join the batch there, so that one matrix product per layer serves every
 probe of every earlier layer, and one sweep gives every pair i < j. The same noise serves |J|_F and smoothness.
 
-What is carried beside the tangent J eta is not M(x + eta) but the deviation w = M(x + eta) - M(x) - J eta. It costs the
-same, and the small number that smoothness asks for is then never the difference of two large ones.
+Beside the tangent J eta, the sweep carries the deviation w = M(x + eta) - M(x) - J eta and not M(x + eta). It costs the
+same, and the small number that smoothness needs is then never the difference of two large ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ Noise = Callable[[Layer, int], Array]
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """A tensor's value and what the noise of every upstream layer makes of it; streams are source-major.
+    """A tensor's value and its response to the noise of every upstream layer; streams are source-major.
 
     Attributes:
         sources: Upstream layers, ascending; each has one stream per probe.
@@ -42,11 +42,11 @@ class Streams:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one sweep saw.
+    """The result of one sweep.
 
     Attributes:
-        arrivals: (source, target) to what arrived, for every pair with a path.
-        states: Per step, what its linearisation remembers.
+        arrivals: (source, target) to the norms there, for every pair with a path.
+        states: Per step, what its linearisation needs to know of the rows.
         values: Primal value of every tensor that was asked for.
         ties: Rows at which a gate has no derivative, shape (n,).
     """
@@ -58,7 +58,7 @@ class Sweep:
 
 
 class Sweeper:
-    """Runs the sweep of one batch; without a radius the noise comes at its own length.
+    """Runs the sweep of one batch; without a radius the noise keeps its own length.
 
     Noise starts at `sources` alone, 1-based layers, or at every layer but the last.
     """

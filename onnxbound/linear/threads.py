@@ -1,4 +1,4 @@
-"""A batch in parts, one thread each: BLAS shares out single products, which are too small for that here."""
+"""Run a batch in parts, one thread each: single products are too small here for several threads of BLAS."""
 
 import ctypes
 import os
@@ -32,13 +32,13 @@ def in_parts(run: Callable[[slice], Result], rows: int, size: int, threads: int 
     """Run every part of a batch side by side.
 
     Args:
-        run: What is done with the rows of a slice.
+        run: Function of a slice of rows.
         rows: Rows of the batch.
         size: Rows of a part.
         threads: How many parts at a time; None for all cores.
 
     Returns:
-        Of each part, in the order of the rows.
+        The result of each part, in the order of the rows.
     """
     return side_by_side(run, parts(rows, size), threads)
 
@@ -52,12 +52,12 @@ def side_by_side(run: Callable[[Part], Result], wanted: Sequence[Part], threads:
     """Run several parts at a time, with one BLAS thread each; a single one has all of BLAS.
 
     Args:
-        run: What is done with a part.
+        run: Function of a part.
         wanted: The parts.
         threads: How many at a time; None for all cores.
 
     Returns:
-        Of each part, in their order.
+        The result of each part, in their order.
     """
     if len(wanted) == 1:
         return [run(wanted[0])]
@@ -80,7 +80,7 @@ def side_by_side(run: Callable[[Part], Result], wanted: Sequence[Part], threads:
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

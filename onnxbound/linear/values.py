@@ -1,4 +1,4 @@
-"""Every value of a network at some rows, and those that change where one tensor does."""
+"""Every value of a network at some rows, and the values that change when one tensor does."""
 
 import numpy as np
 
@@ -25,17 +25,17 @@ def all_values(network: Network, rows: Array) -> dict[str, Array]:
 def changed_values(
     network: Network, values: dict[str, Array], name: str, changed: Array, keep: frozenset[str] | None = None
 ) -> dict[str, Array]:
-    """Evaluate a network again where one tensor has other values, and everything that is not downstream keeps its own.
+    """Evaluate a network again after one tensor has changed; tensors that are not downstream keep their values.
 
     Args:
         network: Cast to the type of the values.
         values: From `all_values`, at n rows.
         name: The tensor.
-        changed: What it is now, r versions of the n rows one after the other, `(r * n, *shape)`.
-        keep: Tensors that are wanted, others go at their last use; None for all.
+        changed: Its new values, r versions of the n rows one after the other, `(r * n, *shape)`.
+        keep: Tensors to return; others are freed after their last use; None for all.
 
     Returns:
-        Name of that tensor and of each one downstream of it to `(r * n, *shape)`.
+        Name of that tensor and of each one downstream of it to its values, `(r * n, *shape)`.
     """
     versions = len(changed) // len(values[name])
     result = {name: changed}

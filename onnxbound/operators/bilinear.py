@@ -18,7 +18,7 @@ class Bilinear(Operator):
 
     @abstractmethod
     def product(self, x: Array, y: Array) -> Array:
-        """B(x, y), with any leading axes that broadcast."""
+        """B(x, y); leading axes broadcast."""
 
     @abstractmethod
     def adjoints(self, c: Array, x: Array, y: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Formulas that are written once, and computed in NumPy or written out as ONNX, depending on what they are given."""
+"""Formulas for NumPy and ONNX at once: given arrays they compute, given symbols they write nodes."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,13 +11,13 @@ from onnxbound.operators.emitter import Emitter
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A tensor of the graph that is being written, with arithmetic."""
+    """A tensor of the graph that is being written; arithmetic on it appends nodes."""
 
     e: Emitter
     name: str
 
     def apply(self, op: str, *others: "Symbol | float") -> Self:
-        """An operator of this tensor and others, numbers taken for constants."""
+        """Append an operator of this tensor and others; numbers become constants."""
         names = (other.name if isinstance(other, Symbol) else self.e.number(other) for other in others)
         return type(self)(self.e, self.e.node(op, self.name, *names))
 

@@ -229,7 +229,7 @@ class Conv(Weighted):
         return (Value(w.emit_interior(e, spread), shapes[0]),)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """A convolution with the mirrored kernel; with strides, what each output sends to its window, added up."""
+        """A convolution with the mirrored kernel; with strides, each output's contribution to its window, summed."""
         if self._adjoint is not None:
             return (self._adjoint._linear_of_streams(c),)
         (shape,) = shapes

@@ -101,7 +101,7 @@ def parse_gemm(node: Node) -> Operator:
     if node.attributes.get("transA", 0):
         raise Unsupported("transA=1 on an activation puts the batch on the second axis")
     if weight.ndim != 2 or len(node.shape()) != 1:
-        raise Unsupported(f"a weight of {weight.ndim} axes meets rows of shape {node.shape()}")
+        raise Unsupported(f"a weight of {weight.ndim} axes is multiplied by rows of shape {node.shape()}")
     if not node.attributes.get("transB", 0):
         weight = weight.T
     alpha = float(node.attributes.get("alpha", 1.0))

@@ -105,7 +105,7 @@ class Emitter:
         Args:
             inputs: Of the graph.
             outputs: Of the graph.
-            outside: Where large constants are put, by name; the model only mentions them then. All are in it if None.
+            outside: Receives large constants, by name, which the model then only refers to; None to keep all in it.
         """
         constants = []
         for name, values in self._constants.items():

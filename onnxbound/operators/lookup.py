@@ -30,8 +30,9 @@ class Lookup(Operator):
 
     Attributes:
         table: `(v, *entry)`; `(v, h)` with codes.
-        codes: Whether the table was multiplied by one-hot codes: x ends in an axis of length 1, which goes, and what is
-            none of 0 to v - 1 gives zeros. Otherwise -1 to -v count from the end, and the runtime refuses the rest.
+        codes: Whether the table was multiplied by one-hot codes. Then x ends in an axis of length 1, which is removed,
+            and an integer outside 0 to v - 1 gives zeros. Otherwise -1 to -v count from the end, and the runtime
+            refuses all others.
     """
 
     table: Array
@@ -125,7 +126,7 @@ def parse_lookup(node: Node) -> Operator:
     table = node.floating(0)
     assert table is not None
     if node.attributes.get("axis", 0) % table.ndim:
-        raise Unsupported("it looks entries up along another axis than the first of its table")
+        raise Unsupported("it looks entries up along an axis of its table other than the first")
     return Lookup(_moderate(table))
 
 
@@ -134,14 +135,15 @@ def parse_one_hot(node: Node) -> Operator:
     numbers, shape = node.constant(1), node.shape()
     assert numbers is not None
     if numbers.ndim > len(shape) + 1 or shape[-1:] != (1,):
-        raise Unsupported(f"a row of shape {shape} meets numbers of shape {numbers.shape}, which is no one-hot code")
+        raise Unsupported(f"it compares rows of shape {shape} with {numbers.shape}, which gives no one-hot code")
     return OneHot(np.eye(len(_moderate(numbers.ravel())), dtype=np.float32), codes=True)
 
 
 def _moderate(table: Array) -> Array:
     """Refuse what no table of a net has; a unit matrix of codes is to fit in memory before it is multiplied."""
-    if not 0 < len(table) < (LARGEST_CODE if table.ndim == 1 else LARGEST_INDEX):
-        raise Unsupported(f"its table has {len(table):,} entries")
+    most = (LARGEST_CODE if table.ndim == 1 else LARGEST_INDEX) - 1
+    if not 0 < len(table) <= most:
+        raise Unsupported(f"its table has {len(table):,} rows, and onnxbound reads tables of up to {most:,}")
     return table
 
 

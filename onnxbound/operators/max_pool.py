@@ -74,7 +74,7 @@ class MaxPool(Operator):
         return (split_streams(padded[self.windows.interior()], (s, n)),)
 
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
-        """max over taps of (v - v at the winner) + w, with v = x + t; w at the winner unless another overtakes."""
+        """max over taps of (v - v at the winner) + w, with v = x + t: w at the winner, unless another tap wins."""
         v = x[0] + t[0]
         at_winner = self.jvp(state, v)
         leading = v.shape

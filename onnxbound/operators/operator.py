@@ -1,4 +1,4 @@
-"""The words every operator answers to: what it computes in NumPy, and how the same is written as ONNX."""
+"""The interface of every operator: what it computes in NumPy, and how the same is written as ONNX."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
@@ -32,7 +32,7 @@ class Operator(ABC):
 
     @abstractmethod
     def linearise(self, *x: Array) -> Array | None:
-        """What the Jacobian at x has to remember of x: a mask, a slope, an index; None if phi is affine."""
+        """What the Jacobian at x depends on: a mask, a slope, an index; None if phi is affine."""
 
     @abstractmethod
     def jvp(self, state: Array | None, *t: Array) -> Array:
@@ -44,7 +44,7 @@ class Operator(ABC):
 
     @abstractmethod
     def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
-        """The deviation from linearity behind phi, given that before it.
+        """The deviation from linearity after phi, given the deviation before it.
 
         If the inputs are x + t + w, with t the tangent and w the deviation so far, this is
         `phi(x + t + w) - phi(x) - J t`. It is computed without forming that difference of large numbers: where no gate

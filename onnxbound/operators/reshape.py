@@ -57,7 +57,7 @@ def parse_reshape(node: Node) -> Operator:
             raise Unsupported(f"a batch of shape {shape} cannot take the shape {target}")
         target[target.index(-1)] = prod(shape) // known
     if not target or target[0] != node.batch or prod(target) != prod(shape) or min(target) < 1:
-        raise Unsupported(f"it reshapes a batch {shape} to {tuple(target)}, which does not keep the rows apart")
+        raise Unsupported(f"it reshapes a batch {shape} to {tuple(target)}, which mixes the rows")
     return Reshape(tuple(target[1:]))
 
 

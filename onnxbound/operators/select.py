@@ -141,7 +141,7 @@ def _taken(node: Node, index: Array, axis: int) -> Operator:
     entries = _entries(node)
     _require_moderate(entries.size // entries.shape[axis] * index.size)
     if np.any(index < -entries.shape[axis]) or np.any(index >= entries.shape[axis]):
-        raise Unsupported(f"its index leaves the {entries.shape[axis]} entries along axis {axis}")
+        raise Unsupported(f"its index lies outside the {entries.shape[axis]} entries along axis {axis}")
     return Select(_not_empty(np.take(entries, index, axis)))
 
 
@@ -210,12 +210,12 @@ def parse_tile(node: Node) -> Operator:
 def _require_moderate(entries: int) -> None:
     """Refuse what no net has, before memory is spent on it."""
     if entries > _LARGEST:
-        raise Unsupported(f"a row would have up to {entries:,} entries")
+        raise Unsupported(f"a row would have up to {entries:,} entries, and onnxbound reads rows of up to {_LARGEST:,}")
 
 
 def _not_empty(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     if not chosen.size:
-        raise Unsupported("nothing is left of a row")
+        raise Unsupported("its result has no entries")
     return np.asarray(chosen[0], np.int64)
 
 

@@ -1,4 +1,4 @@
-"""The two types every operator speaks in."""
+"""The two types that every operator's signature uses."""
 
 from typing import Any
 

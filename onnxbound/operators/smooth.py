@@ -29,7 +29,7 @@ class Smooth(Gate):
         is_activation: Whether phi is an activation function, and not arithmetic such as a square root.
         breakpoints: Where phi' jumps.
         form: Its key in `FORMS`.
-        numbers: What the maker of the form was given.
+        numbers: Arguments of the form.
     """
 
     value: Formula

@@ -152,7 +152,7 @@ def parse_windows(node: Node, kernel: tuple[int, ...], *, ceil: bool = False) ->
     size = node.shape()[1:]
     axes = len(size)
     if axes not in (1, 2, 3) or len(kernel) != axes:
-        raise Unsupported(f"a kernel of {len(kernel)} axes meets an input with {axes} spatial axes")
+        raise Unsupported(f"a kernel of {len(kernel)} axes is applied to an input with {axes} spatial axes")
     strides = tuple(node.attributes.get("strides") or (1,) * axes)
     dilations = tuple(node.attributes.get("dilations") or (1,) * axes)
     pads = tuple(node.attributes.get("pads") or (0,) * 2 * axes)
@@ -172,7 +172,7 @@ def parse_windows(node: Node, kernel: tuple[int, ...], *, ceil: bool = False) ->
     if min(windows.output) < 1:
         raise Unsupported(f"the kernel {kernel} does not fit into the padded input {size}")
     if prod(kernel) > _LARGEST_KERNEL or prod(windows.padded) > _LARGEST_PADDED:
-        raise Unsupported(f"the kernel {kernel} over the padded input {windows.padded} is larger than any net's")
+        raise Unsupported(f"the kernel {kernel} or the padded input {windows.padded} is larger than onnxbound allows")
     return windows
 
 

@@ -1,6 +1,6 @@
-"""What glibc's malloc does with freed memory; other allocators are left alone.
+"""Set what glibc's malloc does with freed memory; other allocators are not changed.
 
-Pages that go back to the kernel and come again cost as much as the work that is done in them.
+Returning pages to the kernel and getting them back can cost as much time as the work that is done in them.
 """
 
 import ctypes

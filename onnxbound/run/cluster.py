@@ -31,10 +31,10 @@ _WAITING = 2
 
 
 def open_cluster(address: str) -> "Processes | Cluster":
-    """Processes on this machine for `local:N`, otherwise the Dask cluster of a scheduler.
+    """Start processes on this machine for `local:N`, otherwise connect to the scheduler of a Dask cluster.
 
     Raises:
-        UsageError: Not an address.
+        UsageError: The address is invalid.
         DeviceError: cluster-unavailable.
     """
     kind, _, count = address.partition(":")
@@ -46,10 +46,10 @@ def open_cluster(address: str) -> "Processes | Cluster":
 
 
 def exposure(address: str) -> list[str]:
-    """What a user of that address has to know; nothing where only holders of a certificate reach the cluster."""
+    """A warning about that address; empty where only holders of a certificate reach the cluster."""
     if address.startswith(("local:", "tls://")):
         return []
-    return [f"anyone who reaches {address} can run code as you, here and on the workers; tls:// asks for certificates"]
+    return [f"anyone who reaches {address} can run code as you, here and on the workers; tls:// requires certificates"]
 
 
 class Cluster(Executor):
@@ -88,10 +88,10 @@ class Cluster(Executor):
         self._connected.close()
 
     def map(self, work: Work, inputs: Iterable[tuple[Partition, Arrays]]) -> Iterator[tuple[Partition, Arrays]]:
-        """As they finish; only a few partitions per worker are under way at a time.
+        """Yield results as partitions finish; only a few partitions per worker are under way at a time.
 
         Raises:
-            DeviceError: cluster-unavailable: whatever Dask raises; what the work raises is given back as a value.
+            DeviceError: cluster-unavailable, for any error of Dask; errors of the work itself are yielded as values.
         """
         from distributed import as_completed
 
@@ -178,6 +178,6 @@ _BUILT: dict[str, Work] = {}
 
 
 def _unavailable(address: str, why: str) -> DeviceError:
-    do = "check that the scheduler runs and has workers; `run` keeps what is done"
+    do = "check that the scheduler runs and has workers; with `run`, finished partitions are kept"
     problem = Problem(argument("cluster", address), why, do)
     return DeviceError("cluster-unavailable", "The cluster does not answer.", [problem])

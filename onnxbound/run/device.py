@@ -1,4 +1,4 @@
-"""Which device a session runs on: asked for, found out, and said; never a quiet fallback."""
+"""The device that a session runs on: a device that is asked for and missing is an error, never a silent fallback."""
 
 import ctypes
 import sys
@@ -18,7 +18,7 @@ class Device:
     Attributes:
         name: "cpu" or "cuda:0".
         providers: Execution providers in the form onnxruntime takes.
-        note: How it was chosen, in words; empty if it was asked for by name.
+        note: Why it was chosen, in words; empty if it was asked for by name.
     """
 
     name: str
@@ -33,7 +33,7 @@ def resolve_device(wanted: str) -> Device:
     """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        UsageError: Another word.
+        UsageError: It is none of these.
         DeviceError: device-unavailable, CUDA was asked for by name and is not there; device-installation.
     """
     kind, _, number = wanted.partition(":")

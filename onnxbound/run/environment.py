@@ -1,4 +1,4 @@
-"""What `onnxbound env` prints: versions, providers, device; a block to paste into an issue."""
+"""Versions, providers and device, as `onnxbound env` prints them: a block to paste into an issue."""
 
 import platform
 import sys
@@ -41,7 +41,7 @@ class Environment(Document):
         blas: NumPy's, with its version.
         providers_built: Execution providers that onnxruntime was built with.
         device: What the device "auto" is here.
-        device_note: Why.
+        device_note: Why this device was chosen.
         warnings: What is wrong with this installation, and what to do.
     """
 
@@ -71,7 +71,7 @@ class Environment(Document):
 
 
 def describe() -> Environment:
-    """What is installed, and what works here."""
+    """Describe what is installed, and which device works here."""
     import numpy as np
 
     from onnxbound.run.device import Device, resolve_device
@@ -110,7 +110,7 @@ def _installed() -> bool:
 def peak_rss_bytes() -> int | None:
     """Largest resident memory of this process so far; None where the system does not say (Windows).
 
-    On Linux the figure of the address space, since getrusage's is not below that of the process which started this one.
+    On Linux it is read from /proc: the figure of getrusage is never below that of the process which started this one.
     """
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -13,7 +13,7 @@ class Executor(ABC):
 
     @abstractmethod
     def map(self, work: Work, inputs: Iterable[tuple[Partition, Arrays]]) -> Iterator[tuple[Partition, Arrays]]:
-        """The result of every partition, in any order; inputs are taken as they are needed."""
+        """Yield the result of every partition, in any order; inputs are read when they are needed."""
 
 
 class Here(Executor):

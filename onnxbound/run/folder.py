@@ -1,11 +1,11 @@
-"""`run`: a run's finished partitions on disk, so that it can go on where it was stopped.
+"""`run`: the finished partitions of a run on disk, so that it can continue where it was stopped.
 
     DIR/run.json           what is computed, with everything that a number can depend on, and the hash of that
-    DIR/lock               held by the process that works on it, and released with it however it ends
+    DIR/lock               held by the process that works on the run, and released when that process ends
     DIR/STAGE/NUMBER.npz   one finished partition, written whole or not at all, and a seal behind it
 
 The seal is a SHA-256 over the run, the place of the partition in it and its content. A partition whose seal does not
-fit is not read: it is computed again. Seals are no signatures: who may write into the folder can make others.
+match is computed again. A seal is no signature: whoever can write into the folder can also make seals.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ class RunFolder:
     """The partitions of one run.
 
     Attributes:
-        stored: What the folder's run computes; None where it has not begun.
-        refused: Partitions that were there and did not fit, in words; they are computed again.
+        stored: What the folder's run computes, as stored; None where it has not begun.
+        refused: Messages about stored partitions that were damaged or of another run; they are computed again.
     """
 
     def __init__(self, path: Path, *, resume: bool) -> None:
@@ -76,7 +76,7 @@ class RunFolder:
         self._lock.close()
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
-        """Say what will be computed, or find that it is what the folder holds.
+        """Store what will be computed, or check that the folder's run computes the same.
 
         Raises:
             RunError: run-changed, with every difference.
@@ -90,14 +90,14 @@ class RunFolder:
             self._require_same(self.stored, document)
 
     def damaged(self, why: str) -> RunError:
-        """What to raise if the manifest says what no run has."""
+        """The error for a manifest that no run can have."""
         return _damaged(self._path / "run.json", why)
 
     def load(self, partition: Partition) -> Arrays | None:
         """A finished partition; None if it is not finished, damaged, or of another run or place.
 
         Raises:
-            RunError: run-damaged, something else than files and folders lies there.
+            RunError: run-damaged, the folder contains something other than files and folders.
         """
         file = self._file(partition)
         if not _is_there(file.parent, folder=True) or not _is_there(file):
@@ -141,14 +141,14 @@ class RunFolder:
         if not file.exists():
             return None
         if not resume:
-            problem = Problem(str(file), "it is there", "continue the run with `resume`, or choose another folder")
+            problem = Problem(str(file), "it exists", "continue the run with `resume`, or choose another folder")
             raise RunError("run-exists", f"{self._path} already holds a run.", [problem])
         try:
             document = json.loads(_read(file))
             if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-                raise _damaged(file, f"it is not of the form {SCHEMA}")
+                raise _damaged(file, f"its schema is not {SCHEMA}")
             if document.pop(_HASH, None) != _hash_of(document):
-                raise _damaged(file, "its hash is not that of what it says")
+                raise _damaged(file, "its hash does not match its content")
         except (OSError, ValueError, RecursionError) as error:
             raise _damaged(file, f"it cannot be read: {error}") from error
         self._require_same(document, document | {"version": __version__})  # another one may not know what it says
@@ -157,7 +157,7 @@ class RunFolder:
     def _require_same(self, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         keys = [key for key in {**now, **then} if now.get(key) != then.get(key)]
         problems = [
-            Problem(key, f"then {then.get(key)!r}, now {now.get(key)!r}", "start this run in another folder")
+            Problem(key, f"was {then.get(key)!r}, is now {now.get(key)!r}", "start this run in another folder")
             for key in keys
         ]
         if problems:
@@ -205,6 +205,6 @@ def _locked(path: Path) -> IO[bytes]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        problem = Problem(str(path / "lock"), "it is held", "wait for the other run, or choose another folder")
+        problem = Problem(str(path / "lock"), "it is locked", "wait for the other run, or choose another folder")
         raise RunError("run-locked", f"Another process is using {path}.", [problem]) from error
     return file

@@ -1,6 +1,6 @@
-"""One forward pass through onnxruntime per row: logits, and the norms of every tensor the cheap properties need.
+"""One forward pass through onnxruntime per row: logits, and the norms that the cheap properties need.
 
-The norms are computed inside the session, so that a row costs a few numbers and not its activations.
+The norms are computed inside the session, so that only a few numbers per row leave it, and no activations.
 """
 
 from collections.abc import Iterator, Mapping
@@ -125,7 +125,7 @@ def require_finite(index: NDArray[np.int64], values: Mapping[str, NDArray[Any]])
 
     Args:
         index: Rows in the data file, (n,).
-        values: Name of a place in the net to what comes out there, (n, ...), in the order of the net.
+        values: Name of a place in the net to its values, (n, ...), in the order of the net.
 
     Raises:
         ModelError: model-overflow, with the first such place.
@@ -134,10 +134,10 @@ def require_finite(index: NDArray[np.int64], values: Mapping[str, NDArray[Any]])
         broken = ~np.isfinite(value.reshape(len(index), -1)).all(axis=1)
         if broken.any():
             why = (
-                f"at {broken.sum():,} of {len(index):,} rows, row {index[broken.argmax()]} of the file the first, it is"
-                f" infinite or not a number; float32 ends at {np.finfo(np.float32).max:.3g}"
+                f"it is infinite or not a number at {broken.sum():,} of {len(index):,} rows, first at row"
+                f" {index[broken.argmax()]} of the file; the largest float32 is {np.finfo(np.float32).max:.3g}"
             )
-            do = "check that `scale`, `mean` and `std` are those of training; if they are, the net is broken there"
+            do = "check that `scale`, `mean` and `std` are those of training; if they are, the net itself overflows"
             raise ModelError("model-overflow", "Values of the net overflow.", [Problem(place, why, do)])
 
 

@@ -1,4 +1,4 @@
-"""Usual mistakes with the rows of images, as guesses of what should have been done instead."""
+"""Common mistakes with the rows of images, as guesses of how the rows should have been prepared."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +20,7 @@ KNOWN: Mapping[int, Mapping[str, tuple[Numbers, Numbers]]] = {
     1: {"MNIST": (0.1307, 0.3081), "Fashion-MNIST": (0.286, 0.353)},
     3: {
         "CIFAR-10": ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)),
-        "CIFAR-10, deviations of another kind": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)),
+        "CIFAR-10, std of single images": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)),
         "ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     },
 }
@@ -32,12 +32,12 @@ _LEAST_SIDE = 4
 
 @dataclass(frozen=True)
 class Guess:
-    """Something else that may have to be done to the rows.
+    """Another way to prepare the rows, which may be the right one.
 
     Attributes:
         preprocessing: Its numbers and layout.
-        words: What no parameter names; empty for nothing.
-        arrange: Does that.
+        words: A change that no parameter makes, in words; empty for none.
+        arrange: Makes that change.
     """
 
     preprocessing: Preprocessing
@@ -45,7 +45,7 @@ class Guess:
     arrange: Arrange = field(default=lambda inputs: inputs, compare=False)
 
     def parameters(self, present: Preprocessing) -> Mapping[str, Any]:
-        """Those that differ from what was said."""
+        """The parameters that differ from the given ones."""
         said = asdict(present)
         return {name: value for name, value in asdict(self.preprocessing).items() if value != said[name]}
 
@@ -63,7 +63,7 @@ class Guess:
 
 
 def guesses(network: Network, rows: Rows, *, together: bool) -> list[Guess]:
-    """What may have to be done to the rows: what is done now, then other things, the simplest first.
+    """Ways to prepare the rows: the present one, then others, the simplest first.
 
     Args:
         network: The net.

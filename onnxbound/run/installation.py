@@ -1,4 +1,4 @@
-"""onnxruntime, imported in one place: two distributions write into its folder, and whoever has both has neither."""
+"""Import onnxruntime in one place: two distributions write into its folder, and installing both breaks both."""
 
 from functools import cache
 from importlib import import_module, metadata
@@ -11,10 +11,10 @@ _REMEDY = "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install . in t
 
 @cache
 def import_onnxruntime() -> Any:
-    """The module onnxruntime, imported when it is first needed.
+    """Import the module onnxruntime when it is first needed.
 
     Raises:
-        DeviceError: device-installation, it is installed twice, or not whole.
+        DeviceError: device-installation, it is installed twice, or incompletely.
     """
     folder = _folder("onnxruntime")
     if folder is not None and folder == _folder("onnxruntime-gpu"):

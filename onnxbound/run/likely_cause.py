@@ -1,4 +1,4 @@
-"""What is probably wrong with rows on which a net errs: simple guesses, each tried on a few rows, the best on more."""
+"""Find what is probably wrong with rows on which a net errs: try simple guesses on a few rows, the best on more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,11 +46,11 @@ class Cause:
     """Something else that makes a net much better on its rows.
 
     Attributes:
-        words: What, with parameters in backticks.
-        parameters: Those to give anew, in so far as it is a matter of parameters.
+        words: The change, with parameters in backticks.
+        parameters: The parameters to change, where the change is one of parameters.
         before: Share of the rows that the net errs on as they were given.
         after: The same with the change, estimated.
-        tried: Rows that the estimate rests on.
+        tried: How many rows the estimate rests on.
     """
 
     words: str
@@ -61,8 +61,8 @@ class Cause:
 
     def __str__(self) -> str:
         return (
-            f"with {self.words} the net errs on about {percent(self.after)} of the rows, by {self.tried} that were"
-            f" tried, instead of {percent(self.before)}"
+            f"with {self.words} the net errs on about {percent(self.after)} of the rows instead of"
+            f" {percent(self.before)}, judging by a trial on {self.tried} rows"
         )
 
 
@@ -208,7 +208,7 @@ class _Trials:
         after = 1 - _share(right)
         if self.error - after < max(needed, _ERRORS * _standard_error(right)):
             return None
-        return Cause("the classes in another order (which is not that of training)", {}, self.error, after, right.size)
+        return Cause("the classes in another order (that of training)", {}, self.error, after, right.size)
 
 
 def _spread(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:

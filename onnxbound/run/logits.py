@@ -1,4 +1,4 @@
-"""Logits of rows through onnxruntime, and nothing else."""
+"""Logits of rows, computed by onnxruntime."""
 
 from typing import Any
 

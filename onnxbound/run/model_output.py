@@ -28,10 +28,10 @@ def write_model(model: ModelProto, path: Path, *, force: bool, message_bytes: in
     """Write a model; its weights into `path`.data where together they are too large for one message.
 
     Args:
-        model: With its weights inside; it is left so unless they are written outside.
-        path: Where to.
-        force: Whether to write over what is there.
-        message_bytes: Size from which on weights lie outside.
+        model: A model with its weights inside; it is not changed, unless they are written outside.
+        path: The file.
+        force: Whether an existing file is overwritten.
+        message_bytes: Size from which on weights are written outside.
 
     Raises:
         OutputError: output-exists or output-unwritable; no half-written file is left behind.
@@ -46,12 +46,12 @@ def write_model(model: ModelProto, path: Path, *, force: bool, message_bytes: in
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A model in a folder of its own beside its final place, to be looked at before it goes there."""
+    """A model in a folder of its own beside its final place, to be measured before it is moved there."""
 
     path: Path
 
     def write(self, model: ModelProto) -> None:
-        """Write it, over what was tried before."""
+        """Write a model, in place of the one before."""
         write_model(model, self.path, force=True)
 
     @property
@@ -60,7 +60,7 @@ class Staged:
         return sum(file.stat().st_size for file in model_files(self.path) if file.exists())
 
     def move(self, output: Path, *, force: bool) -> None:
-        """Put it in its place, weights first.
+        """Move the model to its place, weights first.
 
         Raises:
             OutputError: output-exists or output-unwritable.
@@ -75,7 +75,7 @@ class Staged:
 
 @contextmanager
 def staged(output: Path) -> Iterator[Staged]:
-    """A place beside `output` for a model that is not final yet.
+    """A temporary folder beside `output` for a model that is not final yet.
 
     Raises:
         OutputError: output-unwritable.
@@ -90,7 +90,7 @@ def staged(output: Path) -> Iterator[Staged]:
 
 
 def passes_checker(path: Path) -> bool:
-    """Whether `onnx.checker` takes a file; onnxruntime runs files that it does not take."""
+    """Whether `onnx.checker` accepts a file; onnxruntime also runs files that it rejects."""
     try:
         onnx.checker.check_model(str(path))  # noqa: TID251 - reported, never a gate
     except (onnx.checker.ValidationError, ValueError, RuntimeError):  # noqa: TID251

@@ -1,4 +1,4 @@
-"""Models of a newer format or operator set than the installed onnxruntime takes, lowered where that changes nothing."""
+"""Lower the format and operator set of a model to what the installed onnxruntime takes, if that changes nothing."""
 
 from functools import cache
 
@@ -14,12 +14,12 @@ _EVERY_IR, _EVERY_OPSET = 11, 23
 
 
 def lowered(model: ModelProto) -> tuple[ModelProto, str]:
-    """The model as the runtime takes it, and what was done, in words; the model itself if nothing had to be.
+    """Return a model that the runtime takes, and what was done, in words; the model itself if nothing was needed.
 
-    A newer operator set is called an older one only if each operator is defined by the same version in both.
+    The opset is lowered only if each operator of the model has the same definition in both.
 
     Raises:
-        ModelError: model-opset, an operator was defined anew in between.
+        ModelError: model-opset, the definition of an operator changed in between.
     """
     opset = default_opset(model)
     if model.ir_version <= _EVERY_IR and opset <= _EVERY_OPSET:
@@ -33,7 +33,7 @@ def lowered(model: ModelProto) -> tuple[ModelProto, str]:
         raise ModelError(
             "model-opset",
             f"The installed onnxruntime supports opset {newest_opset} at most; the model uses opset {opset}.",
-            [Problem(op, f"defined anew between opset {newest_opset} and {opset}", do) for op in changed],
+            [Problem(op, f"its definition changed between opset {newest_opset} and {opset}", do) for op in changed],
         )
     result = ModelProto()
     result.CopyFrom(model)

@@ -1,4 +1,4 @@
-"""The rows of a run in partitions: computed in any order and anywhere, merged in the order of the rows."""
+"""The rows of a run in partitions: computed in any order on any machine, merged in the order of the rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ class Partition:
     """Some rows of one stage.
 
     Attributes:
-        stage: What is computed.
-        number: From 0 within the stage.
+        stage: Name of the computation.
+        number: Number within the stage, from 0.
         start: First place in the stage's list of rows.
-        stop: Behind the last.
+        stop: The place after the last.
     """
 
     stage: str
@@ -44,17 +44,17 @@ def partitions(stage: str, rows: int, size: int) -> list[Partition]:
 
 
 class Work(Protocol):
-    """Computes partitions. It is a function of its inputs alone, so that it does not matter where it runs."""
+    """Computes partitions: a function of its inputs alone, with the same result wherever it runs."""
 
     def run(self, stage: str, inputs: Arrays) -> Arrays:
         """The arrays of one partition."""
 
     def recipe(self) -> "Recipe":
-        """What the same work is built from elsewhere."""
+        """The recipe from which the same work is built in another process."""
 
 
 class Recipe(Protocol):
     """Builds work in another process: it can be pickled, and recipes of the same work have the same `repr`."""
 
     def build(self) -> Work:
-        """The work."""
+        """Build the work."""

@@ -1,4 +1,4 @@
-"""`cluster="local:N"`: partitions in processes on this machine, which nobody but their parent can speak to."""
+"""`cluster="local:N"`: partitions in processes on this machine, which only their parent can reach."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ class _Child:
 
 
 class Processes(Executor):
-    """So many processes, each of which computes one partition at a time."""
+    """A pool of processes, each of which computes one partition at a time."""
 
     name = "processes"
 
@@ -52,10 +52,10 @@ class Processes(Executor):
         remove_left()
 
     def map(self, work: Work, inputs: Iterable[tuple[Partition, Arrays]]) -> Iterator[tuple[Partition, Arrays]]:
-        """As they finish; a partition whose process is lost is computed by another one.
+        """Yield results as partitions finish; a partition whose process is lost is computed by another one.
 
         Raises:
-            DeviceError: cluster-unavailable, process after process is lost.
+            DeviceError: cluster-unavailable, several processes in a row are lost.
         """
         if self._work is not work:
             self._end(self._idle)
@@ -156,5 +156,5 @@ def _serve(pipe: Connection) -> None:
 
 def _lost() -> DeviceError:
     why = f"{_RETRIES + 1} processes ended immediately, one after the other"
-    problem = Problem("`cluster`", why, "check that there is enough memory; `run` keeps finished parts")
+    problem = Problem("`cluster`", why, "check that there is enough memory; with `run`, finished partitions are kept")
     return DeviceError("cluster-unavailable", "All worker processes ended.", [problem])

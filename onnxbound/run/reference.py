@@ -1,4 +1,4 @@
-"""The framework's own outputs against the model's: exporters have faults."""
+"""Compare the outputs of the framework with those of the model: exporters have faults."""
 
 from collections.abc import Callable, Mapping
 
@@ -39,10 +39,10 @@ def require_reference(network: Network, rows: Rows, reference: ArrayFile, device
         device: Where to run.
 
     Returns:
-        What agrees, and how well, in words.
+        Which outputs agree, and how well, in words.
 
     Raises:
-        ModelError: model-reference, nothing agrees.
+        ModelError: model-reference, no outputs agree.
         UsageError: The file has more rows than the data.
     """
     count = min(reference.shape[0] if reference.shape else 0, _ROWS)

@@ -14,17 +14,17 @@ Column = tuple[str | int, ...]
 
 
 class Table:
-    """Named columns of float64, column by column in a temporary file that goes when the table goes.
+    """Named columns of float64, column by column in a temporary file that is deleted with the table.
 
-    Rows arrive in any order; those that never arrive are zero.
+    Rows are written in any order; rows that are never written are zero.
     """
 
     def __init__(self, rows: int, columns: Iterable[Column]) -> None:
         """An empty table.
 
         Args:
-            rows: How many there will be.
-            columns: Their names, in the order in which `write` takes them.
+            rows: Number of rows.
+            columns: Names of the columns, in the order in which `write` takes them.
         """
         self.rows = rows
         self._places = {name: place for place, name in enumerate(columns)}
@@ -57,7 +57,7 @@ class Table:
             ) from error
 
     def overwrite(self, *name: str | int, values: Float64Array) -> None:
-        """Put other numbers into one column, (rows,).
+        """Replace the numbers of one column, (rows,).
 
         Raises:
             OutputError: output-unwritable, the temporary folder is full.

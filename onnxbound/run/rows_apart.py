@@ -1,4 +1,4 @@
-"""Whether the rows of a batch leave each other alone, for nets of which that cannot be seen from the graph."""
+"""Check that the rows of a batch are independent, for nets whose graph does not show it."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ _TOLERANCE = 1e-4
 
 
 def require_rows_apart(network: Network, rows: Rows, device: Device, threads: int | None) -> None:
-    """Run a few rows together and one by one, if the net is read one row at a time though its file takes several.
+    """Run a few rows together and one by one, if the net is read one row at a time and its file takes several.
 
-    A graph that onnxruntime only runs with one row passes: there is nothing to mix.
+    A graph that onnxruntime can run only with one row passes: it has no rows to mix.
 
     Raises:
         ModelError: model-batch, the logits differ.
@@ -34,7 +34,8 @@ def require_rows_apart(network: Network, rows: Rows, device: Device, threads: in
     alone = Logits(network, device, threads).run(inputs)
     difference, scale = float(np.abs(together - alone).max()), float(np.abs(alone).max())
     if not difference <= _TOLERANCE * scale:
-        why = f"run together, {len(inputs)} rows have other logits than one by one, by {difference:.3g} of {scale:.3g}"
+        what = f"the logits of {len(inputs)} rows that are run together differ from those of single rows"
+        why = f"{what} by {difference:.3g}, where the largest is {scale:.3g}"
         do = "export the model for inference (model.eval()), with the batch along the first axis"
         raise ModelError("model-batch", "Rows of one batch influence each other.", [Problem("logits", why, do)])
 

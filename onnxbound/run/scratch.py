@@ -1,4 +1,4 @@
-"""Temporary folders that do not outlive their process, at the latest until the next one is made."""
+"""Temporary folders, removed with their process, or if it is killed, when the next one is made."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _PREFIX = "onnxbound-scratch-"
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A new folder, which nobody else can read; those that killed processes of the same user left are removed first."""
+    """Make a folder that no other user can read; first remove those that killed processes of this user left."""
     if sys.platform == "win32":  # a folder cannot be locked there
         with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
             yield Path(name)

@@ -46,16 +46,16 @@ def open_session(
     as_written: bool = False,
     fused: bool = False,
 ) -> "InferenceSession":
-    """A session for a model.
+    """Open a session for a model.
 
     Args:
-        model: Complete but for external data.
+        model: The model, whose external data may be in other files.
         folder: The folder of the file it came from, the only one in which the runtime would open files by itself.
         device: Where to run.
         threads: Threads within an operator; None for all cores.
-        weights: Its initializers that are kept outside, used in place: the caller keeps them while the session lives.
-        as_written: Whether the runtime computes node after node, and rearranges nothing.
-        fused: Whether it may compute with integers where activations are rounded to them, as it does by default.
+        weights: Its external initializers, used without a copy: the caller keeps them while the session lives.
+        as_written: Whether the runtime computes node after node, without optimising the graph.
+        fused: Whether it may compute with integers where activations are rounded to integers, as it does by default.
 
     Raises:
         ModelError: model-opset, the runtime does not take this operator set or format version.
@@ -133,7 +133,7 @@ def _in_place(values: NDArray[Any]) -> "OrtValue":
 
 
 class Runner:
-    """Runs a model that computes on a device and gives small results back, by I/O binding."""
+    """Runs a model on a device by I/O binding; only small results come back."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Runner:
 
 
 def failed_run(error: Exception) -> DeviceError:
-    """What onnxruntime says when it fails in the middle."""
+    """The error of a session that fails while it runs."""
     return DeviceError(
         "device-runtime",
         "onnxruntime failed while it ran the model.",
@@ -177,9 +177,9 @@ def failed_run(error: Exception) -> DeviceError:
 
 
 def with_outputs(network: Network, names: Sequence[str]) -> ModelProto:
-    """The network's model with the given tensors as its only outputs, and weights no longer listed as inputs.
+    """The network's model with the given tensors as its only outputs, and without weights among its inputs.
 
-    Nodes and weights that these do not depend on are left out: nothing reaches the runtime that was not looked at.
+    Nodes and weights that these do not depend on are left out: the runtime gets nothing that onnxbound has not checked.
     """
     source = network.model.graph
     producers = {name: node for node in source.node for name in node.output}

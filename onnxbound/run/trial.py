@@ -1,4 +1,4 @@
-"""What an error about rows suggests, tried on the net itself."""
+"""Try what an error about rows suggests on the net itself."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,17 +21,17 @@ _SUSPICIOUS = 0.25
 
 
 def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any]], Rows]) -> DataError:
-    """The error, its suggestion completed by what a trial on a few rows shows: mean and std, above all.
+    """Complete the suggestion of an error by a trial on a few rows, above all mean and std.
 
     Args:
-        error: What opening the rows raised.
+        error: The error that opening the rows raised.
         network: The net that they are for.
-        reopen: Opens them with further parameters.
+        reopen: Opens the rows with further parameters.
     """
     if not error.suggestion:
         return error
     if network.parameters > _MOST_PARAMETERS:
-        why = "they were not tried, since the net is large"
+        why = f"they were not tried, since the net has more than {_MOST_PARAMETERS:,} parameters"
         return _with(error, Problem("`mean` and `std`", why, "give the values of training"), {})
     try:
         rows = reopen(error.suggestion)
@@ -43,13 +43,12 @@ def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any
         cause = likely_cause(network, few, CPU, None, wrong)
     except OnnxboundError:  # another error, of rows that did not fit in the first place
         return error
-    where, how_wrong = f"{few.count} rows that were tried so", f"the net errs on {percent(wrong.mean())} of them"
+    where, how_wrong = f"a trial on {few.count} rows", f"the net errs on {percent(wrong.mean())} of them"
     if cause is not None:
-        return _with(
-            error, Problem(where, f"{how_wrong}, and on about {percent(cause.after)} so", cause.words), cause.parameters
-        )
+        why = f"{how_wrong}, and on about {percent(cause.after)} with this further change"
+        return _with(error, Problem(where, why, cause.words), cause.parameters)
     if wrong.mean() > _SUSPICIOUS * (1 - 1 / network.classes):
-        why = f"{how_wrong}, and none of the usual `mean` and `std` helps"
+        why = f"{how_wrong}, and none of the usual values of `mean` and `std` helps"
         return _with(error, Problem(where, why, "give the values of training"), {})
     return error
 

@@ -71,7 +71,7 @@ class Batches:
 
 
 def batches_within(memory: int, network: Network, programme: Programme) -> Batches:
-    """Batches that stay within a memory: the most probes, else the most layers' noise, that leave room for a row; rows.
+    """Choose batches that stay within a memory: as many probes and layers as leave room for one row, then rows.
 
     Args:
         memory: Bytes that the process may take.
@@ -102,15 +102,15 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
 
 
 def batches_begun(stored: object, network: Network, programme: Programme) -> Batches:
-    """Batches that a run began with, whatever its memory was.
+    """Read the batches that a run began with from its manifest, whatever its memory was.
 
     Args:
-        stored: What its manifest says of them.
+        stored: The manifest's entry.
         network: The net.
         programme: What is run.
 
     Raises:
-        ValueError: No memory leads to them.
+        ValueError: No run begins with such batches.
     """
     most = batches_within(_EVERY_MEMORY, network, programme)
     names = ("forward", "sweep", "probes", "sources")
@@ -123,7 +123,7 @@ def batches_begun(stored: object, network: Network, programme: Programme) -> Bat
             begun = _batches(network, forward, sweep, Share(probes, sources))
             if asdict(begun) == stored:
                 return begun
-    raise ValueError("its batches are none that a run begins with")
+    raise ValueError("no run begins with these batches")
 
 
 def _too_little(memory: int, needed: int, what: str) -> UsageError:

@@ -23,12 +23,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
     del stage, done, total
 
 
 class Collector:
-    """Computes the partitions of a run, each once: those that its folder holds are taken from there."""
+    """Computes the partitions of a run; finished ones are read from the run's folder."""
 
     def __init__(self, work: MeasuringWork, executor: Executor, folder: RunFolder | None, progress: Progress) -> None:
         self._work = work
@@ -37,7 +37,7 @@ class Collector:
         self._progress = progress
 
     def forward(self, rows: Rows) -> Table:
-        """Every row through one forward pass."""
+        """Run every row through one forward pass."""
         table = forward_table(self._work.network, rows.count)
         size = self._work.arrangement.batches.forward_partition
         for partition, arrays in self._stage("forward", rows, rows.index, size):
@@ -45,12 +45,12 @@ class Collector:
         return table
 
     def errors(self, rows: Rows) -> int:
-        """How many rows of a test set are not classified with a positive margin."""
+        """Count the rows of a test set whose margin is not positive."""
         parts = self._stage("test", rows, rows.index, self._work.arrangement.batches.forward_partition)
         return sum(int(arrays["wrong"]) for _, arrays in parts)
 
     def measure(self, rows: Rows, index: NDArray[np.int64]) -> PropertyTable:
-        """The programme at some rows, given by their places in the data file.
+        """Run the programme at some rows, given by their places in the data file.
 
         Raises:
             ModelError: model-mismatch, the two evaluations of the net differ by more than rounding explains.

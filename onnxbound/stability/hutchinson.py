@@ -1,7 +1,7 @@
-"""What probes leave open of |J|_F: |J|_F^2 = E |J g|^2 for g ~ N(0, I), from the mean over r probes.
+"""The error of estimates of |J|_F: |J|_F^2 = E |J g|^2 for g ~ N(0, I), from the mean over r probes.
 
-That mean is |J|_F^2 times Q, Q a mean of weighted squares of normal numbers whose weights are the shares of the
-squared singular values. It spreads the more, the fewer of them count: with a single one Q is chi^2_r / r.
+That mean is |J|_F^2 times Q, Q a mean of weighted squares of normal numbers; the weights are the shares of the squared
+singular values. Its variance is the larger, the fewer singular values dominate: with a single one Q is chi^2_r / r.
 """
 
 import numpy as np
@@ -39,7 +39,8 @@ def spread(relative_errors: Float64Array, probes: int) -> float:
 def standard_error(spread: float, probes: int, power: int) -> float:
     """Standard error of |J|_F^power relative to the root mean square of its estimates, power 1 or -1.
 
-    Q is taken for the gamma variable of its mean and variance. A reciprocal of infinite variance has error 1.
+    Q is approximated by the gamma variable of its mean and variance. Where its reciprocal has infinite variance, the
+    error is 1.
 
     >>> round(standard_error(2.0, 4, 1), 3), round(standard_error(2.0, 4, -1), 3)
     (0.341, 0.463)
@@ -55,7 +56,7 @@ def standard_error(spread: float, probes: int, power: int) -> float:
 
 
 def factors(probes: int, numbers: int, power: int) -> tuple[float, float]:
-    """Between which multiples of its estimates |J|_F^power lies, for so many of them at once, whatever their ranks.
+    """Factors (low, high): all of so many |J|_F^power lie between these multiples of their estimates, at any rank.
 
     The tails of Q are heaviest at rank 1 (Roosta-Khorasani, Szekely and Ascher 2015, Theorem 1), so they are those of
     chi^2_r / r, each with its share of 1 - 0.95.
@@ -69,7 +70,7 @@ def factors(probes: int, numbers: int, power: int) -> tuple[float, float]:
 
 
 def enough_probes(spread: float) -> int:
-    """The first of the steps whose relative standard error of |J|_F is at most `ENOUGH`.
+    """The smallest of the numbers of probes at which the relative standard error of |J|_F is at most `ENOUGH`.
 
     >>> enough_probes(2.0), enough_probes(0.1)
     (64, 4)

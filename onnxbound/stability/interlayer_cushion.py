@@ -131,7 +131,7 @@ _MINIMAL = Topic(
 
 CLIPPED = Property(
     name="minimal_interlayer_cushion.clipped",
-    title="least interlayer cushion, clipped",
+    title="minimal interlayer cushion, clipped",
     extreme="min",
     heading="interl.",
     values=lambda at: _minimal(at)[0],
@@ -142,7 +142,7 @@ CLIPPED = Property(
 
 UNCLIPPED = Property(
     name="minimal_interlayer_cushion.unclipped",
-    title="least interlayer cushion",
+    title="minimal interlayer cushion",
     extreme="min",
     plotted=True,
     values=lambda at: _minimal(at)[1],

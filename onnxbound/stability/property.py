@@ -77,14 +77,14 @@ class Property:
         name: Key in reports and samples; a dot makes a key within a key.
         title: Name for people.
         topic: Its explanation.
-        extreme: The number that a theorem reads off the rows, and tables show.
+        extreme: Which extreme over the rows a theorem uses and tables show.
         values: Computes the property of n rows at a place, (n,), NaN where it is undefined; None if a stage of its own
             measures it.
         per: Whether it belongs to a layer or to a pair of layers.
         forward: Whether one forward pass gives it, so that all rows have it.
         error: Computes the standard error of each value from the place and the values; None if values are exact.
-        power: That of |J|_F which it is proportional to, where that is estimated.
-        of_noise: Whether it is measured for noise that was drawn, so that its number of probes is reported.
+        power: The power of |J|_F that it is proportional to, where |J|_F is estimated.
+        of_noise: Whether it is measured with drawn noise, so that the number of probes is reported.
         to_output: Whether a layer shows the value of its pair with the output.
         heading: Column in tables of layers; empty if it has none.
         plotted: Whether it has histograms and comparisons.
@@ -127,7 +127,7 @@ def evaluate(
     """Compute properties at every layer and pair from raw norms.
 
     Args:
-        properties: Of the catalogue.
+        properties: Properties of the catalogue.
         network: The net.
         weights: Norms of its weights.
         norms: Of n rows.

@@ -63,7 +63,7 @@ class PropertyTable:
         return np.full((len(self.index) if stop is None else stop) - start, np.nan)
 
     def replace(self, prop: Property, values: Float64Array, probes: int) -> None:
-        """Put values that were measured otherwise in place of the programme's, (n, d) or (n, d, d)."""
+        """Replace the programme's values by ones that were measured in another way, (n, d) or (n, d, d)."""
         for place in prop.places(self.network, output_only=self.programme.output_only):
             chosen = values.T[tuple(i - 1 for i in reversed(place))]
             self._table.overwrite(prop.name, *place, values=chosen)
@@ -78,7 +78,7 @@ class PropertyTable:
             prop: The property.
             index: Rows in the data file, (k,).
             values: (k, d).
-            of: Layer i to its values with their kind.
+            of: Layer i to its values, as measured values or estimates.
         """
         column = np.full(len(self.index), np.nan)
         for layer in self.network.layers:
@@ -87,7 +87,7 @@ class PropertyTable:
         self._attached[prop.name] = of
 
     def probes(self, prop: Property) -> int:
-        """Return how many probes stand behind what is not exact."""
+        """Return the number of probes behind values that are not exact."""
         return self._replaced.get(prop.name, self.programme.probes)
 
     def values(self, prop: Property, *place: int) -> Measured | Estimate:
@@ -127,7 +127,7 @@ class PropertyTable:
         return sum((source, j) not in self._exact_pairs for j in later)
 
     def samples(self) -> "Samples":
-        """Return the per-row arrays by their contracted names."""
+        """Return the per-row arrays by the names that the samples file documents."""
         return Samples(self)
 
 

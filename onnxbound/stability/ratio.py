@@ -1,4 +1,4 @@
-"""Division with the conventions the properties share."""
+"""Division with the conventions of the properties."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from onnxbound.results import Float64Array
 
 
 def ratio(numerator: Float64Array, denominator: Float64Array | float) -> Float64Array:
-    """Numerator over denominator; 0 where the former is 0, NaN (undefined) where the latter is or both are infinite.
+    """Numerator over denominator; 0 where the numerator is 0, NaN where only the denominator is, or both are infinite.
 
     >>> ratio(np.array([1.0, 0.0, 1.0]), np.array([2.0, 0.0, 0.0]))
     array([0.5, 0. , nan])

@@ -120,8 +120,8 @@ class Sensitivities:
         index: Rows in the data file, (n,).
         values: (n, d).
         standard_errors: (n, d), 0 where exact.
-        directions: Random directions of the logits behind each value; None where all logits were taken.
-        seed: Of the directions.
+        directions: Number of random directions of the logits behind each value; None where all logits were taken.
+        seed: Seed of the directions.
     """
 
     index: NDArray[np.int64]
@@ -144,7 +144,7 @@ def sensitivities(
     """Measure the weight-noise sensitivity of every layer.
 
     Args:
-        network: Any network; of smooth operators the derivative is taken, of roundings that of the clip they round.
+        network: Any network; smooth operators by their derivative, roundings by that of the clip without rounding.
         batches: Rows.
         seed: Of the directions, where there are more than 10 logits.
         threads: Threads; None for all cores.
@@ -210,7 +210,7 @@ def _gradient_squared(layer: Layer, x: Array, c: Array) -> Float64Array:
 
 
 def rows_of_noise(measured: int) -> tuple[int, int]:
-    """Return how many of the measured rows the sensitivity and the errors are found at, so that both cost a small part.
+    """Return how many measured rows the sensitivity and the errors are computed at, a small part of the whole cost.
 
     >>> rows_of_noise(1000), rows_of_noise(100), rows_of_noise(10)
     ((100, 250), (20, 25), (10, 5))
@@ -221,7 +221,7 @@ def rows_of_noise(measured: int) -> tuple[int, int]:
 
 
 def cut_to_memory(network: Network, batches: Iterable[Batch], streams: int) -> Iterator[Batch]:
-    """The batches, cut smaller where their activations and that many streams behind them would not fit in memory."""
+    """Cut batches smaller where their activations and that many streams of cotangents would not fit in memory."""
     size = max(1, _BATCH_BYTES // (4 * (streams + 1) * sum(map(prod, network.shapes.values()))))
     for batch in batches:
         for start in range(0, len(batch.index), size):

@@ -1,4 +1,4 @@
-"""What is computed of a partition: the forward properties of every row, and the whole programme at some."""
+"""What is computed for a partition: the forward properties of every row, and the whole programme at some."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -51,7 +51,7 @@ class Arrangement:
 
 @dataclass(frozen=True)
 class MeasuringWork:
-    """Everything that a partition needs beside its rows.
+    """Everything that a partition needs besides its rows.
 
     Attributes:
         network: The net.
@@ -69,7 +69,7 @@ class MeasuringWork:
 
     @classmethod
     def build(cls, network: Network, arrangement: Arrangement, engine: Engine | None = None) -> Self:
-        """Open the sessions; an engine that is there already is taken."""
+        """Open the sessions; a given engine is used."""
         device, programme = resolve_device(arrangement.device), arrangement.programme
         forward = ForwardPass(network, device, arrangement.threads, without_bias=programme.form == "linear")
         engine = engine or build_engine(
@@ -78,7 +78,7 @@ class MeasuringWork:
         return cls(network, arrangement, weight_norms(network), forward, engine)
 
     def recipe(self) -> "MeasuringRecipe":
-        """What a worker elsewhere builds the same work from.
+        """The recipe from which a worker elsewhere builds the same work.
 
         Raises:
             UsageError: The model keeps weights outside its folder; the workers have no such place.
@@ -145,10 +145,10 @@ class MeasuringRecipe:
     files: Mapping[str, bytes] = field(repr=False)
 
     def build(self) -> MeasuringWork:
-        """Load the model from a temporary folder, which is gone again when its weights are read or mapped.
+        """Load the model from a temporary folder, which is removed once its weights are read or mapped.
 
         Raises:
-            ModelError: model-invalid, the files are not those that were read before.
+            ModelError: model-invalid, the files have changed since they were read.
         """
         with scratch() as folder:
             for name, content in self.files.items():
@@ -156,10 +156,8 @@ class MeasuringRecipe:
                 (folder / name).write_bytes(content)
             network = load(folder / self.model, **self.reading.of_model())
             if network.sha256 != self.sha256:
-                problem = Problem(
-                    self.model, "its hash is another one", "keep its files as they are while a run goes on"
-                )
-                raise ModelError("model-invalid", f"{self.model} was changed while the run went on.", [problem])
+                problem = Problem(self.model, "its hash has changed", "do not change its files during a run")
+                raise ModelError("model-invalid", f"{self.model} was changed during the run.", [problem])
             return MeasuringWork.build(network, self.arrangement)
 
 

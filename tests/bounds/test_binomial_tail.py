@@ -81,7 +81,7 @@ def test_monotone() -> None:
     ],
 )
 def test_impossible_statements(errors: int, rows: int, bits: int, delta: str) -> None:
-    with pytest.raises(ValueError, match="no such statement"):
+    with pytest.raises(ValueError, match="needs 0 <= errors <= rows"):
         error_bound(errors, rows, bits, Decimal(delta))
 
 

@@ -139,5 +139,5 @@ def test_noise_of_a_few_layers_at_a_time(tmp_path: Path, kind: str, form: Form) 
     for sources in range(1, network.depth - 1):
         share = Share(1, sources)
         require_agreement(whole, NumpyEngine(network, wanted, share=share).measure(index, rows))
-        with pytest.raises(UsageError, match="`memory` is too little"):
+        with pytest.raises(UsageError, match="`memory` is too small"):
             OnnxruntimeEngine(network, wanted, CPU, 1, share)

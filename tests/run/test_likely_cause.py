@@ -136,7 +136,7 @@ def test_no_start_is_proposed_at_which_labels_would_be_out_of_range(cifar: Array
     network, x, y = cifar
     found = cause(network, (x, (y + 1) % 10), RIGHT)
     assert found is not None
-    assert (found.words, found.parameters) == ("the classes in another order (which is not that of training)", {})
+    assert (found.words, found.parameters) == ("the classes in another order (that of training)", {})
     assert found.after < 0.1
 
 
@@ -147,7 +147,7 @@ def test_classes_in_another_order(cifar: Arrays, swapped: int) -> None:
     order[:swapped] = order[:swapped][::-1]
     found = cause(network, (x, order[y]), RIGHT)
     said = "" if found is None else found.words
-    assert said == ("" if swapped == 2 else "the classes in another order (which is not that of training)")
+    assert said == ("" if swapped == 2 else "the classes in another order (that of training)")
 
 
 @pytest.mark.parametrize("model", ["cnn", "cnn_init", "cnn_epoch1", "cnn_epoch4", "cnn_epoch16", "alexnet", "resnet"])
