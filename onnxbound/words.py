@@ -16,6 +16,15 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.3g}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, the noun in the plural unless there is one.
+
+    >>> counted(1, "node"), counted(2300, "node")
+    ('1 node', '2,300 nodes')
+    """
+    return f"{number:,} {noun}" + "s" * (number != 1)
+
+
 def percent(share: float | None) -> str:
     """A share: two decimals at most, whole percents from 100 % on.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from onnxbound.documents.document import view
 from onnxbound.documents.viewed import Viewed
 from onnxbound.graph.network import Layer, Network, Step
+from onnxbound.words import counted
 
 if TYPE_CHECKING:
     from onnxbound.report.view import View
@@ -134,7 +135,8 @@ class Inspection(Viewed):
 
     def summary(self) -> str:
         model = self.model
-        return f"of {model.path}: {model.topology} of {model.depth} layers, {model.parameters:,} parameters"
+        layers = counted(model.depth, "layer")
+        return f"of {model.path}: {model.topology} of {layers}, {counted(model.parameters, 'parameter')}"
 
     def view(self) -> "View":
         from onnxbound.report.of_inspection import inspection_view

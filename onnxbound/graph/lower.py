@@ -25,6 +25,7 @@ from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.registry import PARSERS
 from onnxbound.operators.weighted import Weighted
+from onnxbound.words import counted
 
 _SHORTEST = 1_000
 
@@ -314,6 +315,6 @@ def _unsupported(problems: list[tuple[GraphNode, Unsupported]]) -> ModelError:
     listed = ", ".join(f"{op} ({count})" for op, count in counts.most_common())
     return ModelError(
         "model-unsupported-operator",
-        f"The model contains {len(problems)} nodes that onnxbound cannot linearise exactly: {listed}.",
+        f"The model contains {counted(len(problems), 'node')} that onnxbound cannot linearise exactly: {listed}.",
         [Problem(node.where, reason.why, reason.do) for node, reason in problems],
     )

@@ -17,6 +17,7 @@ from onnxbound.operators.gate import is_activation
 from onnxbound.operators.operator import Array, Operator, Shape
 from onnxbound.operators.quantisation import SaturatingRounding
 from onnxbound.operators.weighted import Weighted, bands
+from onnxbound.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class Network:
     parts: Mapping[str, Shape] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        size = f"{self.depth} layers, {self.parameters:,} parameters, {self.classes} classes"
+        size = f"{counted(self.depth, 'layer')}, {self.parameters:,} parameters, {self.classes} classes"
         return f"<Network {visible(str(self.path))}: {self.topology} of {size}, rows {self.input_shape}>"
 
     def _repr_html_(self) -> str:
@@ -310,6 +311,7 @@ class Network:
             broken += 0 if operator.scale is None else int(np.sum(~np.isfinite(operator.scale)))
             broken += 0 if operator.bias is None else int(np.sum(~np.isfinite(operator.bias)))
             if broken:
-                problems.append(Problem(layer.step.where, f"{broken} weights are NaN or infinite", "train again"))
+                why = f"NaN or infinite: {counted(broken, 'weight')}"
+                problems.append(Problem(layer.step.where, why, "train again"))
         if problems:
             raise ModelError("model-weights-not-finite", "The model has weights that are not finite.", problems)

@@ -18,6 +18,6 @@ def inspect(network: AnyNetwork) -> Inspection:
 
     >>> from onnxbound import inspect
     >>> inspect("fixtures/mnist_logistic.onnx")
-    <Inspection of fixtures/mnist_logistic.onnx: chain of 1 layers, 7,850 parameters>
+    <Inspection of fixtures/mnist_logistic.onnx: chain of 1 layer, 7,850 parameters>
     """
     return inspection(network_of(network))

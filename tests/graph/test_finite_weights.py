@@ -20,7 +20,7 @@ def test_weights_that_are_not_finite(tmp_path: Path, broken: float) -> None:
     with pytest.raises(ModelError) as caught:
         load(save(model, tmp_path / "net.onnx")).require_finite_weights()
     assert caught.value.code == "model-weights-not-finite"
-    assert [problem.why for problem in caught.value.problems] == ["1 weights are NaN or infinite"]
+    assert [problem.why for problem in caught.value.problems] == ["NaN or infinite: 1 weight"]
     assert "second" in caught.value.problems[0].where
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.words import counted
 
 _MOVES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Split", "Expand", "Tile")
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
@@ -47,7 +48,8 @@ def drop_no_ops(graph: OnnxGraph, packed: AbstractSet[str] = frozenset()) -> Pas
             if node.op_type in _MOVES and inputs[0] in integers:
                 integers.update(node.outputs)
     outputs = tuple(source.get(name, name) for name in graph.outputs)
-    reason = f"removed {len(dropped)} nodes without effect: {', '.join(sorted(set(dropped)))}" if dropped else ""
+    kinds = ", ".join(sorted(set(dropped)))
+    reason = f"removed {counted(len(dropped), 'node')} without effect: {kinds}" if dropped else ""
     return PassResult(replace(graph, nodes=tuple(kept), outputs=outputs), bool(dropped), reason)
 
 

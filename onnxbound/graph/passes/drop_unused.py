@@ -5,6 +5,7 @@ from dataclasses import replace
 from onnx import NodeProto
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.words import counted
 
 
 def drop_unused(graph: OnnxGraph) -> PassResult:
@@ -16,7 +17,7 @@ def drop_unused(graph: OnnxGraph) -> PassResult:
             kept.append(node if node.op_type == "Split" else _with_outputs(node, needed))
             needed.update(node.inputs)
     dropped = len(graph.nodes) - len(kept)
-    reason = f"dropped {dropped} nodes that the logits do not depend on" if dropped else ""
+    reason = f"dropped {counted(dropped, 'node')} that the logits do not depend on" if dropped else ""
     return PassResult(replace(graph, nodes=tuple(reversed(kept))), dropped > 0, reason)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from onnxbound.graph.network import Step
 from onnxbound.operators.dense import Dense
 from onnxbound.operators.lookup import Lookup, OneHot
+from onnxbound.words import counted
 
 
 def fold_codes(steps: tuple[Step, ...], logits: str) -> tuple[tuple[Step, ...], bool, str]:
@@ -22,4 +23,5 @@ def fold_codes(steps: tuple[Step, ...], logits: str) -> tuple[tuple[Step, ...], 
             result.append(step)
     read = Counter(name for step in result for name in step.inputs)
     kept = tuple(step for step in result if step.output not in codes or read[step.output] or step.output == logits)
-    return kept, bool(folded), f"read {folded} products with one-hot codes as tables of embeddings" if folded else ""
+    reason = f"read as embedding: {counted(folded, 'product')} with one-hot codes" if folded else ""
+    return kept, bool(folded), reason

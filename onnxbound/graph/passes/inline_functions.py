@@ -4,6 +4,7 @@ from onnx import ModelProto, defs, inliner
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.screen import RUNTIME_DOMAINS
+from onnxbound.words import counted
 
 
 def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
@@ -43,7 +44,7 @@ def inline_functions(model: ModelProto) -> tuple[ModelProto, bool, str]:
             for node in left
         ]
         raise ModelError("model-graph-invalid", "Functions of the model cannot be inlined.", problems)
-    return result, True, "; ".join([f"inlined {len(model.functions)} local functions", *other])
+    return result, True, "; ".join([f"inlined {counted(len(model.functions), 'local function')}", *other])
 
 
 def _require_own_names(model: ModelProto) -> None:

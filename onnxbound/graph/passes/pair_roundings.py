@@ -7,6 +7,7 @@ import onnx
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
 from onnxbound.graph.passes.spell_quantised import DEQUANTIZE, QUANTIZE
 from onnxbound.operators.quantisation import PAIRED, READERS
+from onnxbound.words import counted
 
 
 def pair_roundings(graph: OnnxGraph) -> PassResult:
@@ -33,7 +34,8 @@ def pair_roundings(graph: OnnxGraph) -> PassResult:
             nodes.append(_marked(node, READERS, ", ".join(read_by) or "nothing", *node.outputs))
         elif gone.isdisjoint(node.outputs):
             nodes.append(node)
-    reason = f"read {len(gone)} pairs of QuantizeLinear and DequantizeLinear as saturating rounding" if gone else ""
+    pairs = counted(len(gone), "pair")
+    reason = f"read {pairs} of QuantizeLinear and DequantizeLinear as saturating rounding" if gone else ""
     return PassResult(replace(graph, nodes=tuple(nodes)), bool(gone), reason)
 
 

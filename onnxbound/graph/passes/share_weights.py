@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxbound.graph.onnx_graph import OnnxGraph, PassResult
 from onnxbound.operators.operator import Array
+from onnxbound.words import counted
 
 _SAMPLE = 16
 _STRIP_ENTRIES = 1 << 16
@@ -33,7 +34,7 @@ def share_weights(graph: OnnxGraph) -> PassResult:
         elif origins.get(first, first) != origins.get(name, name):
             origins[name] = origins.get(first, first)
             shared += 1
-    reason = f"found {shared} weights that stand in the file twice" if shared else ""
+    reason = f"counted once: {counted(shared, 'weight')} in the file twice" if shared else ""
     return PassResult(replace(graph, origins=origins), shared > 0, reason)
 
 

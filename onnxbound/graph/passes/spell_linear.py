@@ -6,6 +6,7 @@ import numpy as np
 
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.words import counted
 
 
 def spell_linear(graph: OnnxGraph) -> PassResult:
@@ -21,7 +22,7 @@ def spell_linear(graph: OnnxGraph) -> PassResult:
         turned = write.constant(np.ascontiguousarray(np.asarray(graph.constants[weight]).T), origin=weight)
         write.add("MatMul", x, turned, output=node.outputs[0])
         count += 1
-    reason = f"transposed {count} layers whose weight is the left factor" if count else ""
+    reason = f"transposed {counted(count, 'layer')} with the weight as left factor" if count else ""
     graph = replace(
         graph,
         nodes=tuple(write.nodes),

@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.words import counted
 
 _MOVES = {"Slice", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Expand", "Gather"}
 _WHOLE = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64)
@@ -37,7 +38,7 @@ def spell_masks(graph: OnnxGraph) -> PassResult:
             continue
         count += 1
     graph = replace(graph, nodes=tuple(write.nodes), constants={**graph.constants, **write.constants})
-    return PassResult(graph, count > 0, f"read {count} operators on masks as arithmetic" if count else "")
+    return PassResult(graph, count > 0, f"read {counted(count, 'operator')} on masks as arithmetic" if count else "")
 
 
 def _spelled(node: GraphNode, graph: OnnxGraph, write: NodeWriter, whole: set[str], masks: set[str]) -> bool:

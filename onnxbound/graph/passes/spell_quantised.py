@@ -17,6 +17,7 @@ from onnxbound.graph.passes.fold_constants import room_for_constants
 from onnxbound.graph.screen import too_large
 from onnxbound.operators.operator import Array
 from onnxbound.operators.quantisation import dequantised
+from onnxbound.words import counted
 
 QUANTIZE = {"QuantizeLinear", "com.microsoft::QuantizeLinear"}
 DEQUANTIZE = {"DequantizeLinear", "com.microsoft::DequantizeLinear"}
@@ -53,7 +54,7 @@ def spell_quantised(graph: OnnxGraph) -> PassResult:
     return PassResult(
         spelled,
         True,
-        f"rewrote {spelling.count} integer operators as float operators between roundings" if spelling.count else "",
+        f"rewrote {counted(spelling.count, 'integer operator')} in floats between roundings" if spelling.count else "",
     )
 
 

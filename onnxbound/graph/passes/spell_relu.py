@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnxbound.graph.onnx_graph import GraphNode, OnnxGraph, PassResult
+from onnxbound.words import counted
 
 
 def spell_relu(graph: OnnxGraph) -> PassResult:
@@ -20,7 +21,7 @@ def spell_relu(graph: OnnxGraph) -> PassResult:
     matcher = _ReluMatcher(graph, graph.producers())
     nodes = tuple(matcher.rewrite(node) for node in graph.nodes)
     count = sum(new is not old for new, old in zip(nodes, graph.nodes, strict=True))
-    reason = f"read {count} other spellings of Relu or Clip" if count else ""
+    reason = f"read {counted(count, 'other spelling')} of Relu or Clip" if count else ""
     return PassResult(replace(graph, nodes=nodes), count > 0, reason)
 
 

@@ -3,6 +3,8 @@
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
+from onnxbound.words import counted
+
 _NARROW = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
@@ -19,7 +21,7 @@ def widen_floats(model: ModelProto) -> tuple[ModelProto, bool, str]:
     result = ModelProto()
     result.CopyFrom(model)
     _widen(result.graph)
-    return result, True, f"read {len(narrow)} tensors of 16 bits as float32"
+    return result, True, f"read {counted(len(narrow), 'tensor')} of 16 bits as float32"
 
 
 def _widen(graph: GraphProto) -> None:
