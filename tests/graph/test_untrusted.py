@@ -162,7 +162,7 @@ POOL = [
         (with_functions(*CHAIN, function("f5000")), "model-too-large", "100 deep"),
         (with_functions(function("f0"), function("f0")), "model-graph-invalid", "own::f0"),
         (growing(PADS), "model-too-large", "output of graph:node/0"),
-        (growing(*POOL), "model-unsupported-operator", "larger than any net's"),
+        (growing(*POOL), "model-unsupported-operator", "larger than onnxbound allows"),
         (constants_without_end, "model-too-large", "ConstantOfShape"),
     ],
 )
