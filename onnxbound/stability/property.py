@@ -117,6 +117,7 @@ class Property:
                 yield from ((layer.index, j) for j in later if network.has_path(layer.index, j))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a Jacobian that overflows, times a norm of 0, is undefined
 def evaluate(
     properties: Iterable[Property],
     network: Network,
