@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnxbound.compressors.grid import Grid, Half, Scales, full_scales
 from onnxbound.compressors.second_order import rounded
 from onnxbound.compressors.sites import Handed, Site, in_batches
+from onnxbound.compressors.svd import Factors
 from onnxbound.graph.network import Network
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array
@@ -30,11 +31,11 @@ class Rounded:
     """A site with its weight on a grid.
 
     Attributes:
-        grid: Of W^, all groups; or numbers of 16 bits.
+        grid: Of W^, all groups; or numbers of 16 bits, or a product.
         offset: b^, so that the mean output is the original's, (h,).
     """
 
-    grid: Grid | Half
+    grid: Grid | Half | Factors
     offset: Float64Array
 
     def fed(self, site: Site) -> dict[str, NDArray[np.float32]]:
@@ -118,9 +119,13 @@ def at_inputs(site: Site, x: Array, z: Array, width: int, block: int) -> Rounded
             return Rounded(Half(site.matrix.astype(np.float16)), site.offset)
     centred = site.bias is not None
     cross, own = moments(x, z, centred=centred)
-    grid = at_moments(site.matrix, cross, own, width, block)
+    return with_mean(site, at_moments(site.matrix, cross, own, width, block), x, z)
+
+
+def with_mean(site: Site, grid: Grid | Factors, x: Array, z: Array) -> Rounded:
+    """With the bias, where it has one of its own, that makes up for what the mean moves."""
     offset = site.offset
-    if centred:
+    if site.bias is not None:
         means = [np.repeat(each.mean(axis=1), len(site.matrix) // len(each), axis=0) for each in (x, z)]
         offset = offset + np.vecdot(site.matrix, means[0]) - np.vecdot(grid.matrix(), means[1])
     return Rounded(grid, offset)

@@ -102,9 +102,9 @@ def compress(
             _require_saving(compressed)
         settings = _settings(request, budgets, method) | {"init": None if init is None else init.sha256}
         noted: dict[str, object] = {"method": method.name} if request.stores else settings
-        model = to_model(compressed, noted, factorise=request.factorise)
+        model = to_model(compressed, noted, factorise=request.factorises)
         place.write(model)
-        reopened = reopen(network, place.path)
+        reopened = reopen(network, place.path, halved=compressed.halved)
         outcome = Outcome(
             original=network,
             compressed=compressed,

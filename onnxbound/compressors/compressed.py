@@ -75,11 +75,13 @@ class CompressedNetwork:
         network: The original.
         weights: Weight name to what became of it, in the order of the layers.
         roundings: Tensor name to the grid that it is rounded to.
+        halved: Whether everything between inputs and outputs is computed in 16 bits.
     """
 
     network: Network
     weights: Mapping[str, CompressedLayer]
     roundings: Mapping[str, SaturatingRounding] = field(default_factory=dict)
+    halved: bool = False
 
     def of(self, layer: Layer) -> CompressedLayer:
         """What became of a layer's weight."""

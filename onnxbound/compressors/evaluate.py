@@ -58,11 +58,12 @@ class Reopened:
     why_not: str
 
 
-def reopen(original: Network, path: Path) -> Reopened:
-    """Read what was written, as the original was read."""
+def reopen(original: Network, path: Path, *, halved: bool = False) -> Reopened:
+    """Read what was written, as the original was read; what computes in 16 bits runs in 16 bits."""
     reading = original.reading
     try:
-        return Reopened(load(path, **reading.of_model()), "")
+        network = load(path, **reading.of_model())
+        return Reopened(replace(network, model=read_model(path)[0]) if halved else network, "")
     except ModelError as error:
         message, sha256 = read_model(path)
         message, _, _ = inline_functions(message)
@@ -160,7 +161,8 @@ def require_agreement(compressed: CompressedNetwork, network: Network, runner: L
     difference, scale = float(np.abs(ours - runtime).max()), float(np.abs(runtime).max())
     relative = difference / scale if scale > 0 else difference
     rounding = _OF_ROUNDING if compressed.roundings else 0.0
-    if not relative <= _AGREEMENT and not relative <= max(rounding, _of_16_bits(compressed.network)):
+    of_16_bits = max(_of_16_bits(net) for net in (compressed.network, network))
+    if not relative <= _AGREEMENT and not relative <= max(rounding, of_16_bits):
         why = f"logits differ by {difference:.3g} where the largest is {scale:.3g}"
         problem = Problem(str(network.path), why, "please report the model: it was written wrongly")
         raise ModelError(

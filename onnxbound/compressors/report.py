@@ -260,7 +260,7 @@ def _factorised(outcome: Outcome, request: Request) -> list[CompressedLayer]:
     return [
         weight
         for name, weight in outcome.compressed.weights.items()
-        if request.factorise
+        if request.factorises
         and isinstance(weight.code, Factors)
         and saves(weight.layer, weight.code.rank)
         and uses.count(name) == 1

@@ -95,6 +95,11 @@ class Request:
         return self.method.name in ("fastest", "int8")
 
     @property
+    def factorises(self) -> bool:
+        """Whether layers of low rank are written as two where that takes fewer multiply-adds."""
+        return self.factorise or self.method.name == "fastest"
+
+    @property
     def stores(self) -> bool:
         """Whether weights are stored in another format, and no algorithm is applied at a budget."""
         return not KNOBS[self.method.name]

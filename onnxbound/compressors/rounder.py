@@ -4,18 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from onnx import ModelProto
+from onnx import ModelProto, shape_inference
 
+from onnxbound.bounds.description import bias_bits
 from onnxbound.compressors.activations import add_roundings, calibrated
 from onnxbound.compressors.calibrated import Calibration, Rounded
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
 from onnxbound.compressors.grid import Half
 from onnxbound.compressors.sites import Handed, Site, sites
+from onnxbound.compressors.svd import Factors
 from onnxbound.compressors.widths import Plan, importance
 from onnxbound.data.rows import Rows
 from onnxbound.errors import ModelError, Problem
+from onnxbound.graph.halved import halved
 from onnxbound.graph.network import Network
 from onnxbound.graph.newer_opset import raised
+from onnxbound.graph.rewrite import Rewriter
 from onnxbound.run.device import Device
 
 FORMATS: Mapping[int, MethodName] = {16: "fp16", 8: "int8-weights", 4: "int4-weights"}
@@ -61,7 +65,24 @@ class Rounder:
 
     def compressed(self, plan: Plan) -> CompressedNetwork:
         """The network under a plan; layers that it leaves out keep their floats."""
-        return self._described(self.calibration.rounded(plan))
+        return self.described(self.calibration.rounded(plan))
+
+    def halved(self) -> CompressedNetwork | None:
+        """The network computing in 16 bits; None where the file, or one of its layers, cannot be written like that."""
+        model = Rewriter(self.network).model
+        constants = {tensor.name for tensor in model.graph.initializer}
+        inputs = [value.name for value in model.graph.input if value.name not in constants]
+        if not self.is_whole or inputs != [self.network.input] or self.network.input_type != np.float32:
+            return None
+        try:
+            shape_inference.infer_shapes(halved(model), check_type=True, strict_mode=True)
+        except (ValueError, shape_inference.InferenceError):
+            return None
+        half = self.everywhere(Half.width)
+        weights = {
+            name: replace(each, bits=each.bits - bias_bits(each.layer) // 2) for name, each in half.weights.items()
+        }
+        return replace(half, weights=weights, halved=True)
 
     def with_activations(self, plan: Plan) -> CompressedNetwork:
         """The same with what the layers of the plan meet and make rounded to 8 bits."""
@@ -71,9 +92,10 @@ class Rounder:
         model.CopyFrom(raised(self.network.model, _ROUNDING_OPSET))
         add_roundings(model, roundings)
         between = Handed(replace(self.network, model=model), found, self.device, self.threads)
-        return replace(self._described(self.calibration.rounded(plan, between=between)), roundings=roundings)
+        return replace(self.described(self.calibration.rounded(plan, between=between)), roundings=roundings)
 
-    def _described(self, rounded: Mapping[int, Rounded]) -> CompressedNetwork:
+    def described(self, rounded: Mapping[int, Rounded]) -> CompressedNetwork:
+        """The network with some layers rounded."""
         weights: dict[str, CompressedLayer] = {}
         for layer in self.network.layers:
             if layer.index in rounded:
@@ -101,9 +123,12 @@ def _layer(site: Site, found: Rounded) -> CompressedLayer:
     layer, stored = site.layer, found.grid
     scale = np.ones(len(site.matrix)) if layer.operator.scale is None else layer.operator.scale
     weight = (stored.matrix() * scale[:, None]).reshape(layer.operator.weight.shape)
+    shift = (found.offset - site.offset) * scale if site.bias is not None else None
+    if isinstance(stored, Factors):
+        product, numbers = replace(stored, left=stored.left * scale[:, None]), stored.parameters
+        return described(layer, "svd", weight, numbers, stored.width * numbers, code=product, shift=shift)
     numbers, payload = site.matrix.size, stored.stored * site.matrix.size
     if not isinstance(stored, Half):
         numbers += stored.scales.size
         payload += 8 * stored.scales.nbytes
-    shift = (found.offset - site.offset) * scale if site.bias is not None else None
     return described(layer, FORMATS[stored.stored], weight, numbers, payload, code=stored, shift=shift)

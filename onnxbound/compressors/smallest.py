@@ -140,7 +140,8 @@ class Tried:
         """As the report says it."""
         layers = [self.compressed.network.layers[index - 1] for index in self.plan]
         widths = {layer.name: self.plan[layer.index] for layer in layers}
-        weights = sum(layer.parameters for layer in layers)
+        found = (self.compressed.of(layer) for layer in layers)
+        weights = sum(each.parameters if each.method == "svd" else each.weight.size for each in found)
         return Attempt(widths, weights, self.size, self.ratio, self.changed, tested_by)
 
 

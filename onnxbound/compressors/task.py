@@ -6,7 +6,7 @@ from pathlib import Path
 
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compressed import CompressedNetwork
-from onnxbound.compressors.evaluate import Baseline, ratio_of, reopen
+from onnxbound.compressors.evaluate import Baseline, ratio_of, reopen, require_agreement
 from onnxbound.compressors.fastest import fastest
 from onnxbound.compressors.guarantee import Changed
 from onnxbound.compressors.method import Method, compress_layers
@@ -22,6 +22,9 @@ from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.model_output import staged
 from onnxbound.stability.collect import Progress
+
+_FEW = 16
+"""Rows at which it is seen whether arithmetic in 16 bits comes near enough."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,11 @@ class Task:
     def tried(self, compressed: CompressedNetwork, baseline: Baseline) -> tuple[PairedLogits, int]:
         """A net that is written only to be tried, and its size in bytes."""
         with staged(self.output) as place:
-            place.write(to_model(compressed, {"method": self.request.method.name}))
-            return baseline.compare(reopen(self.network, place.path).network, self.progress), place.size
+            place.write(to_model(compressed, {"method": self.request.method.name}, factorise=self.request.factorises))
+            again = reopen(self.network, place.path, halved=compressed.halved).network
+            if compressed.halved:
+                require_agreement(compressed, again, baseline.runner(again), baseline.sample(again.batch or _FEW))
+            return baseline.compare(again, self.progress), place.size
 
     def accuracy(self, compressed: CompressedNetwork, baseline: Baseline) -> float:
         """The share of rows that such a net gets right."""
@@ -98,8 +104,9 @@ class Task:
 
         def timed(compressed: CompressedNetwork) -> tuple[float, float, float]:
             with staged(self.output) as place:
-                place.write(to_model(compressed, {}))
-                return ratio_of(apart.rounds(reopen(self.network, place.path).network)[0])
+                place.write(to_model(compressed, {}, factorise=True))
+                again = reopen(self.network, place.path, halved=compressed.halved).network
+                return ratio_of(apart.rounds(again)[0])
 
         trials = Trials(
             chosen=lambda compressed: self.tried(compressed, apart),

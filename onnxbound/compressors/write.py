@@ -10,6 +10,7 @@ from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork,
 from onnxbound.compressors.grid import Grid, Half, add_stored
 from onnxbound.compressors.sites import Site, sites
 from onnxbound.compressors.svd import Factors
+from onnxbound.graph.halved import halved
 from onnxbound.graph.network import Layer
 from onnxbound.graph.newer_opset import raised
 from onnxbound.graph.rewrite import Rewriter, multiply_adds
@@ -28,19 +29,30 @@ def to_model(compressed: CompressedNetwork, settings: dict[str, object], *, fact
         factorise: Write a truncated layer as two where that takes fewer multiply-adds.
     """
     rewriter = Rewriter(compressed.network)
+    if compressed.halved:
+        rewriter.model = halved(rewriter.model)
+        _strip(rewriter.model)
+    else:
+        _rewrite(rewriter, compressed, factorise=factorise)
+        add_roundings(rewriter.model, compressed.roundings)
+    rewriter.note(METADATA_KEY, json.dumps(settings, sort_keys=True, separators=(",", ":")))
+    return rewriter.model
+
+
+def _rewrite(rewriter: Rewriter, compressed: CompressedNetwork, *, factorise: bool) -> None:
     stored = [weight.code for weight in compressed.weights.values() if isinstance(weight.code, Grid | Half)]
     if stored:
         rewriter.model = raised(rewriter.model, max(code.opset for code in stored))
         _strip(rewriter.model)
-    found = {site.weight: site for site in sites(compressed.network).values()} if stored else {}
+    shifted = any(weight.shift is not None for weight in compressed.weights.values())
+    found = {site.weight: site for site in sites(compressed.network).values()} if stored or shifted else {}
     for name, weight in compressed.weights.items():
         if isinstance(weight.code, Grid | Half):
-            _store(rewriter, found[name], weight.code, weight.shift)
+            _store(rewriter, found[name], weight.code)
         elif weight.method != "kept":
             _write(rewriter, weight, factorise=factorise)
-    add_roundings(rewriter.model, compressed.roundings)
-    rewriter.note(METADATA_KEY, json.dumps(settings, sort_keys=True, separators=(",", ":")))
-    return rewriter.model
+        if weight.shift is not None:
+            _move_bias(rewriter, found[name], weight.shift)
 
 
 def saves(layer: Layer, rank: int) -> bool:
@@ -71,17 +83,19 @@ def _divisor(layer: Layer, ndim: int, axis: int) -> Float64Array:
     return np.where(scale == 0, 1.0, scale).reshape(shape)
 
 
-def _store(rewriter: Rewriter, site: Site, code: Grid | Half, shift: Float64Array | None) -> None:
-    """In place of the initializer nodes that make the weight; and the bias moved."""
+def _store(rewriter: Rewriter, site: Site, code: Grid | Half) -> None:
+    """In place of the initializer nodes that make the weight."""
     graph = rewriter.model.graph
     (old,) = [tensor for tensor in graph.initializer if tensor.name == site.weight]
     graph.initializer.remove(old)
     add_stored(rewriter.model, site.weight, code, site.shape, transposed=site.transposed, kind=old.data_type)
-    if shift is not None and site.bias is not None:
-        moved = site.offset + shift / _divisor(site.layer, 1, axis=0)
-        value = rewriter.constant(site.bias)
-        assert value is not None
-        rewriter.set_constant(site.bias, moved.astype(value.dtype))
+
+
+def _move_bias(rewriter: Rewriter, site: Site, shift: Float64Array) -> None:
+    assert site.bias is not None
+    value = rewriter.constant(site.bias)
+    assert value is not None
+    rewriter.set_constant(site.bias, (site.offset + shift / _divisor(site.layer, 1, axis=0)).astype(value.dtype))
 
 
 def _strip(model: ModelProto) -> None:

@@ -1,6 +1,7 @@
 """The fastest file: what counts as faster, which layers compute with integers, and what the command says."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def with_times(net: Path, times: dict[str, float], worse: int = 0, spread: float
 def test_narrower_nets_count_where_they_are_faster(net: Path) -> None:
     given, seen = with_times(net, {"floats": 1.0, "else": 3.0})
     found = fastest(rounder_of(net), given)
-    assert parameters(found.compressed) == min(attempt.weights for attempt in found.tried)
+    assert parameters(found.compressed) == min(attempt.weights for attempt in found.tried if attempt.ratio < 1)
     assert seen == sorted(seen, reverse=True)
     assert not integers(found.compressed)
     given, seen = with_times(net, {"floats": 1.5, "else": 3.0}, spread=2.0)
@@ -78,6 +79,24 @@ def test_layers_compute_with_integers_where_that_is_faster(net: Path) -> None:
     assert integers(found.compressed) == [2, 3]
     assert found.compressed.roundings
     assert found.tried[-1].ratio == 0.2
+
+
+def test_layers_of_low_rank_are_two_where_that_is_faster(net: Path) -> None:
+    """The first layer stays one, and the test rows see what is written; where it is slower, all stay one."""
+
+    def timed(compressed: CompressedNetwork, slower: float) -> tuple[float, float, float]:
+        low = [weight.layer.index for weight in compressed.weights.values() if weight.method == "svd"]
+        ratio = 3.0 if parameters(compressed) < 3280 or len(low) < len(integers(compressed)) else 1.0
+        ratio *= slower ** (1 in low) * 0.5 ** (2 in low)
+        return ratio, ratio - 0.01, ratio + 0.01
+
+    given, seen = with_times(net, {"floats": 1.0, "else": 3.0})
+    for slower, expected in ((1.2, [2]), (0.9, [1, 2])):
+        found = fastest(rounder_of(net), replace(given, timed=partial(timed, slower=slower))).compressed
+        assert [index for index in integers(found) if index < 3] == expected
+        assert all(weight.method in ("svd", "kept") for weight in found.weights.values())
+        assert sum(weight.parameters for weight in found.weights.values()) < 0.8 * 3280
+    assert seen
 
 
 def test_the_command(net: Path, tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ def widen_floats(model: ModelProto) -> tuple[ModelProto, bool, str]:
 
 def _widen(graph: GraphProto) -> None:
     taken = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    narrow = {tensor.name for tensor in graph.initializer if tensor.data_type in _NARROW}
+    for value in [value for value in graph.input if value.name in narrow]:  # old files list constants among the inputs
+        graph.input.remove(value)
     for value in (*graph.input, *graph.output):
         if value.type.tensor_type.elem_type in _NARROW:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
