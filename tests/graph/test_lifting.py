@@ -130,7 +130,7 @@ def test_rows_that_mix_are_found(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as raised:
         analyze(network, rows)
     assert raised.value.code == "model-batch"
-    assert "run together, 4 rows have other logits" in raised.value.problems[0].why
+    assert "the logits of 4 rows that are run together differ" in raised.value.problems[0].why
 
 
 @pytest.mark.parametrize("batch", [1, "N"])
