@@ -24,6 +24,7 @@ from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork
 from onnxbound.compressors.grid import Grid, Half
 from onnxbound.compressors.level_codes import coded, integers, restore
 from onnxbound.compressors.matrix_project import SignCode
+from onnxbound.compressors.svd import Factors
 from onnxbound.errors import DataError, Problem, UsageError
 from onnxbound.graph.rewrite import is_transposed
 from onnxbound.results import Float64Array
@@ -54,7 +55,7 @@ def encode(compressed: CompressedNetwork, model: ModelProto, init_sha256: str | 
     tensors = {tensor.name: tensor for tensor in skeleton.graph.initializer}
     entries, payload = [], []
     for name, weight in compressed.weights.items():
-        if weight.method == "kept" or isinstance(weight.code, Grid | Half):
+        if weight.method == "kept" or isinstance(weight.code, Grid | Half | Factors):
             continue
         if not isinstance(weight.code, SignCode) or name not in tensors:
             why = f"the weight of {weight.layer.name} is a tensor of floats in the file, and no product of signs"

@@ -64,7 +64,7 @@ def test_other_methods_write_no_codes(tmp_path: Path) -> None:
     assert failing("compress", net, *words)["code"] == "compress-codes"
 
 
-@pytest.mark.parametrize("method", ["smallest", "int8-weights", "int4-weights", "fp16"])
+@pytest.mark.parametrize("method", ["smallest", "int8", "int8-weights", "int4-weights", "fp16"])
 def test_formats_bit_for_bit(method: str, tmp_path: Path) -> None:
     net = random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4])
     model, codes, again = (tmp_path / name for name in ("out.onnx", "out.codes", "again.onnx"))
