@@ -113,7 +113,7 @@ class Baseline:
 
     def runner(self, network: Network) -> Logits:
         """A session for another net, like the original's."""
-        return Logits(network, self._device, self._threads, fused=self._fused)
+        return Logits(network, self._device, self._threads, fused=self._fused, together=True)
 
     def rounds(self, network: Network) -> tuple[Float64Array, int]:
         """What `rounds` gives for the original and another net, and how many rows it gave them at once."""

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from onnxbound.graph.fixed_batch import filled
 from onnxbound.graph.network import Layer, Network
 from onnxbound.graph.rewrite import Rewriter, is_transposed
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
+from onnxbound.run.batched import Batched
 from onnxbound.run.device import Device
-from onnxbound.run.session import failed_run, open_session, with_outputs
+from onnxbound.run.session import open_session, with_outputs
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 """Element types of weights that can be given another value."""
@@ -105,7 +108,7 @@ class Handed:
         self._own: dict[str, Array] = {}
         for site in found.values():
             self._own |= site.fed(site.matrix, site.offset)
-        self._sessions: dict[tuple[str, ...], Any] = {}
+        self._runners: dict[tuple[str, ...], Batched] = {}
 
     def run(self, rows: Array, weights: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
         """The tensors of some names at some rows, under the weights that are handed in and the network's own others."""
@@ -113,24 +116,14 @@ class Handed:
         result = {network.input: rows}
         if not wanted:
             return result
-        session = self._session(wanted)
-        read = {value.name for value in session.get_inputs()}
+        runner = self._runner(wanted)
+        read = {value.name for value in runner.session.get_inputs()}
         feeds = {name: values for name, values in (self._own | dict(weights)).items() if name in read}
-        batch, parts = network.batch or len(rows), []
-        for start in range(0, len(rows), batch):
-            part = rows[start : start + batch]
-            feeds[network.input] = filled(part, batch)
-            try:
-                parts.append(session.run(wanted, feeds))
-            except Exception as error:
-                raise failed_run(error) from error
-        for name, each in zip(wanted, zip(*parts, strict=True), strict=True):
-            result[name] = np.concatenate(each)[: len(rows)]
-        return result
+        return result | dict(zip(wanted, runner.run(wanted, rows, feeds), strict=True))
 
-    def _session(self, wanted: tuple[str, ...]) -> Any:
+    def _runner(self, wanted: tuple[str, ...]) -> Batched:
         """One in which what those tensors do not depend on is left out."""
-        if wanted not in self._sessions:
+        if wanted not in self._runners:
             model = with_outputs(self.network, wanted)
             kept = [tensor for tensor in model.graph.initializer if tensor.name not in self._own]
             names = [tensor.name for tensor in model.graph.initializer if tensor.name in self._own]
@@ -142,9 +135,13 @@ class Handed:
             for name in names:
                 shape = self._own[name].shape
                 model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-            folder, external = self.network.path.parent, self.network.external
-            self._sessions[wanted] = open_session(model, folder, self._device, self._threads, external)
-        return self._sessions[wanted]
+
+            def opened(message: ModelProto) -> "InferenceSession":
+                folder, external = self.network.path.parent, self.network.external
+                return open_session(message, folder, self._device, self._threads, external)
+
+            self._runners[wanted] = Batched(self.network, model, opened, together=True)
+        return self._runners[wanted]
 
 
 def in_batches(rows: Array, size: int) -> Iterator[Array]:

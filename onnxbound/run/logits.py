@@ -1,24 +1,34 @@
 """Logits of rows, computed by onnxruntime."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
-from onnxbound.graph.fixed_batch import filled
 from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
+from onnxbound.run.batched import Batched
 from onnxbound.run.device import Device
-from onnxbound.run.session import failed_run, open_session, with_outputs
+from onnxbound.run.session import open_session, with_outputs
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 
 class Logits:
-    """A session that gives the logits of a network; `fused` as in `open_session`."""
+    """A session that gives the logits of a network."""
 
-    def __init__(self, network: Network, device: Device, threads: int | None, *, fused: bool = False) -> None:
+    def __init__(
+        self, network: Network, device: Device, threads: int | None, *, fused: bool = False, together: bool = False
+    ) -> None:
+        """`fused` as in `open_session`, `together` as in `Batched`."""
+
+        def opened(model: ModelProto) -> "InferenceSession":
+            return open_session(model, network.path.parent, device, threads, network.external, fused=fused)
+
         self._network = network
-        model = with_outputs(network, [network.output])
-        self._session = open_session(model, network.path.parent, device, threads, network.external, fused=fused)
+        self._runner = Batched(network, with_outputs(network, [network.output]), opened, together=together)
 
     def run(self, rows: NDArray[Any]) -> Float64Array:
         """f(x) of rows (n, *input_shape), (n, K); a fixed batch is filled up with the last row.
@@ -26,13 +36,5 @@ class Logits:
         Raises:
             DeviceError: device-runtime.
         """
-        batch = self._network.batch or len(rows)
-        parts = [self._run(rows[start : start + batch], batch) for start in range(0, len(rows), batch)]
-        return np.concatenate(parts).astype(np.float64)
-
-    def _run(self, rows: NDArray[Any], batch: int) -> NDArray[Any]:
-        try:
-            (logits,) = self._session.run([self._network.output], {self._network.input: filled(rows, batch)})
-        except Exception as error:
-            raise failed_run(error) from error
-        return np.asarray(logits)[: len(rows)]
+        (logits,) = self._runner.run([self._network.output], rows, {})
+        return logits.astype(np.float64)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from onnxbound.compressors.codes import decode, encode
 from onnxbound.compressors.compressed import predict
 from onnxbound.compressors.evaluate import reopen, require_agreement
 from onnxbound.compressors.low_rank import at_rank, low_rank, ranks_of
@@ -87,3 +88,11 @@ def test_every_net(model, tmp_path: Path) -> None:  # type: ignore[no-untyped-de
     assert sum(weight.parameters for weight in compressed.weights.values()) < before
     exact, near = (predict(each, noise) for each in (rounder.compressed({}), compressed))
     assert np.linalg.norm(near - exact) < 0.5 * np.linalg.norm(exact)
+
+
+def test_codes_keep_both_factors(tmp_path: Path) -> None:
+    rounder = rounder_of(random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4]))
+    compressed = low_rank(rounder, {1: 3, 2: 5})
+    written = to_model(compressed, {}, factorise=True)
+    data = encode(compressed, written, None)
+    assert decode(data, None, None, 1) == written.SerializeToString(deterministic=True)
