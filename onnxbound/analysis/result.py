@@ -75,6 +75,13 @@ class Report(Viewed):
     weight_noise: WeightNoise | None = None
     doubts: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        indices = [layer.index for layer in self.layers]
+        if len(indices) != self.model.depth or indices != list(range(1, len(indices) + 1)):
+            raise ValueError("a report lists its layers from 1 to the depth of the model")
+        if any(not 1 <= pair.source < pair.target <= self.model.depth for pair in self.pairs):
+            raise ValueError("a pair goes from a layer to a later one")
+
     def to_json(self) -> dict[str, Any]:
         names = [field.name for field in fields(Report)]
         return {"schema": self.SCHEMA} | {name: plain(getattr(self, name)) for name in names}

@@ -70,10 +70,10 @@ class Data:
         classes: K.
         train_error: Share of the m rows without a positive margin.
         test_error: The same on the test set; None without one.
-        test_rows: How many rows that is the share of; None without a test set.
         largest_input_norm: max |x| over the m rows, which the norm-based capacities leave out.
         sub_sampling_zeta: Share of the m rows for which extremes read off the n rows may fail, at confidence
             1 - delta / 3; of all rows measured, those that zeta took or that have an undefined property.
+        test_rows: Rows of the test set that test_error is counted on; None without one.
     """
 
     path: str
@@ -83,9 +83,9 @@ class Data:
     classes: int
     train_error: float
     test_error: float | None
-    test_rows: int | None
     largest_input_norm: float
     sub_sampling_zeta: float
+    test_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

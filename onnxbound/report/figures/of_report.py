@@ -15,6 +15,10 @@ from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
 from onnxbound.words import percent
 
 
+_MOST_LAYERS = 1000
+"""Beyond them a matrix over pairs of layers has more cells than a picture has dots."""
+
+
 def figures(report: Report) -> tuple[Figure, ...]:
     """Every figure, those without data left out."""
     of = Path(report.model.path).name or "model"
@@ -62,6 +66,8 @@ def _pairs(report: Report, of: str) -> Iterator[Figure]:
     ):
         known = {(pair.source, pair.target): pair.statistics[prop.name] for pair in report.pairs}
         values = {at: float(getattr(own, prop.extreme)) for at, own in sorted(known.items()) if own}
+        if report.model.depth > _MOST_LAYERS:
+            continue
         drawn = partial(heat_map, quantity=quantity, size=report.model.depth, values=values)
         data = tuple((*at, value) for at, value in values.items())
         if values:
