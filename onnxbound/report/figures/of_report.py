@@ -14,7 +14,6 @@ from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
 from onnxbound.words import percent
 
-
 _MOST_LAYERS = 1000
 """Beyond them a matrix over pairs of layers has more cells than a picture has dots."""
 
