@@ -9,6 +9,7 @@ import venv
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import noxfile
@@ -95,6 +96,18 @@ def test_the_readmes_python_runs_in_a_clone(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_a_compressed_file_is_loaded_as_the_guide_says(folder: Path) -> None:
+    page = (HERE / "guides" / "compress.md").read_text()
+    words = ("--data", "train.npz", "--method", "int8-weights")
+    assert onnxbound("compress", "model.onnx", "-o", "small.onnx", *words).code == 0
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {"onnxruntime": onnxruntime}
+    exec(compile(code, "compress.md", "exec"), names)
+    x = np.load("test.npz")["x"][:, None]
+    before = onnxruntime.InferenceSession("model.onnx").run(None, {"x": x})[0]
+    np.testing.assert_allclose(names["session"].run(None, {"x": x})[0], before, atol=0.02 * np.abs(before).max())
 
 
 def test_the_guides_python_and_toml_are_read(folder: Path) -> None:
