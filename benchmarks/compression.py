@@ -242,6 +242,7 @@ def page(table: dict[str, dict[str, Any]]) -> str:
         " was busy with other work, left out where the quartiles are over a factor of 2 apart; our files of weights"
         " alone ran with `session.disable_quant_qdq`. Files marked † were made by an earlier state of `compress`, and"
         " of them `int8-weights` was made only where the smallest is less accurate than static int8."
+        " A bare dash: not measured."
     )
     peer = (
         "onnxsim 0.8.1 has searches under a budget of the relative error of the outputs, not of accuracy:"
