@@ -18,11 +18,17 @@ _KEPT_BYTES = 1 << 30
 
 
 class Outputs:
-    """An architecture as a function of its holes, at the rows of a data set."""
+    """An architecture as a function of its holes, at the rows of a data set.
+
+    Attributes:
+        device: Where it runs.
+        threads: How many; None for all cores.
+    """
 
     def __init__(self, architecture: Architecture, rows: Rows, device: Device, threads: int | None) -> None:
         self._runner = Runner(architecture.model(open_holes=range(len(architecture.holes))), Path(), device, threads)
         self._rows = rows
+        self.device, self.threads = device, threads
         fits = rows.count * int(np.prod(architecture.input_shape)) * 4 <= _KEPT_BYTES
         self._kept = rows.batch(rows.index).inputs.astype(np.float32) if fits else None
 

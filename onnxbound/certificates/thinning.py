@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import LevelVector, Space
 from onnxbound.compressors.prices import LARGEST, Prices
-from onnxbound.linear.curvature import softmax
-from onnxbound.linear.gradient import gradient
-from onnxbound.operators.operator import Array
+from onnxbound.linear.gradient import CrossEntropy
 from onnxbound.results import Float64Array
 
 _BATCH = 256
@@ -94,6 +92,7 @@ class Thinning:
     ) -> None:
         self._space, self._outputs, self._generator = space, outputs, generator
         self._wanted = wanted
+        self._loss = CrossEntropy(space.network(space.trained), outputs.device, outputs.threads)
         self._kept = np.flatnonzero(wanted >= 0)
         ordered = np.sort(logits, axis=1)
         gap = float(np.median(ordered[:, -1] - ordered[:, -2]))
@@ -136,14 +135,8 @@ class Thinning:
 
     def _slope(self, at: Float32Array, places: NDArray[np.int64]) -> Float32Array:
         """Of the mean loss, (P,)."""
-        wanted, heat = self._wanted[places], self._temperature * len(places)
-
-        def slopes(logits: Array, where: slice) -> Array:
-            q = softmax(logits.astype(np.float64) / self._temperature)
-            q[np.arange(len(q)), wanted[where]] -= 1
-            return np.asarray(q / heat)
-
-        return gradient(self._space.network(at), self._outputs.inputs(places), slopes).astype(np.float32)
+        network, rows = self._space.network(at), self._outputs.inputs(places)
+        return self._loss.gradient(network, rows, self._wanted[places], self._temperature).astype(np.float32)
 
     def _measured(self, at: Float32Array, steps: Float64Array, coarse: float) -> Float64Array:
         """Steps by the size of the entries that are not 0; those before where there are none."""

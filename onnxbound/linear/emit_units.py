@@ -27,7 +27,11 @@ class UnitStreams:
 
     def sent_back(self, start: str, units: Array, wanted: Collection[str]) -> dict[str, Value]:
         """Pull cotangents `(s, *shape)` at a tensor back to those of `wanted` upstream of it, last first."""
-        network, e, live = self.network, self.emitter, {start: self._at_every_row(units)}
+        return self.pulled_back(start, self._at_every_row(units), len(units), wanted)
+
+    def pulled_back(self, start: str, cotangents: Value, streams: int, wanted: Collection[str]) -> dict[str, Value]:
+        """The same of cotangents `(s, n, *shape)` that are in the graph."""
+        network, e, live = self.network, self.emitter, {start: cotangents}
         downstream, arrived = network.downstream(wanted), {}
         for step, state in zip(reversed(network.steps), reversed(self.states), strict=True):
             c = live.pop(step.output, None)
@@ -38,7 +42,7 @@ class UnitStreams:
             if downstream.isdisjoint(step.inputs):  # before the first tensor that is wanted
                 continue
             shapes = tuple(network.shapes[name] for name in step.inputs)
-            gradients = step.operator.emit_vjp(e, state, len(units), c, *shapes)
+            gradients = step.operator.emit_vjp(e, state, streams, c, *shapes)
             for name, gradient in zip(step.inputs, gradients, strict=True):
                 known = live.get(name)  # where branches part, the cotangents that come back along them add up
                 live[name] = (

@@ -1,49 +1,106 @@
-"""The gradient of a loss of the logits with respect to all weights and biases, summed over rows."""
+"""The gradient of a loss of the logits with respect to all weights and biases at once, by one onnxruntime graph.
 
-from collections.abc import Callable
+The graph is the network, its linearisation and the way back, written by the operators as an engine's programme is. What
+a weight is multiplied with is an input of the graph: networks that differ in their parameters alone share a session.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
 
 from onnxbound.graph.network import Network
-from onnxbound.linear.linearisation import linearise
-from onnxbound.linear.threads import in_parts, part_rows
+from onnxbound.linear.emit_units import UnitStreams
+from onnxbound.linear.threads import parts, side_by_side
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
+from onnxbound.run.device import Device
+from onnxbound.run.session import Runner
 
-Slopes = Callable[[Array, slice], Array]
-"""Derivatives of the loss with respect to the logits (n, K) of some rows, of the same shape."""
+_ROWS, _WANTED, _HEAT = "rows", "wanted", "heat"
+_PART_ROWS = 64
+"""Rows of a part. They do not depend on the number of threads, and so neither does any result."""
 
 
-def gradient(network: Network, rows: Array, slopes: Slopes, threads: int | None = None) -> Float64Array:
-    """Backpropagation, in the order of `onnxbound.linear.curvature.parameters`.
+class CrossEntropy:
+    """The mean cross-entropy of wanted classes, of networks that differ in their parameters alone.
 
     Args:
-        network: Cast to float32.
-        rows: (n, *input_shape), float32.
-        slopes: Returns the derivative of the loss by the logits.
+        network: Any of them, cast to float32; every weight lies in memory as in those whose gradient is asked for.
+        device: Where.
         threads: None for all cores; the result does not depend on them.
-
-    Returns:
-        (P,).
     """
-    layers = network.layers
-    outputs, keep = [layer.output for layer in layers], {layer.input for layer in layers} | {network.output}
 
-    def part(where: slice) -> Float64Array:
-        forward = linearise(network, rows[where], keep)
-        c = slopes(forward.values[network.output], where).astype(np.float32)
-        found = forward.linearisation.vjp(network.output, c[None], outputs)
-        parts = []
-        for layer in layers:
-            operator, size = layer.operator, layer.operator.weight.size
-            cotangent = found.get(layer.output)
-            if cotangent is None:
-                parts.append(np.zeros(size + (0 if operator.bias is None else operator.channels)))
-                continue
-            parts.append(operator.weight_gradient(forward.values[layer.input], cotangent[0]).ravel())
-            if operator.bias is not None:
-                parts.append(operator.bias_cotangent(cotangent)[0].sum(axis=0))
-        return np.concatenate(parts).astype(np.float64)
+    def __init__(self, network: Network, device: Device, threads: int | None) -> None:
+        self._threads = threads
+        self._names = [
+            f"{kind} {layer.index}"
+            for layer in network.layers
+            for kind in ("weight", "bias")
+            if kind == "weight" or layer.operator.bias is not None
+        ]
+        self._runner = Runner(_written(network), Path(), device, 1)
 
-    found = in_parts(part, len(rows), part_rows(network), threads)
-    return np.asarray(sum(found[1:], start=found[0]))
+    def gradient(self, network: Network, rows: Array, wanted: NDArray[np.int64], temperature: float) -> Float64Array:
+        """Of the loss with logits over a temperature, in the order of `onnxbound.linear.curvature.parameters`.
+
+        Args:
+            network: Cast to float32.
+            rows: (n, *input_shape), float32.
+            wanted: A class per row, (n,).
+            temperature: More than 0.
+
+        Returns:
+            (P,).
+        """
+        feeds = dict(_constants(network)) | {_HEAT: np.array([temperature], np.float32)}
+        classes = np.eye(network.classes, dtype=np.float32)
+
+        def part(where: slice) -> Float64Array:
+            found = self._runner.run(feeds | {_ROWS: rows[where], _WANTED: classes[wanted[where]]})
+            return np.concatenate([found[name].ravel() for name in self._names]).astype(np.float64)
+
+        found = side_by_side(part, parts(len(rows), _PART_ROWS), self._threads)
+        return np.asarray(sum(found[1:], start=found[0])) / len(rows)
+
+
+def _written(network: Network) -> ModelProto:
+    e, values, states = Emitter(), {network.input: Value(_ROWS, network.input_shape)}, []
+    shapes: dict[str, list[int | str]] = {
+        _ROWS: ["n", *network.input_shape],
+        _WANTED: ["n", network.classes],
+        _HEAT: [1],
+    }
+    for name, array in _constants(network):
+        e.variable(name, array)
+        shapes[name] = [*array.shape]
+    for step in network.steps:
+        x = [values[name] for name in step.inputs]
+        states.append(step.operator.emit_linearise(e, *x))
+        values[step.output] = step.operator.emit_act(e, *x)
+    q = e.node("Softmax", e.node("Div", values[network.output].name, _HEAT), axis=-1)
+    slope = e.node("Div", e.node("Sub", q, _WANTED), _HEAT)
+    cotangent = Value(e.reshape(slope, 1, -1, network.classes), (network.classes,))
+    streams, layers = UnitStreams(network, e, states, _ROWS), {layer.output: layer for layer in network.layers}
+    outputs, arrived = [], streams.pulled_back(network.output, cotangent, 1, layers)
+    for layer in network.layers:
+        operator, c = layer.operator, e.join(arrived[layer.output])
+        found = {"weight": operator.emit_weight_gradient(e, values[layer.input], c)}
+        if operator.bias is not None:
+            axes = set(range(1 + len(c.shape))) - {operator.channel_axis % (1 + len(c.shape))}
+            found["bias"] = e.node("ReduceSum", c.name, e.integers(*sorted(axes)), keepdims=0)
+        for kind, name in found.items():
+            e.rename(name, f"{kind} {layer.index}")
+            outputs.append(helper.make_tensor_value_info(f"{kind} {layer.index}", TensorProto.FLOAT, None))
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    return e.model(inputs, outputs)
+
+
+def _constants(network: Network) -> Iterator[tuple[str, Array]]:
+    """What the graph reads of the parameters, by name."""
+    for layer in network.layers:
+        for kind, values in layer.operator.emitted():
+            yield f"{kind} of {layer.index}", values

@@ -1,5 +1,6 @@
 """Conv: patches times one matrix product."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -227,6 +228,23 @@ class Conv(Weighted):
             group=self.groups,
         )
         return (Value(w.emit_interior(e, spread), shapes[0]),)
+
+    def emit_weight_gradient(self, e: Emitter, x: Value, c: Value) -> str:
+        """A convolution of the input, its rows in place of channels, with the cotangents as kernels."""
+        w, groups, behind = self.windows, self.groups, range(3, 3 + len(self.windows.size))
+        grouped = e.reshape(x.name, -1, groups, x.shape[0] // groups, *w.size)
+        images = e.reshape(e.node("Transpose", grouped, perm=(2, 1, 0, *behind)), x.shape[0] // groups, -1, *w.size)
+        kernels = e.node("Transpose", c.name, perm=(1, 0, *(axis - 1 for axis in behind)))
+        pads = (*w.begin, *w.reach)
+        found = e.node("Conv", images, kernels, strides=w.dilations, dilations=w.strides, pads=pads, group=groups)
+        axes = e.integers(*(axis - 1 for axis in behind))
+        inside = e.node("Slice", found, e.integers(*(0 for _ in w.kernel)), e.integers(*w.kernel), axes)
+        return e.node("Transpose", inside, perm=(1, 0, *(axis - 1 for axis in behind)))
+
+    def emitted(self) -> Iterator[tuple[str, Array]]:
+        yield from super().emitted()
+        if self._adjoint is not None:
+            yield "mirrored", self._adjoint.weight
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """A convolution with the mirrored kernel; with strides, each output's contribution to its window, summed."""

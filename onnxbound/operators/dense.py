@@ -1,5 +1,6 @@
 """Gemm and MatMul with a constant weight."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod, sqrt
@@ -75,6 +76,16 @@ class Dense(Weighted):
     def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
         product = self._emit_product(e, e.reshape(c.name, -1, self.channels), transposed=False)
         return (Value(e.reshape(product, -1, *shapes[0]), shapes[0]),)
+
+    def emit_weight_gradient(self, e: Emitter, x: Value, c: Value) -> str:
+        """One matrix product."""
+        return e.node("Gemm", e.reshape(c.name, -1, self.channels), e.reshape(x.name, -1, x.shape[-1]), transA=1)
+
+    def emitted(self) -> Iterator[tuple[str, Array]]:
+        """The weight as it lies in memory."""
+        weight, *bias = super().emitted()
+        yield weight if self._in_memory is self.weight else ("turned", self._in_memory)
+        yield from bias
 
     @cached_property
     def _in_memory(self) -> Array:

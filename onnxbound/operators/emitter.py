@@ -59,6 +59,10 @@ class Emitter:
             self._constants[self._names[key]] = values
         return self._names[key]
 
+    def variable(self, name: str, values: Array) -> None:
+        """Read an array under a name, as an input of the graph, wherever it would be a constant."""
+        self._names[id(values),] = name
+
     def number(self, value: float) -> str:
         """A float32 scalar."""
         return self._small(np.array(value, np.float32))

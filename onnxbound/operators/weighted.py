@@ -130,20 +130,21 @@ class Weighted(Affine):
         products = np.matmul(units[:, :, 0, some_units], patches[:, 0][:, :, some_columns])
         return np.asarray(products[..., row, place])
 
-    def weight_gradient(self, x: Array, c: Array) -> Array:
-        """The cotangent of A, added up over rows: one matrix product per group.
+    @abstractmethod
+    def emit_weight_gradient(self, e: Emitter, x: Value, c: Value) -> str:
+        """Write the cotangent of A, added up over rows: `weight.shape`.
 
         Args:
+            e: Of the graph.
             x: What enters the layer, `(n, *input_shape)`.
             c: Cotangents of what leaves it, `(n, *output_shape)`.
-
-        Returns:
-            `weight.shape`.
         """
-        patches, units = self.patches(x).swapaxes(0, 1), np.moveaxis(self.by_group(c[None])[0], 0, 2)
-        groups = len(patches)
-        columns = patches.reshape(groups, -1, patches.shape[-1])
-        return self.as_weight(np.matmul(units.reshape(groups, -1, columns.shape[1]), columns))
+
+    def emitted(self) -> Iterator[tuple[str, Array]]:
+        """The arrays that are written as constants, by the names of what they are."""
+        yield "weight", self.weight
+        if self.bias is not None:
+            yield "bias", self.bias
 
     @abstractmethod
     def as_weight(self, products: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The gradient of a loss against differences of whole forward passes."""
+"""The gradient of the cross-entropy against differences of whole forward passes."""
 
 from pathlib import Path
 
@@ -7,38 +7,44 @@ import pytest
 
 import onnxbound
 from onnxbound.linear.curvature import parameters
-from onnxbound.linear.gradient import gradient
-from onnxbound.operators.operator import Array
+from onnxbound.linear.gradient import CrossEntropy
+from onnxbound.run.device import CPU
 from tests.linear.test_curvature import logits, residual_net, with_parameters
 from tests.nets import random_mlp
 
-ROWS = 40
+ROWS, TEMPERATURE = 150, 0.7
 
 
 @pytest.mark.parametrize("kind", ["dense", "residual"])
-def test_against_differences(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the sum of weighted squares of the logits, along random directions, in parts or at once."""
+def test_against_differences(kind: str, tmp_path: Path) -> None:
+    """Along random directions, at the parameters that the session was made with and at others."""
     path = tmp_path / "net.onnx"
     path = random_mlp(path, (6, 8, 7, 4)) if kind == "dense" else residual_net(path)
     network = onnxbound.load(path).cast(np.float64)
     generator = np.random.Generator(np.random.Philox(4))
     rows = generator.normal(size=(ROWS, *network.input_shape))
-    weight = generator.uniform(0.5, 2, (ROWS, 1))
+    wanted = generator.integers(0, network.classes, ROWS)
+    loss = CrossEntropy(with_parameters(network, parameters(network)).cast(np.float32), CPU, 1)
 
-    def slopes(found: Array, where: slice) -> Array:
-        return 2 * weight[where] * found
+    def mean(at: np.ndarray) -> float:
+        z = logits(with_parameters(network, at), rows) / TEMPERATURE
+        return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(ROWS), wanted]).mean())
 
-    monkeypatch.setattr("onnxbound.linear.gradient.part_rows", lambda _: 7)
-    found = gradient(network.cast(np.float32), rows.astype(np.float32), slopes, 2)
-    at = parameters(network)
-    assert found.shape == at.shape
-    for _ in range(4):
-        direction = generator.normal(size=at.size)
-        h = 1e-6
-        up, down = (
-            (weight * logits(with_parameters(network, at + sign * h * direction), rows) ** 2).sum() for sign in (1, -1)
-        )
-        assert found @ direction == pytest.approx((up - down) / (2 * h), rel=1e-3, abs=1e-3 * np.abs(found).sum())
-    monkeypatch.setattr("onnxbound.linear.gradient.part_rows", lambda _: ROWS)
-    whole = gradient(network.cast(np.float32), rows.astype(np.float32), slopes)
-    np.testing.assert_allclose(whole, found, rtol=1e-3, atol=1e-4 * np.abs(found).max())
+    for at in (parameters(network), parameters(network) + generator.normal(size=parameters(network).size) / 10):
+        moved = with_parameters(network, at).cast(np.float32)
+        found = loss.gradient(moved, rows.astype(np.float32), wanted, TEMPERATURE)
+        assert found.shape == at.shape
+        for _ in range(4):
+            direction = generator.normal(size=at.size)
+            h = 1e-6
+            difference = (mean(at + h * direction) - mean(at - h * direction)) / (2 * h)
+            assert found @ direction == pytest.approx(difference, rel=1e-3, abs=1e-5 * np.abs(found).sum())
+
+
+def test_threads_change_no_bit(tmp_path: Path) -> None:
+    network = onnxbound.load(residual_net(tmp_path / "net.onnx")).cast(np.float32)
+    generator = np.random.Generator(np.random.Philox(5))
+    rows = generator.normal(size=(ROWS, *network.input_shape)).astype(np.float32)
+    wanted = generator.integers(0, network.classes, ROWS)
+    one, two = (CrossEntropy(network, CPU, threads).gradient(network, rows, wanted, 1.0) for threads in (1, 2))
+    np.testing.assert_array_equal(one, two)

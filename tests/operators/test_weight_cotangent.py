@@ -1,14 +1,19 @@
 """Cotangents of weights and biases against derivatives by differences, which are exact: a layer is linear in them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.dense import Dense
+from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.weighted import Weighted
 from onnxbound.operators.windows import Windows
+from onnxbound.run.device import CPU
+from onnxbound.run.session import Runner
 
 SQUARE = Windows((6, 5), (3, 2), (1, 1), (1, 1), (1, 0), (1, 1))
 STRIDED = Windows((7, 7), (3, 3), (2, 1), (1, 2), (0, 2), (1, 2))
@@ -56,7 +61,7 @@ def drawn(kind: str, generator: np.random.Generator) -> tuple[Weighted, np.ndarr
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_some_entries_and_the_sum_over_rows(kind: str) -> None:
+def test_some_entries(kind: str) -> None:
     generator = np.random.Generator(np.random.Philox(13))
     layer, x, c = drawn(kind, generator)
     every = layer.weight_cotangent(x, c)
@@ -64,7 +69,21 @@ def test_some_entries_and_the_sum_over_rows(kind: str) -> None:
     some = layer.weight_cotangent_at(x, c, entries)
     np.testing.assert_allclose(some, every.reshape(2, 3, -1)[..., entries], rtol=1e-9, atol=1e-9)
     assert layer.weight_cotangent_at(x, c, entries[:0]).shape == (2, 3, 0)
-    np.testing.assert_allclose(layer.weight_gradient(x, c[1]), every[1].sum(axis=0), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_the_sum_over_rows_as_a_graph(kind: str) -> None:
+    layer, x, c = drawn(kind, np.random.Generator(np.random.Philox(15)))
+    e = Emitter()
+    e.rename(layer.emit_weight_gradient(e, Value("x", x.shape[1:]), Value("c", c.shape[2:])), "sum")
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
+        for name, shape in (("x", x.shape[1:]), ("c", c.shape[2:]))
+    ]
+    model = e.model(inputs, [helper.make_tensor_value_info("sum", TensorProto.FLOAT, None)])
+    found = Runner(model, Path(), CPU, 1).run({"x": x.astype(np.float32), "c": c[1].astype(np.float32)})["sum"]
+    expected = layer.weight_cotangent(x, c)[1].sum(axis=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("kind", LAYERS)
