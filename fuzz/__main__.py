@@ -44,13 +44,14 @@ class Tally:
         number, seconds = int(str(line["number"])), float(str(line["seconds"]))
         self.ends[str(line["kind"]), str(line["end"])] += 1
         self.slowest = max(self.slowest, (seconds, number))
-        self.peak_bytes = max(self.peak_bytes, int(str(line["peak_kib"])) << 10)
+        peak = int(str(line["peak_kib"])) << 10
+        if peak > max(BYTES, self.peak_bytes):
+            self.findings.append(f"{number} ({line['seed']}): {peak / 2**30:.2f} GiB")
+        self.peak_bytes = max(self.peak_bytes, peak)
         if line["fault"]:
             self.findings.append(f"{number} ({line['seed']}): {line['end']}: {str(line['fault']).splitlines()[-1]}")
         if seconds > SECONDS:
             self.findings.append(f"{number} ({line['seed']}): {line['end']} after {seconds:.0f} s")
-        if self.peak_bytes > BYTES and not any("GiB" in finding for finding in self.findings):
-            self.findings.append(f"{number} ({line['seed']}): {self.peak_bytes / 2**30:.2f} GiB")
 
 
 def run_child(seed: int, first: int, stop: int, models: float, tally: Tally) -> int:
