@@ -27,6 +27,9 @@ _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
 _TRIALS, _TRIALS_OF_CODES, _TESTS = 6, 12, 4
 """Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first."""
 
+_BOLD = 3
+"""Smaller plans whose test may fail, behind those that should pass: a failure costs nothing of what passed before."""
+
 _CALIBRATED, _CHOSEN = 2000, 5000
 """Rows that layers are rounded at, and that plans are chosen by, at most."""
 
@@ -181,7 +184,7 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     order = sorted((each for each in tried if each.passed), key=lambda each: -each.bits)
     least = order[-1].bits
     bold = [each for each in tried if each.changed.drop <= trials.max_drop and each.bits < least]
-    return chosen(order, sorted(bold, key=lambda each: -each.bits)[:1], tried, trials)
+    return chosen(order, sorted(bold, key=lambda each: -each.bits)[:_BOLD], tried, trials)
 
 
 def chosen(order: Sequence[Tried], bold: Sequence[Tried], tried: Sequence[Tried], trials: Trials) -> Chosen:
