@@ -302,6 +302,7 @@ class Network:
         """The network with its constants rounded to `dtype`, ready to act on tensors of that type."""
         return replace(self, steps=tuple(replace(step, operator=step.operator.cast(dtype)) for step in self.steps))
 
+    @np.errstate(invalid="ignore")  # a signalling NaN says so when it is cast
     def require_finite_weights(self) -> None:
         """Raise model-weights-not-finite if a layer has a NaN or infinite weight or bias."""
         problems = []

@@ -12,10 +12,10 @@ from tests.graph.two_layers import B1, NODES, W1, W2, save
 from tests.nets import model_of
 
 
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_weights_that_are_not_finite(tmp_path: Path, broken: float) -> None:
-    weight = W2.copy()
-    weight[0, 1] = broken
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7F800000, 0x7FA00000], ids=["NaN", "infinite", "signalling NaN"])
+def test_weights_that_are_not_finite(tmp_path: Path, bits: int) -> None:
+    weight = np.array(W2, np.float32)
+    weight.view(np.uint32)[0, 1] = bits
     model = model_of(NODES, {"w1": W1, "b1": B1, "w2": weight}, ["N", 4])
     with pytest.raises(ModelError) as caught:
         load(save(model, tmp_path / "net.onnx")).require_finite_weights()
