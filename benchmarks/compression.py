@@ -29,6 +29,7 @@ from benchmarks.peers import CALIBRATED, Write, of_onnxruntime, of_onnxsim, stri
 from onnxbound import Method, Request
 from onnxbound.compressors.compressed import MethodName
 from onnxbound.graph.network import Network
+from onnxbound.linear.threads import cores
 from tests.oracle import models
 from tests.oracle.models import FIXTURES, Model, fixtures, full_data, public_models
 
@@ -148,7 +149,7 @@ def session(path: Path, *, unfused: bool) -> onnxruntime.InferenceSession:
     """As onnxruntime runs it by default, or with the rounding that the file says, as the guide tells."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = cores()
     if unfused:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -110,8 +110,8 @@ def batches(network: Network, rows: NDArray[np.float32]) -> list[dict[str, NDArr
     return [{network.input: rows[start : start + size]} for start in range(0, min(CALIBRATED, len(rows)), size)]
 
 
-def strip(path: Path) -> int:
-    """Take nodes and constants that nothing reads out of a file, and shapes that can be inferred; bytes left."""
+def strip(path: Path) -> None:
+    """Take nodes and constants that nothing reads out of a file, and shapes that can be inferred."""
     model = onnx.load(path)
     graph = model.graph
     outputs = {value.name for value in graph.output}
@@ -125,6 +125,4 @@ def strip(path: Path) -> int:
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:
         graph.initializer.remove(tensor)
     del graph.value_info[:]
-    content = model.SerializeToString()
-    path.write_bytes(content)
-    return len(content)
+    path.write_bytes(model.SerializeToString())

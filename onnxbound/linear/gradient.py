@@ -36,12 +36,6 @@ class CrossEntropy:
 
     def __init__(self, network: Network, device: Device, threads: int | None) -> None:
         self._threads = threads
-        self._names = [
-            f"{kind} {layer.index}"
-            for layer in network.layers
-            for kind in ("weight", "bias")
-            if kind == "weight" or layer.operator.bias is not None
-        ]
         self._runner = Runner(_written(network), Path(), device, 1)
 
     def gradient(self, network: Network, rows: Array, wanted: NDArray[np.int64], temperature: float) -> Float64Array:
@@ -61,13 +55,14 @@ class CrossEntropy:
 
         def part(where: slice) -> Float64Array:
             found = self._runner.run(feeds | {_ROWS: rows[where], _WANTED: classes[wanted[where]]})
-            return np.concatenate([found[name].ravel() for name in self._names]).astype(np.float64)
+            return np.concatenate([values.ravel() for values in found.values()]).astype(np.float64)
 
         found = side_by_side(part, parts(len(rows), _PART_ROWS), self._threads)
         return np.asarray(sum(found[1:], start=found[0])) / len(rows)
 
 
 def _written(network: Network) -> ModelProto:
+    """The graph; its outputs stand in the order of the parameters."""
     e, values, states = Emitter(), {network.input: Value(_ROWS, network.input_shape)}, []
     shapes: dict[str, list[int | str]] = {
         _ROWS: ["n", *network.input_shape],

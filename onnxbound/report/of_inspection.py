@@ -5,6 +5,7 @@ from pathlib import Path
 
 from onnxbound.graph.inspection import InspectedLayer, InspectedStep, Inspection
 from onnxbound.report.view import Facts, Section, Table, View, command
+from onnxbound.words import counted
 
 _HEAD = ("op", "", "layer", "weight", "output", "fed by", "weights", "mult-adds")
 
@@ -19,7 +20,7 @@ def inspection_view(inspection: Inspection) -> View:
         ("output", f"'{model.output}': {model.classes} classes"),
         ("size", f"{model.parameters:,} parameters, {model.multiply_adds:,} multiply-adds per row"),
     )
-    network = f"The net is a {model.topology} of {model.depth} weighted layer{'s' if model.depth > 1 else ''}."
+    network = f"The net is a {model.topology} of {counted(model.depth, 'weighted layer')}."
     layers = {layer.index: layer for layer in inspection.layers}
     rows = tuple(_row(step, layers.get(step.layer or 0)) for step in inspection.steps)
     table = Table("Layers, and the operators between them", _HEAD, rows, left=6, spare=("mult-adds", "weight"))

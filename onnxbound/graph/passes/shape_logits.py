@@ -8,6 +8,7 @@ import numpy as np
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import OnnxGraph, PassResult
 from onnxbound.operators.operator import Shape
+from onnxbound.words import counted
 
 
 def shape_logits(graph: OnnxGraph, shape: Shape) -> PassResult:
@@ -24,7 +25,7 @@ def shape_logits(graph: OnnxGraph, shape: Shape) -> PassResult:
     logits = graph.outputs[0]
     if len(shape) != 1:
         logits = write.add("Reshape", logits, write.constant(np.array([-1, size])))
-        parts.append(f"read a row of shape {shape} as {size} logit{'s' if size > 1 else ''}")
+        parts.append(f"read a row of shape {shape} as {counted(size, 'logit')}")
     if size == 1:
         pads = (0, 1, 0, 0)
         old = graph.opset < 11
