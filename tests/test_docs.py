@@ -24,9 +24,10 @@ FIXTURES = ROOT / "fixtures"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a reader stands: the clone's fixtures, and a net of their own with its rows, as they were in training."""
+    """Where a reader stands: the clone's fixtures, and nets of their own with their rows, as in training."""
     (tmp_path / "fixtures").symlink_to(FIXTURES, target_is_directory=True)
-    (tmp_path / "model.onnx").write_bytes((FIXTURES / "mnist_mlp.onnx").read_bytes())
+    for name in ("model.onnx", "other.onnx"):
+        (tmp_path / name).write_bytes((FIXTURES / "mnist_mlp.onnx").read_bytes())
     with np.load(FIXTURES / "data" / "mnist.npz") as rows:
         for part in ("train", "test"):
             x = rows[f"x_{part}"][:200].astype(np.float32) / 255

@@ -1,6 +1,6 @@
 """What a reader has to know before the numbers: warnings, and why something is null."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -74,14 +74,13 @@ def _about_the_data(report: Report, rows: Rows, batches: Batches) -> Iterator[st
     classes = np.unique(rows.labels)
     missing = sorted(set(range(data.classes)) - set(classes.tolist()))
     if len(classes) > 1 and 0 < len(missing) <= data.classes // 2:
-        listed = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        plural = "s" if len(missing) > 1 else ""
-        yield f"the net has {data.classes} outputs, and no row has the label{plural} {listed}"
+        more = ["..."] if len(missing) > 5 else []
+        yield f"the net has {data.classes} outputs, and no row has the {_listed('label', [*missing[:5], *more])}"
     if len(classes) == 1:
         yield f"all rows have the label {classes[0]}"
     batch = batches.forward
     if data.rows < batch:
-        yield f"there are {data.rows} rows, fewer than one batch of {batch}"
+        yield f"there are {data.rows:,} rows, fewer than one batch of {batch}"
 
 
 def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
@@ -98,7 +97,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
         share, confidence = data.sub_sampling_zeta, 1 - settings["delta"] / 3
         others = f"may not hold on up to {at_most(share, 100)} % of the rows, with {percent(confidence)} confidence"
         yield (
-            f"the Jacobian properties were measured on {data.measured_rows} of {data.rows} rows: their extremes"
+            f"the Jacobian properties were measured on {data.measured_rows:,} of {data.rows:,} rows: their extremes"
             f" {others if share < 1 else 'say nothing about the other rows'}"
         )
     if network.classes > EXACT_CLASSES:
@@ -113,8 +112,6 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
             "the graph moves its batch axis, so onnxbound runs the net one row at a time, and compares this with a run"
             " of a few rows together"
         )
-    elif network.batch is not None:
-        yield f"the model has a fixed batch of {network.batch}"
     if network.roundings:
         yield (
             f"the net rounds at {network.roundings} places (QuantizeLinear), so it is a staircase: its Jacobians are"
@@ -150,16 +147,17 @@ def _nulls(report: Report, network: Network) -> Iterator[str]:
         reasons = {layer.index: prop.absent(network, layer) for layer in missing}
         said = {index: why for index, why in reasons.items() if index < network.depth}
         for reason in filter(None, dict.fromkeys(said.values())):
-            yield f"{prop.name} is null at {_listed([i for i, why in said.items() if why == reason])}: {reason}"
+            at = _listed("layer", [i for i, why in said.items() if why == reason])
+            yield f"{prop.name} is null at {at}: {reason}"
         if prop.forward:
             dead.update(i for i, why in reasons.items() if not why)
     if dead:
-        listed = _listed(sorted(dead))
+        listed = _listed("layer", sorted(dead))
         yield f"a property is undefined on every row at {listed}, since the layer or the one before it is dead"
     without = [layer.index for layer in report.layers if layer.effective_parameters is None]
     if without and report.settings["pairs"] == "all" and network.classes <= EXACT_CLASSES:
-        yield f"effective_parameters is null at {_listed(without)}: a cushion is 0 or undefined there"
+        yield f"effective_parameters is null at {_listed('layer', without)}: a cushion is 0 or undefined there"
 
 
-def _listed(indices: list[int]) -> str:
-    return f"layer{'s' if len(indices) > 1 else ''} {', '.join(map(str, indices))}"
+def _listed(noun: str, numbers: Sequence[int | str]) -> str:
+    return f"{noun}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"

@@ -15,6 +15,7 @@ from onnxbound.linear.jacobian_norm import plan_exact_pairs
 from onnxbound.linear.programme import EXACT_CLASSES
 from onnxbound.run.device import resolve_device
 from onnxbound.run.environment import peak_rss_bytes
+from onnxbound.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,12 +54,12 @@ class Plan(Document):
     notes: tuple[str, ...]
 
     def summary(self) -> str:
-        return f"of {self.measured_rows:,} of {self.rows:,} rows, about {self.estimated_seconds:,.0f} s"
+        return f"of {self.measured_rows:,} of {counted(self.rows, 'row')}, about {self.estimated_seconds:,.0f} s"
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
         memory = "unknown" if self.estimated_peak_bytes is None else f"{self.estimated_peak_bytes / 2**20:,.0f} MiB"
         console.out(
-            f"forward passes   {self.rows:,} rows on {self.device}, {self.forward_batch} at a time\n"
+            f"forward passes   {counted(self.rows, 'row')} on {self.device}, {self.forward_batch} at a time\n"
             f"sweeps           {self.measured_rows:,} rows by {self.engine}, {self.sweep_batch} at a time\n"
             f"exact Jacobians  {self.jacobian_products:,} products per measured row\n"
             f"estimated time   {self.estimated_seconds:,.0f} s\n"

@@ -25,7 +25,7 @@ from onnxbound.documents.document import plain
 from onnxbound.documents.read import read_document
 from onnxbound.documents.viewed import Viewed
 from onnxbound.stability.property_table import Samples
-from onnxbound.words import percent
+from onnxbound.words import counted, percent
 
 if TYPE_CHECKING:
     from onnxbound.report.view import View
@@ -89,8 +89,9 @@ class Report(Viewed):
     def summary(self) -> str:
         data = self.data
         return (
-            f"of {self.model.path}: {self.model.depth} layers, {self.model.parameters:,} parameters, training error"
-            f" {percent(data.train_error)} on {data.rows:,} rows, {data.measured_rows:,} measured"
+            f"of {self.model.path}: {counted(self.model.depth, 'layer')}, {self.model.parameters:,} parameters,"
+            f" training error {percent(data.train_error)} on {counted(data.rows, 'row')},"
+            f" {data.measured_rows:,} measured"
         )
 
     def view(self) -> "View":

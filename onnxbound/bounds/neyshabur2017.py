@@ -119,7 +119,7 @@ def theorem_2_2(
             f"the compressed net takes {bits} bits",
         ),
         met=met,
-        reason=f"max E(x) = {worst:.3g} on all {len(margins)} rows, gamma / sqrt 2 = {target:.3g}",
+        reason=f"max E(x) = {worst:.3g} on all {len(margins):,} rows, gamma / sqrt 2 = {target:.3g}",
     )
 
 

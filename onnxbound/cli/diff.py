@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import OutputOptions
+from onnxbound.cli.groups import TableOptions
 from onnxbound.cli.options import argument, option
 
 
@@ -14,10 +14,9 @@ def diff(
     *,
     before: Path = argument("A.json", "A report of `analyze --json`."),
     after: Path = argument("B.json", "Another."),
-    result: OutputOptions,
+    result: TableOptions,
     tolerance: float = option("R", "Largest relative change that is ignored.", 1e-4),
     exit_code: bool = option(None, "Exit with 1 if anything changed.", False),
-    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v"),
 ) -> None:
     """List what changed between two reports, number by number, without running times."""
     from onnxbound.verbs.diff import diff as compared
@@ -26,6 +25,6 @@ def diff(
     difference = compared(before, after, tolerance)
     if before.samefile(after):
         result.say([f"{before} and {after} are the same file: nothing in it can differ"])
-    result.show(difference, verbose=verbose)
+    result.show(difference)
     if exit_code and difference.changes:
         raise typer.Exit(1)

@@ -26,7 +26,7 @@ FLAGS = {
     "projections": "--noise compression:K",
     "layers": "--layer",
     "plan": "--dry-run",
-    "Report.save": "onnxbound analyze --json -o FILE",
+    "Report.save": "a command with --json -o FILE",
 }
 """Parameter to option, and what stands for a few other names of the library."""
 

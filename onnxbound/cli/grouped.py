@@ -26,6 +26,7 @@ _PANELS = {
     "BudgetOptions": "Budget",
     "OutputOptions": "Output",
     "ModelOutputOptions": "Output",
+    "TableOptions": "Output",
     "ResultOptions": "Output",
     "PageOptions": "Output",
     "FolderOptions": "Output",

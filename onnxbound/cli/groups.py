@@ -212,6 +212,8 @@ class OutputOptions:
     debug: bool = option(None, "Show the traceback of an error.", False)
     pages: ClassVar[bool] = False
     """Whether the result has a page."""
+    verbose: ClassVar[bool] = False
+    """Whether to print long tables too."""
 
     def __post_init__(self) -> None:
         assert self.format  # or an error, before anything is done
@@ -260,7 +262,7 @@ class OutputOptions:
         if not self.quiet:
             tell(messages)
 
-    def show(self, document: "Document", *, verbose: bool = False) -> None:
+    def show(self, document: "Document") -> None:
         """Print a result or write it; on stderr its warnings, where no table or page on stdout has them.
 
         A result whose file cannot be written after all is printed, so that the work is not lost.
@@ -273,7 +275,7 @@ class OutputOptions:
 
         if self.target is not None or self.format in (Format.JSON, Format.CSV):
             self.say(getattr(document, "warnings", ()))
-        text = text_of(document, self.format, to_file=self.target is not None, verbose=verbose)
+        text = text_of(document, self.format, to_file=self.target is not None, verbose=self.verbose)
         try:
             deliver(text, self.target, force=self.force)
         except OutputError:
@@ -294,11 +296,17 @@ class ModelOutputOptions(OutputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResultOptions(OutputOptions):
-    """The same for results that have pages, long tables and figures."""
+class TableOptions(OutputOptions):
+    """The same for results that have long tables."""
+
+    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v")  # type: ignore[misc]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultOptions(TableOptions):
+    """The same for results that have pages and figures as well."""
 
     plots: Path | None = option("DIR", "Write every figure as SVG, PNG, PDF and CSV.")
-    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v")
 
     pages: ClassVar[bool] = True
 

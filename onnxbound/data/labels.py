@@ -43,7 +43,8 @@ def read_labels(
     if len(shape) not in (1, 2):
         raise refuse(f"they have the shape {shape}", f"save them with the shape ({rows},)")
     if shape[0] != rows:
-        raise refuse(f"there are {shape[0]} labels for {rows} rows", "give the labels of these rows: `y_key`, `labels`")
+        why = f"there are {shape[0]:,} labels for {rows:,} rows"
+        raise refuse(why, "give the labels of these rows: `y_key`, `labels`")
     if len(shape) == 2 and shape[1] > 1:
         return _from_one_hot(array, rows, classes, refuse)
     if array.dtype.kind not in ("iubUS" if start is None else "iub"):

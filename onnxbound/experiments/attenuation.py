@@ -19,6 +19,7 @@ from onnxbound.rng import normal_noise, select_rows
 from onnxbound.run.forward_norms import require_finite
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
+from onnxbound.words import counted
 
 if TYPE_CHECKING:
     from onnxbound.report.view import View
@@ -76,7 +77,8 @@ class Attenuation(Viewed):
     curves: tuple[NoiseCurve, ...]
 
     def summary(self) -> str:
-        return f"of noise in {self.model}: {len(self.curves)} layers at {self.measured_rows:,} rows of {self.data}"
+        layers, rows = counted(len(self.curves), "layer"), counted(self.measured_rows, "row")
+        return f"of noise in {self.model}: {layers} at {rows} of {self.data}"
 
     def view(self) -> "View":
         from onnxbound.experiments.views import noise_view

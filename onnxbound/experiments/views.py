@@ -66,8 +66,8 @@ def comparison_view(comparison: Comparison) -> View:
     """Medians and distributions per property and layer, and what can be said of each pair of nets."""
     drawn = {figure.name: figure for figure in comparison_figures(comparison)}
     said = (
-        "'Larger on' is the share of the rows on which a net has a larger value than another. All intervals hold"
-        " together with 95 % confidence."
+        "'Larger on' is the share of the rows on which a net has a larger value than one above it, with an"
+        " interval. All intervals hold together with 95 % confidence."
     )
     sections = [Section("Nets", (_nets(comparison.nets), said))]
     head = ("layer", "net", "larger on", "distribution", "median")
@@ -114,7 +114,8 @@ def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:
 def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str, ...]]:
     for position, (net, histogram, median) in enumerate(zip(nets, layer.histograms, layer.medians, strict=True)):
         said = [
-            f"{100 * s.share:.0f} % ({100 * s.low:.0f}-{100 * s.high:.0f}) vs {shortened(nets[s.first - 1].name, 16)}"
+            f"{100 * s.share:.0f} % ({100 * s.low:.0f}-{100 * s.high:.0f})"
+            + (f" vs {shortened(nets[s.first - 1].name, 16)}" if len(nets) > 2 else "")
             for s in layer.statements
             if s.second == position + 1
         ]

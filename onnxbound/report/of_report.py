@@ -14,7 +14,7 @@ from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import error_at_most, magnitude, marked, rows_of_columns
 from onnxbound.results import Statistic
 from onnxbound.stability.catalogue import OF_LAYERS, OF_PAIRS, PLOTTED
-from onnxbound.words import number, percent
+from onnxbound.words import counted, number, percent
 
 _BAR = 12
 """Characters of the longest bar."""
@@ -30,9 +30,10 @@ def view(report: Report) -> View:
     model, data = report.model, report.data
     margin, tool = report.margin, report.tool
     gamma = f"gamma {number(margin.gamma)} ({margin.gamma_source.replace('_', ' ')})"
+    layers, rows = counted(model.depth, "layer"), counted(data.rows, "row")
     about = (
-        ("model", f"{model.path}: {model.topology} of {model.depth} layers, {model.parameters:,} parameters"),
-        ("data", f"{data.path}: {data.rows:,} rows of {data.classes} classes, {data.measured_rows:,} measured"),
+        ("model", f"{model.path}: {model.topology} of {layers}, {model.parameters:,} parameters"),
+        ("data", f"{data.path}: {rows} of {data.classes} classes, {data.measured_rows:,} measured"),
         ("margin", f"{gamma}, median {number(margin.median)}; largest |f(x)| {number(margin.max_logit_norm)}"),
         ("run", f"{tool.device}, {tool.seconds:.1f} s, form {report.settings['form']}"),
     )
@@ -193,7 +194,7 @@ def _method(report: Report) -> Facts:
                 "file",
                 "; ".join((f"opset {report.model.opset}, {coverage.nodes} nodes understood", *coverage.normalised)),
             ),
-            ("rows_with_ties", f"{coverage.rows_with_ties:,}"),
+            ("rows with ties", f"{coverage.rows_with_ties:,}"),
             ("versions", ", ".join(f"{name} {version}" for name, version in tool.versions.items())),
             ("model SHA-256", report.model.sha256),
             ("data SHA-256", report.data.sha256),

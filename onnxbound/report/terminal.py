@@ -72,7 +72,7 @@ def _facts(facts: Facts) -> Grid:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in facts.entries:
-        grid.add_row(Text(visible(name).replace("_", " ")), Text(visible(value)))
+        grid.add_row(Text(visible(name)), Text(visible(value)))
     return grid
 
 

@@ -36,12 +36,18 @@ HEADINGS = {
     "q/weights": "compression_percent",
     "|a|_f": "frobenius_norm",
     "noise sens.": "noise_sensitivity",
+    "1/rho": "smoothness_inverse",
     "1/rho out": "smoothness_inverse",
     "|j|_f": "jacobian_norm",
     "smooth": "smoothness_holds",
     "error": "train_error",
     "tau-b": "correlation",
-    "larger than in": "share",
+    "larger on": "share",
+    "e(x)": "theorem-2.2",
+    "max e(x)": "theorem-2.2",
+    "smoothness": "smoothness_inverse",
+    "largest |f(x)|": "max_logit_norm",
+    "zeta": "sub_sampling_zeta",
 }
 """What tables call some topics, in small letters."""
 

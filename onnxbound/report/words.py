@@ -6,7 +6,7 @@ from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
 from onnxbound.results import Basis
 from onnxbound.stability.property import Property
-from onnxbound.words import at_most, number
+from onnxbound.words import at_most, counted, number
 
 
 def marked(words: str, basis: Basis) -> str:
@@ -63,7 +63,7 @@ def rows_of_columns(report: Report, headings: Iterable[tuple[Property, str]]) ->
         for count in {own.rows for layer in report.layers if (own := layer.statistics[prop.name])}:
             columns.setdefault((prop.extreme == "median", count), []).append(heading)
     words = [
-        f"{'median' if median else 'extreme'} over {count:,} rows: {', '.join(named)}"
+        f"{'median' if median else 'extreme'} over {counted(count, 'row')}: {', '.join(named)}"
         for (median, count), named in columns.items()
     ]
     return "; ".join(words)

@@ -47,7 +47,7 @@ def require_reference(network: Network, rows: Rows, reference: ArrayFile, device
     """
     count = min(reference.shape[0] if reference.shape else 0, _ROWS)
     if not 1 <= count <= rows.total:
-        raise UsageError("usage", f"`reference` holds {count} rows, but the data only {rows.total}.")
+        raise UsageError("usage", f"`reference` holds {count:,} rows, but the data only {rows.total:,}.")
     expected = reference.take(np.arange(count)).astype(np.float64).reshape(count, -1)
     logits = _logits(network, rows, count, device)
     forms = {name: form(logits) for name, form in _FORMS.items() if network.classes == 2 or "single" not in name}

@@ -14,6 +14,7 @@ from onnxbound.run.row_table import Column, Table
 from onnxbound.stability import hutchinson
 from onnxbound.stability.catalogue import CATALOGUE, FORWARD
 from onnxbound.stability.property import Property, error_of
+from onnxbound.words import counted
 
 _BLOCK_BYTES = 1 << 22
 
@@ -147,7 +148,7 @@ class Samples(Mapping[str, NDArray[Any]]):
             self._shapes[prop.name] = (rows, depth) if prop.per == "layer" else (rows, depth, depth)
 
     def __repr__(self) -> str:
-        return f"<Samples of {len(self._table.index):,} rows: {', '.join(self)}>"
+        return f"<Samples of {counted(len(self._table.index), 'row')}: {', '.join(self)}>"
 
     def __iter__(self) -> Iterator[str]:
         yield from (*self._whole, *self._shapes)

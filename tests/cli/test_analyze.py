@@ -32,6 +32,10 @@ def test_table(net: Path, data: Path) -> None:
     assert max(len(line) for line in found.stdout.splitlines() if not line.startswith(commands)) <= 100
 
 
+def test_more_tables_on_demand(net: Path, data: Path) -> None:
+    assert "\nNorms of the weights\n" in onnxbound("analyze", net, "--data", data, "-v").stdout
+
+
 def test_json_follows_its_schema_and_warnings_go_to_stderr(net: Path, data: Path) -> None:
     found = onnxbound("analyze", net, "--data", data, "--json")
     assert found.code == 0

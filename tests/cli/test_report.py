@@ -74,6 +74,15 @@ def test_csv(source: Path, tmp_path: Path) -> None:
     assert written == [[in_flags(cell) for cell in row] for row in expected]
 
 
+def test_long_tables_are_printed_on_demand(source: Path) -> None:
+    printed = ["report", source, "--format", "table"]
+    titles = [section.title for section in example("chain").view().sections if section.long]
+    short, long = onnxbound(*printed).stdout, onnxbound(*printed, "-v").stdout
+    assert len(titles) >= 4
+    assert [title in short.splitlines() for title in titles] == [False] * len(titles)
+    assert [title in long.splitlines() for title in titles] == [True] * len(titles)
+
+
 def test_plots(source: Path, tmp_path: Path) -> None:
     folder = tmp_path / "plots"
     outcome = onnxbound("report", source, "-o", tmp_path / "out.csv", "--plots", folder)
