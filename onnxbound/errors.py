@@ -26,7 +26,7 @@ _FRACTIONS: Mapping[object, str] = {1 / 255: "1/255", -1 / 255: "-1/255"}
 
 
 def shown(value: object) -> str:
-    """A value of a parameter, as Python reads it.
+    """Write the value of a parameter as Python reads it.
 
     >>> shown(1 / 255), shown((0.5,)), shown("nhwc")
     ('1/255', '0.5', '"nhwc"')
@@ -37,12 +37,12 @@ def shown(value: object) -> str:
 
 
 def argument(name: str, value: object) -> str:
-    """A parameter with its value, as a message names it."""
+    """Write a parameter with its value as messages name it."""
     return f"`{name}={shown(value)}`"
 
 
 def extra_hint(name: str) -> str:
-    """How an extra is installed beside onnxbound, which is on no index and comes from a clone.
+    """Say how to install an extra; onnxbound is on no index, so it comes from a clone.
 
     >>> extra_hint("hdf5")
     "pip install '.[hdf5]' in the clone of onnxbound"
@@ -78,7 +78,7 @@ class OnnxboundError(Exception):
         return "\n".join([self.message, *(f"  {p.where}: {p.why}; {p.do}" for p in self.problems)])
 
     def __reduce__(self) -> tuple[type["OnnxboundError"], tuple[object, ...]]:
-        """An error travels whole from a worker of a cluster."""
+        """Pickle the whole error, since it may come from a worker of a cluster."""
         return type(self), (self.code, self.message, self.problems)
 
 
@@ -153,10 +153,10 @@ class InterruptionError(OnnxboundError):
 
 
 def require_word(parameter: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse a word that is not among those a parameter takes.
+    """Refuse a word that a parameter does not take.
 
     Raises:
-        UsageError: With the words that are, and the closest of them.
+        UsageError: The message lists the words that it takes, and the closest of them.
 
     >>> require_word("method", "quantize", ("svd", "quantise"))
     Traceback (most recent call last):

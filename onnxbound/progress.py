@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 Watcher = Progress | Literal[False] | None
-"""Called with (stage, done, total); None shows it where somebody watches, False shows nothing."""
+"""A function of (stage, done, total); None shows progress in a terminal or a notebook, False shows nothing."""
 
 _STAGES = {
     "nets": "nets",
@@ -33,10 +33,10 @@ _EVERY = 0.2
 
 
 class Display:
-    """Receives (stage, done, total) and shows it; remembers it for the message of an interruption."""
+    """Shows progress, and remembers it for the message of an interruption."""
 
     def __init__(self, *, shown: bool = True) -> None:
-        """Nothing is shown where that is not wanted or nobody watches."""
+        """Show nothing if that is asked for, or outside of a terminal and a notebook."""
         self._shown = shown
         self._bars: Bars | None = None
         self._cell: Any = None
@@ -76,7 +76,7 @@ class Display:
             self._bars.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Show that `done` of `total` of a stage are finished; a stage that begins again is that of the next net."""
+        """Show that `done` of `total` of a stage are finished; a stage begins again for each net."""
         begins = stage not in self._done or done < self._done[stage][0]
         self._done[stage] = done, total
         if begins:
@@ -94,7 +94,7 @@ class Display:
             self._draw(self._bars)
 
     def _draw(self, bars: "Bars") -> None:
-        """Put the bars as text into the notebook's cell, which needs no widgets."""
+        """Write the bars into the notebook's cell as text, which needs no widgets."""
         from rich.console import Console
 
         text = io.StringIO()
@@ -110,7 +110,7 @@ class Display:
 
 
 def watched(progress: Watcher) -> AbstractContextManager[Progress]:
-    """Return a context in which progress goes where it was asked to go."""
+    """Return a context whose value receives progress."""
     return Display() if progress is None else nullcontext(progress or silent)
 
 

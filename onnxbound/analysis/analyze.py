@@ -61,8 +61,8 @@ def analyze(
         rows: The training set, from `open_rows`; a bound holds only for the rows the net was trained on.
         settings: What to measure.
         test_rows: A test set, for the true gap.
-        run: Keeps what is finished, and what an interrupted run has finished is taken from there.
-        executor: Where the partitions are computed; this process if None.
+        run: The folder that keeps finished parts; those of an interrupted run are read from it.
+        executor: What computes the partitions; this process if None.
         progress: Called with (stage, rows done, rows in all).
 
     Raises:
@@ -153,7 +153,7 @@ def _norms(network: Network, progress: Progress) -> tuple[LayerNorms, ...]:
 def _decided(
     network: Network, rows: Rows, asked: Settings, device: Device, run: RunFolder | None, norms: float
 ) -> tuple[Settings, MeasuringWork, NDArray[np.int64], str]:
-    """What is done within the time, with what, which rows are measured, and why that engine: fixed before the run."""
+    """Decide before the run: the settings that keep the time, the engine and why, the batches, the measured rows."""
     settings, costs = asked, None
     if run is not None and run.stored is not None:
         names = [name for name in ("measured", "probes") if getattr(asked, name) == "auto"]
@@ -177,13 +177,13 @@ def _decided(
 def prepare(
     network: Network, rows: Rows, settings: Settings, device: Device, run: RunFolder | None = None
 ) -> tuple[MeasuringWork, Choice]:
-    """Sessions, engine and batches; of a run that goes on, the engine and the batches that it began with.
+    """Choose engine and batches, and open the sessions; a resumed run keeps the engine and batches that it began with.
 
     Returns:
-        What partitions are computed with, and how the engine was chosen.
+        What computes the partitions, and how its engine was chosen.
 
     Raises:
-        RunError: run-damaged, nothing begins with the engine or batches of a run that goes on.
+        RunError: run-damaged, the folder names an engine or batches that no run begins with.
     """
     programme = settings.programme(network)
     wanted, batches = settings.engine, batches_within(settings.memory, network, programme)
@@ -299,7 +299,7 @@ def _manifest(
 
 
 def _exact(measured: PropertyTable) -> bool:
-    """Return whether |J|_F of every pair was measured, and exactly."""
+    """Return whether |J|_F of every pair was measured exactly."""
     pairs = INTERLAYER_CUSHION.places(measured.network, output_only=False)
     return not measured.programme.output_only and all(measured.exact(INTERLAYER_CUSHION, *pair) for pair in pairs)
 

@@ -1,4 +1,4 @@
-"""Which classes and which rows the extremes come from."""
+"""The classes and the rows that the extremes come from."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from onnxbound.run.row_table import Table
 
 
 def per_class(table: Table, rows: Rows, classes: int, depth: int) -> tuple[ClassReport, ...]:
-    """Errors, margins and cushions of the rows of each label; labels that no row has are left out."""
+    """Describe the rows of each label: errors, margins, cushions. Labels without rows are left out."""
     margin = table.column("margin")
     cushions = [table.column("layer_cushion", layer) for layer in range(1, depth + 1)]
     groups = []
@@ -31,7 +31,7 @@ def per_class(table: Table, rows: Rows, classes: int, depth: int) -> tuple[Class
 
 
 def worst_rows(table: Table, rows: Rows, depth: int, count: int) -> WorstRows:
-    """The rows of smallest margin, and those of smallest layer cushion at any layer; ties in the order of the file."""
+    """List the rows of smallest margin, and those of smallest cushion at any layer; ties keep the file's order."""
     margin = table.column("margin")
     cushion, layer = np.full(rows.count, np.inf), np.ones(rows.count, np.int64)
     for index in range(1, depth + 1):

@@ -1,4 +1,4 @@
-"""How many rows are looked at and measured, with how many probes: what the time allows, decided before the run."""
+"""The rows and probes for which there is time, chosen before the run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,29 +26,30 @@ from onnxbound.stability.weight_noise_errors import DRAWS
 from onnxbound.stability.work import MeasuringWork
 
 STEPS = (500, 200, 100, 50, 20, 10)
-"""Measured rows that are tried one after the other."""
+"""Numbers of measured rows, tried in this order until the time is enough."""
 
 SAMPLES = (100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000)
-"""Rows that stand for a training or a test set which takes too long to pass through the net."""
+"""Sizes of the sample that stands for a training or test set too large for the time."""
 
 _SHORT = 2e11
-"""Products that any machine makes within a minute or so."""
+"""Multiply-adds that every machine does in about a minute."""
 
 _PASSED = 16
-"""Rows that are timed."""
+"""Rows whose forward pass is timed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds that the parts of an analysis take.
+    """Seconds of each part of an analysis.
 
     Attributes:
         norms: The norms of all layers.
         forward: One row through onnxruntime.
         sweep: One row through the whole programme.
         pass_: One row through NumPy.
-        probes: Noise vectors of that sweep.
-        passes_per_row: Passes per row of the two counts that noise in the weights needs.
+        probes: Noise vectors per layer and row in `sweep`.
+        passes_per_row: Passes through NumPy per row, for the noise sensitivity and for the errors under noise in
+            weights.
     """
 
     norms: float
@@ -59,7 +60,7 @@ class Costs:
     probes: int = LEAST_PROBES
 
     def seconds(self, rows: int, measured: int, probes: int | None = None) -> float:
-        """Of an analysis of m rows, n of them measured, with as many probes as were tried or another number."""
+        """Estimate an analysis of m rows, n of them measured; `probes` is by default the number that was timed."""
         noisy = sum(n * passes for n, passes in zip(rows_of_noise(measured), self.passes_per_row, strict=True))
         sweep = self.sweep * (probes or self.probes) / self.probes
         return self.norms + rows * self.forward + measured * sweep + noisy * self.pass_
@@ -68,7 +69,7 @@ class Costs:
 def passed_in_time(
     network: Network, sets: Sequence[Rows], settings: Settings, device: Device, run: RunFolder | None = None
 ) -> list[Rows]:
-    """Every set, whole if all pass the net in half of the time, else the largest uniform sample that its share allows.
+    """Keep every set whole if all pass the net in half of the time; else draw the largest samples that do.
 
     A bound holds of a sample as of the whole, with the sample's size for m. A caller who chose the rows keeps them.
 
@@ -76,8 +77,8 @@ def passed_in_time(
         network: The net.
         sets: The training set, and the test set where there is one.
         settings: What was asked for.
-        device: Where the rows will pass.
-        run: Where it goes on, the samples are those that it began with.
+        device: The device of the forward passes.
+        run: A resumed run keeps the samples that it began with.
 
     Raises:
         RunError: run-damaged, it names no samples.
@@ -117,11 +118,11 @@ def trial(work: MeasuringWork, rows: Rows, settings: Settings, norms: float, swe
     """Time one batch of forward passes, and one of sweeps where that was not done yet.
 
     Args:
-        work: What runs them.
+        work: What runs both.
         rows: All rows.
         settings: What was asked for.
-        norms: Seconds that the norms took.
-        sweep: Those of a row through the whole programme; None to time it.
+        norms: Seconds that the norms of the layers took.
+        sweep: Seconds of a row through the whole programme; None to time it.
     """
     network, batches = work.network, work.arrangement.batches
     some = rows.batch(rows.index[: batches.forward])
@@ -144,7 +145,7 @@ def trial(work: MeasuringWork, rows: Rows, settings: Settings, norms: float, swe
 
 
 def needs_trial(network: Network, rows: int, settings: Settings) -> bool:
-    """Whether the time may be short: it is limited, the caller names no number of rows, and the net is not small."""
+    """Whether the time may not be enough: it is limited, no number of rows is asked for, and the net is not small."""
     return settings.measured == "auto" and settings.time is not None and _products(network, rows, settings) > _SHORT
 
 
@@ -156,31 +157,31 @@ def _products(network: Network, rows: int, settings: Settings) -> float:
 
 
 def _multiply_adds(network: Network) -> int:
-    """Of one row through the net."""
+    """Multiply-adds of one row through the net."""
     return sum(layer.multiply_adds for layer in network.layers)
 
 
 def rows_drawn(rows: Rows, settings: Settings) -> NDArray[np.int64]:
-    """Places in the file of the measured rows, ascending, (n,); fewer rows are among those of any larger number."""
+    """Choose the measured rows: ascending places in the file, (n,). A smaller choice is part of every larger one."""
     return rows.index[select_rows(settings.seed, rows.count, settings.rows_to_measure(rows.count))]
 
 
 def trial_rows(network: Network, rows: Rows, settings: Settings, batches: Batches) -> Batch:
-    """Rows that are measured first, of the fewest there may be, so that they are measured once wherever possible."""
+    """Rows for a trial. They belong to the smallest choice there may be, so the run need not measure them again."""
     if needs_trial(network, rows.count, settings):
         settings = replace(settings, measured=STEPS[-1])
     return rows.batch(rows_drawn(rows, settings)[: min(batches.sweep, TRIAL_ROWS)])
 
 
 def probes_within(work: MeasuringWork, rows: Rows, asked: Settings, settings: Settings, costs: Costs | None) -> int:
-    """The fewest probes at which |J|_F has a standard error of at most 10 % between all layers, if there is time.
+    """Choose the fewest probes with which every |J|_F has a standard error of at most 10 %, if there is time.
 
     Args:
-        work: With the least number of probes.
+        work: What measures, with the least number of probes.
         rows: All rows.
-        asked: What was asked for; its trial's rows are looked at.
-        settings: All but this decided.
-        costs: From a trial; without one the net is small, or the time is not limited.
+        asked: The settings that were asked for; the rows of their trial are used.
+        settings: The same with everything decided but the probes.
+        costs: Timed by a trial; None if the net is small or the time is not limited.
     """
     programme = work.arrangement.programme
     places = INTERLAYER_CUSHION.places(work.network, output_only=programme.output_only)
@@ -202,7 +203,7 @@ def probes_within(work: MeasuringWork, rows: Rows, asked: Settings, settings: Se
 
 
 def within(costs: Costs, rows: int, settings: Settings) -> Settings:
-    """The most rows of the steps whose estimate stays within the time, or the fewest of them.
+    """Choose the largest step whose estimate stays within the time, or else the smallest.
 
     >>> costs = Costs(norms=10, forward=0.01, sweep=0.5, pass_=0.01, passes_per_row=(4, 20))
     >>> [within(costs, 1000, Settings(time=time)).measured for time in (1000, 180, 60)]
@@ -215,24 +216,25 @@ def within(costs: Costs, rows: int, settings: Settings) -> Settings:
 
 
 def in_words(asked: Settings, settings: Settings, there: Sequence[Rows], sets: Sequence[Rows]) -> Iterator[str]:
-    """What the time left out.
+    """Say what there was no time for.
 
     Args:
         asked: What was asked for.
         settings: What was decided.
         there: The training set, and the test set where there is one.
-        sets: The rows that stand for them.
+        sets: The same, or the samples that stand for them.
     """
     for which, rows, sample in zip(("", "test "), there, sets, strict=False):
         if sample.count < rows.count:
             yield (
-                f"a `time` of {asked.time:g} s is too short to pass {rows.count:,} {which}rows through the net, as a"
-                f" trial showed before the run: a uniform sample of {sample.count:,} stands for them"
-                + ("" if which else f"; `limit={sample.count}` says the same")
+                f"a `time` of {asked.time:g} s is too short for a forward pass of all {rows.count:,} {which}rows, as a"
+                f" trial before the run showed: a uniform sample of {sample.count:,} stands for them"
+                + ("" if which else f"; `limit={sample.count}` asks for this sample")
             )
     most = asked.rows_to_measure(sets[0].count)
     if asked.measured == "auto" and settings.rows_to_measure(sets[0].count) < most:
         yield (
-            f"a `time` of {asked.time:g} s is too short for {most:,} measured rows, as a trial showed before the run:"
-            f" `measured={settings.measured}` says the same, `measured={DEFAULT_ROWS}` measures them all the same"
+            f"a `time` of {asked.time:g} s is too short for {most:,} measured rows, as a trial before the run"
+            f" showed: `measured={settings.measured}` asks for as few, `measured={DEFAULT_ROWS}` for all, however"
+            " long that takes"
         )

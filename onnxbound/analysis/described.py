@@ -1,4 +1,4 @@
-"""The sections of a report that say what was measured, on what and by what."""
+"""The sections of a report about the net, the rows, the margins and the tools."""
 
 from time import perf_counter
 
@@ -20,7 +20,7 @@ from onnxbound.version import __version__
 
 
 def rounded_otherwise(rows: Rows, forward: Table, measured: PropertyTable, margin: Margin) -> int:
-    """Count measured rows whose margins the two evaluations of a net that rounds do not agree on."""
+    """Count the measured rows at which onnxbound and onnxruntime disagree on the margin of a net that rounds."""
     there = forward.column("margin")[np.searchsorted(rows.index, measured.index)]
     differ = np.abs(measured.column("margin") - there) > DISAGREEMENT * margin.max_logit_norm
     return int(differ.sum()) if measured.network.roundings else 0

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from onnxbound.report.view import View
 
 _LEFT_ASIDE = ("tool.seconds", "tool.peak_rss_bytes")
-"""What two runs of the same thing differ in."""
+"""Entries that differ between two runs of the same command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One number, word or null under its dotted name; None where the other report has no such name, or null.
+    """A value that differs between two reports.
 
     Attributes:
         name: As in conditions and CSV.
-        before: In the first report.
-        after: In the second.
-        relative: (after - before) / |before|; None where one is no number, or before is 0.
+        before: Its value in the first report; None where it is null or not there.
+        after: Its value in the second, likewise.
+        relative: (after - before) / |before|; None where one of them is no number, or before is 0.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Difference(Viewed):
     Attributes:
         before: The first report's model.
         after: The second's.
-        same_data: Whether both measured the same rows.
+        same_data: Whether both reports are about the same rows.
         tolerance: Relative change from which on a number counts as changed.
         compared: How many values were compared.
         changes: What changed, in the order of the report.
@@ -65,12 +65,12 @@ class Difference(Viewed):
 
 
 def difference(before: Report, after: Report, tolerance: float) -> Difference:
-    """Compare two reports value by value; running times are left aside.
+    """Compare two reports value by value, without running times.
 
     Args:
         before: The first report.
         after: The second.
-        tolerance: Relative change of a number that does not count.
+        tolerance: Relative changes up to this one do not count.
     """
     first, second = dict(flatten(before.to_json())), dict(flatten(after.to_json()))
     names = [name for name in dict.fromkeys([*first, *second]) if name not in _LEFT_ASIDE]

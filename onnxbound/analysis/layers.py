@@ -28,7 +28,7 @@ def layer_reports(
         conditions: Extremes over the rows.
         forward: Forward properties of all m rows.
         measured: Every property of the n measured rows.
-        noisy: Errors under noise in one layer's weights.
+        noisy: Errors under noise in the weights of each layer alone.
     """
     network = measured.network
 
@@ -79,6 +79,6 @@ def pair_reports(measured: PropertyTable) -> tuple[PairReport, ...]:
 
 
 def _statistic(measured: PropertyTable, prop: Property, *place: int) -> Statistic | None:
-    """Summarise the measured rows; what holds for the noise that was drawn names its number of probes."""
+    """Summarise the values of the measured rows; a statistic of drawn noise names the number of probes."""
     summary = summarise(measured.values(prop, *place))
     return replace(summary, probes=measured.probes(prop)) if summary and prop.of_noise else summary

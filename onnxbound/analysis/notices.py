@@ -18,18 +18,18 @@ from onnxbound.words import at_most, percent
 
 _NEAR_CHANCE = 0.9
 _LARGE = 1e6
-"""Inputs of nets are smaller, 16-bit pixels and numbers of tokens among them."""
+"""Inputs of nets are smaller, even 16-bit pixels and numbers of tokens."""
 _LOOKED_AT = 100
 """Rows."""
 
 
 def doubts(report: Report, rows: Rows, cause: Cause | None) -> Iterator[str]:
-    """Warnings after which the other numbers say little: the rows are probably not those of training.
+    """Warnings that the rows are probably not those of training; the other numbers then say little.
 
     Args:
-        report: Complete but for its warnings.
+        report: The report without its warnings.
         rows: The training set.
-        cause: What is probably wrong with the rows.
+        cause: The probable mistake; None if none was found.
     """
     data, chance = report.data, 1 - 1 / report.data.classes
     seen, guessing = percent(data.train_error), percent(chance)
@@ -50,11 +50,11 @@ def notices(
     """All warnings of a report, the gravest first.
 
     Args:
-        report: Complete but for them, with its doubts.
+        report: The report with its doubts, without the other warnings.
         network: The net.
         rows: Its training set.
-        batches: How many rows went at a time.
-        shortened: What the time left out.
+        batches: Rows per batch.
+        shortened: What there was no time for, in words.
     """
     return (
         *report.doubts,
@@ -138,7 +138,7 @@ def _error(estimated: list[PairReport]) -> str:
 
 
 def _nulls(report: Report, network: Network) -> Iterator[str]:
-    """Say why a statistic of a layer is null, one line per reason; what no last layer has goes without saying."""
+    """Say why statistics of layers are null, one line per reason; that no last layer has some of them is not said."""
     dead: set[int] = set()
     for prop in OF_LAYERS:
         missing = [

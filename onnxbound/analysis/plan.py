@@ -25,7 +25,7 @@ _MANY_LAYERS = 50
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan(Document):
-    """An analysis before it is run.
+    """What an analysis would do.
 
     Attributes:
         rows: m, each through one forward pass.
@@ -37,7 +37,7 @@ class Plan(Document):
         jacobian_products: Products with J per measured row, where they are exact.
         estimated_seconds: Wall time, extrapolated from one batch of each kind.
         estimated_peak_bytes: Resident memory after those batches.
-        notes: What many classes or layers cost, in words.
+        notes: Sentences about what many classes or layers cost.
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.plan/1"
@@ -100,7 +100,7 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
 
 
 def costs(network: Network, settings: Settings) -> tuple[str, ...]:
-    """What many classes or many layers will cost, or leave out, in words; nothing for ordinary nets."""
+    """Sentences about what many classes or layers cost, or leave out; none for ordinary nets."""
     reasons = []
     if network.classes > EXACT_CLASSES:
         reasons.append(

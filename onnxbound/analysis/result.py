@@ -44,12 +44,12 @@ class Report(Viewed):
         layers: In topological file order.
         pairs: Pairs of layers with a path.
         bounds: Capacities and bounds.
-        coverage: How much of the file the numbers speak of.
+        coverage: How much of the file the numbers are about.
         warnings: What a reader has to know before the numbers.
         per_class: The rows of each label.
         worst: The rows of smallest margin and cushion.
         weight_noise: The noise behind `error_under_weight_noise` of the layers.
-        doubts: Those of the warnings that say that the rows are probably not those of training.
+        doubts: The warnings that the rows are probably not those of training.
 
     >>> from onnxbound import Preprocessing, Settings, analyze, load, open_rows
     >>> network = load("fixtures/mnist_logistic.onnx")
@@ -116,7 +116,7 @@ class Report(Viewed):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Analysis(Report):
-    """A report with the arrays that it was read off, which the JSON leaves out.
+    """A report with the arrays behind it, which its JSON leaves out.
 
     Attributes:
         samples: Every property of every measured row, by its contracted name.

@@ -69,11 +69,11 @@ class Data:
         measured_rows: n, the rows behind the Jacobian properties.
         classes: K.
         train_error: Share of the m rows without a positive margin.
-        test_error: The same on the test set; None without one.
+        test_error: The same share of the test rows; None without a test set.
         largest_input_norm: max |x| over the m rows, which the norm-based capacities leave out.
-        sub_sampling_zeta: Share of the m rows for which extremes read off the n rows may fail, at confidence
-            1 - delta / 3; of all rows measured, those that zeta took or that have an undefined property.
-        test_rows: Rows of the test set that test_error is counted on; None without one.
+        sub_sampling_zeta: Share of the m rows on which an extreme over the n rows may not hold, with confidence 1 -
+            delta / 3. If all rows were measured, the share that zeta left out or that has an undefined property.
+        test_rows: Number of test rows behind test_error; None without a test set.
     """
 
     path: str
@@ -142,14 +142,14 @@ class LayerReport(_WithStatistics):
         stride: Strides; empty for a dense layer.
         output_shape: Shape of one row of x^i.
         frobenius_norm: |A^i|_F.
-        spectral_norm: |A^i|_2, three ways.
+        spectral_norm: Three numbers about |A^i|_2.
         stable_rank: |A|_F^2 / |A|_2^2 of the weight as a matrix; None for a zero weight.
         statistics: Every property of layers, by name; also attributes of this object and keys of its JSON.
         effective_parameters: q_i; None where it is undefined.
         compression_percent: 100 q_i / parameters.
-        basis: Whether the two follow from exact values alone, or from estimates too.
-        error_under_weight_noise: Share of rows without a positive margin when this layer's weights alone are noisy;
-            `Report.weight_noise` says what noise, and at how many rows.
+        basis: Whether q_i follows from exact values alone, or also from estimates.
+        error_under_weight_noise: Share of rows without a positive margin if only this layer's weights are noisy;
+            `Report.weight_noise` describes the noise.
     """
 
     index: int
@@ -177,7 +177,7 @@ class PairReport(_WithStatistics):
     Attributes:
         source: Layer i.
         target: Layer j.
-        method: Where |J|_F comes from.
+        method: How |J|_F was measured.
         statistics: Every property of pairs, by name; also attributes of this object and keys of its JSON.
         smoothness_holds: Whether every probe had rho >= 3d.
     """
@@ -191,7 +191,7 @@ class PairReport(_WithStatistics):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of the file the numbers speak of.
+    """How much of the file the numbers are about.
 
     Attributes:
         nodes: Nodes of the file.
@@ -199,8 +199,8 @@ class Coverage:
         normalised: What was folded, taken out or rewritten, in words.
         stripped_head: What was stripped behind the logits; None if nothing.
         rows_with_ties: Measured rows at which a gate has no derivative.
-        rows_rounded_otherwise: Of a net that rounds, measured rows whose logits differ between onnxbound's evaluation
-            and onnxruntime's, because a value lies on the edge of two steps.
+        rows_rounded_otherwise: Measured rows on which onnxbound and onnxruntime round a value between two steps
+            differently, in a net that rounds.
     """
 
     nodes: int
@@ -245,7 +245,7 @@ class WorstRow:
 
 @dataclass(frozen=True, slots=True)
 class WorstRows:
-    """As many as the settings ask for, the worst first."""
+    """The worst rows, the worst first; `Settings.worst` says how many."""
 
     smallest_margin: tuple[WorstRow, ...] = ()
     smallest_cushion: tuple[WorstRow, ...] = ()
@@ -260,9 +260,9 @@ class WeightNoise:
 
     Attributes:
         radius: |dA|_F / |A^i|_F.
-        draws: Noise per layer.
-        rows: Measured rows that were tried.
-        error_without_noise: Share of them without a positive margin when no weight is noisy.
+        draws: Draws of noise per layer.
+        rows: Number of rows that were tried.
+        error_without_noise: Share of them without a positive margin if no weight is noisy.
     """
 
     radius: float

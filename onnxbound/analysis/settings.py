@@ -1,4 +1,4 @@
-"""What an analysis is asked for."""
+"""The settings of an analysis."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -15,10 +15,10 @@ Pairs = Literal["all", "output"]
 Noise = Literal["gaussian", "compression"]
 
 DEFAULT_ROWS = 1000
-"""Measured rows where the caller names no number and the time allows it."""
+"""Measured rows, if the caller names no number and there is time."""
 
 LEAST_PROBES = 4
-"""Noise vectors where the caller names no number, or the Jacobians are exact and need none."""
+"""Noise vectors, if the caller names no number, or if the Jacobians are exact and need none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,20 @@ class Settings:
     Attributes:
         form: "affine" keeps biases in the signal, "linear" is [A] as printed.
         measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all, "auto" for 1,000.
-        time: Seconds within which an analysis keeps, as far as it can be estimated: where `measured` is "auto" it
-            measures fewer rows, 500 down to 10, and where all rows would pass the net for half of the time, a uniform
-            sample stands for them, of 1,000 at least; None for no limit.
+        time: Seconds that an analysis may take, by an estimate; None for no limit. If `measured` is "auto", fewer rows
+            are measured, 500 down to 10. If a forward pass of all rows took more than half of the time, a uniform
+            sample of at least 1,000 stands for them.
         probes: Noise vectors per layer and row; "auto" for 4, and up to 64 where |J|_F has a standard error above 10 %
             and the time allows it; "exact" for exact Jacobians of all pairs.
         pairs: All pairs of layers, or only those with the output.
-        noise: What smoothness is measured with: gaussian noise, or what compression really changes.
+        noise: The noise for smoothness: gaussian, or the changes that compression really makes.
         noise_radius: |eta| / |x^i| of gaussian noise.
         projections: k per layer of the compression; None for Theorem 4.1's own.
         gamma: The margin; None takes a quantile.
         gamma_quantile: Which quantile of the margins.
         delta: Probability with which an explicit bound may fail.
         zeta: Share of the rows that [A]'s conditions may leave out.
-        seed: Of the rows drawn and of the noise.
+        seed: The seed of the sample of rows and of the noise.
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: Threads of onnxruntime; None for all cores.
         engine: What evaluates the programme: "numpy", "onnxruntime", or "auto" for the faster one.
@@ -106,12 +106,12 @@ class Settings:
                 raise UsageError("usage", f"{complaint}.")
 
     def rows_to_measure(self, rows: int) -> int:
-        """Return n of so many rows."""
+        """Return n, the number of rows to measure of so many."""
         most = DEFAULT_ROWS if self.measured == "auto" else self.measured
         return min(most, rows) if isinstance(most, int) else rows
 
     def programme(self, network: Network) -> Programme:
-        """What to measure at each row."""
+        """Return what to measure at each row."""
         return Programme(
             form=self.form,
             probes=self.noise_vectors,
@@ -125,7 +125,7 @@ class Settings:
 
     @property
     def noise_vectors(self) -> int:
-        """How many, as far as they are decided."""
+        """The number of noise vectors, or the least number if it is not decided yet."""
         return LEAST_PROBES if isinstance(self.probes, str) else self.probes
 
 

@@ -1,4 +1,4 @@
-"""Thresholds: conditions on the numbers of a report under which a run counts as failed, "arora > 1e6"."""
+"""Thresholds such as "arora > 1e6": conditions on the numbers of a report that make a run fail."""
 
 import operator
 import re
@@ -68,7 +68,7 @@ def parse_threshold(text: str) -> Threshold:
 
 
 def require_known(thresholds: Iterable[Threshold], network: Network, settings: Settings) -> None:
-    """Refuse, before anything is computed, a name that is no number of the report.
+    """Refuse names that are no number of the report, before anything is computed.
 
     Raises:
         UsageError: usage-gate, with the closest names.
@@ -115,7 +115,7 @@ def _numbers(schema: Mapping[str, Any], name: str, entries: Mapping[str, Iterabl
 
 
 def failures(report: Report, thresholds: Iterable[Threshold]) -> list[str]:
-    """Which conditions hold, in words; a number that is null or not there counts as failed."""
+    """Say which conditions hold; a condition on a number that is null or not there counts as held."""
     numbers = dict(flatten(report.to_json())) | {bound.name: _bound_value(bound) for bound in report.bounds}
     reasons = {bound.name: f", {bound.met_reason}" for bound in report.bounds}
     return [text for threshold in thresholds if (text := _failure(numbers, reasons, threshold))]
@@ -136,7 +136,7 @@ def _failure(numbers: dict[str, Any], reasons: Mapping[str, str], threshold: Thr
 
 
 def _behind(name: str, numbers: Iterable[str]) -> list[str]:
-    """The dotted names behind a name: itself, or that of every entry of the list for an extreme.
+    """The dotted names behind a name: the name itself, or for an extreme one per entry of the list.
 
     >>> _behind("max(layers.beta.max)", ["layers.1.index", "layers.2.index", "data.rows"])
     ['layers.1.beta.max', 'layers.2.beta.max']

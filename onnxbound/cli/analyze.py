@@ -53,7 +53,7 @@ def analyze(
     if dry_run and result.format is Format.HTML:
         raise UsageError("usage", "Only a report has a page: a plan has none.")
     thresholds = [parse_threshold(text) for text in fail_if or ()]
-    # A gate is not to depend on how fast the machine is.
+    # A gate must not depend on the speed of the machine.
     limit = None if thresholds else seconds_of("--time", time)
     settings = measure.settings(rows.seed, worst=worst, time=limit)
     result.require_writable(samples, save_conventions)
@@ -78,7 +78,7 @@ def analyze(
     try:
         if samples is not None:
             write_samples(report.samples, samples, force=result.force)
-    finally:  # what took hours to compute is not lost because one disk is full
+    finally:  # hours of work are not lost because one disk is full
         result.show(report)
     result.draw(report)
     failed = failures(report, thresholds)

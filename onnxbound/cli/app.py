@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # whatever happened, the user gets a message and a code
         if "--debug" in arguments:
             raise
-        interrupted = signals.received and not isinstance(error, OutputError)  # of which a library made another error
+        interrupted = signals.received and not isinstance(error, OutputError)  # a library made another error of it
         return _fail(InterruptionError() if interrupted else _told(error), arguments)
     if code == InterruptionError.exit_code:  # caught here or by the option parser
         return _fail(InterruptionError(), arguments)
@@ -85,7 +85,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _told(error: Exception) -> OnnxboundError:
-    """An error as it is told to the user."""
+    """Turn an error into one for the user."""
     if isinstance(error, OnnxboundError):
         return error
     if hasattr(error, "format_message"):  # of the option parser
@@ -121,7 +121,7 @@ def _fail(error: OnnxboundError, arguments: list[str]) -> int:
 
 
 def _better(arguments: list[str], suggestion: Mapping[str, object]) -> str | None:
-    """The command with options under which the data would fit, if its verb has these."""
+    """The command with options under which the data would fit, if the verb has these options."""
     root: Any = typer.main.get_command(app)
     options = {option for parameter in root.commands[arguments[0]].params for option in parameter.opts}
     fits = suggestion and {FLAGS[name] for name in suggestion} <= options

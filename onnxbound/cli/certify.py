@@ -14,7 +14,7 @@ _HOLDOUT = "Labelled rows that the net has not seen; without --data, the certifi
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions:
-    """What a certificate is about, beside the training set, and how sure it is."""
+    """The rows and nets of a certificate beside the training set, and its delta."""
 
     unlabelled: Path | None = option("FILE", "Fresh rows without labels: certify the original net by them.")
     unlabelled_known: bool = option(None, "The unlabelled rows were public before; the code's bits count twice.", False)

@@ -38,7 +38,7 @@ _MAX_DROP = "Largest drop in accuracy, by default 0.5%; an algorithm then search
 
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions:
-    """By which algorithm."""
+    """The algorithm."""
 
     method: Annotated[
         str, typer.Option(metavar="|".join(METHODS), help="A format or an algorithm.", autocompletion=_methods)
@@ -61,7 +61,7 @@ class MethodOptions:
     ] = "256MiB"
 
     def chosen(self, seed: int, threads: int | None) -> "Method":
-        """As `compress` takes them."""
+        """Return the method as `compress` takes it."""
         from onnxbound.cli.values import bytes_of
         from onnxbound.compressors.method import Method
         from onnxbound.errors import UsageError
@@ -76,7 +76,7 @@ class MethodOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions:
-    """What else is done and said."""
+    """What else is computed."""
 
     factorise: Annotated[
         bool, typer.Option("--factorise", help="Write a truncated layer as two where that saves work.")
@@ -96,7 +96,7 @@ class RequestOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetOptions:
-    """How far: one of these."""
+    """The budget: at most one of these."""
 
     epsilon: Annotated[float | None, typer.Option(metavar="E", help="Budget: error of Algorithm 1, 3 or 4.")] = None
     k: Annotated[int | None, typer.Option("--k", metavar="K", help="Budget: projections.")] = None
@@ -113,7 +113,7 @@ class BudgetOptions:
     max_drop: Annotated[str | None, typer.Option(metavar="SHARE", help=_MAX_DROP)] = None
 
     def chosen(self) -> "tuple[Budget | None, float | None]":
-        """The budget, or the share of the rows by which accuracy may fall."""
+        """Return the budget, or the share by which accuracy may fall."""
         from onnxbound.cli.values import share_of
         from onnxbound.compressors.budget import Budget
         from onnxbound.errors import UsageError

@@ -1,12 +1,20 @@
 """`onnxbound diff`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import TableOptions
+from onnxbound.cli.groups import OutputOptions
 from onnxbound.cli.options import argument, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffOptions(OutputOptions):
+    """The same with a long table."""
+
+    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v")  # type: ignore[misc]
 
 
 @grouped
@@ -14,7 +22,7 @@ def diff(
     *,
     before: Path = argument("A.json", "A report of `analyze --json`."),
     after: Path = argument("B.json", "Another."),
-    result: TableOptions,
+    result: DiffOptions,
     tolerance: float = option("R", "Largest relative change that is ignored.", 1e-4),
     exit_code: bool = option(None, "Exit with 1 if anything changed.", False),
 ) -> None:

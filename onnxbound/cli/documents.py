@@ -30,7 +30,7 @@ class Failure(Document):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Files(Document):
-    """Files that `report` wrote, and the report they were written from."""
+    """The files that `report` wrote, and their source."""
 
     SCHEMA: ClassVar[str] = "onnxbound.files/1"
 

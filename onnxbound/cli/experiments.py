@@ -25,7 +25,7 @@ class RowsOfSeveral(RowOptions):
     labels_for: list[str] | None = option("N=FILE", "Labels, .npy, that the N-th model was trained on; repeatable.")
 
     def opened(self, models: list[Path], test: Path | None) -> "list[tuple[Network, Rows, Rows | None]]":
-        """Every net with its rows and those of the test set, before anything is computed."""
+        """Open every net with its rows and its test set, before anything is computed."""
         from onnxbound.cli.values import split_conventions
         from onnxbound.errors import DataError, UsageError
 
@@ -43,7 +43,7 @@ class RowsOfSeveral(RowOptions):
                 rows = own.rows(network, labels.get(place))
             except DataError as error:
                 error.message = f"For {model}: {error.message}"
-                if opened:  # the rows of the nets before fit, and would not with other options
+                if opened:  # the rows of earlier nets fit, and would not with other options
                     error.suggestion = {}
                 raise
             opened.append((network, rows, None if test is None else own.test_rows(network, test)))
@@ -66,7 +66,7 @@ def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, 
 
 @dataclass(frozen=True, kw_only=True)
 class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
-    """What verbs of several nets take."""
+    """The options of verbs about several nets."""
 
     test: ClassVar[Path | None] = None
 
@@ -83,7 +83,7 @@ class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
 
 @dataclass(frozen=True, kw_only=True)
 class TestedOptions(SeveralOptions):
-    """The same where gaps are the subject."""
+    """The same with a test set, for gaps."""
 
     test: Path = option("FILE", "A test set, for the gaps.", REQUIRED)  # type: ignore[misc]
 

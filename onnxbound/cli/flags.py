@@ -28,13 +28,13 @@ FLAGS = {
     "plan": "--dry-run",
     "Report.save": "a command with --json -o FILE",
 }
-"""Parameter to option, and what stands for a few other names of the library."""
+"""Parameters of the library to options, and words for a few other names."""
 
 _NAMED = re.compile(r"`([A-Za-z_.]+)(?:=([^`]*))?`")
 
 
 def in_flags(text: str) -> str:
-    """A message of the library as the command line says it.
+    """Write a message of the library with options in place of parameters.
 
     >>> in_flags("say `scale=1/255` or give `labels`; `mean=(0.5, 0.25)`, `force=True`")
     'say --scale 1/255 or give --labels; --mean 0.5,0.25, --force'
@@ -52,10 +52,10 @@ def in_flags(text: str) -> str:
 
 
 def with_flags(arguments: Sequence[str], values: Mapping[str, object]) -> str:
-    """The command line with some options set anew, ready to be pasted into a shell.
+    """Write the command line with some options replaced, ready to be pasted into a shell.
 
     Args:
-        arguments: What was given.
+        arguments: The words that were given.
         values: Parameter to value; an option that gets None is left out.
 
     >>> with_flags(["analyze", "a b.onnx", "--scale", "1"], {"scale": 1 / 255, "layout": "nhwc"})
@@ -72,17 +72,17 @@ def with_flags(arguments: Sequence[str], values: Mapping[str, object]) -> str:
 
 
 def _as_word(value: str) -> str:
-    """A value in Python as an option takes it."""
+    """Write a value in Python as an option takes it."""
     return value[1:-1] if value.startswith('"') else value.strip("()").replace(", ", ",")
 
 
 def changed(value: Any, change: Callable[[str], str], only: Container[str] | None = None) -> Any:
-    """A document with its texts changed.
+    """Change the texts of a document.
 
     Args:
         value: A document, or a part of one.
         change: Text to text.
-        only: Fields whose texts are meant; all if None.
+        only: Names of the fields whose texts are changed; all if None.
     """
     if isinstance(value, str):
         return change(value) if only is None else value

@@ -26,12 +26,11 @@ _PANELS = {
     "BudgetOptions": "Budget",
     "OutputOptions": "Output",
     "ModelOutputOptions": "Output",
-    "TableOptions": "Output",
     "ResultOptions": "Output",
     "PageOptions": "Output",
     "FolderOptions": "Output",
 }
-"""The group that first has an option to its panel in the help; the others are a verb's own."""
+"""The panel of an option in the help, by the first group that declares it; others are options of one verb."""
 
 
 class Verb(TyperCommand):
@@ -56,7 +55,7 @@ class Verb(TyperCommand):
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb as typer sees it: a parameter whose type is a dataclass stands for all its fields.
+    """Declare a verb to typer: a parameter whose type is a dataclass stands for all its fields.
 
     >>> from pathlib import Path
     >>> from onnxbound.cli.groups import RowOptions
@@ -95,7 +94,7 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def _declared(name: str, hint: Any, default: Any, panel: str | None = None) -> inspect.Parameter:
-    """A parameter as typer declares it, from one of a verb or the field of a group."""
+    """Declare a parameter of a verb, or the field of a group, to typer."""
     if isinstance(default, Field):
         said, default = dict(default.metadata), default.default
         if said.pop("place", False):

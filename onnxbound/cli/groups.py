@@ -36,7 +36,7 @@ class ModelOptions:
     external_root: Path | None = option("DIR", "A further folder in which weights may lie.")
 
     def said(self) -> "Conventions":
-        """What the file of conventions says, and over it the options."""
+        """Read the file of conventions; options override its entries."""
         from onnxbound.cli.values import held_inputs, lengths_of
         from onnxbound.data.conventions import Conventions, read_conventions
 
@@ -49,8 +49,8 @@ class ModelOptions:
 
         Args:
             model: Its file.
-            rows: Rows whose lengths are those that the model leaves open; the training set if None.
-            by_file: Whether the file's own names alone decide which array holds them.
+            rows: Rows that give the lengths that the model leaves open; the training set if None.
+            by_file: Whether only the names in the file decide which array holds the rows.
         """
         from onnxbound.graph.load import load
 
@@ -60,13 +60,13 @@ class ModelOptions:
         return load(model, **found, external_root=self.external_root)
 
     def lengths(self, rows: Path | None, *, by_file: bool) -> "RowShape":
-        """What says the lengths that a model leaves open where no option does: nothing here, rows elsewhere."""
+        """Return the source of open lengths that no option gives: None here, rows in subclasses."""
         return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelOptions:
-    """Where the inputs and labels of a file are. Of the training set; other files are read alike as far as they can."""
+    """Where the training set has its inputs and labels; other files are read in the same way as far as possible."""
 
     data: Path | None = option("FILE", _DATA)
     labels: Path | None = option("FILE", "The labels, .npy; they replace those in the .npz.")
@@ -77,7 +77,7 @@ class LabelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeFileOptions(ModelOptions, LabelOptions):
-    """Where rows are, what is done to them before the net sees them, and how the net's file is to be read."""
+    """Where the rows are, how they are preprocessed, and how the net's file is read."""
 
     layout: str | None = option("nchw|nhwc|flat", "The layout of the file, if the model has another; flat: reshape.")
     scale: str | None = option("S", "First multiply inputs by S, for example 1/255.")
@@ -89,13 +89,13 @@ class WholeFileOptions(ModelOptions, LabelOptions):
         return super().said().but(**{name: getattr(self, name) for name in names})
 
     def of_training(self, labels: Path | None = None) -> dict[str, Any]:
-        """What `open_rows` takes for the training set, with its own labels or others."""
+        """Return the arguments of `open_rows` for the training set, with its own labels or others."""
         said = self.said()
         keys = {"labels_start": said.labels_start, "x_key": said.x_key, "y_key": said.y_key}
         return {"labels": labels or self.labels, **keys}
 
     def of_others(self, path: Path | None) -> dict[str, Any]:
-        """The same for rows of another role; in the file of the training set itself the keys are those of that."""
+        """Return them for other rows. In the file of the training set, `x_key` and `y_key` do not apply."""
         how = self.of_training() | {"role": "test"}
         same = path is not None and self.data is not None and path.resolve() == self.data.resolve()
         left_out = ("labels", "x_key", "y_key") if same else ("labels",)
@@ -120,7 +120,7 @@ class OptionalRowOptions(WholeFileOptions):
     seed: int = option("N", "The seed for sampling rows and for noise.", 0)
 
     def rows(self, network: "Network", labels: Path | None = None, reader: "InputSpec | None" = None) -> "Rows":
-        """The training set, which has to be given, with its own labels or others."""
+        """Open the training set, which must be given, with its own labels or others."""
         from onnxbound.errors import DataError
         from onnxbound.run.trial import tried
 
@@ -136,7 +136,7 @@ class OptionalRowOptions(WholeFileOptions):
             raise tried(error, network, opened) from error
 
     def test_rows(self, network: "InputSpec", path: Path, *, labelled: bool = True) -> "Rows":
-        """All of a test set, or of other rows than those of training, read in the same way."""
+        """Open a whole test set, or other rows than those of training, in the same way."""
         from onnxbound.errors import DataError
 
         try:
@@ -156,14 +156,14 @@ class OptionalRowOptions(WholeFileOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RowOptions(OptionalRowOptions):
-    """The same where the training set has to be given."""
+    """The same where the training set is required."""
 
     data: Path = option("FILE", _DATA, REQUIRED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseOptions:
-    """At how many rows, and under which noise."""
+    """The number of rows, and the noise."""
 
     measured: str = option("N|all|auto", "Rows on which Jacobian properties are measured; auto is 1000.", "auto")
     probes: str = option("N|auto|exact", "Noise vectors per layer and row, or exact Jacobians; auto: 4 to 64.", "auto")
@@ -171,7 +171,7 @@ class NoiseOptions:
     threads: options.Threads = None
 
     def settings(self, seed: int, **more: Any) -> "Settings":
-        """As verbs take them."""
+        """Return the settings as verbs take them."""
         from onnxbound.analysis.settings import Settings
         from onnxbound.cli.values import count_or_word, noise_of
 
@@ -213,7 +213,6 @@ class OutputOptions:
     pages: ClassVar[bool] = False
     """Whether the result has a page."""
     verbose: ClassVar[bool] = False
-    """Whether to print long tables too."""
 
     def __post_init__(self) -> None:
         assert self.format  # or an error, before anything is done
@@ -233,7 +232,7 @@ class OutputOptions:
         """Show progress on stderr, where that is a terminal.
 
         Args:
-            kept: Folder of the run, which an interrupted one is resumed from.
+            kept: Folder of the run, from which an interrupted run can be resumed.
 
         Raises:
             InterruptionError: The user stopped what ran inside.
@@ -248,7 +247,7 @@ class OutputOptions:
                 raise InterruptionError(display.under_way(), kept) from None
 
     def require_writable(self, *others: Path | None) -> None:
-        """Complain before anything is computed about outputs that cannot be written."""
+        """Refuse outputs that cannot be written, before anything is computed."""
         from onnxbound.documents.files import require_writable
 
         for path in (self.output, *others):
@@ -263,9 +262,9 @@ class OutputOptions:
             tell(messages)
 
     def show(self, document: "Document") -> None:
-        """Print a result or write it; on stderr its warnings, where no table or page on stdout has them.
+        """Print a result or write it; its warnings go to stderr if no table or page on stdout has them.
 
-        A result whose file cannot be written after all is printed, so that the work is not lost.
+        If the file cannot be written after all, the result is printed, so that the work is not lost.
 
         Raises:
             OutputError: output-exists or output-unwritable.
@@ -296,17 +295,11 @@ class ModelOutputOptions(OutputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableOptions(OutputOptions):
-    """The same for results that have long tables."""
-
-    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v")  # type: ignore[misc]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultOptions(TableOptions):
-    """The same for results that have pages and figures as well."""
+class ResultOptions(OutputOptions):
+    """The same for results that have pages, long tables and figures."""
 
     plots: Path | None = option("DIR", "Write every figure as SVG, PNG, PDF and CSV.")
+    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v")  # type: ignore[misc]
 
     pages: ClassVar[bool] = True
 

@@ -27,10 +27,10 @@ _FORMATS = {
     ".txt": None,
     "": None,
 }
-"""What the suffix of a file says about its format; None leaves it open."""
+"""Suffix of a file to its format; None leaves it open."""
 
 REQUIRED = MISSING
-"""The default of an option that has to be given."""
+"""The default of an option that is required."""
 
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
@@ -40,7 +40,7 @@ Delta = Annotated[float, typer.Option(metavar="D", help="Probability that an exp
 
 
 def option(metavar: str | None, help: str, default: Any = None, *flags: str) -> Any:  # noqa: A002 - typer's word
-    """An option, as the default of a field of a group or of a parameter of a verb.
+    """Declare an option, as the default of a field of a group or of a parameter of a verb.
 
     Args:
         metavar: What stands for its value; None for a switch.
@@ -69,7 +69,7 @@ def chosen_format(
         pages: Whether the result has a page.
 
     Raises:
-        UsageError: They contradict each other, or nothing of this kind is ever written.
+        UsageError: They contradict each other, or no result is written in this format.
     """
     from onnxbound.errors import UsageError
 
@@ -93,7 +93,7 @@ def argument(
     default: Any = REQUIRED,
     autocompletion: Callable[[str], list[str]] | None = None,
 ) -> Any:
-    """An argument, as the default of a parameter of a verb; it is named by its place.
+    """Declare an argument, as the default of a parameter of a verb.
 
     Args:
         metavar: What stands for it.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxbound.documents.document import Document
 
 printed = False
-"""Whether a result stands on stdout, or the part of it that there was room for: no error document follows it there."""
+"""Whether stdout holds a result, or a part of one; then no error document may follow."""
 
 _PROSE = frozenset(
     {
@@ -30,16 +30,16 @@ _PROSE = frozenset(
         "verified_with",
     }
 )
-"""Fields of documents in which the library speaks; names from files stand in others."""
+"""Fields of documents with sentences of the library; other fields may hold names from files."""
 
 
 def text_of(document: "Document", wanted: Format, *, to_file: bool, verbose: bool) -> str:
-    """A result as text: parameters as flags, and in a table nothing from a file that could steer a terminal.
+    """Write a result as text, with flags in place of parameters; tables hold nothing that could steer a terminal.
 
     Args:
         document: The result.
         wanted: Its form.
-        to_file: Whether it goes to a file, which takes no colours.
+        to_file: Whether it goes to a file; then there are no colours.
         verbose: Whether to show long tables.
     """
     from onnxbound.documents.document import to_json_text

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def prepare_to_draw() -> None:
-    """Let matplotlib keep its list of fonts in a folder that goes with the process, and use its own fonts alone.
+    """Make matplotlib use its own fonts alone, and keep its list of fonts in a folder that ends with the process.
 
     Raises:
         UsageError: The extra `report` is not installed.
@@ -32,7 +32,7 @@ def prepare_to_draw() -> None:
 
 
 def require_plots(folder: Path, *, force: bool) -> None:
-    """Complain before anything is computed about a folder that figures cannot be written to.
+    """Refuse a folder to which figures cannot be written, before anything is computed.
 
     Raises:
         OutputError: output-exists or output-unwritable.

@@ -31,7 +31,7 @@ class PageOptions(ResultOptions):
 
     @property
     def format(self) -> Format:
-        """The format of the page, of which --json says nothing."""
+        """The format of the page; --json says nothing about it."""
         if self.model_card:
             return Format.MARKDOWN
         return chosen_format(self.output_format, as_json=False, output=self.target, default=Format.HTML, pages=True)
@@ -67,7 +67,7 @@ def report(*, source: Path = argument("FILE.json", _SOURCE), result: PageOptions
 
 
 def read(source: Path) -> "Viewed":
-    """Any document that has a page."""
+    """Read any document that has a page."""
     from onnxbound.analysis.result import Report
     from onnxbound.certificates.files import CERTIFICATE
     from onnxbound.compressors.compression import Compression

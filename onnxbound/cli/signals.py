@@ -1,7 +1,7 @@
-"""What ends a process from outside interrupts it, as Ctrl-C does, and is remembered.
+"""Signals that end a process interrupt it like Ctrl-C, and are remembered.
 
-An interrupt waits for the end of an import: an extension in C++ that is imported prints the traceback, and makes an
-error of its own. Other libraries may do the latter, too.
+An interrupt waits for the end of an import, since an extension in C++ would print a traceback and raise another error.
+Other libraries may raise another error too, so signals are remembered.
 """
 
 import signal
@@ -11,11 +11,11 @@ received: list[int] = []
 """Signals that have interrupted this process."""
 
 _SOON = 0.02
-"""Seconds after which an import may have ended."""
+"""Seconds between two looks at whether the import has ended."""
 
 
 def heed_signals() -> None:
-    """Make an interrupt of SIGINT, SIGTERM and SIGHUP, where they are not ignored, as by nohup."""
+    """Let SIGINT, SIGTERM and SIGHUP interrupt, unless they are ignored, as under nohup."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -30,7 +30,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         received.append(number)
     timer = getattr(signal, "setitimer", None)
     if timer is not None:
-        # Who insists is heeded at once.
+        # A second signal interrupts at once.
         waits = len(received) == 1 and _importing(frame)
         timer(signal.ITIMER_REAL, _SOON if waits else 0)
         if waits:

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as commands need them: open, in any encoding, and whole or an error."""
+"""stdin, stdout and stderr as commands need them: open, in any encoding, and written whole or with an error."""
 
 import codecs
 import io
@@ -12,14 +12,14 @@ from typing import Any, TextIO
 from onnxbound.errors import OutputError, Problem
 
 STAND_IN = "onnxbound.stand-in"
-"""How text is encoded where the encoding of a stream lacks characters, for `str.encode`."""
+"""Name of the error handler, for `str.encode`, that replaces characters which an encoding lacks."""
 
 
 def open_streams() -> None:
-    """Take the standard streams over from the interpreter; where one is closed, nothing else gets its number.
+    """Replace the interpreter's standard streams; a closed stream's number stays taken.
 
-    Text for stdout is gathered and written in a loop: unbuffered (PYTHONUNBUFFERED), Python writes once, and a full
-    disk or a pipe may take less than all of it. What cannot be written to stdout is an error, to stderr it is lost.
+    Text for stdout is buffered and written in a loop. Without a buffer (PYTHONUNBUFFERED) Python would write only once,
+    and a full disk or a pipe may take less than all. What stdout does not take is an error; on stderr it is lost.
     """
     # Read-only, so that writing a result there is an error. They are opened in the order of their numbers.
     for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
@@ -33,7 +33,7 @@ def open_streams() -> None:
 
 
 def _whole(stream: TextIO | None, number: int, *, lossy: bool) -> io.TextIOWrapper:
-    """A stream in place of the interpreter's, which is None where it was closed."""
+    """Make a stream in place of the interpreter's, which is None if it was closed."""
     buffer = io.FileIO(number, "w", closefd=False) if stream is None else stream.buffer
     sink = _Sink(getattr(buffer, "raw", buffer), lossy=lossy)
     return io.TextIOWrapper(
@@ -73,7 +73,7 @@ class _Sink(io.RawIOBase):
                 written = self._raw.write(data)
                 if written is not None:
                     return int(written)
-                select.select([], [self._raw], [])  # whoever gave the stream here has set it not to wait
+                select.select([], [self._raw], [])  # the stream was opened as non-blocking
         except OSError as error:
             self._failed = True
             if self._lossy:
@@ -87,7 +87,7 @@ class _Sink(io.RawIOBase):
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
-    """ASCII for characters that a stream's encoding lacks: in JSON the escape of the same, elsewhere a likeness."""
+    """Replace characters that a stream's encoding lacks by ASCII: in JSON by their escapes, elsewhere by a likeness."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     part, is_json = error.object[error.start : error.end], error.object.startswith("{")
@@ -95,7 +95,7 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 
 
 def _likeness(character: str) -> str:
-    """ASCII that looks or reads alike.
+    """Find ASCII that looks or reads alike.
 
     >>> "".join(map(_likeness, "┏━┃█ … é 10⁻³"))
     '+-|# ... e 10-3'

@@ -14,7 +14,7 @@ from onnxbound.errors import UsageError
 
 
 def count_or_word(value: str) -> int | str:
-    """A whole number as such.
+    """Keep a whole number an integer.
 
     >>> count_or_word("100"), count_or_word("all")
     (100, 'all')
@@ -23,7 +23,7 @@ def count_or_word(value: str) -> int | str:
 
 
 def noise_of(noise: str) -> dict[str, Any]:
-    """What gaussian:R, compression or compression:K says, as the settings have it.
+    """Read gaussian:R, compression or compression:K as settings.
 
     >>> noise_of("compression:50"), noise_of("gaussian:0.1")
     ({'noise': 'compression', 'projections': 50}, {'noise': 'gaussian', 'noise_radius': 0.1})
@@ -40,7 +40,7 @@ def noise_of(noise: str) -> dict[str, Any]:
 
 
 def lengths_of(flag: str, text: str | None) -> tuple[int, ...] | None:
-    """Lengths of axes, separated by commas.
+    """Read lengths of axes, separated by commas.
 
     >>> lengths_of("--input-shape", "3,224,224")
     (3, 224, 224)
@@ -53,7 +53,7 @@ def lengths_of(flag: str, text: str | None) -> tuple[int, ...] | None:
 
 
 def held_inputs(given: list[str]) -> dict[str, NDArray[Any]]:
-    """Input name to value, from NAME=VALUE with VALUE a number, true, false or an npy file."""
+    """Read NAME=VALUE; VALUE is a number, true, false or an npy file."""
     result: dict[str, NDArray[Any]] = {}
     for text in given:
         name, equals, value = text.rpartition("=")
@@ -75,14 +75,14 @@ def _held(text: str, value: str) -> NDArray[Any]:
 
 
 def split_conventions(model: Path) -> tuple[Path, Path | None]:
-    """The two files of MODEL:FILE; a path that exists as it stands is a model, whatever colons it has.
+    """Split MODEL:FILE into two paths; a path that exists as a whole is a model, even with colons.
 
     >>> split_conventions(Path("missing.onnx"))[1] is None
     True
     """
     text = str(model)
     colons = (place for place in range(len(text) - 1, 0, -1) if text[place] == ":")
-    # Of os.path, since Path.exists raises where a name is too long.
+    # From os.path, since Path.exists raises if a name is too long.
     for place in () if os.path.exists(model) else colons:  # noqa: PTH110
         if os.path.isfile(text[:place]) and text[place + 1 :]:  # noqa: PTH113
             return Path(text[:place]), Path(text[place + 1 :])
@@ -90,7 +90,7 @@ def split_conventions(model: Path) -> tuple[Path, Path | None]:
 
 
 def share_of(flag: str, text: str) -> float:
-    """A share, in per cent or as a number.
+    """Read a share, in percent or as a number.
 
     >>> share_of("--keep", "10%"), share_of("--keep", "0.25")
     (0.1, 0.25)
@@ -102,7 +102,7 @@ def share_of(flag: str, text: str) -> float:
 
 
 def bytes_of(option: str, text: str) -> int:
-    """A size such as 2GiB, 500 MB or 1e9.
+    """Read a size such as 2GiB, 500 MB or 1e9.
 
     >>> bytes_of("--memory", "1.5GiB"), bytes_of("--memory", "10 MB")
     (1610612736, 10000000)
@@ -116,7 +116,7 @@ def bytes_of(option: str, text: str) -> int:
 
 
 def seconds_of(option: str, text: str) -> float:
-    """A time such as 90s, 3min, 1.5h; a number alone counts seconds.
+    """Read a time such as 90s, 3min, 1.5h; a number alone counts seconds.
 
     >>> seconds_of("--time", "3min"), seconds_of("--time", "1.5 h")
     (180.0, 5400.0)

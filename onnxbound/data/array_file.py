@@ -1,4 +1,4 @@
-"""Arrays that stay in their file: rows are read when they are needed, so memory does not grow with their number."""
+"""Arrays that stay in their file. Rows are read when they are needed, so memory does not grow with their number."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ _NO_HEADER = (
     EOFError, KeyError, MemoryError, OSError, RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What the parser of npy headers, which reads a Python literal, and the unpacker say of bytes that are none."""
+"""Errors of the parser of npy headers and of the unpacker on bytes that are not theirs."""
 
 _MOST_MEMBERS = 10_000
 _MODERATE_BYTES, _LARGEST_RATIO = 1 << 28, 200
@@ -39,12 +39,12 @@ _LOCAL_HEADER_BYTES = 30
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An array in C order in an open file, which is closed when the array is gone.
+    """An array in C order in an open file; the file is closed when the array is gone.
 
     Attributes:
         name: File and key, for messages.
         file: Opened for reading.
-        offset: Where its first byte stands.
+        offset: Place of its first byte in the file.
         shape: `(n, *row)`.
         dtype: Its element type.
     """
@@ -65,11 +65,11 @@ class ArrayFile:
 
     @property
     def end(self) -> int:
-        """Where the file may end."""
+        """Place behind its last byte."""
         return self.offset + prod(self.shape) * self.dtype.itemsize
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """The rows of that index, ascending; runs of neighbours are read in one go.
+        """Read the rows at ascending places; neighbours are read together.
 
         Raises:
             DataError: data-invalid, the file ends too early.
@@ -86,7 +86,7 @@ class ArrayFile:
 
 
 def open_npy(path: Path) -> ArrayFile:
-    """The array of an npy file.
+    """Open the array of an npy file.
 
     Raises:
         DataError: data-not-found or data-invalid.
@@ -95,7 +95,7 @@ def open_npy(path: Path) -> ArrayFile:
 
 
 def open_npz(path: Path) -> dict[str, zipfile.ZipInfo]:
-    """Keys of an npz file and where each stands in it.
+    """List the keys of an npz file and the place of each array.
 
     Raises:
         DataError: data-not-found or data-invalid.
@@ -115,7 +115,7 @@ def open_npz(path: Path) -> dict[str, zipfile.ZipInfo]:
 
 
 def member_headers(path: Path, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, Header]:
-    """Shape and element type of every array of an npz file, without reading it.
+    """Read shape and element type of every array of an npz file, but not the arrays.
 
     Raises:
         DataError: data-invalid.
@@ -130,7 +130,7 @@ def member_headers(path: Path, members: Mapping[str, zipfile.ZipInfo]) -> dict[s
 
 
 def open_member(path: Path, info: zipfile.ZipInfo) -> ArrayFile:
-    """An array of an npz file: read in place where it is stored, unpacked once to a temporary file where deflated.
+    """Open an array of an npz file: in place if it is stored, else unpacked once to a temporary file.
 
     Raises:
         DataError: data-invalid, or the temporary folder has no room for the unpacked array.
@@ -149,7 +149,7 @@ def open_member(path: Path, info: zipfile.ZipInfo) -> ArrayFile:
 
 
 def _require_no_bomb(path: Path, info: zipfile.ZipInfo, name: str) -> None:
-    """Believe a size only if the array's own header agrees."""
+    """Refuse a size with which the array's own header does not agree."""
     with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
         shape, _, dtype = _read_header(name, stream)
         declared = stream.tell() + prod(shape) * dtype.itemsize
@@ -159,9 +159,9 @@ def _require_no_bomb(path: Path, info: zipfile.ZipInfo, name: str) -> None:
 
 
 def require_moderate_ratio(name: str, packed: int, unpacked: int, do: str) -> None:
-    """Believe a size far beyond the file's own only if it is moderate.
+    """Refuse a size that is too large for the packed bytes.
 
-    Deflate makes at most 1032 bytes of one; rows of real data sets come to less than a tenth of that.
+    Deflate makes at most 1032 bytes of one; rows of real data sets need less than a tenth of that.
 
     Raises:
         DataError: data-invalid.
@@ -177,14 +177,14 @@ def invalid(name: str, why: str, do: str = "write it again with numpy.savez") ->
 
 
 def require_regular(path: Path) -> None:
-    """Refuse what is there and is no regular file: whoever opened a FIFO would wait.
+    """Refuse a path that is there but is no regular file: opening a FIFO would block.
 
     Raises:
         DataError: data-not-found.
     """
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):  # whoever opens it says why it cannot be
+    except (OSError, ValueError):  # opening it says why it cannot be opened
         return
     if not regular:
         problem = Problem(str(path), "it is a folder, a FIFO or a device", "give a file")
@@ -208,7 +208,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _read_header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran order, and element type."""
+    """Read the shape, the order (true for Fortran's), and the element type."""
     try:
         version = npy.read_magic(stream)
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
@@ -227,7 +227,7 @@ def _read_header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, n
 
 
 def _with_header(name: str, file: IO[bytes], end: int) -> ArrayFile:
-    """The array whose header begins at the file's position; it has to lie before `end`."""
+    """Read the array whose header begins at the file's position; it must lie before `end`."""
     try:
         shape, fortran, dtype = _read_header(name, file)
     except DataError:
@@ -240,13 +240,13 @@ def _with_header(name: str, file: IO[bytes], end: int) -> ArrayFile:
 
 
 def _in_c_order(array: ArrayFile) -> ArrayFile:
-    """A copy in a temporary file whose rows are contiguous."""
+    """Copy an array to a temporary file in which rows are contiguous."""
     (count, *row), item = array.shape, array.dtype.itemsize
     require_room(array.name, array.end - array.offset)
     file: IO[bytes] = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - the array closes it
     step = max(1, _CHUNK_BYTES // max(1, array.row_bytes))
     for start in range(0, count, step):
-        # Entry by entry of a row, the first index fastest: that is how the values of all rows follow one another.
+        # Entry by entry of a row, the first index fastest: in this order the file holds the values of all rows.
         rows = min(step, count - start)
         entries = np.empty((prod(row), rows), array.dtype)
         for place, values in enumerate(entries.view(np.uint8)):
@@ -266,7 +266,7 @@ def _stream(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
 
 
 def _unpack(path: Path, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
-    """The member in a temporary file of exactly the declared size, so that a small file cannot fill the disk."""
+    """Unpack a member to a temporary file of exactly the declared size, so that a small file cannot fill the disk."""
     require_room(name, info.file_size)
     file: IO[bytes] = tempfile.TemporaryFile(prefix="onnxbound-")  # noqa: SIM115 - the array closes it
     with zipfile.ZipFile(path) as archive, _stream(archive, info) as stream:
@@ -281,7 +281,7 @@ def _unpack(path: Path, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
 
 
 def require_room(name: str, size: int) -> None:
-    """Refuse what the temporary folder has no room for.
+    """Refuse a size for which the temporary folder has no room.
 
     Raises:
         DataError: data-invalid.

@@ -1,4 +1,4 @@
-"""Arrays that the caller holds: read where they are, never copied as a whole."""
+"""Arrays of the caller, read where they are and never copied as a whole."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from onnxbound.data.array_file import ArrayFile, invalid
 
 @dataclass(frozen=True)
 class ArrayInMemory:
-    """An array as a data set's rows, with the words of `ArrayFile`.
+    """An array as rows of a data set, with the interface of `ArrayFile`.
 
     Attributes:
         name: What to call it in messages.
@@ -32,7 +32,7 @@ class ArrayInMemory:
         return self.values.dtype
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """A copy of the rows of that index, in C order."""
+        """Copy the rows at these places, in C order."""
         return np.ascontiguousarray(self.values[index])
 
 
@@ -40,7 +40,7 @@ OneArray = ArrayFile | ArrayInMemory
 
 
 def in_memory(name: str, values: object) -> ArrayInMemory:
-    """What NumPy makes of an array, a tensor or nested lists; of what has a buffer, without a copy.
+    """Convert an array, a tensor or nested lists by NumPy, without a copy if it has a buffer.
 
     Raises:
         DataError: data-invalid, it is no array.

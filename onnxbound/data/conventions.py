@@ -1,4 +1,4 @@
-"""The conventions of a model in a file of its own: how it is read, and what is done to its rows."""
+"""Files of conventions: how a model is read, and what is done to its rows."""
 
 import json
 import tomllib
@@ -24,7 +24,7 @@ _LARGEST_BYTES = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """What has to be said about a model and its rows; None for what is not said.
+    """How a model and its rows are read; None for each entry that is not given.
 
     Attributes:
         scale: As in `Preprocessing`.
@@ -36,7 +36,7 @@ class Conventions:
         y_key: Likewise.
         logits: As in `load`.
         input_shape: Likewise.
-        fixed: Likewise, name to a number or an array, kept as nested tuples.
+        fixed: Likewise: name to a number, or to an array as nested tuples.
 
     >>> from onnxbound import Conventions
     >>> Conventions(scale=1 / 255, layout="nhwc").layout
@@ -65,7 +65,7 @@ class Conventions:
             object.__setattr__(self, "input_shape", tuple(self.input_shape))
 
     def but(self, **given: Any) -> Self:
-        """The same with what is given; None gives nothing.
+        """Replace the entries that are given; None is not given.
 
         >>> Conventions(scale=1.0, x_key="x").but(scale=0.5, x_key=None)
         Conventions(scale=0.5, x_key='x')
@@ -73,23 +73,23 @@ class Conventions:
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def of_model(self) -> dict[str, Any]:
-        """Arguments of `load`."""
+        """Return the arguments of `load`."""
         fixed = {name: np.asarray(value) for name, value in self.fixed.items()}
         return {"logits": self.logits, "fixed": fixed, "input_shape": self.input_shape}
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What is done to a row."""
+        """Return what is done to each row."""
         numbers = {name: value for name in ("mean", "std") if (value := getattr(self, name)) is not None}
         return Preprocessing(scale=self.scale, layout=self.layout, **numbers)
 
     def of_rows(self) -> dict[str, Any]:
-        """Arguments of `open_rows`."""
+        """Return the arguments of `open_rows`."""
         keys = {name: getattr(self, name) for name in ("labels_start", "x_key", "y_key")}
         return {"preprocessing": self.preprocessing, **keys}
 
     def to_toml(self) -> str:
-        """The file, in which each number is read back as it is."""
+        """Write the text of the file; reading it gives back every number exactly."""
         said = {entry.name: value for entry in fields(self) if (value := getattr(self, entry.name)) is not None}
         fixed = said.pop("fixed")
         lines = [_ABOUT, f"schema = {_toml(SCHEMA)}", *(f"{name} = {_toml(value)}" for name, value in said.items())]
@@ -171,7 +171,7 @@ def _are_numbers(value: object) -> bool:
 
 
 def _is_value(value: object) -> bool:
-    """Whether NumPy makes a number, or an array of numbers, of it."""
+    """Whether NumPy can make a number, or an array of numbers, of it."""
     try:
         return np.asarray(value).dtype.kind in "biuf"
     except ValueError:  # ragged
@@ -196,16 +196,16 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, dict) and all(map(_is_value, value.values())),
     ),
 }
-"""Key to what may stand there, in words and as a check."""
+"""Key to the values that it may have, in words and as a check."""
 
 
 def _tuples(value: Any) -> Any:
-    """Lists as tuples, at every depth."""
+    """Turn lists into tuples, at every depth."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _toml(value: Any) -> str:
-    r"""A value in TOML; JSON writes strings alike, except that it leaves DEL as it is.
+    r"""Write a value in TOML. JSON writes strings in the same way, but does not escape DEL.
 
     >>> _toml((0.1, True)), _toml('a"\n\x7f')
     ('[0.1, true]', '"a\\"\\n\\u007f"')

@@ -18,7 +18,7 @@ _BUILT_IN = frozenset({1, 2, 3, 4, 5, 6, 32000})
 
 
 class Hdf5File:
-    """The numeric data sets of a file, by their path in it; a data set elsewhere is not followed."""
+    """The numeric data sets of a file, by their path in it; links to other files are not followed."""
 
     def __init__(self, path: Path) -> None:
         """Open it.
@@ -38,7 +38,7 @@ class Hdf5File:
         return {key: (tuple(stored.shape), stored.dtype) for key, stored in self._sets.items()}
 
     def open(self, key: str) -> ArrayFile:
-        """A data set, its rows copied once to a temporary file.
+        """Open a data set; its rows are copied once to a temporary file.
 
         Raises:
             DataError: data-invalid.
@@ -59,7 +59,7 @@ class Hdf5File:
             return spool(name, tuple(stored.shape), stored.dtype, self._pieces(name, stored))
 
     def _found(self, group: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
-        """Data sets of numbers below a group, by hard links only."""
+        """List the data sets of numbers below a group that hard links lead to."""
         for key in group:
             if not isinstance(group.get(key, getlink=True), self._h5py.HardLink):
                 continue
@@ -85,7 +85,7 @@ class Hdf5File:
 
 @contextmanager
 def _without_plugins(h5py: Any) -> Iterator[None]:
-    """Meanwhile libhdf5 has no folder from which to load the filter that a file names, wherever in it that is."""
+    """Keep libhdf5 from loading filters from a folder meanwhile, whichever filter a file names."""
     folders = [h5py.h5pl.get(place) for place in range(h5py.h5pl.size())]
     for _ in folders:
         h5py.h5pl.remove(0)

@@ -12,7 +12,7 @@ from onnxbound.data.spool import extra, reading, spool
 from onnxbound.errors import DataError, Problem
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What bytes may be, whatever the file's name; others go to decoders that start programs, as Ghostscript for EPS."""
+"""Formats that are decoded, whatever the file's name; decoders of others start programs, such as Ghostscript."""
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _LARGEST_SIDE = 4096
@@ -20,7 +20,7 @@ _MODES = {"L": "L", "1": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB", "LA": "L"
 
 
 def decoded(name: str, files: Iterable[IO[bytes]]) -> NDArray[np.uint8]:
-    """Images of one size and one number of channels, `(b, h, w)` or `(b, h, w, 3)`.
+    """Decode images of one size and one number of channels to `(b, h, w)` or `(b, h, w, 3)`.
 
     Raises:
         DataError: data-extra, or data-invalid.
@@ -34,7 +34,7 @@ def decoded(name: str, files: Iterable[IO[bytes]]) -> NDArray[np.uint8]:
 
 def _image(name: str, file: IO[bytes] | Path) -> NDArray[np.uint8]:
     pil = extra("PIL.Image", "images", "images")
-    pil.init()  # what its modules warn of when they are imported is not of the file
+    pil.init()  # warnings of its modules at import are not about the file
     with reading(name, "an image cannot be decoded", "check the file"):
         if isinstance(file, Path):
             require_regular(file)
@@ -55,7 +55,7 @@ def _image(name: str, file: IO[bytes] | Path) -> NDArray[np.uint8]:
 
 
 def open_image_folder(path: Path, role: str, *, labelled: bool) -> tuple[ArrayFile, ArrayFile | None]:
-    """Images in one folder per class, `DIR/CLASS/*.png`, or the same below `DIR/train` and `DIR/test`.
+    """Open images in one folder per class, `DIR/CLASS/*.png`, or the same below `DIR/train` and `DIR/test`.
 
     Classes are numbered in the order of their names as text, so "10" comes before "2".
 

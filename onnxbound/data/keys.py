@@ -19,19 +19,19 @@ _LABELS = ("y", "Y", "labels", "label", "targets")
 def input_key(
     headers: Headers, name: str, input_name: str, row: tuple[int, ...], role: Role, wanted: str | None
 ) -> str:
-    """The key of the inputs.
+    """Find the key of the inputs.
 
-    That of the graph's input, else the only array among the usual names with the suffix of its role, else the only one
-    without; where several are there, those of matching rank. Where no name is given the file's own names decide alone,
-    and several are refused: what a net calls its input, and of which rank it is, must not choose what it is tested on.
+    It is the name of the graph's input; else the only array with a usual name and the suffix of its role; else the only
+    one with a usual name. If there are several, the rank decides. If `input_name` is empty, only the names in the file
+    decide, and several are refused: a net must not choose, by the name or the rank of its input, what it is tested on.
 
     Args:
         headers: What the file holds.
         name: The file, for messages.
-        input_name: Name of the model's input; empty where names and ranks of the model are to play no part.
+        input_name: Name of the model's input; empty if names and ranks of the model must not count.
         row: Shape of a row of that input; the rank is the number of axes longer than 1.
         role: Which suffix to prefer.
-        wanted: What the caller says.
+        wanted: The key that the caller names.
 
     Raises:
         DataError: data-key; it suggests the only array whose rows have as many entries.
@@ -51,7 +51,7 @@ def input_key(
 
 
 def label_key(headers: Headers, name: str, role: Role, wanted: str | None) -> str:
-    """The key of the labels: the only array of integers or text among the usual names, those of its role first.
+    """Find the key of the labels: the only array of integers or text with a usual name, names of the role first.
 
     Raises:
         DataError: data-key; it suggests the only array of one integer per row.
@@ -78,10 +78,10 @@ def part_keys(
     wanted: str | None,
     labels: str | None,
 ) -> list[str]:
-    """The keys of several inputs per row, in the model's order.
+    """Find the keys of several inputs per row, in the model's order.
 
-    They bear the names of the inputs, those of their role first; where the model's names are to play no part the caller
-    lists them. Labels are no input, whatever a model calls its inputs.
+    They have the names of the inputs, names of the role first. If names of the model must not count, the caller lists
+    them. Labels are no input, whatever a model calls its inputs.
 
     Raises:
         DataError: data-key; every array that is missing is listed.
@@ -104,7 +104,7 @@ def part_keys(
 
 
 def _only(headers: Headers, tiers: Sequence[Sequence[str]], matches: Callable[[str], bool]) -> str | None:
-    """The one key of the first tier that has any; where it has several, the one that matches."""
+    """Choose the only key of the first tier that is there; of several, the one that matches."""
     for tier in tiers:
         there = [key for key in tier if key in headers]
         if there:

@@ -1,4 +1,4 @@
-"""Labels: one class per row, counted from 0, however the file writes them."""
+"""Labels as one class per row, counted from 0, in whatever way the file writes them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ _Refuse = Callable[..., DataError]
 def read_labels(
     array: AnyArray, rows: int, class_labels: Sequence[int | str], start: int | None = None
 ) -> NDArray[np.int64]:
-    """All labels of a file.
+    """Read all labels of a file.
 
     Args:
         array: `(n,)` or `(n, 1)`, integers, booleans or text; or one-hot, `(n, K)` or narrower, of any type.
         rows: n, the number of input rows.
         class_labels: How the model calls its classes, (K,).
-        start: The label of the first class where labels count the classes; None if they are what the model calls them.
+        start: The label of the first class, if labels are numbers of classes; None if they are the model's names.
 
     Returns:
         (n,), int64, 0 to K - 1.
@@ -63,15 +63,15 @@ def read_labels(
 
 
 def _counted(values: NDArray[Any], classes: int, start: int = 0) -> NDArray[np.int64]:
-    """The place of each label among the classes, -1 for none."""
+    """Find the place of each label among the classes, -1 if there is none."""
     places = [int(value) - start for value in values]  # 64 unsigned bits do not wrap around
     return np.array([place if 0 <= place < classes else -1 for place in places], np.int64)
 
 
 def _named(values: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[np.int64]:
-    """The same by the names of the classes.
+    """Find the place by the names of the classes.
 
-    Of two classes -1 and 1 stand for the first and the second, and numbers count classes that have none for names.
+    With two classes, -1 and 1 are the first and the second. Numbers count the classes if no class has a number as name.
     """
     if values.dtype.kind in "US":
         text = np.char.decode(values, errors="replace") if values.dtype.kind == "S" else values
@@ -88,7 +88,7 @@ def _named(values: NDArray[Any], class_labels: Sequence[int | str]) -> NDArray[n
 
 
 def _counting(values: NDArray[Any], classes: int, start: int) -> tuple[str, dict[str, object]]:
-    """What to do about labels that are out of range, in words and as parameters."""
+    """Say what to do about labels that are out of range, in words and as parameters."""
     if values.dtype.kind not in "iub":
         return "the model does not name its classes: save their numbers", {}
     first, last = int(values[0]), int(values[-1])
@@ -103,7 +103,7 @@ def _naming(class_labels: Sequence[int | str]) -> str:
 
 
 def _from_one_hot(array: AnyArray, rows: int, classes: int, refuse: _Refuse) -> NDArray[np.int64]:
-    """The place of the single 1 of each row."""
+    """Find the single 1 of each row."""
     if array.shape[1] > classes:
         raise refuse(f"they have {array.shape[1]} columns", "check that the data belong to this model")
     if array.dtype.kind not in "fiub":

@@ -15,7 +15,7 @@ Dims = tuple[int | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class _OpenInput:
-    """An input some lengths of which are not known: 0 stands for them where arrays are told apart."""
+    """An input with unknown lengths, which count as 0 when arrays are told apart."""
 
     input: str
     input_shape: Shape
@@ -27,12 +27,12 @@ class _OpenInput:
 def row_lengths(
     data: Data, name: str, dims: Dims, layout: Layout | None = None, *, x_key: str | None = None, role: Role = "train"
 ) -> Shape:
-    """The shape that the rows of a data set give an input with open lengths.
+    """Find the shape that the rows of a data set give an input with open lengths.
 
     Args:
         data: As `open_rows` takes it.
-        name: The input; empty where the names in the file alone decide.
-        dims: Its lengths, None where open, the batch left out.
+        name: The input; empty if only the names in the file decide.
+        dims: Its lengths without the batch, None where open.
         layout: How the file is laid out where it differs from the model.
         x_key: Key of the inputs among several arrays.
         role: Whether keys that end in _train or in _test come first.
@@ -56,7 +56,7 @@ def row_lengths(
 
 
 def _filled(shape: Shape, dims: Dims) -> Shape | None:
-    """The model's lengths with those of a row for the open ones; axes of length 1 may be missing or too many."""
+    """Fill the model's open lengths with those of a row; axes of length 1 may be missing or added."""
     if len(shape) != len(dims):
         longer = iter(n for n in shape if n != 1)
         shape = tuple(1 if n == 1 else next(longer, 0) for n in dims) + tuple(longer)

@@ -1,4 +1,4 @@
-"""`open_rows`: from files or arrays, and options, to rows that fit a model."""
+"""`open_rows` makes rows that fit a model from files or arrays."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -25,18 +25,18 @@ from onnxbound.errors import DataError, Problem, UsageError
 T = TypeVar("T")
 Inputs = ArrayLike | Mapping[str, ArrayLike]
 Data = str | PathLike[str] | tuple[Inputs, ArrayLike | None] | Mapping[str, ArrayLike] | ArrayLike
-"""A path; or inputs and labels, arrays by their keys, or inputs alone, whatever `np.asarray` takes."""
+"""A path; or a pair of inputs and labels, arrays by keys, or inputs alone, in any form that `np.asarray` takes."""
 
 IN_MEMORY = "arrays in memory"
-"""The path of rows that come from no file."""
+"""Stands for the path of rows that are not in a file."""
 
 
 class InputSpec(Protocol):
-    """What rows are opened for: a network, or something that reads rows like one."""
+    """Whatever reads the rows: a network, or something with the same inputs."""
 
     @property
     def input(self) -> str:
-        """Name of the input; empty where the arrays of a file are told apart by the file's own names alone."""
+        """Name of the input; empty if only the names in the file decide which array is which."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -52,7 +52,7 @@ class InputSpec(Protocol):
 
     @property
     def parts(self) -> Mapping[str, tuple[int, ...]]:
-        """Where a row is several inputs side by side: their names and shapes; empty otherwise."""
+        """Names and shapes of the inputs, if a row has several; else empty."""
 
 
 def open_rows(
@@ -69,9 +69,9 @@ def open_rows(
     limit: int | None = None,
     seed: int = 0,
 ) -> Rows:
-    """The rows of a data set, matched to a model.
+    """Open the rows of a data set for a model.
 
-    Arrays are used where they are, so they must not change while the rows are in use.
+    Arrays are not copied, so they must not change while the rows are in use.
 
     Args:
         data: An npz file, an npy file of inputs, or by extras an HDF5, Parquet or Arrow file or a folder of images; or
@@ -134,14 +134,14 @@ def open_rows(
 
 @dataclass
 class Findings:
-    """What does not fit: the opening goes on as if what would help had been said, so that all of it is found."""
+    """Collects what does not fit. Opening goes on as if the remedy had been given, so that every mismatch is found."""
 
     errors: list[DataError] = field(default_factory=list)
     suggestion: dict[str, object] = field(default_factory=dict)
     fits: bool = True
 
     def step(self, run: Callable[..., T], **asked: Any) -> T | None:
-        """What a step makes of what was asked, or of what its errors suggest; None if they suggest nothing new."""
+        """Run a step as asked, or else as its errors suggest; None if they suggest nothing new."""
         while True:
             try:
                 return run(**asked)
@@ -154,7 +154,7 @@ class Findings:
                 self.suggestion |= error.suggestion
 
     def need(self, run: Callable[..., T], **asked: Any) -> T:
-        """The same of a step without which nothing more can be found out.
+        """Run a step without which nothing more can be found.
 
         Raises:
             DataError: Everything that was found.
@@ -165,7 +165,7 @@ class Findings:
         return value
 
     def together(self) -> DataError:
-        """What was found as one error, the first."""
+        """Make one error of all that was found."""
         first = self.errors[0]
         first.problems = tuple(dict.fromkeys(problem for error in self.errors for problem in error.problems))
         first.suggestion = self.suggestion if self.fits else {}
@@ -174,7 +174,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which arrays are meant."""
+    """How the arrays are chosen."""
 
     network: InputSpec
     x_key: str | None
@@ -184,7 +184,7 @@ class Wanted:
     findings: Findings
 
     def among(self, headers: Headers, name: str, opened: Callable[[str], AnyArray]) -> tuple[AnyArray, AnyArray | None]:
-        """The two arrays of several, found by their keys."""
+        """Find inputs and labels among several arrays by their keys."""
         network, role, need = self.network, self.role, self.findings.need
 
         def inputs(x_key: str | None) -> str:
@@ -203,14 +203,14 @@ class Wanted:
     def several(
         self, headers: Headers, name: str, opened: Callable[[str], AnyArray], labels: str | None = None
     ) -> AnyArray:
-        """Several inputs per row as one array, none of which are the labels."""
+        """Join several inputs per row to one array, without the labels."""
         network = self.network
         keys = part_keys(headers, name, list(network.parts), network.input, self.role, self.x_key, labels)
         return side_by_side(dict(zip(network.parts, map(opened, keys), strict=True)), network.parts)
 
 
 def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
-    """The arrays of inputs and labels."""
+    """Find the arrays of inputs and labels."""
     if isinstance(data, Mapping):
         arrays = {key: in_memory(f'`data["{key}"]`', values) for key, values in data.items()}
         return wanted.among(
@@ -234,7 +234,7 @@ def opened_arrays(data: Data, wanted: Wanted) -> tuple[AnyArray, AnyArray | None
 
 
 def _opened_file(path: Path, wanted: Wanted) -> tuple[AnyArray, AnyArray | None]:
-    """By the name of the file; what none of the names says is taken for npz."""
+    """Choose the reader by the name of the file; unknown names are read as npz."""
     if is_folder(path):
         return open_image_folder(path, wanted.role, labelled=wanted.labelled)
     if path.suffix == ".npy":

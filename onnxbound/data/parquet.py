@@ -32,8 +32,8 @@ class ArrowFile:
             self._batches, self.schema, self.rows = self._opened(parquet)
 
     def _opened(self, parquet: Any) -> tuple[Any, Any, int]:
-        """A function from columns to an iterator of record batches, the schema, and the number of rows."""
-        # Read, not mapped: whoever cut a mapped file short would end this process.
+        """Return a function from columns to an iterator of record batches, the schema, and the number of rows."""
+        # Read, not mapped: if a mapped file were cut short, this process would end.
         if self._path.suffix == ".parquet":
             file = parquet.ParquetFile(self._path)
             return lambda names: file.iter_batches(256, columns=names), file.schema_arrow, file.metadata.num_rows
@@ -47,11 +47,11 @@ class ArrowFile:
         return batches, reader.schema, count
 
     def labels(self, key: str) -> ArrayFile:
-        """A column of integers, or of one-hot lists."""
+        """Read a column of integers, or of one-hot lists."""
         return self._spooled([key])
 
     def inputs(self, keys: Sequence[str]) -> ArrayFile:
-        """One column of lists or images, or several of numbers as the entries of a row."""
+        """Read one column of lists or images, or several columns of numbers as the entries of a row."""
         return self._spooled(keys)
 
     def _spooled(self, keys: Sequence[str]) -> ArrayFile:
@@ -84,7 +84,7 @@ class ArrowFile:
                 yield piece
 
     def _array(self, name: str, column: Any) -> NDArray[Any]:
-        """A column of a batch as `(b, *row)`."""
+        """Convert a column of a batch to `(b, *row)`."""
         types = self._arrow.types
         if column.null_count:
             raise invalid(name, "it has rows without a value", "fill or drop them")
@@ -114,12 +114,12 @@ def choose_columns(
     *,
     labelled: bool,
 ) -> tuple[list[str], str | None]:
-    """The columns of the inputs and that of the labels.
+    """Find the columns of the inputs and the column of the labels.
 
     Args:
         file: Opened.
         path: It, for messages.
-        names: The model's input, and the keys that are asked for.
+        names: The name of the model's input, and the keys that are asked for.
         row: Shape of a row of the model's input.
         role: Which suffix to prefer.
         labelled: Whether labels are wanted.
@@ -149,7 +149,7 @@ def choose_columns(
 
 
 def _header(kind: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """What a column looks like to the choice of keys: lists and images as arrays of unknown length."""
+    """Describe a column for the choice of keys; lists and images are arrays of unknown length."""
     text = str(kind)
     if "list" in text or "struct" in text or "binary" in text:
         return (0, 2, 2), np.dtype(np.float32)

@@ -1,4 +1,4 @@
-"""From a row as the file has it to a row as the model wants it: `(x * scale - mean) / std`, and the layout."""
+"""Rows of the file to rows for the model: `(x * scale - mean) / std`, and the layout."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from onnxbound.errors import DataError, Problem, UsageError, argument
 Layout = Literal["nchw", "nhwc", "flat"]
 Shape = tuple[int, ...]
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
-"""Rows `(b, *row)` of the file to contiguous rows `(b, *input_shape)` of the model's element type."""
+"""From rows `(b, *row)` of the file to contiguous rows `(b, *input_shape)` of the model's element type."""
 
 
 Numbers = float | str | Sequence[float] | NDArray[Any]
@@ -21,14 +21,14 @@ Numbers = float | str | Sequence[float] | NDArray[Any]
 
 @dataclass(frozen=True, slots=True, init=False)
 class Preprocessing:
-    """What the user says about the data.
+    """How rows of the file become rows for the model.
 
     Attributes:
-        scale: Factor that x is multiplied by first; None says nothing, and then integers do not fit a float input.
-        mean: Subtracted then, one number or one per channel: a number, numbers, an array, or a text such as "1/255" or
-            "0.49,0.48,0.45"; kept as a tuple.
-        std: Divided by last, one number or one per channel, likewise.
-        layout: How the file is laid out where it differs from the model; "flat" allows any reshape.
+        scale: Factor, applied first. Without one (None), integers do not fit a float input.
+        mean: Subtracted next; one number, or one per channel: numbers, an array, or a text such as "1/255" or
+            "0.49,0.48,0.45". Kept as a tuple.
+        std: Divisor, applied last; one number, or one per channel, likewise.
+        layout: The layout of the file, if it differs from the model's; "flat" allows any reshape.
 
     >>> from onnxbound import Preprocessing
     >>> Preprocessing(scale="1/255", mean=0.1307, std=0.3081).mean
@@ -64,7 +64,7 @@ class Preprocessing:
 
 
 def _numbers(parameter: str, given: object) -> tuple[float, ...]:
-    """A number, numbers, an array or a text as a tuple."""
+    """Turn a number, numbers, an array or a text into a tuple."""
     if isinstance(given, str):
         return parse_numbers(parameter, given)
     try:
@@ -78,7 +78,7 @@ def _numbers(parameter: str, given: object) -> tuple[float, ...]:
 
 
 def parse_numbers(parameter: str, text: str) -> tuple[float, ...]:
-    """Numbers of a parameter, separated by commas, each a decimal or a fraction.
+    """Read the numbers of a parameter, separated by commas; each is a decimal or a fraction.
 
     Raises:
         UsageError: It is something else.
@@ -102,9 +102,9 @@ def _quotient(numerator: str, denominator: str) -> float:
 def converter(
     stored: Shape, dtype: np.dtype[Any], name: str, expected: Shape, wanted: np.dtype[Any], options: Preprocessing
 ) -> Convert:
-    """How rows of one shape and element type become rows of the model's.
+    """Return a function from rows of the file to rows for the model.
 
-    The arithmetic is float64, in the file's own layout; the result is rounded once to the model's element type.
+    The arithmetic is float64, in the layout of the file; the result is rounded once to the model's element type.
 
     Args:
         stored: Shape of a row in the file.
@@ -128,14 +128,14 @@ def converter(
         if wanted.kind != "f":
             _require_range(rows, name, wanted)
         values = rows if identity else (rows.astype(np.float64) * scale - mean) / std
-        with np.errstate(over="ignore"):  # what overflows is found as infinite afterwards
+        with np.errstate(over="ignore"):  # an overflow is found as infinity afterwards
             return np.ascontiguousarray(arrange(values), dtype=wanted)
 
     return convert
 
 
 def _arrangement(stored: Shape, name: str, expected: Shape, layout: Layout | None) -> Convert:
-    """The reshape and transposition of rows."""
+    """Return the reshape and transposition of rows."""
     if layout == "flat" and prod(stored) == prod(expected):
         return lambda rows: rows.reshape(len(rows), *expected)
     if layout == "nhwc" and _fits((*stored[-1:], *stored[:-1]), expected):
@@ -154,12 +154,12 @@ def _arrangement(stored: Shape, name: str, expected: Shape, layout: Layout | Non
 
 
 def _fits(stored: Shape, expected: Shape) -> bool:
-    """Whether two shapes are equal but for axes of length 1."""
+    """Whether two shapes are equal except for axes of length 1."""
     return tuple(n for n in stored if n != 1) == tuple(n for n in expected if n != 1)
 
 
 def _advice(stored: Shape, expected: Shape) -> tuple[str, dict[str, object]]:
-    """What to do about a shape, in words and as parameters."""
+    """Say what to do about a shape, in words and as parameters."""
     last, first = argument("layout", "nhwc"), argument("layout", "nchw")
     if _fits((*stored[-1:], *stored[:-1]), expected):
         return f"the file has channels last: {last}", {"layout": "nhwc"}
@@ -192,7 +192,7 @@ def _require_type(
 
 
 def _require_range(rows: NDArray[Any], name: str, wanted: np.dtype[Any]) -> None:
-    """Refuse integers that another integer type does not hold."""
+    """Refuse integers that do not fit into another integer type."""
     low, high = int(rows.min(initial=0)), int(rows.max(initial=0))
     held = np.iinfo(wanted) if wanted.kind in "iu" else None
     if held is not None and not held.min <= low <= high <= held.max:
@@ -206,7 +206,7 @@ def _require_range(rows: NDArray[Any], name: str, wanted: np.dtype[Any]) -> None
 def _per_channel(
     values: tuple[float, ...], parameter: str, stored: Shape, name: str, layout: Layout | None
 ) -> NDArray[np.float64]:
-    """The numbers, ready to be broadcast against rows of the file."""
+    """Shape the numbers so that they broadcast against rows of the file."""
     array = np.array(values)
     if len(values) == 1:
         return array

@@ -34,17 +34,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a data set that were chosen, in the order of the file.
+    """Chosen rows of a data set, in the order of the file.
 
     Attributes:
         path: The data file, or "arrays in memory".
         total: Rows in the file.
         index: The chosen ones, 0-based, ascending, (m,).
         labels: Their labels, (m,).
-        array: Their inputs as the file has them.
-        convert: Turns those into what the model takes.
-        preprocessing: What was asked of it.
-        labels_start: The label of the first class, where that was said.
+        array: Their inputs, as in the file.
+        convert: Turns inputs of the file into inputs of the model.
+        preprocessing: The preprocessing that was asked for.
+        labels_start: The label of the first class, if given.
     """
 
     path: str
@@ -67,11 +67,11 @@ class Rows:
 
     @property
     def at_a_time(self) -> int:
-        """How many rows are read together where nothing else says how many: some 1 MiB of the file."""
+        """Rows that are read together by default: about 1 MiB of the file."""
         return max(1, _READ_BYTES // max(1, self.array.dtype.itemsize * prod(self.array.shape[1:])))
 
     def sample(self, count: int, seed: int) -> Self:
-        """A uniform sample of the rows. Samples of one seed are nested: a smaller one is part of any larger one."""
+        """Draw a uniform sample of the rows. With one seed, a smaller sample is part of every larger one."""
         chosen = select_rows(seed, self.count, count, stream=1)
         return replace(self, index=self.index[chosen], labels=self.labels[chosen])
 
@@ -90,7 +90,7 @@ class Rows:
             yield self.batch(wanted[start : start + batch_rows])
 
     def batch(self, index: NDArray[np.int64]) -> Batch:
-        """The rows at some places in the file, ascending.
+        """Read the rows at some places in the file, ascending.
 
         Raises:
             DataError: data-not-finite, or data-invalid if the file ends too early.
@@ -100,7 +100,7 @@ class Rows:
         return Batch(index, inputs, self.labels[np.searchsorted(self.index, index)])
 
     def fingerprint(self) -> str:
-        """SHA-256 over element type, shape and bytes of the chosen rows before preprocessing, and of their labels."""
+        """SHA-256 over element type, shape and bytes of the chosen rows, before preprocessing, and of their labels."""
         digest = hashlib.sha256(f"{self.array.dtype.str} {(self.count, *self.array.shape[1:])}".encode())
         for start in range(0, self.count, self.at_a_time):
             digest.update(self.array.take(self.index[start : start + self.at_a_time]).tobytes())

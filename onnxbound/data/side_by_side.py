@@ -1,4 +1,4 @@
-"""Several arrays as one: the inputs of a net that takes several per row, flat and side by side."""
+"""Several inputs per row as one array: flat and side by side."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from onnxbound.data.array_in_memory import OneArray
 from onnxbound.errors import DataError, Problem
 
 _EXACT = 1 << 24
-"""Integers up to here are floats of 32 bits."""
+"""float32 represents all integers up to here."""
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Arrays of as many rows as one array.
+    """Arrays with the same number of rows, as one array.
 
     Attributes:
         parts: `(n, *row)` each.
@@ -45,7 +45,7 @@ class SideBySide:
         """The rows of that index.
 
         Raises:
-            DataError: data-type, beside floats an integer is too large to be one.
+            DataError: data-type, an integer beside floats is too large for a float.
         """
         taken = [part.take(index).reshape(len(index), -1) for part in self.parts]
         for part, values in zip(self.parts, taken, strict=True):
@@ -61,11 +61,11 @@ AnyArray = OneArray | SideBySide
 
 
 def side_by_side(arrays: Mapping[str, AnyArray], parts: Mapping[str, tuple[int, ...]]) -> SideBySide:
-    """The arrays that bear the names of a model's inputs, each of which has to fit its own.
+    """Join the arrays named like the inputs of a model; each array must fit its input.
 
     Args:
         arrays: By name of input.
-        parts: Name of input to the shape of its part of a row.
+        parts: By name of input, the shape of its part of a row.
 
     Raises:
         DataError: data-shape or data-type; every array that does not fit is listed.

@@ -1,4 +1,4 @@
-"""Rows that have to be decoded are decoded once, into a temporary file in which every row has its place."""
+"""Rows that must be decoded are decoded once, into a temporary file in which every row has its place."""
 
 import tempfile
 import warnings
@@ -18,7 +18,7 @@ AGAIN = "write it again"
 
 
 def spool(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Iterable[NDArray[Any]]) -> ArrayFile:
-    """The array that pieces `(b, *shape[1:])`, one after another, make up.
+    """Join pieces `(b, *shape[1:])` to one array in a temporary file.
 
     Raises:
         DataError: data-invalid, the temporary folder has no room for it.
@@ -37,13 +37,13 @@ def spool(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Itera
 
 @contextmanager
 def reading(name: str, why: str, do: str = AGAIN) -> Iterator[None]:
-    """Whatever a library raises or warns of while it reads a file is an error of the file.
+    """Turn whatever a library raises or warns of while it reads a file into an error of the file.
 
-    A generator never yields inside: whoever takes its pieces would have these filters of warnings.
+    A generator must not yield inside, or the filters of warnings would hold for its caller.
 
     Args:
         name: The file, and what is read of it.
-        why: What goes wrong if something does.
+        why: What an error means.
         do: What to do then.
 
     Raises:
@@ -53,16 +53,16 @@ def reading(name: str, why: str, do: str = AGAIN) -> Iterator[None]:
         with warnings.catch_warnings():
             for kind in (UserWarning, RuntimeWarning):
                 warnings.simplefilter("error", kind)
-            warnings.simplefilter("error", append=True)  # a deprecation stays what it is: it is not of the file
+            warnings.simplefilter("error", append=True)  # a deprecation is not about the file
             yield
     except DataError:
         raise
-    except Exception as error:  # decoders raise whatever their libraries do, struct.error for one
+    except Exception as error:  # decoders raise whatever their libraries raise, struct.error for example
         raise invalid(name, f"{why}: {error}", do) from error
 
 
 def extra(module: str, name: str, what: str) -> Any:
-    """A package of an extra.
+    """Import a package of an extra.
 
     Args:
         module: What to import.

@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 class Document:
-    """Base of every result that has a JSON form; each subclass is a frozen dataclass whose fields are the keys.
+    """Base of every result with a JSON form; subclasses are frozen dataclasses whose fields are the keys.
 
     Attributes:
         SCHEMA: Name of its JSON Schema, the value of the key `schema`.
-        WIDTH: Columns that its tables take where no terminal sets a width.
+        WIDTH: Columns of its tables where no terminal sets a width.
     """
 
     __slots__ = ()
@@ -103,12 +103,12 @@ def plain(value: Any) -> Any:
 
 
 def view(kind: type[T], source: Any, **given: Any) -> T:
-    """Make a dataclass from the attributes of an object that bear its fields' names.
+    """Make a dataclass from the attributes of an object that have the names of its fields.
 
     Args:
         kind: The dataclass.
         source: Any object.
-        given: Fields that are not attributes of the object, or differ from them.
+        given: Values of fields that the object lacks, or that differ.
     """
     names = [field.name for field in fields(kind) if field.name not in given]  # type: ignore[arg-type]
     return kind(**{name: getattr(source, name) for name in names}, **given)

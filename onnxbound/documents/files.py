@@ -14,7 +14,7 @@ from typing import IO
 from onnxbound.errors import OutputError, Problem
 
 TEMPORARY = ".onnxbound-"
-"""How names of files begin that are not whole yet; what the file will be called may be as long as names can be."""
+"""Beginning of the names of unfinished files. The final name is not part of them, since it may have the full length."""
 
 
 _LEFT = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{16}}|[0-9a-z_]{{8}})")
@@ -22,9 +22,9 @@ _LEFT = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{16}}|[0-9a-z_]{{8}})")
 
 @contextmanager
 def unfinished(folder: Path) -> Iterator[None]:
-    """Protect the entries of a folder that begin with `TEMPORARY` meanwhile; first remove those of killed processes.
+    """Remove temporary files of killed processes from a folder, and protect those of this process meanwhile.
 
-    Each process that writes there holds a shared lock of the folder, which ends with it however that ends.
+    Each process that writes there holds a shared lock of the folder; the lock ends with the process, however it ends.
     """
     remove_left(folder)
     lock = _locked(folder)
@@ -48,7 +48,7 @@ def remove_left(folder: Path) -> None:
 
 
 def _locked(folder: Path, *, alone: bool = False) -> int | None:
-    """The lock of a folder, held until it is closed; None without locks, or where `alone` finds it held by another."""
+    """Lock a folder until the lock is closed; None if there are no locks, or if `alone` finds another holder."""
     if sys.platform == "win32":
         return None
     import fcntl
@@ -66,7 +66,7 @@ def _locked(folder: Path, *, alone: bool = False) -> int | None:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; no where the name is too long, at which `Path.is_dir` raises."""
+    """Whether there is such a folder. Unlike `Path.is_dir`, it does not raise if the name is too long."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
@@ -115,7 +115,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, force:
 
 
 def unwritable(path: Path, why: str) -> OutputError:
-    """The error of a file that cannot be written."""
+    """Make the error for a file that cannot be written."""
     return OutputError(
         "output-unwritable",
         f"{path} cannot be written: {why}.",

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 _KEYS = {"layers": ("index",), "pairs": ("source", "target"), "bounds": ("name",), "per_class": ("label",)}
-"""The lists of a report whose entries have a name of their own, and the keys it is made of."""
+"""The lists of a report whose entries have names, and the keys that make up the name."""
 
 
 def flatten(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every number, word and null of a report with its dotted name; histograms are left out.
+    """List every number, word and null of a report with its dotted name, without histograms.
 
     Layers are named by their 1-based index, pairs as `pairs.1-4`, bounds by their name.
 

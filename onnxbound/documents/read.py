@@ -1,4 +1,4 @@
-"""Documents read back from their JSON, into the dataclasses that they were written from."""
+"""Read documents from JSON into the dataclasses that they were written from."""
 
 import json
 import sys
@@ -17,13 +17,13 @@ _LARGEST = 1 << 28
 """Bytes of a document; a report of a hundred layers has about thirty million."""
 
 _LARGEST_NUMBER = 1 << 64
-"""Of a whole number; they count things, and are drawn as floats."""
+"""Largest whole number; whole numbers count things, and are drawn as floats."""
 
 T = TypeVar("T", bound=Document)
 
 
 class _MismatchError(Exception):
-    """A value is not of the kind that its place has."""
+    """A value has the wrong type for its place."""
 
 
 def read_document(path: Path, *kinds: type[T]) -> T:
@@ -71,7 +71,7 @@ def _invalid(path: Path, why: str) -> DataError:
 
 
 def _of(kind: Any, value: Any, where: str) -> Any:
-    """A JSON value as an object of a type, field by field."""
+    """Convert a JSON value to an object of a type, field by field."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
@@ -120,7 +120,7 @@ def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
 
 
 def _of_keys(kind: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    """A mapping whose entries stand as keys of the object itself."""
+    """Read a mapping whose entries are keys of the object itself."""
     entries = {}
     for key in keys:
         entry, place = value, where

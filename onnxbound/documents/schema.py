@@ -10,13 +10,13 @@ from onnxbound.documents.document import nested
 from onnxbound.results import UpperBound
 
 FILES = Path(__file__).parent / "schemas"
-"""Where all schemas are shipped as files, for readers that are no Python."""
+"""The folder of all schemas, for readers in other languages."""
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def schema_of(name: str, kind: type) -> dict[str, Any]:
-    """JSON Schema 2020-12 of a document that is a dataclass and carries its name under `schema`.
+    """Derive the JSON Schema 2020-12 of a document, a dataclass that carries its name under `schema`.
 
     Every key is required; unknown keys are allowed, since later versions add some.
     """
@@ -44,7 +44,7 @@ def _of_dataclass(kind: type) -> dict[str, Any]:
 
 
 def _objects(entries: dict[str, Any]) -> dict[str, Any]:
-    """Describe nested keys; an entry that is no schema yet is an object of such."""
+    """Describe nested keys; an entry that is no schema yet is an object of schemas."""
     return {
         name: entry
         if {"anyOf", "type"} & entry.keys()

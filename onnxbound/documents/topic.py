@@ -24,7 +24,7 @@ class Topic(Document):
         formula: Its definition in symbols; empty for errors.
         source: Where it comes from.
         unit: Its unit.
-        assumptions: What it needs.
+        assumptions: What must be true for it to hold.
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.topic/1"

@@ -1,4 +1,4 @@
-"""Results that people are shown in a terminal, on a page, as Markdown, and in figures."""
+"""Results that can be shown in a terminal, on a page, as Markdown, and in figures."""
 
 from typing import TYPE_CHECKING
 

@@ -1,1 +1,1 @@
-"""The experiments of [A] as functions: several nets, checkpoints or noise, on one training set."""
+"""The experiments of [A] with several nets, with checkpoints, or with noise, on one training set."""

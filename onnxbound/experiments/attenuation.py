@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from onnxbound.report.view import View
 
 _AT_INPUTS = 1 << 32
-"""Added to a layer's number in the counter of the noise, which is thereby independent of that of smoothness."""
+"""Added to the layer's number in the counter of the noise, so that the noise is independent of smoothness's."""
 
 _BATCH_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseAtLayer:
-    """The relative error |x'^j - x^j| / |x^j| at one layer, a row's mean over the probes; at the logits for j = d."""
+    """The relative error |x'^j - x^j| / |x^j| at layer j, per row the mean over probes; layer d gives the logits."""
 
     target: int
     relative_error: Statistic | None
@@ -40,7 +40,7 @@ class NoiseAtLayer:
 
 @dataclass(frozen=True, slots=True)
 class NoiseCurve:
-    """Noise that enters at one layer's input, and what arrives at that layer's output and at later ones."""
+    """Noise at the input of one layer, and the errors at its output and at later layers."""
 
     source: int
     arrivals: tuple[NoiseAtLayer, ...]
@@ -59,8 +59,8 @@ class Attenuation(Viewed):
         radius: |eta| / |a^i| of the noise.
         probes: Noise vectors per layer and row.
         seed: Of rows and noise.
-        layer_names: From the first.
-        curves: One per layer.
+        layer_names: In the order of the layers.
+        curves: One per layer where noise enters.
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.noise/1"
@@ -86,7 +86,7 @@ class Attenuation(Viewed):
         return noise_view(self)
 
     def to_dataframe(self) -> Any:
-        """Return the relative error for every layer where noise enters and every one behind it; needs pandas.
+        """Return the relative error for every layer where noise enters, and every layer behind it; needs pandas.
 
         Raises:
             UsageError: Pandas is not installed.
@@ -98,12 +98,12 @@ class Attenuation(Viewed):
 
 
 def attenuate(network: Network, rows: Rows, settings: Settings, progress: Progress = silent) -> Attenuation:
-    """Let gaussian noise of length radius |a^i| in at each layer's input, and measure the error at later layers.
+    """Add gaussian noise of length radius |a^i| at the input of each layer, and measure the error at later layers.
 
     Args:
         network: Any piecewise linear classifier.
-        rows: Where.
-        settings: Of these, `measured`, `probes`, `noise_radius` and `seed`.
+        rows: The rows to measure at, of which `settings` chooses.
+        settings: `measured`, `probes`, `noise_radius` and `seed` count.
         progress: Called with (stage, rows done, rows in all).
 
     Raises:
@@ -168,7 +168,7 @@ def _batch_rows(network: Network, probes: int) -> int:
 
 
 def _noise(layer: Layer, entering: Array, index: Array, settings: Settings) -> Array:
-    """eta = radius |a^i| g / |g| of every probe, (probes, n, *input_shape)."""
+    """Draw eta = radius |a^i| g / |g| for every probe, (probes, n, *input_shape)."""
     size = int(np.prod(layer.input_shape))
     probes = range(settings.noise_vectors)
     g = np.stack([normal_noise(settings.seed, _AT_INPUTS + layer.index, index, probe, size) for probe in probes])
@@ -181,7 +181,7 @@ def _noise(layer: Layer, entering: Array, index: Array, settings: Settings) -> A
 def _errors(
     network: Network, layer: Layer, values: dict[str, Array], noise: Array
 ) -> Iterator[tuple[int, Float64Array]]:
-    """(target, relative error (probes, n)) of the layer and of every later one that a path leads to."""
+    """Yield (target, relative error (probes, n)) for the layer and for every later layer with a path from it."""
     probes = len(noise)
     entering = (values[layer.input][None] + noise).reshape(-1, *layer.input_shape)
     changed = changed_values(network, values, layer.output, layer.operator.act(entering))

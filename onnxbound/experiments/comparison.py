@@ -34,11 +34,11 @@ class LayerComparison:
     """One property at one layer of every net.
 
     Attributes:
-        property: Its topic; `margin` belongs to layer 0, the net as a whole.
+        property: Name of its topic; `margin` belongs to the whole net, layer 0.
         layer: 1-based.
-        medians: One per net; None where the net has no such layer or the property is undefined on all rows.
-        histograms: Over bins that all nets share, equally wide or in equal ratio.
-        statements: One per pair of nets; their intervals hold together, for all of the comparison, with 95 %.
+        medians: One per net; None if the net has no such layer, or if the property is undefined on all rows.
+        histograms: One per net, over the same bins, which are equally wide or in equal ratio.
+        statements: One per pair of nets. All intervals of the comparison hold together with 95 % confidence.
     """
 
     property: str
@@ -106,7 +106,7 @@ class Comparison(Viewed):
 
 
 def _values(samples: Samples, prop: Property, layer: int) -> Float64Array:
-    """Return a property at a layer, to the output where it belongs to pairs, (n,)."""
+    """Return a property at a layer, (n,); of a property of pairs, the values of the pair with the output."""
     values: Float64Array = samples[prop.name][:, layer - 1]
     return values if prop.per == "layer" else values[:, -1]
 
@@ -168,13 +168,13 @@ def _layer(
 
 
 def _defined(values: Float64Array) -> Float64Array | None:
-    """The values, undefined ones NaN; None if all are."""
+    """Return the values, NaN where undefined; None if all are undefined."""
     finite = np.isfinite(values)
     return np.where(finite, values, np.nan) if finite.any() else None
 
 
 def _edges(values: Iterable[Float64Array]) -> Float64Array:
-    """Edges of bins that hold every value."""
+    """Choose edges of bins that hold every value."""
     known = [(float(np.nanmin(value)), float(np.nanmax(value))) for value in values]
     low, high = min((k[0] for k in known), default=0.0), max((k[1] for k in known), default=1.0)
     if not high - low > 1e-9 * max(abs(low), abs(high)):

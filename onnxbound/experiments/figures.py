@@ -14,11 +14,11 @@ from onnxbound.words import percent
 
 _TITLES = {prop.topic.name: prop.title for prop in PLOTTED}
 _FEW = 4
-"""Nets up to which their names stand below the axis; of more, their numbers."""
+"""Up to so many nets their names stand below the axis, else their numbers."""
 
 
 def noise_figure(attenuation: Attenuation) -> Figure:
-    """[A] Fig. 1: a curve per layer where noise enters."""
+    """Draw [A] Fig. 1: a curve per layer where noise enters."""
     curves = [
         (
             f"into layer {curve.source}",
@@ -33,7 +33,7 @@ def noise_figure(attenuation: Attenuation) -> Figure:
 
 
 def comparison_figures(comparison: Comparison) -> Iterator[Figure]:
-    """[A] Fig. 2, 3 and A.1 to A.7: a figure per property, a row per layer, a colour per net."""
+    """Draw [A] Fig. 2, 3 and A.1 to A.7: a figure per property, a row per layer, a colour per net."""
     names = tuple(net.name for net in comparison.nets)
     for name in dict.fromkeys(layer.property for layer in comparison.properties):
         own = [layer for layer in comparison.properties if layer.property == name]
@@ -53,7 +53,7 @@ def comparison_figures(comparison: Comparison) -> Iterator[Figure]:
 
 
 def ranking_figures(ranking: Ranking) -> Iterator[Figure]:
-    """Rank correlations of every capacity with the gaps of several nets, and the gaps in their order."""
+    """Draw the rank correlation of every capacity with the gaps, and the gaps in their order."""
     rows = tuple((c.capacity, c.correlation.tau, c.correlation.low, c.correlation.high) for c in ranking.capacities)
     ordered = sorted(ranking.standings, key=lambda standing: standing.gap)
     shown, of = "Rank correlation of each capacity with the gap, 95 % intervals", _of([s.net.name for s in ordered])
@@ -63,7 +63,7 @@ def ranking_figures(ranking: Ranking) -> Iterator[Figure]:
 
 
 def track_figures(track: Ranking) -> Iterator[Figure]:
-    """[A] Fig. 4 right, every capacity, and the median of every property of the layers, along the checkpoints."""
+    """Draw, along the checkpoints: [A] Fig. 4 right, every capacity, and the median of every property of the layers."""
     yield _gaps("track", track, track.standings, "checkpoint")
     capacities = [(c.capacity, _along(track.standings, _log10_of(c.capacity))) for c in track.capacities]
     yield _by_net(
@@ -113,7 +113,7 @@ def _by_net(
 
 
 def _of(names: Sequence[str]) -> str:
-    """Several nets in a title.
+    """Name several nets in a title.
 
     >>> _of(["a", "b", "c", "d"])
     'a, b and 2 more'

@@ -1,4 +1,4 @@
-"""Rank correlation of a bound with what it is meant to predict."""
+"""Rank correlation of a capacity with the gap that it should predict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from math import pi, sqrt
 import numpy as np
 
 _LEAST = 5
-"""Pairs of values from which on there is an interval; of fewer it says next to nothing."""
+"""Fewest pairs of values with an interval; with fewer pairs it would say next to nothing."""
 
 _SPREAD = 1.2
 _STEPS = 2000
@@ -19,10 +19,10 @@ class RankCorrelation:
     """Kendall's tau-b.
 
     Attributes:
-        tau: -1 to 1; None where one of the two is constant, or there is no pair.
-        low: Of a 95 % interval; None for fewer than 5 values, or where they depend on one another.
-        high: Its other end.
-        values: How many there were.
+        tau: -1 to 1; None if one of the two is constant, or if there is no pair.
+        low: Lower end of a 95 % interval; None for fewer than 5 values, or if they depend on one another.
+        high: Its upper end.
+        values: Number of values.
     """
 
     tau: float | None
@@ -49,16 +49,17 @@ def kendall(x: Sequence[float], y: Sequence[float]) -> RankCorrelation:
 
 
 def interval(tau: float, values: int) -> tuple[float, float]:
-    """A 95 % interval for the tau that independent pairs of values come from, given that of a sample.
+    """Compute a 95 % interval for the tau of a distribution from that of a sample of independent pairs of values.
 
-    It holds every tau under which neither so many concordant pairs nor so few would have a probability below 2.5 %.
-    Their number is taken for binomial, as Clopper and Pearson take a count, out of as many independent pairs as give it
-    the variance that it has for normal values (Esscher 1924) and a fifth more. In simulations it covers at least 94 %,
-    also where extremes come together as in Student's t with three degrees of freedom or in Clayton's copula.
+    The interval holds every tau under which at least so many concordant pairs, and at most so many, both have a
+    probability of at least 2.5 %. The number of concordant pairs counts as binomial, as in Clopper and Pearson. The
+    number of trials is such that the variance is a fifth above that for normal values (Esscher 1924). In simulations
+    the interval covers at least 94 %, also if extremes come together as in Student's t with three degrees of freedom
+    or in Clayton's copula.
 
     Args:
-        tau: Of the sample.
-        values: How many pairs of values it comes from.
+        tau: The tau of the sample.
+        values: Number of pairs of values in the sample.
 
     >>> [round(end, 2) for end in interval(1.0, 5)]
     [-0.04, 1.0]

@@ -31,7 +31,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """What is said of each net beside what is compared.
+    """A net in a comparison.
 
     Attributes:
         name: Short, and different for each.
@@ -59,7 +59,7 @@ class Net:
 
 
 def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Analysis]:
-    """The analysis of each net, of as many rows as there is time for with the dearest net."""
+    """Analyse each net at as many rows as there is time for with the slowest net."""
     asked, there = settings, subjects
     subjects = _passed_in_time(subjects, settings)
     dear = [s for s in subjects if budget.needs_trial(s.network, s.rows.count, settings)]
@@ -75,7 +75,7 @@ def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress)
 
 
 def _passed_in_time(subjects: Sequence[Subject], settings: Settings) -> list[Subject]:
-    """All sets of rows as they are, or samples as small as the smallest that the time allows a net."""
+    """Return all sets of rows as they are, or samples as small as the smallest that any net has time for."""
     device = resolve_device(settings.device)
     passed = [budget.passed_in_time(s.network, s.sets, settings, device) for s in subjects]
     pairs = [zip(subject.sets, sets, strict=True) for subject, sets in zip(subjects, passed, strict=True)]
@@ -92,7 +92,7 @@ def _passed_in_time(subjects: Sequence[Subject], settings: Settings) -> list[Sub
 
 
 def shared_warnings(warnings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Every warning once, with the names of the nets it is about.
+    """List every warning once, with the names of the nets it is about.
 
     >>> shared_warnings({"a": ["few rows", "tied"], "b": ["few rows"]})
     ('all nets: few rows', 'a: tied')
@@ -107,7 +107,7 @@ def shared_warnings(warnings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def describe(report: Report, name: str, labels: str) -> Net:
-    """A net, from its report."""
+    """Describe a net by its report."""
     return Net(
         name=name,
         path=report.model.path,
@@ -123,7 +123,7 @@ def describe(report: Report, name: str, labels: str) -> Net:
 
 
 def short_names(paths: list[Path]) -> list[str]:
-    """File names, numbered where they are the same.
+    """Name nets by their files, and number equal names.
 
     >>> short_names([Path("a/net_1.onnx"), Path("a/net_2.onnx")]), short_names([Path("a.onnx"), Path("b/a.onnx")])
     (['net_1', 'net_2'], ['a', 'a (2)'])

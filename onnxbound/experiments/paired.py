@@ -1,4 +1,4 @@
-"""Two nets at the same rows: in how many of them one has the larger value."""
+"""Two nets at the same rows: on how many rows one has the larger value."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from onnxbound.results import Float64Array
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """What can be said of a property of two nets, measured at the same rows.
+    """How often the second of two nets has the larger value of a property, at the same rows.
 
     Attributes:
         first: Number of the first net, 1-based.
         second: Number of the second.
-        rows: Rows on which the property is defined for both.
-        larger: Rows on which the second net has the larger value.
-        equal: Rows on which both have the same.
+        rows: Number of rows on which the property is defined for both.
+        larger: Number of rows on which the second net has the larger value.
+        equal: Number of rows on which both have the same value.
         share: larger / rows.
-        low: Of a confidence interval for the share among new rows (Clopper and Pearson 1934).
+        low: Lower end of a confidence interval for the share among new rows (Clopper and Pearson 1934).
         high: Its other end.
         distance: Largest difference of the two empirical distribution functions (Kolmogorov and Smirnov), 0 to 1.
     """
@@ -37,13 +37,13 @@ class Paired:
 def paired(first: Float64Array, second: Float64Array, numbers: tuple[int, int], alpha: float) -> Paired | None:
     """Compare two nets row by row; None where no row has both values.
 
-    The samples are paired, so a test for independent samples has no place here; the share of rows is one binomial
-    variable, whose interval is exact.
+    The samples are paired, so a test for independent samples would be wrong. The share of rows is binomial, and its
+    interval is exact.
 
     Args:
         first: Values of the first net, (n,), NaN where undefined.
         second: Values of the second at the same rows.
-        numbers: Of the nets.
+        numbers: The numbers of the two nets.
         alpha: Probability with which the interval may miss the share.
     """
     both = np.isfinite(first) & np.isfinite(second)
@@ -66,7 +66,7 @@ def paired(first: Float64Array, second: Float64Array, numbers: tuple[int, int], 
 
 
 def clopper_pearson(successes: int, trials: int, alpha: float) -> tuple[float, float]:
-    """The two-sided interval for a probability that misses it with probability at most alpha.
+    """Compute a two-sided interval for a probability; it misses with probability at most alpha.
 
     >>> clopper_pearson(0, 10, 0.05)[0], round(clopper_pearson(0, 10, 0.05)[1], 4)
     (0.0, 0.3085)

@@ -29,12 +29,12 @@ class Standing:
     Attributes:
         net: What it is, with its capacities.
         test_error: Share of the test rows without a positive margin.
-        test_rows: How many there were.
+        test_rows: Number of test rows.
         gap: test_error - train_error.
-        gap_low: Of a 95 % interval, from the test rows alone.
-        gap_high: Its other end.
-        medians: Every property that is plotted, by its topic: the median over the rows, one per layer. They are keys of
-            the object itself in JSON.
+        gap_low: Lower end of a 95 % interval, from the test rows alone.
+        gap_high: Its upper end.
+        medians: By the topic of each plotted property, its median over the rows, one per layer. In JSON they are keys
+            of the object itself.
     """
 
     net: Net
@@ -57,7 +57,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ranking(Viewed):
-    """Capacities held against the gaps of several nets, `onnxbound.ranking/1`.
+    """Capacities of several nets beside their gaps, `onnxbound.ranking/1`.
 
     Attributes:
         version: Of onnxbound.
@@ -66,8 +66,8 @@ class Ranking(Viewed):
         form: "affine" or "linear".
         seed: Of rows and noise.
         standings: In the order given.
-        capacities: Rank correlations; `rescaled` is sqrt(capacity / m) times one factor per capacity, which makes its
-            largest value the largest gap, as in [A] Fig. 4 right.
+        capacities: Rank correlations. `rescaled` is sqrt(capacity / m) times a factor per capacity such that its
+            largest value is the largest gap, as in [A] Fig. 4 right.
         warnings: With the names of the nets they are about.
     """
 
@@ -152,7 +152,7 @@ def rank(
 
 
 def gap(test_error: float, test_rows: int, train_error: float, train_rows: int) -> float:
-    """test_error - train_error from the counts, so that gaps that are equal are equal floats.
+    """Compute test_error - train_error from the counts, so that equal gaps are equal floats.
 
     >>> 0.3 - 0.1 == 0.7 - 0.5, gap(0.3, 10, 0.1, 10) == gap(0.7, 10, 0.5, 10)
     (False, True)

@@ -1,4 +1,4 @@
-"""The experiments as people are shown them."""
+"""The views of the experiments."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, permutations
@@ -17,11 +17,11 @@ from onnxbound.words import number, percent
 _MOST_TARGETS = 8
 _NAME = 20
 _ROUNDING = 0.01
-"""Medians that differ by less than this share of them are not said to differ."""
+"""Medians that differ by a smaller share count as equal."""
 
 
 def noise_view(attenuation: Attenuation) -> View:
-    """[A] Fig. 1 as numbers: a row per layer where noise enters, a column per layer where it arrives."""
+    """Show [A] Fig. 1 as numbers: a row per layer where noise enters, a column per layer where it arrives."""
     depth = len(attenuation.layer_names)
     shown = sorted({1 + round(k * (depth - 1) / (_MOST_TARGETS - 1)) for k in range(_MOST_TARGETS)})
     rows = []
@@ -45,7 +45,7 @@ def noise_view(attenuation: Attenuation) -> View:
 
 
 def _attenuated(attenuation: Attenuation) -> Iterator[str]:
-    """At which layer noise does most harm to the logits."""
+    """Name the layers at which noise changes the logits most and least."""
     depth = len(attenuation.layer_names)
     at_output = {
         curve.source: own.median
@@ -63,7 +63,7 @@ def _attenuated(attenuation: Attenuation) -> Iterator[str]:
 
 
 def comparison_view(comparison: Comparison) -> View:
-    """Medians and distributions per property and layer, and what can be said of each pair of nets."""
+    """Show medians and distributions per property and layer, and how often one net has the larger value."""
     drawn = {figure.name: figure for figure in comparison_figures(comparison)}
     said = (
         "'Larger on' is the share of the rows on which a net has a larger value than one above it, with an"
@@ -86,7 +86,7 @@ def comparison_view(comparison: Comparison) -> View:
 
 
 def _compared(comparison: Comparison) -> Iterator[str]:
-    """For every pair of nets, the properties that are larger in one of them at every layer, beyond doubt."""
+    """Name the properties that are surely larger in one net of a pair at every layer."""
     for first, second in permutations(range(len(comparison.nets)), 2):
         larger = []
         for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
@@ -125,7 +125,7 @@ def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str
 
 
 def ranking_view(ranking: Ranking) -> View:
-    """Gaps, capacities and rank correlations."""
+    """Show gaps, capacities and rank correlations."""
     tracked = isinstance(ranking, Track)
     gaps, correlations, *others = (track_figures if tracked else ranking_figures)(ranking)
     if not tracked:
@@ -169,7 +169,7 @@ def ranking_view(ranking: Ranking) -> View:
 
 
 def _ranked(ranking: Ranking) -> Iterator[str]:
-    """Which net generalises best, and which capacity orders them best."""
+    """Name the net with the smallest gap, and the capacity that orders the nets best."""
     best, worst = (of(ranking.standings, key=lambda s: s.gap) for of in (min, max))
     small, large = _points(best.gap), _points(worst.gap)
     yield f"The gap is smallest in {best.net.name}, {small}, and largest in {worst.net.name}, {large}."
@@ -205,5 +205,5 @@ def _nets(nets: Sequence[Net]) -> Table:
 
 
 def _about(nets: Sequence[Net], *more: tuple[str, str]) -> Facts:
-    """Every net's path in full."""
+    """List the full path of every net."""
     return Facts((*((net.name, net.path) for net in nets), *more))

@@ -9,9 +9,9 @@ from onnxbound.errors import visible
 
 
 def to_csv(document: dict[str, Any]) -> str:
-    """Two columns, name and value; null is empty.
+    """Write two columns, name and value; null is empty.
 
-    A word that a spreadsheet would take for a formula has an apostrophe before it; control characters are replaced.
+    A word that a spreadsheet would take for a formula gets an apostrophe in front; control characters are replaced.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -21,7 +21,7 @@ def to_csv(document: dict[str, Any]) -> str:
 
 
 def _inert(value: Any) -> Any:
-    """A word as no program will take it for a command.
+    """Write a word so that no program takes it for a command.
 
     >>> _inert("=1+1"), _inert("conv1"), _inert(-0.5)
     ("'=1+1", 'conv1', -0.5)

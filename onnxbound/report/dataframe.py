@@ -11,8 +11,8 @@ def dataframe(table: str, index: Mapping[str, Sequence[str]], entries: Sequence[
     """Make a pandas DataFrame with one row per entry.
 
     Args:
-        table: The table that was asked for.
-        index: The columns of the index of every table that there is.
+        table: Name of the table.
+        index: Name of every table to the columns of its index.
         entries: JSON objects. Columns have their dotted names; histograms are left out.
 
     Raises:

@@ -8,7 +8,7 @@ from onnxbound.report.view import Facts, Section, Table, View
 
 
 def to_markdown(view: View) -> str:
-    """Verdict, every table that a terminal shows too, and caveats."""
+    """Write verdict, caveats, and every table that a terminal shows too."""
     return "\n".join(_lines(view)) + "\n"
 
 
@@ -58,13 +58,13 @@ def _listed(title: str, words: Iterable[str]) -> Iterator[str]:
 
 
 def _code(command: str) -> str:
-    """A command that may hold backticks."""
+    """Write a command, which may hold backticks, as code."""
     around = "\N{GRAVE ACCENT}" * (2 if "`" in command else 1)
     return f"{around}{visible(command)}{around}"
 
 
 def _literal(text: str) -> str:
-    r"""Text whose characters stand for themselves.
+    r"""Escape text so that Markdown shows it as it is.
 
     >>> _literal("a|b <i> [x](y) *z* `w`")
     'a\\|b \\<i\\> \\[x\\](y) \\*z\\* \\`w\\`'

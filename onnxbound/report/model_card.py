@@ -1,4 +1,4 @@
-"""The YAML at the head of a model card, as model hubs read it: errors, and the bound with what it rests on."""
+"""The YAML at the head of a model card, as model hubs read it: errors, the bound, its assumptions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def _of_certificate(certificate: StatedCertificate) -> dict[str, Any]:
 
 
 def _yaml(value: Mapping[str, Any], indent: str = "") -> list[str]:
-    """Lines of a mapping; scalars are JSON, which is YAML, so that no name can be anything but text."""
+    """Write the lines of a mapping. Scalars are JSON, which is YAML, so every name stays text."""
     lines = []
     for key, entry in value.items():
         if isinstance(entry, Mapping):

@@ -1,4 +1,4 @@
-"""A certificate as people are shown it: what it claims, which verification alone can confirm."""
+"""A certificate as people are shown it: its claims, which only verification can confirm."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from onnxbound.words import percent
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StatedCertificate(Viewed):
-    """What people read of certificate.json; the other keys are for verifiers."""
+    """The part of certificate.json that people read; the other keys are for verifiers."""
 
     SCHEMA: ClassVar[str] = SCHEMA
 

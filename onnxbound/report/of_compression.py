@@ -1,4 +1,4 @@
-"""A compression as people are shown it."""
+"""The view of a compression."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _MET = {True: "met: ", False: "not met: ", None: "open: "}
 
 
 def compression_view(report: "Compression") -> View:
-    """What is promised, what became of outputs, accuracy, size and time, and what was done to each layer."""
+    """Show the guarantee, the change of outputs, accuracy, size and time, and what was done to each layer."""
     found = report.guarantee
     return View(
         title=f"{Path(report.model).name or 'model'} by {report.method}",
@@ -84,9 +84,9 @@ def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
 
 
 def _time(work: "RowCost") -> str:
-    """Of onnxruntime, as a ratio with the limits that nine rounds give."""
+    """Write the ratio of onnxruntime's times, with the limits that nine rounds give."""
     between = f"{work.ratio_low:.2f} to {work.ratio_high:.2f} with 96 % confidence"
-    said = f"{work.ratio:.2f} times ({between})"
+    said = f"{work.ratio:.2f} of the original's ({between})"
     if work.ratio_low <= 1 <= work.ratio_high:
         said = f"no difference measurable here: {between}"
     adds = work.multiply_adds
@@ -101,7 +101,7 @@ def _budget(report: "Compression") -> str:
 
 
 def _promise(guarantee: "Guarantee") -> str:
-    """Whether the drop in accuracy is within what was asked for, and how that is known."""
+    """Say whether the drop in accuracy is within the limit, and how that is known."""
     found, allowed = guarantee.measured, percent(guarantee.max_drop)
     seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {percent(found.drop)}"
     if guarantee.limit is None:
@@ -119,7 +119,7 @@ def _upwards(limit: float) -> str:
 
 
 def _tried(report: "Compression") -> Table:
-    """Every plan as it was tried; "3 x 8" stands for three layers of 8 bits."""
+    """List the plans in the order in which they were tried."""
     rows = []
     for attempt in report.tried:
         counts = Counter(attempt.widths.values())
@@ -136,7 +136,7 @@ def _tried(report: "Compression") -> Table:
 
 
 def _layers(report: "Compression") -> Table:
-    """What happened to each layer; columns that are empty throughout are left out."""
+    """List what was done to each layer; empty columns are left out."""
     columns: dict[str, list[str]] = {
         "": [",".join(map(str, layer.indices)) for layer in report.layers],
         "layer": [layer.name for layer in report.layers],

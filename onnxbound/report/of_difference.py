@@ -1,4 +1,4 @@
-"""What changed between two reports, as people are shown it."""
+"""The view of what changed between two reports."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
 
 
 def difference_view(difference: Difference) -> View:
-    """The changes that matter most, and all of them."""
+    """Show the changes that matter most, then the others."""
     shown = [c for c in difference.changes if c.name.startswith(_OF_INTEREST) and not c.name.endswith(_MINOR)]
     others = [change for change in difference.changes if change not in shown]
     changed = f"{len(difference.changes):,} of {difference.compared:,} values changed by more than"

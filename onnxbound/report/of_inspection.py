@@ -1,4 +1,4 @@
-"""A network as onnxbound reads it, as people are shown it."""
+"""The view of a network as onnxbound reads it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ _HEAD = ("op", "", "layer", "weight", "output", "fed by", "weights", "mult-adds"
 
 
 def inspection_view(inspection: Inspection) -> View:
-    """The file, every operator in its order, and what was done to the graph."""
+    """Show the file, every operator in order, and what was done to the graph."""
     model, coverage = inspection.model, inspection.coverage
     shape = "x".join(map(str, [model.batch or "N", *model.input_shape]))
     about = (
@@ -46,7 +46,7 @@ def _caveats(inspection: Inspection) -> Iterator[str]:
 
 
 def _row(step: InspectedStep, layer: InspectedLayer | None) -> tuple[str, ...]:
-    """A layer with everything about it, or what stands between layers, indented."""
+    """Write the row of a layer, or of an operator between layers, indented."""
     shape = "x".join(map(str, step.output_shape)) or "1"
     if layer is None:
         return f"  {step.op}", "", "", "", shape, "", "", ""

@@ -1,4 +1,4 @@
-"""A report as people are shown it."""
+"""The view of a report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ _YES = {True: "yes", False: "no", None: number(None)}
 
 
 def view(report: Report) -> View:
-    """Verdict, bounds, layers, capacities, and everything else in tables that are long."""
+    """Show verdict, bounds, layers and capacities; everything else goes into long tables."""
     drawn = {figure.name: figure for figure in figures(report)}
     model, data = report.model, report.data
     margin, tool = report.margin, report.tool

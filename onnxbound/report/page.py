@@ -16,7 +16,7 @@ from onnxbound.words import number
 
 _HERE = Path(__file__).parent
 _NOTHING = ("", number(None))
-"""Cells that lead nowhere."""
+"""Cells without a link."""
 
 _NAME = 40
 """Characters of a name in a table."""
@@ -42,7 +42,7 @@ def page(view: View) -> str:
 
 
 def _linked(view: View) -> Iterator[Topic]:
-    """The topics that something on the page leads to."""
+    """Find the topics that the page links to."""
     for part in (view.about, *(part for section in view.sections for part in section.parts)):
         if isinstance(part, Facts):
             named = list(part.entries)
@@ -54,13 +54,13 @@ def _linked(view: View) -> Iterator[Topic]:
 
 
 def _topic(name: str) -> Topic | None:
-    """The topic of a head or of a cell that is a topic's own name; errors are no part of a page."""
+    """Find the topic of a head, or of a cell that names a topic; error codes have no place on a page."""
     found = topic_of(name) if len(name) < _NAME else None
     return None if found is None or found.kind == "error" else found
 
 
 def _cell(words: str, name: str) -> Any:
-    """Words that lead to the definition of what they are, where there is one."""
+    """Link words to the definition of what they show, if there is one."""
     from markupsafe import Markup
 
     topic = _topic(name)
@@ -70,7 +70,7 @@ def _cell(words: str, name: str) -> Any:
 
 
 def _cells(table: Table, row: tuple[str, ...]) -> list[tuple[str, str]]:
-    """What each cell is about, its column or itself, and the cell; drawings made of characters are left out."""
+    """Return each cell with the name of its subject, the column or the cell itself, without drawings of characters."""
     cells = []
     for place, (head, cell) in enumerate(zip(table.head, row, strict=True)):
         words = place < table.left and not cell[:1].isdigit()
@@ -85,10 +85,10 @@ def _heads(table: Table) -> list[str]:
 
 
 def _left(table: Table) -> int:
-    """How many of the columns that a page has are words."""
+    """Count the columns of words that a page shows."""
     return table.left - (0 <= table.drawn < table.left)
 
 
 def _data(figure: Figure) -> str:
-    """A figure as the address of a picture: in one of its own no name can be anything but text."""
+    """Write a figure as the address of a picture. Inside a picture of its own, no name can do anything."""
     return f"data:image/svg+xml;base64,{base64.b64encode(figure.to('svg')['svg']).decode()}"

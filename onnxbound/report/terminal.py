@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FOLDED = 26
-"""Characters from which on a column of words may be folded."""
+"""A column of words that is wider, in characters, may be folded."""
 
 
 def print_view(view: View, console: Console, *, verbose: bool) -> None:
@@ -77,7 +77,7 @@ def _facts(facts: Facts) -> Grid:
 
 
 def _fitting(table: Table, width: int) -> Iterator[RenderableType]:
-    """A table that is no wider than the terminal: words are folded, then spare columns left out, and named."""
+    """Fit a table to the terminal: fold words, then leave out spare columns and name them."""
     widths = [
         max(map(len, (head, *(line for row in table.rows for line in row[place].split("\n")))))
         for place, head in enumerate(table.head)
@@ -108,7 +108,7 @@ def _fitting(table: Table, width: int) -> Iterator[RenderableType]:
 
 
 def sparkline(counts: Sequence[int]) -> str:
-    """A histogram in one line; only an empty bin is blank.
+    """Draw a histogram in one line; only an empty bin is blank.
 
     >>> sparkline([0, 1, 4, 8])
     ' ▁▄█'
@@ -118,7 +118,7 @@ def sparkline(counts: Sequence[int]) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar that fills a share of some characters, to an eighth of one.
+    """Draw a bar that fills a share of some characters, to an eighth of one.
 
     >>> bar(0.53, 4)
     '██▏'

@@ -13,7 +13,7 @@ from onnxbound.stability.catalogue import CATALOGUE
 
 
 def _of(file: str) -> dict[str, Any]:
-    """Explanations that belong to no record of the code."""
+    """Read explanations that belong to no record of the code."""
     return tomllib.loads(Path(__file__).with_name(file).read_text("utf-8"))
 
 
@@ -49,14 +49,14 @@ HEADINGS = {
     "largest |f(x)|": "max_logit_norm",
     "zeta": "sub_sampling_zeta",
 }
-"""What tables call some topics, in small letters."""
+"""Headings of tables, in small letters, to the topics they stand for."""
 
 _OF_STATISTICS = frozenset(field.name for field in fields(Statistic))
 
 
 @cache
 def topic_of(name: str) -> Topic | None:
-    """The topic of a name, of a dotted name in a report, or of the head of a column; None if there is none.
+    """Find the topic of a name, of a dotted name in a report, or of the head of a column.
 
     >>> [topic_of(name).name for name in ("w. noise", "layers.3.layer_cushion.rows", "data.rows", "margin.gamma")]
     ['weight_noise_sensitivity', 'layer_cushion', 'rows', 'gamma']
@@ -70,7 +70,7 @@ def topic_of(name: str) -> Topic | None:
 
 
 def closest(name: str) -> list[str]:
-    """Topics whose names resemble a word, the closest first."""
+    """List topics whose names resemble a word, the closest first."""
     import difflib
 
     wanted = name.lower().replace(" ", "_")

@@ -10,29 +10,29 @@ from onnxbound.report.view import command
 from onnxbound.words import at_most, percent
 
 _LARGE_GAP = 0.1
-"""From such a gap between test and training error on a net is said to overfit."""
+"""A net overfits, it is said, if test and training error differ by more."""
 
 _WORTH_SAVING = 0.1
-"""Share of the weights from which on it is said that they are superfluous."""
+"""Superfluous weights are mentioned from this share on."""
 
 _RISE = 0.01
-"""The least rise of an error under noise that is spoken of."""
+"""A smaller rise of an error under noise is not mentioned."""
 
 _STANDARD_ERRORS = 2.0
-"""Errors under noise differ if they are further apart than so many standard errors of their difference."""
+"""Errors under noise count as different if they differ by more than so many standard errors."""
 
 _FEWEST_ROWS = 100
-"""Errors on fewer rows, of which one is more than a percent, are not compared."""
+"""Errors on fewer rows are not compared, since one row would be more than a percent."""
 
 _NOTHING = {"mean": "0.0", "std": "1.0"}
-"""Preprocessing that changes nothing and is not said."""
+"""Preprocessing that changes nothing is not repeated in commands."""
 
 _NEAR_CHANCE = 0.9
-"""From this share of chance on a net has nothing that noise could take away."""
+"""A net with a larger share of the error of guessing has nothing that noise could take away."""
 
 
 def verdict(report: Report) -> Iterator[str]:
-    """What is probably wrong with the rows; errors; the best bound; overfitting; which layers matter."""
+    """Say what is probably wrong with the rows, the errors, the best bound, and which layers matter."""
     yield from (f"{doubt[:1].upper()}{doubt[1:]}." for doubt in report.doubts)
     yield from _errors(report)
     yield from _bounds(report)
@@ -41,7 +41,7 @@ def verdict(report: Report) -> Iterator[str]:
 
 
 def next_steps(report: Report) -> Iterator[tuple[str, str]]:
-    """What to do next, and the command, with the preprocessing of the report."""
+    """List what to do next with the commands, which repeat the report's preprocessing."""
     useful = best_bound(report) is not None
     open_ = {bound.name for bound in report.bounds if bound.met is None}
     if report.data.test_error is None:
@@ -52,7 +52,7 @@ def next_steps(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def best_bound(report: Report) -> Bound | None:
-    """The least bound that holds and is better than guessing."""
+    """Find the least bound that holds and is better than guessing."""
     proved = [bound for bound in report.bounds if bound.met and bound.value is not None and not bound.vacuous]
     return min(proved, key=lambda bound: bound.value or 0.0, default=None)
 
@@ -65,7 +65,7 @@ def _command(report: Report, verb: str, **more: str) -> str:
 
 
 def _word(value: object) -> str:
-    """A value as an option takes it.
+    """Write a value as an option takes it.
 
     >>> _word([0.5, 0.25]), _word(1 / 255), _word("nhwc")
     ('0.5,0.25', '1/255', 'nhwc')
@@ -88,7 +88,7 @@ def _errors(report: Report) -> Iterator[str]:
 
 
 def _bounds(report: Report) -> Iterator[str]:
-    """The best statement that holds."""
+    """State the best bound that holds."""
     data, chance = report.data, 1 - 1 / report.data.classes
     best = best_bound(report)
     if best is None:
@@ -127,7 +127,7 @@ def _compression(report: Report) -> Iterator[str]:
 
 
 def _noise(report: Report) -> Iterator[str]:
-    """Say at which layer noise in the weights does most harm, or at which ones if the draws do not tell them apart."""
+    """Name the layer at which noise in the weights does most harm; several if the draws cannot tell them apart."""
     noise = report.weight_noise
     errors = {layer.index: e for layer in report.layers if (e := layer.error_under_weight_noise)}
     if noise is None or len(errors) < 2 or noise.rows < _FEWEST_ROWS:
@@ -160,7 +160,7 @@ def _noise(report: Report) -> Iterator[str]:
 
 
 def _listed(indices: Sequence[int]) -> str:
-    """Numbers as a list in a sentence, two at least.
+    """Write two or more numbers as a list in a sentence.
 
     >>> _listed((1, 2, 5))
     '1, 2 and 5'

@@ -1,4 +1,4 @@
-"""What people are shown of a result, in an order that terminal, page and Markdown share: verdict, numbers, caveats."""
+"""Views: a result as people are shown it, in the same order in a terminal, on a page and as Markdown."""
 
 import shlex
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class Table:
 
     Attributes:
         caption: What it shows.
-        head: Names of the columns; `topic_of` says which topic each of them stands for.
+        head: Names of the columns; `topic_of` knows the topic of each.
         rows: Cells; a line break in one is kept in a terminal.
-        left: So many columns are words, the others numbers.
-        drawn: A column of drawings made of characters, for terminals alone; -1 if there is none.
-        spare: Heads of columns that a narrow terminal leaves out, the first one first.
+        left: Number of columns with words, from the left; the others hold numbers.
+        drawn: Place of a column of drawings made of characters, which only terminals show; -1 if there is none.
+        spare: Heads of columns that a narrow terminal leaves out, in this order.
     """
 
     caption: str
@@ -52,14 +52,14 @@ class Section:
 
     @property
     def figures(self) -> tuple["Figure", ...]:
-        """Its figures, side by side on a page; a terminal has none."""
+        """Its figures; a page shows them side by side, a terminal shows none."""
         from onnxbound.report.figures.figure import Figure
 
         return tuple(part for part in self.parts if isinstance(part, Figure))
 
 
 def command(verb: str, *arguments: str, **options: str) -> str:
-    """A command to be copied into a shell.
+    """Write a command that can be copied into a shell.
 
     >>> command("verify", "a folder")
     "onnxbound verify 'a folder'"
@@ -73,11 +73,11 @@ class View:
 
     Attributes:
         title: Of the page.
-        about: What was done to what.
-        verdict: What follows, the most important sentence first.
-        next_steps: What to do next, and the command that does it.
+        about: Net, data and settings.
+        verdict: Conclusions, the most important sentence first.
+        next_steps: Purposes and commands.
         sections: The numbers.
-        caveats: What restricts them.
+        caveats: What limits the numbers.
         version: Of onnxbound.
     """
 

@@ -1,4 +1,4 @@
-"""How numbers and foreign names are written for people, the same in a terminal, a page and a figure."""
+"""Numbers and foreign names as terminals, pages and figures show them."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from onnxbound.words import at_most, counted, number
 
 
 def marked(words: str, basis: Basis) -> str:
-    """A number that follows from estimates begins with a sign for about.
+    """Put a sign for about before a number that follows from estimates.
 
     >>> marked("0.12", "estimated"), marked("0.12", "measured")
     ('≈0.12', '0.12')
@@ -19,7 +19,7 @@ def marked(words: str, basis: Basis) -> str:
 
 
 def error_at_most(bound: Bound) -> str:
-    """A bound on the error of new rows in percent, rounded up; how far it lies above 100 % says nothing."""
+    """Write a bound on the error of new rows in percent, rounded up; values above 100 % say nothing."""
     if bound.value is None:
         return number(None)
     shown = f"{at_most(bound.value, 100)} %" if bound.value <= 1 else "over 100 %"
@@ -27,7 +27,7 @@ def error_at_most(bound: Bound) -> str:
 
 
 def magnitude(value: float | None, log10: float | None) -> str:
-    """A number that may be too large for a float and is then known by its logarithm.
+    """Write a number, or a power of ten if only its logarithm is known because it is too large for a float.
 
     >>> magnitude(None, 400.2), magnitude(2.5, 0.4)
     ('10^400', '2.5')
@@ -39,7 +39,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power_of_ten(exponent: int) -> str:
-    """A tick of a logarithmic axis.
+    """Write a tick of a logarithmic axis.
 
     >>> power_of_ten(-3), power_of_ten(0), power_of_ten(1)
     ('10⁻³', '1', '10')
@@ -48,7 +48,7 @@ def power_of_ten(exponent: int) -> str:
 
 
 def shortened(name: str, length: int) -> str:
-    """The end of a name that is too long for its place; names of layers differ at the end.
+    """Shorten a name that is too long for its place to its end, where names of layers differ.
 
     >>> shortened("features/block/conv", 10)
     '…lock/conv'
@@ -57,7 +57,7 @@ def shortened(name: str, length: int) -> str:
 
 
 def rows_of_columns(report: Report, headings: Iterable[tuple[Property, str]]) -> str:
-    """How many rows each column of the layers' table is over, and whether it is an extreme or the median."""
+    """Say for each column of the layers' table whether it is an extreme or a median, and over how many rows."""
     columns: dict[tuple[bool, int], list[str]] = {}
     for prop, heading in headings:
         for count in {own.rows for layer in report.layers if (own := layer.statistics[prop.name])}:

@@ -21,11 +21,11 @@ Cell = str | float | int | None
 Kind = Literal["svg", "png", "pdf"]
 
 _WIDTH = 5.2
-"""Inches: what a phone shows at about its own size."""
+"""Inches; about the width of a phone."""
 
 _PNG_DPI = 200
 _TITLE = 50
-"""Characters of a line of the title."""
+"""Characters per line of the title."""
 
 _SAME_EVERY_TIME = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
 _STYLE = {
@@ -46,15 +46,15 @@ _STYLE = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One picture, which can be shared alone: its title says what it shows, and of which model.
+    """One picture that can be shared alone: its title says what it shows, and of which model.
 
     Attributes:
-        name: Its file, without the ending.
-        shows: What it shows.
+        name: Name of its file, without the ending.
+        shows: Its subject.
         of: The model or models.
         drawn: Draws it into axes and returns them.
         columns: Names of the columns of its data.
-        rows: The data, nothing that is drawn left out.
+        rows: All data that are drawn.
         height: Inches.
     """
 
@@ -68,7 +68,7 @@ class Figure:
 
     @property
     def title(self) -> str:
-        """What it shows, and of which model."""
+        """Its subject, and the model."""
         return visible(f"{self.shows}; {self.of}")
 
     def on(self, ax: "Axes | None" = None) -> "Axes":
@@ -95,7 +95,7 @@ class Figure:
         return ax
 
     def to(self, *kinds: Kind) -> dict[str, bytes]:
-        """Draw it as files of some kinds, the same bytes every time.
+        """Draw it as files of some kinds; the bytes are the same every time.
 
         Raises:
             UsageError: The extra `report` is not installed.
@@ -129,7 +129,7 @@ class Figure:
 
 @contextmanager
 def _style(**more: str) -> Iterator[None]:
-    """The style of every figure; a name in letters that the font lacks is drawn as boxes, which is no fault."""
+    """Set the style of every figure. Letters that the font lacks are drawn as boxes, without a warning."""
     from matplotlib import rc_context
 
     with rc_context(_STYLE | more), warnings.catch_warnings():

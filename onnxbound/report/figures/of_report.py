@@ -15,17 +15,17 @@ from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
 from onnxbound.words import percent
 
 _MOST_LAYERS = 1000
-"""Beyond them a matrix over pairs of layers has more cells than a picture has dots."""
+"""Layers up to which a matrix over pairs of layers has room in a picture."""
 
 
 def figures(report: Report) -> tuple[Figure, ...]:
-    """Every figure, those without data left out."""
+    """Draw every figure that has data."""
     of = Path(report.model.path).name or "model"
     return (*_bounds(report, of), *_histograms(report, of), *_pairs(report, of))
 
 
 def _bounds(report: Report, of: str) -> Iterator[Figure]:
-    """The bounds with every constant, and [A] Fig. 4 left."""
+    """Draw the bounds with every constant, and [A] Fig. 4 left."""
     chance, columns = 1 - 1 / report.data.classes, ("bound", "length", "value")
     explicit = [bound for bound in report.bounds if bound.kind != "as_plotted"]
     rows = tuple((b.name, None if b.value is None else 100 * min(b.value, 1.0), _words(b)) for b in explicit)
@@ -41,7 +41,7 @@ def _bounds(report: Report, of: str) -> Iterator[Figure]:
 
 
 def _histograms(report: Report, of: str) -> Iterator[Figure]:
-    """A histogram per layer of every property that a layer has."""
+    """Draw a histogram per layer of every property that layers have."""
     for prop in PLOTTED:
         rows = [
             (f"{own.index} {own.name}", (s.histogram,)) for own in report.layers if (s := own.statistics[prop.name])
@@ -58,7 +58,7 @@ def _histograms(report: Report, of: str) -> Iterator[Figure]:
 
 
 def _pairs(report: Report, of: str) -> Iterator[Figure]:
-    """The matrices over pairs of layers; none where there is one layer only."""
+    """Draw the matrices over pairs of layers, if there are two layers or more."""
     for prop, name, quantity in (
         (INTERLAYER_CUSHION, "interlayer_cushion", "smallest interlayer cushion"),
         (SMOOTHNESS_INVERSE, "pair_smoothness_inverse", "largest 1/rho"),

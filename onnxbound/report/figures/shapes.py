@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0b5fa5", "#b84a00", "#1b7a3d", "#7a3e9d", "#6b5b00", "#8a1c4a")
-"""Of series, each at least 4.5 to 1 against white; they come round after six."""
+"""Colours of series, in this order; the contrast of each to white is at least 4.5 to 1."""
 
 _INK = "#1a1a1a"
 _WARNING = "#a3001e"
 _WIDE = 20.0
-"""Positive values that differ by more than this factor are shown on a logarithmic axis."""
+"""The axis is logarithmic if positive values differ by more than this factor."""
 
 _FEW_DECADES = 1.5
 _MOST_NAMES = 8
-"""Curves that are named; of more, the first and the last."""
+"""Up to so many curves all are named, else the first and the last."""
 
 _MOST_NUMBERS = 6
-"""Layers up to which a cell of a matrix has room for its number."""
+"""Up to so many layers the cells of a matrix show their numbers."""
 
 _LABEL = 20
 _MOST_TICKS = 4
@@ -34,17 +34,17 @@ Bar = tuple[str, float | None, str]
 """A name, a length, and what is written at its end."""
 
 Ridge = tuple[str, Sequence[Histogram | None]]
-"""A label, and a histogram per series; None where a series has none there."""
+"""A label, and a histogram per series or None."""
 
 Interval = tuple[str, float | None, float | None, float | None]
-"""A name, a value, and the ends of its interval; None where there is none."""
+"""A name, a value, and the ends of its interval; each may be None."""
 
 Curve = tuple[str, Sequence[tuple[float, float | None]]]
 """A name, and (position, value); None breaks the curve."""
 
 
 def ridges(ax: "Axes", quantity: str, rows: Sequence[Ridge], series: Sequence[str]) -> "Axes":
-    """Histograms one below the other; within a row all are to the same scale, which is another in each row."""
+    """Draw histograms one below the other; each row has a scale of its own, which its histograms share."""
     _scale(ax, "x", quantity, [e for _, histograms in rows for h in histograms if h is not None for e in h.edges])
     drawn: dict[int, Any] = {}
     for place, (_, histograms) in enumerate(rows):
@@ -65,15 +65,15 @@ def ridges(ax: "Axes", quantity: str, rows: Sequence[Ridge], series: Sequence[st
 def bars(
     ax: "Axes", quantity: str, rows: Sequence[Bar], most: float | None = None, limit: str = "", at: float = 0
 ) -> "Axes":
-    """Bars from the top, and a dashed line where `limit` says what it means.
+    """Draw bars from the top, and a dashed line if `limit` says what it means.
 
     Args:
         ax: Where.
-        quantity: What lengths are, with their unit.
+        quantity: What the lengths of the bars mean, with the unit.
         rows: The bars.
-        most: The end of the axis; that of the longest bar if None.
-        limit: What stands beside the line; none is drawn where it is empty.
-        at: The length at which the line stands.
+        most: The end of the axis; the end of the longest bar if None.
+        limit: The words beside the line; no line if empty.
+        at: The place of the line on the axis.
     """
     names, lengths, words = zip(*rows, strict=True)
     known = [length or 0.0 for length in lengths]
@@ -94,13 +94,13 @@ def bars(
 
 
 def heat_map(ax: "Axes", quantity: str, size: int, values: Mapping[tuple[int, int], float]) -> "Axes":
-    """A matrix over pairs (source, target), 1-based; pairs that are not there stay empty.
+    """Draw a matrix over pairs (source, target), 1-based; pairs without a value stay empty.
 
     Args:
         ax: Where.
         quantity: What the colours mean.
         size: d; rows are sources 1 to d - 1, columns targets 2 to d.
-        values: Of the pairs.
+        values: Pair to value.
     """
     import numpy as np
     from matplotlib.colors import LogNorm
@@ -129,14 +129,14 @@ def heat_map(ax: "Axes", quantity: str, size: int, values: Mapping[tuple[int, in
 
 
 def lines(ax: "Axes", places: str, quantity: str, curves: Sequence[Curve], names: Sequence[str] = ()) -> "Axes":
-    """Curves over positions; many are shaded from the first to the last, and only these two are named.
+    """Draw curves over positions. If there are many, they are shaded, and only the first and the last are named.
 
     Args:
         ax: Where.
         places: What the positions are.
-        quantity: What the values are, with their unit.
-        curves: In the order of their colours; those without a value are not named.
-        names: What stands below the positions 1, 2 and so on.
+        quantity: What the values are, with the unit.
+        curves: In the order of their colours; curves without values are not named.
+        names: The labels of the positions 1, 2 and so on.
     """
     from matplotlib import colormaps
 
@@ -162,7 +162,7 @@ def lines(ax: "Axes", places: str, quantity: str, curves: Sequence[Curve], names
 
 
 def intervals(ax: "Axes", quantity: str, rows: Sequence[Interval]) -> "Axes":
-    """Values between -1 and 1 with their intervals, from the top."""
+    """Draw values between -1 and 1 with their intervals, from the top."""
     for place, (_, value, low, high) in enumerate(rows):
         if low is not None and high is not None:
             ax.plot([low, high], [place, place], color=COLOURS[0])
@@ -176,7 +176,7 @@ def intervals(ax: "Axes", quantity: str, rows: Sequence[Interval]) -> "Axes":
 
 
 def _short(label: str) -> str:
-    """A label whose first word, the layer's number, stays.
+    """Shorten a label, but not its first word, the layer's number.
 
     >>> _short("17 features/block/conv/depthwise/weight")
     '17 …epthwise/weight'
@@ -192,7 +192,7 @@ def _legend(ax: "Axes", handles: Mapping[str, Any], place: str) -> None:
 
 
 def _scale(ax: "Axes", which: str, quantity: str, values: Iterable[float]) -> None:
-    """An axis for values, logarithmic where they are all positive and span much."""
+    """Scale an axis for values; it is logarithmic if all are positive and differ much."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     known = list(values)
