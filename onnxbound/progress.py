@@ -41,6 +41,7 @@ class Display:
         self._bars: Bars | None = None
         self._cell: Any = None
         self._drawn = 0.0
+        self._reading: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, tuple[int, int]] = {}
         self._started: dict[str, float] = {}
@@ -60,6 +61,7 @@ class Display:
                 TimeRemainingColumn(),
             )
             self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
+            self._reading = self._bars.add_task("reading net and rows", total=None, rate="")
             if notebook:
                 from IPython.display import display
 
@@ -83,6 +85,9 @@ class Display:
             self._started[stage] = time.perf_counter()
         if self._bars is None:
             return
+        if self._reading is not None:
+            self._bars.remove_task(self._reading)
+            self._reading = None
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(_STAGES.get(stage, stage), total=total, rate="")
         elif begins:

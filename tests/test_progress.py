@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,11 @@ def test_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
     with watched(None) as progress:
+        time.sleep(0.3)  # three pictures
+        assert "reading net and rows" in shown.getvalue()
         progress("forward", 5, 10)
+        shown.truncate(0)
+    assert "reading" not in shown.getvalue()
     assert "forward pass" in shown.getvalue()
     assert "5/10" in shown.getvalue()
 

@@ -57,10 +57,11 @@ def analyze(
     limit = None if thresholds else seconds_of("--time", time)
     settings = measure.settings(rows.seed, worst=worst, time=limit)
     result.require_writable(samples, save_conventions)
-    network = rows.network(model)
-    require_known(thresholds, network, settings)
-    train = rows.rows(network)
-    test_rows = None if test is None else rows.test_rows(network, test)
+    with result.progress():
+        network = rows.network(model)
+        require_known(thresholds, network, settings)
+        train = rows.rows(network)
+        test_rows = None if test is None else rows.test_rows(network, test)
     if save_conventions is not None:
         rows.said().write(save_conventions, force=result.force)
     if reference is not None:

@@ -19,7 +19,7 @@ from onnxbound.cli.env import env
 from onnxbound.cli.experiments import compare, noise, rank, track
 from onnxbound.cli.explain import explain
 from onnxbound.cli.flags import FLAGS, changed, in_flags, with_flags
-from onnxbound.cli.grouped import Verb
+from onnxbound.cli.grouped import Verb, Verbs
 from onnxbound.cli.inspect import inspect
 from onnxbound.cli.report import report
 from onnxbound.cli.verify import verify
@@ -30,6 +30,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="onnxbound",
+    cls=Verbs,
     help="How far can a trained ONNX classifier be trusted to generalise, and how far can it be compressed?",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -1,5 +1,6 @@
 """`onnxbound compress`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,18 @@ def _methods(incomplete: str) -> list[str]:
     return [name for name in METHODS if name.startswith(incomplete)]
 
 
+def _layers(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of layers, if the model on the command line can be read."""
+    from onnxbound.errors import OnnxboundError
+    from onnxbound.graph.load import load
+
+    names: list[str] = []
+    for model in context.args[:1]:  # the parser stops at --layer without a value, and leaves the model here
+        with suppress(OnnxboundError):
+            names = [layer.name for layer in load(model).layers]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the difference from this initialisation.")]
 Codes = Annotated[
     Path | None,
@@ -31,7 +44,8 @@ Test = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Rows that neither net has seen; they guarantee the accuracy.")
 ]
 Layers = Annotated[
-    list[str] | None, typer.Option("--layer", metavar="NAME", help="Compress only this layer; repeatable.")
+    list[str] | None,
+    typer.Option("--layer", metavar="NAME", help="Compress only this layer; repeatable.", autocompletion=_layers),
 ]
 _MAX_DROP = "Largest drop in accuracy, by default 0.5%; an algorithm then searches its budget."
 
@@ -152,10 +166,11 @@ def compress(
     algorithm, (limit, drop) = method.chosen(rows.seed, request.threads), budget.chosen()
     settings = Request(algorithm, limit, drop, tuple(layer or ()), **vars(request))
     result.require_writable(codes)
-    network, place, force = rows.network(model), result.output, result.force
-    train = None if rows.data is None else rows.rows(network)
-    unseen = None if test is None else rows.test_rows(network, test)
+    place, force = result.output, result.force
     with result.progress() as progress:
+        network = rows.network(model)
+        train = None if rows.data is None else rows.rows(network)
+        unseen = None if test is None else rows.test_rows(network, test)
         done = compressed(
             network, train, place, settings, test=unseen, init=init, codes=codes, force=force, progress=progress
         )

@@ -57,8 +57,8 @@ def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, 
 
     settings = sample.settings(rows.seed)
     result.require_writable()
-    network = rows.network(model)
     with result.progress() as progress:
+        network = rows.network(model)
         attenuation = attenuated(network, rows.rows(network), settings, progress=progress)
     result.show(attenuation)
     result.draw(attenuation)
@@ -74,8 +74,8 @@ class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
         """Open everything, call a verb, and show what it returns."""
         settings = self.settings(self.seed)
         self.require_writable()
-        networks, own, tests = zip(*self.opened(models, self.test), strict=True)
         with self.progress() as progress:
+            networks, own, tests = zip(*self.opened(models, self.test), strict=True)
             outcome = verb(networks, own, *([] if self.test is None else [tests]), settings, progress=progress)
         self.show(outcome)
         self.draw(outcome)

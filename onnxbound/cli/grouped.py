@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from onnxbound.cli.examples import EXAMPLES
 from onnxbound.cli.options import set_threads
@@ -31,6 +31,15 @@ _PANELS = {
     "FolderOptions": "Output",
 }
 """The panel of an option in the help, by the first group that declares it; others are options of one verb."""
+
+
+class Verbs(TyperGroup):
+    """The commands, each with its whole summary."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one section."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, str(verb.help)) for name, verb in self.commands.items()])
 
 
 class Verb(TyperCommand):

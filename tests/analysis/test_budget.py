@@ -54,7 +54,7 @@ def test_what_was_decided_is_reported_and_said_again_gives_the_same(network: Net
     found = analyze(network, rows, Settings(time=SHORT, engine="numpy"))
     assert (found.data.measured_rows, found.settings["measured"], found.settings["pairs"]) == (10, 10, "all")
     (said,) = [text for text in found.warnings if "too short" in text]
-    assert "`measured=10` says the same" in said
+    assert "`measured=10` asks for as few" in said
     assert found.data.sub_sampling_zeta > 0
     again = analyze(network, rows, Settings(measured=10, time=None, engine="numpy"))
     assert not any("too short" in text for text in again.warnings)
@@ -85,7 +85,7 @@ def test_a_sample_stands_for_rows_that_take_too_long_to_pass(
     found = analyze(network, rows, Settings(time=SHORT, engine="numpy"), run=tmp_path / "run")
     assert (found.data.rows, found.data.measured_rows) == (20, 10)
     (said,) = [text for text in found.warnings if "to pass 60 rows" in text]
-    assert "a uniform sample of 20 stands for them; `limit=20` says the same" in said
+    assert "a uniform sample of 20 stands for them; `limit=20` asks for this sample" in said
     same = open_rows(rows.path, network, limit=20)
     again = analyze(network, same, Settings(time=None, measured=10, engine="numpy"))
     assert again.data.sha256 == found.data.sha256
