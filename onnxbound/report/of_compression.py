@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from onnxbound.compressors.compression import BudgetSweep, Compression, RowCost
     from onnxbound.compressors.guarantee import Guarantee
 
+_TRIED = (
+    "3 x 8 stands for three layers of 8 bits. Worse and better are rows on which only the original, or only the"
+    " candidate, is right: first among training rows kept apart, then among the test rows."
+)
 _MET = {True: "met: ", False: "not met: ", None: "open: "}
 
 
@@ -50,7 +54,7 @@ def _verdict(report: "Compression") -> Iterator[str]:
 
 def _sections(report: "Compression") -> Iterator[Section]:
     if report.tried:
-        yield Section("Tried", (_tried(report),))
+        yield Section("Tried", (_tried(report), _TRIED))
     yield Section("Layers", (_layers(report),))
     if report.compressibility is not None:
         yield Section("Is the compressed net close to the original at gamma?", (_compressibility(report),))
@@ -86,7 +90,7 @@ def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
 def _time(work: "RowCost") -> str:
     """Write the ratio of onnxruntime's times, with the limits that nine rounds give."""
     between = f"{work.ratio_low:.2f} to {work.ratio_high:.2f} with 96 % confidence"
-    said = f"{work.ratio:.2f} of the original's ({between})"
+    said = f"{work.ratio:.2f} times the original's ({between})"
     if work.ratio_low <= 1 <= work.ratio_high:
         said = f"no difference measurable here: {between}"
     adds = work.multiply_adds
@@ -131,8 +135,12 @@ def _tried(report: "Compression") -> Table:
         rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + limits + [""] * 7)[:7]))
     apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "drop")
     head = ("bits", "weights", "bytes", "time", *apart, *there)
-    caption = "Candidates in the order of the search; 3 x 8 stands for three layers of 8 bits"
-    return Table(caption, head, tuple(rows), spare=("time", "rows apart", "better", "better there"))
+    return Table(
+        "Candidates in the order of the search",
+        head,
+        tuple(rows),
+        spare=("time", "rows apart", "better", "better there"),
+    )
 
 
 def _layers(report: "Compression") -> Table:

@@ -32,11 +32,11 @@ def print_view(view: View, console: Console, *, verbose: bool) -> None:
     console.print()
     console.print(_facts(view.about))
     for section in view.sections:
-        if verbose or not section.long:
+        shown = [line for part in section.parts for line in _shown(part, console.width)]
+        if shown and (verbose or not section.long):
             _titled(console, section.title)
-            for part in section.parts:
-                for shown in _shown(part, console.width):
-                    console.print(shown)
+            for line in shown:
+                console.print(line)
     _listed(console, "Before you rely on it", view.caveats)
     if view.next_steps:
         _titled(console, "What next")

@@ -84,7 +84,7 @@ def test_a_sample_stands_for_rows_that_take_too_long_to_pass(
     monkeypatch.setattr(budget, "SAMPLES", (40, 20))
     found = analyze(network, rows, Settings(time=SHORT, engine="numpy"), run=tmp_path / "run")
     assert (found.data.rows, found.data.measured_rows) == (20, 10)
-    (said,) = [text for text in found.warnings if "to pass 60 rows" in text]
+    (said,) = [text for text in found.warnings if "pass of all 60 rows" in text]
     assert "a uniform sample of 20 stands for them; `limit=20` asks for this sample" in said
     same = open_rows(rows.path, network, limit=20)
     again = analyze(network, same, Settings(time=None, measured=10, engine="numpy"))
@@ -118,7 +118,7 @@ def test_a_test_set_is_limited_too(
     found = analyze(network, rows, Settings(time=SHORT), test_rows=tests, run=tmp_path / "run")
     same = analyze(network, rows.sample(20, 0), Settings(measured=10), test_rows=tests.sample(20, 0))
     assert (found.data.test_rows, found.data.test_error) == (20, same.data.test_error)
-    assert any("to pass 50 test rows" in text and "sample of 20" in text for text in found.warnings)
+    assert any("pass of all 50 test rows" in text and "sample of 20" in text for text in found.warnings)
     resumed = analyze(network, rows, Settings(time=1e6), test_rows=tests, run=tmp_path / "run", resume=True)
     assert resumed.data == found.data
     with pytest.raises(RunError, match="a different run"):
@@ -133,7 +133,7 @@ def test_nets_share_their_samples(network: Network, tmp_path: Path, monkeypatch:
     sets = [[open_rows(file, net) for net in (network, other)] for file in files]
     ranking = rank([network, other], *sets, Settings(time=SHORT))
     assert [(each.net.rows, each.test_rows) for each in ranking.standings] == [(20, 20), (20, 20)]
-    for said in ("too short to pass 60 rows", "too short to pass 50 test rows", "too short for 20 measured rows"):
+    for said in ("pass of all 60 rows", "pass of all 50 test rows", "too short for 20 measured rows"):
         assert any(said in text and text.startswith("all nets") for text in ranking.warnings), ranking.warnings
 
 
