@@ -1,7 +1,7 @@
 """Matrix-Project, [A] Algorithm 1: a matrix as its products with k random matrices of signs."""
 
 from dataclasses import dataclass
-from math import ceil, frexp, inf, ldexp, log, log2, sqrt
+from math import ceil, frexp, ldexp, log, log2, sqrt
 from typing import Literal
 
 import numpy as np
@@ -67,20 +67,6 @@ def projections(epsilon: float, eta: float, constants: Constants = "explicit") -
     if constants == "paper":
         return ceil(log(1 / eta) / epsilon**2)
     return ceil(log(4 / eta) / (epsilon**2 / 4 - epsilon**3 / 6))
-
-
-def largest_error(count: int, eta: float, constants: Constants = "explicit") -> float:
-    """The epsilon that k projections give, the inverse of `projections`; infinite where it would exceed 1."""
-    if constants == "paper":
-        found = sqrt(log(1 / eta) / count)
-        return found if found <= 1 else inf
-    if projections(1.0, eta) > count:
-        return inf
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if middle > 0 and projections(middle, eta) <= count else (middle, high)
-    return high
 
 
 def matrix_project(
