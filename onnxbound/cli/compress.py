@@ -3,13 +3,14 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
 from onnxbound.cli.groups import STDOUT, ModelOutputOptions, OptionalRowOptions
+from onnxbound.cli.options import option
 
 if TYPE_CHECKING:
     from onnxbound.compressors.budget import Budget
@@ -35,18 +36,6 @@ def _layers(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-Init = Annotated[Path | None, typer.Option(metavar="MODEL", help="Compress the difference from this initialisation.")]
-Codes = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Also write an entropy code for decompress; the search minimises it."),
-]
-Test = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Rows that neither net has seen; they guarantee the accuracy.")
-]
-Layers = Annotated[
-    list[str] | None,
-    typer.Option("--layer", metavar="NAME", help="Compress only this layer; repeatable.", autocompletion=_layers),
-]
 _MAX_DROP = "Largest drop in accuracy, by default 0.5%; an algorithm then searches its budget."
 
 
@@ -54,25 +43,13 @@ _MAX_DROP = "Largest drop in accuracy, by default 0.5%; an algorithm then search
 class MethodOptions:
     """The algorithm."""
 
-    method: Annotated[
-        str, typer.Option(metavar="|".join(METHODS), help="A format or an algorithm.", autocompletion=_methods)
-    ] = "smallest"
-    fastest: Annotated[bool, typer.Option("--fastest", help="Write the fastest file, measured on this machine.")] = (
-        False
-    )
-    constants: Annotated[
-        str, typer.Option(metavar="explicit|paper", help="The proved constant of k, or the paper's.")
-    ] = "explicit"
-    eta: Annotated[float, typer.Option(metavar="P", help="Probability that an algorithm misses its epsilon.")] = 0.05
-    width: Annotated[
-        int | None, typer.Option(metavar="B", help="Bits of each number in the factors of svd; by default 32.")
-    ] = None
-    subspace: Annotated[
-        str, typer.Option(metavar="auto|haar|hadamard", help="The random subspace of matrix-project-conv.")
-    ] = "auto"
-    filter_cap: Annotated[
-        str, typer.Option(metavar="SIZE", help="Largest size of the filters of matrix-project-conv.")
-    ] = "256MiB"
+    method: str = option("|".join(METHODS), "A format or an algorithm.", "smallest", autocompletion=_methods)
+    fastest: bool = option(None, "Write the fastest file, measured on this machine.", False)
+    constants: str = option("explicit|paper", "The proved constant of k, or the paper's.", "explicit")
+    eta: float = option("P", "Probability that an algorithm misses its epsilon.", 0.05)
+    width: int | None = option("B", "Bits of each number in the factors of svd; by default 32.")
+    subspace: str = option("auto|haar|hadamard", "The random subspace of matrix-project-conv.", "auto")
+    filter_cap: str = option("SIZE", "Largest size of the filters of matrix-project-conv.", "256MiB")
 
     def chosen(self, seed: int, threads: int | None) -> "Method":
         """Return the method as `compress` takes it."""
@@ -92,18 +69,12 @@ class MethodOptions:
 class RequestOptions:
     """What else is computed."""
 
-    factorise: Annotated[
-        bool, typer.Option("--factorise", help="Write a truncated layer as two where that saves work.")
-    ] = False
-    sweep: Annotated[bool, typer.Option("--sweep", help="Try other budgets, and show where accuracy breaks.")] = False
-    gamma_quantile: Annotated[float, typer.Option(metavar="Q", help="The quantile of the margins that is gamma.")] = (
-        0.05
-    )
-    bounds: Annotated[bool, typer.Option("--bounds", help="Analyse the original too, and state bounds.")] = False
+    factorise: bool = option(None, "Write a truncated layer as two where that saves work.", False)
+    sweep: bool = option(None, "Try other budgets, and show where accuracy breaks.", False)
+    gamma_quantile: float = option("Q", "The quantile of the margins that is gamma.", 0.05)
+    bounds: bool = option(None, "Analyse the original too, and state bounds.", False)
     delta: options.Delta = 0.05
-    measured: Annotated[
-        int, typer.Option(metavar="N", help="Rows on which errors at layers, cushions and q are measured.")
-    ] = 100
+    measured: int = option("N", "Rows on which errors at layers, cushions and q are measured.", 100)
     device: options.Device = "auto"
     threads: options.Threads = None
 
@@ -112,19 +83,15 @@ class RequestOptions:
 class BudgetOptions:
     """The budget: at most one of these."""
 
-    epsilon: Annotated[float | None, typer.Option(metavar="E", help="Budget: error of Algorithm 1, 3 or 4.")] = None
-    k: Annotated[int | None, typer.Option("--k", metavar="K", help="Budget: projections.")] = None
-    rank: Annotated[int | None, typer.Option(metavar="R", help="Budget: rank.")] = None
-    keep: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Budget: share of the numbers that stays, 10% or 0.1.")
-    ] = None
-    gamma: Annotated[float | None, typer.Option(metavar="G", help="Budget: a margin that the error stays within.")] = (
-        None
-    )
-    cut: Annotated[float | None, typer.Option(metavar="D", help="Budget: drop singular values below D |A|_2.")] = None
-    energy: Annotated[str | None, typer.Option(metavar="SHARE", help="Budget: share of |A|_F^2 that stays.")] = None
-    bits: Annotated[int | None, typer.Option(metavar="B", help="Budget: bits per weight.")] = None
-    max_drop: Annotated[str | None, typer.Option(metavar="SHARE", help=_MAX_DROP)] = None
+    epsilon: float | None = option("E", "Budget: error of Algorithm 1, 3 or 4.")
+    k: int | None = option("K", "Budget: projections.")
+    rank: int | None = option("R", "Budget: rank.")
+    keep: str | None = option("SHARE", "Budget: share of the numbers that stays, 10% or 0.1.")
+    gamma: float | None = option("G", "Budget: a margin that the error stays within.")
+    cut: float | None = option("D", "Budget: drop singular values below D |A|_2.")
+    energy: str | None = option("SHARE", "Budget: share of |A|_F^2 that stays.")
+    bits: int | None = option("B", "Budget: bits per weight.")
+    max_drop: str | None = option("SHARE", _MAX_DROP)
 
     def chosen(self) -> "tuple[Budget | None, float | None]":
         """Return the budget, or the share by which accuracy may fall."""
@@ -151,10 +118,10 @@ def compress(
     budget: BudgetOptions,
     request: RequestOptions,
     *,
-    test: Test = None,
-    layer: Layers = None,
-    init: Init = None,
-    codes: Codes = None,
+    test: Path | None = option("FILE", "Rows that neither net has seen; they guarantee the accuracy."),
+    layer: list[str] | None = option("NAME", "Compress only this layer; repeatable.", autocompletion=_layers),
+    init: Path | None = option("MODEL", "Compress the difference from this initialisation."),
+    codes: Path | None = option("FILE", "Also write an entropy code for decompress; the search minimises it."),
 ) -> None:
     """Write a classifier as a smaller ONNX file that keeps its accuracy."""
     from onnxbound.compressors.request import Request

@@ -39,7 +39,17 @@ Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Num
 Delta = Annotated[float, typer.Option(metavar="D", help="Probability that an explicit bound fails.")]
 
 
-def option(metavar: str | None, help: str, default: Any = None, *flags: str) -> Any:  # noqa: A002 - typer's word
+Completion = Callable[[str], list[str]] | Callable[[typer.Context, str], list[str]]
+"""What a value may be, given its beginning, or the command line before it as well."""
+
+
+def option(
+    metavar: str | None,
+    help: str,  # noqa: A002 - typer's word
+    default: Any = None,
+    *flags: str,
+    autocompletion: Completion | None = None,
+) -> Any:
     """Declare an option, as the default of a field of a group or of a parameter of a verb.
 
     Args:
@@ -47,8 +57,10 @@ def option(metavar: str | None, help: str, default: Any = None, *flags: str) -> 
         help: What it says, and what by default.
         default: Its value where it is not given.
         flags: Its names; by default the parameter's.
+        autocompletion: Its possible values.
     """
-    return field(default=default, metadata={"flags": flags, "help": help, "metavar": metavar})
+    said = {"flags": flags, "help": help, "metavar": metavar, "autocompletion": autocompletion}
+    return field(default=default, metadata=said)
 
 
 def chosen_format(
@@ -91,7 +103,7 @@ def argument(
     metavar: str,
     help: str,  # noqa: A002 - typer's word
     default: Any = REQUIRED,
-    autocompletion: Callable[[str], list[str]] | None = None,
+    autocompletion: Completion | None = None,
 ) -> Any:
     """Declare an argument, as the default of a parameter of a verb.
 
@@ -99,7 +111,7 @@ def argument(
         metavar: What stands for it.
         help: What it says.
         default: Its value where it is not given.
-        autocompletion: What it may be, given its beginning.
+        autocompletion: Its possible values.
     """
     said = {"help": help, "metavar": metavar, "place": True, "autocompletion": autocompletion}
     return field(default=default, metadata=said)
