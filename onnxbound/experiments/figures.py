@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from onnxbound.experiments.attenuation import Attenuation
 from onnxbound.experiments.comparison import Comparison
@@ -29,7 +30,7 @@ def noise_figure(attenuation: Attenuation) -> Figure:
     shown = f"What noise of {percent(attenuation.radius)} at a layer's input becomes, median over the rows"
     drawn = partial(lines, places="layer", quantity="relative error", curves=curves)
     data = tuple((curve, layer, value) for curve, points in curves for layer, value in points)
-    return Figure("noise", shown, attenuation.model, drawn, ("curve", "layer", "value"), data)
+    return Figure("noise", shown, Path(attenuation.model).name, drawn, ("curve", "layer", "value"), data)
 
 
 def comparison_figures(comparison: Comparison) -> Iterator[Figure]:

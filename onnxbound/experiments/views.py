@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby, permutations
 from math import isfinite
+from pathlib import Path
 
 from onnxbound.experiments.attenuation import Attenuation
 from onnxbound.experiments.comparison import Comparison, LayerComparison
@@ -36,7 +37,7 @@ def noise_view(attenuation: Attenuation) -> View:
         f"Noise of {radius} of the norm of a layer's input is added to it; cells are relative errors at later outputs."
     )
     return View(
-        title=f"Noise in {shortened(attenuation.model, 60)}",
+        title=f"Noise in {Path(attenuation.model).name}",
         about=about,
         verdict=tuple(_attenuated(attenuation)),
         sections=(Section("Relative error behind the layers", (said, table, noise_figure(attenuation))),),

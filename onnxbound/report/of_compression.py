@@ -1,7 +1,7 @@
 """The view of a compression."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,17 +135,14 @@ def _tried(report: "Compression") -> Table:
         rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + limits + [""] * 7)[:7]))
     apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "drop")
     head = ("bits", "weights", "bytes", "time", *apart, *there)
-    return Table(
-        "Candidates in the order of the search",
-        head,
-        tuple(rows),
-        spare=("time", "rows apart", "better", "better there"),
-    )
+    columns = dict(zip(head, zip(*rows, strict=True), strict=True))
+    spare = ("time", "rows apart", "better", "better there")
+    return _filled("Candidates in the order of the search", columns, left=1, spare=spare)
 
 
 def _layers(report: "Compression") -> Table:
-    """List what was done to each layer; empty columns are left out."""
-    columns: dict[str, list[str]] = {
+    """List what was done to each layer."""
+    columns: dict[str, Sequence[str]] = {
         "": [",".join(map(str, layer.indices)) for layer in report.layers],
         "layer": [layer.name for layer in report.layers],
         "method": [layer.method for layer in report.layers],
@@ -157,10 +154,13 @@ def _layers(report: "Compression") -> Table:
         "eps asked": [number(layer.epsilon_asked) for layer in report.layers],
         "q": [number(layer.effective_parameters) for layer in report.layers],
     }
-    empty = {number(None)}
-    kept = {head: cells for head, cells in columns.items() if set(cells) != empty}
-    rows = tuple(zip(*kept.values(), strict=True))
-    return Table("What was done to each layer", tuple(kept), rows, left=3, spare=("method", "numbers", "q"))
+    return _filled("What was done to each layer", columns, left=3, spare=("method", "numbers", "q"))
+
+
+def _filled(caption: str, columns: Mapping[str, Sequence[str]], left: int, spare: tuple[str, ...]) -> Table:
+    """Make a table without the columns that are empty."""
+    kept = {head: cells for head, cells in columns.items() if not set(cells) <= {"", number(None)}}
+    return Table(caption, tuple(kept), tuple(zip(*kept.values(), strict=True)), left=left, spare=spare)
 
 
 def _compressibility(report: "Compression") -> Table:

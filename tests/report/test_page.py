@@ -49,6 +49,8 @@ def check(document: Viewed) -> Seen:
     ids = Counter(value for name, value in seen.attributes if name == "id")
     assert set(ids.values()) <= {1}
     assert {link.removeprefix("#") for link in links} == set(ids)
+    styles = Path(page.__file__).with_name("style.css").read_text(encoding="utf-8")
+    assert all(f".{value} " in styles for name, value in seen.attributes if re.fullmatch(r"l\d", value))
     numbers = seen.text[: seen.text.index("Definitions")] if "Definitions" in seen.text else seen.text
     assert "nan" not in " ".join(numbers).lower().split()
     return seen

@@ -35,6 +35,7 @@ _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
+    "axes.titley": 1.0,  # measuring every label to place it takes a fifth of the time
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
