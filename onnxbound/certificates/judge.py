@@ -1,4 +1,4 @@
-"""What the search goes by: how much each row tolerates, and what a candidate would certify, estimated."""
+"""What a candidate of the search would certify, estimated."""
 
 from dataclasses import dataclass
 from math import log
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.outputs import Outputs
-from onnxbound.certificates.space import Tensors
+from onnxbound.certificates.space import LevelVector, Space, Tensors
 from onnxbound.results import Float64Array
 from onnxbound.stability.row_margins import margins
 
@@ -51,6 +51,11 @@ class Judge:
         blocks = np.split(hardest_first, range(_BLOCK_ROWS, len(places), _BLOCK_ROWS))
         return cls(outputs, labels, delta, places, [np.sort(block) for block in blocks], unseen_error)
 
+    def worth(self, space: Space, levels: LevelVector, steps: Float64Array, enough: float) -> float:
+        """`estimated_bound` of a network on a lattice."""
+        bits = space.prices(levels).bits(levels, space.tensor)
+        return self.estimated_bound(space.tensors(levels, steps), bits, enough)
+
     def estimated_bound(self, tensors: Tensors, bits: float, enough: float = np.inf) -> float:
         """From guessed bits, and from the errors on some rows, less what a network like it has more there.
 
@@ -66,21 +71,6 @@ class Judge:
             if bound >= enough:
                 break
         return bound
-
-
-def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Array:
-    """How much of its logits' differences each row can do without, (m,).
-
-    Half the gap of the two largest logits, but no less than half of a low quantile of all gaps; infinite where the
-    network errs, so that its own errors are not protected. The more it errs, the more it may err: the quantile is 0.1
-    and rises by one and a half times the error.
-    """
-    ordered = np.sort(logits, axis=1)
-    gaps = ordered[:, -1] - ordered[:, -2]
-    right = logits.argmax(axis=1) == labels
-    lowest = np.quantile(gaps, min(0.5, 0.1 + 1.5 * (1 - right.mean())))
-    floor = max(float(lowest), float(np.finfo(np.float32).tiny))
-    return np.where(right, np.maximum(gaps, floor) / 2, np.inf)
 
 
 def chernoff_bound(error: float, rows: int, bits: float, delta: float) -> float:

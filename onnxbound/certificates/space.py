@@ -8,14 +8,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.certificates.prices import Prices, prices
 from onnxbound.codec.describe import Description
 from onnxbound.codec.levels import Filters
 from onnxbound.codec.network_code import NetworkCode
 from onnxbound.codec.tensors import Exact, Levels, Part
-from onnxbound.compressors.prices import Prices, prices
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
-from onnxbound.linear.curvature import parameters
+from onnxbound.linear.gradient import parameters
 from onnxbound.results import Float64Array
 
 Tensors = Mapping[str, NDArray[np.float32]]
@@ -37,7 +37,7 @@ class _Tensor:
 
 
 class Space:
-    """P parameters, less those of a prior network, in the order of `onnxbound.linear.curvature.parameters`.
+    """P parameters, less those of a prior network, in the order of `onnxbound.linear.gradient.parameters`.
 
     Attributes:
         trained: The trained network, less the prior, (P,).
@@ -95,13 +95,6 @@ class Space:
     def tensors(self, levels: LevelVector, steps: Float64Array) -> Tensors:
         """What a decoder would put into the holes."""
         return self.code(levels, steps).tensors(self._prior)
-
-    def filled(self, moved: Float64Array) -> Tensors:
-        """What would be in the holes if parameters, given less the prior, were written as they are."""
-        tensors = dict(self._described.tensors)
-        for tensor, piece in zip(self._tensors, self._pieces(self._origin + moved), strict=True):
-            tensors[tensor.hole] = piece.reshape(tensors[tensor.hole].shape).astype(np.float32)
-        return tensors
 
     def prices(self, levels: LevelVector) -> Prices:
         """Prices that fit some levels."""

@@ -22,21 +22,21 @@ class Effort:
     """How much work a search may do.
 
     Attributes:
-        rounds: Rounds of rounding.
-        rows: Rows that are linearised in each, more for networks of fewer entries.
-        entries: Parameters that can be moved; the others are 0 from the start.
-        batches: By which the network is thinned.
+        rounds: Runs of thinning and rounds of rounding, together.
+        batches: Of a run; the first ones, up to three, are shorter.
+        parameters: Of the largest network that is rounded to second order, too.
+        rows: Linearised in a round of that.
     """
 
     rounds: int
-    rows: int
-    entries: int
     batches: int
+    parameters: int
+    rows: int
 
     @classmethod
     def of(cls, level: int) -> "Effort":
         """Of `effort`, 1 to 9."""
-        return cls(rounds=2 + level, rows=2000 * (level + 1), entries=1000 + 1200 * level, batches=180 * level)
+        return cls(rounds=5 + level, batches=180 * level, parameters=1000 + 1200 * level, rows=4000 * (level + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Found:
         data: How.
         errors: Rows that the network errs on, as counted during the search.
         bound: The error it certifies.
-        round: The round that found it, from 1.
-        rounds: Rounds in all.
+        round: In which it was found, from 1.
+        rounds: In all.
     """
 
     code: NetworkCode

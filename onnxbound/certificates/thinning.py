@@ -3,21 +3,24 @@
 What is lowered is the cross-entropy of the wanted decisions, its own where they are right, and the price of its bits.
 A weight between two levels of its lattice costs what lies between their prices in proportion. So one near zero is drawn
 to it with the force `price * bits / step` and stays there unless the loss pulls harder: unless it promises more per bit
-than a bit costs. One beyond the first level is drawn hardly at all. The rows see a weight nearer to zero than to the
-first level as zero, but its slope is followed all the same, so that it can come back. Prices follow the network: rows
-and columns that are nearly empty become dear, so whole units and inputs go first. The steps are those of Adam (Kingma,
-Ba 2015), with the force as a proximal step in its metric.
+than a bit costs. Prices follow the network: rows and columns that are nearly empty become dear, so whole units and
+inputs go first. The steps are those of Adam (Kingma, Ba 2015), with the force as a proximal step in its metric.
+
+At first the rows see every weight as it is, but for those that are nearer to zero than to the first level. In the
+second half they see the nearest levels, while the gradient moves the weights behind them (the straight-through
+estimator, Bengio, Leonard, Courville 2013): so the network makes up for the rounding, and a weight can come back from
+zero. On a coarse lattice most of what is left ends at one step, up or down.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.outputs import Outputs
+from onnxbound.certificates.prices import LARGEST, Prices
 from onnxbound.certificates.space import LevelVector, Space
-from onnxbound.compressors.prices import LARGEST, Prices
+from onnxbound.codec.network_code import rounded_step
 from onnxbound.linear.gradient import CrossEntropy
 from onnxbound.results import Float64Array
 
@@ -28,11 +31,8 @@ _RATE = 0.04
 _MEAN_DECAY, _SQUARE_DECAY = 0.9, 0.99
 _TINY = 1e-8
 
-_COARSE = 0.75
-"""Step of a tensor's lattice, over the root mean square of its entries that are not 0."""
-
-_FIRST_COARSE = 0.5
-"""The same of all entries, before there are any that are 0."""
+_FIRST = 0.4
+"""Share of the coarseness at which the lattice begins, before entries are 0."""
 
 _BIAS_FINE = 0.5
 _STEP_KEPT = 0.6
@@ -42,6 +42,9 @@ _LOOK = 50
 _RISING = 0.5
 """Share of the batches in which the price rises from 0."""
 
+_ON_LATTICE = 0.5
+"""Share of the batches that see the network on its lattice."""
+
 _SHARPNESS = 4.0
 """Median gap of the two largest logits of the trained network, over the temperature of the loss."""
 
@@ -49,26 +52,6 @@ _ALIVE = 0.5
 """Entries below this share of a step are 0."""
 
 Float32Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Thin:
-    """What is left of a network.
-
-    Attributes:
-        parameters: Less the prior, most of them 0, (P,).
-        steps: Of the lattice that was priced, one per tensor.
-    """
-
-    parameters: Float64Array
-    steps: Float64Array
-
-    def largest(self, tensor: NDArray[np.int64], count: int) -> Float64Array:
-        """The parameters with only so many left of them, those of the most steps."""
-        order = np.argsort(-np.abs(self.parameters) / self.steps[tensor], kind="stable")
-        kept = self.parameters.copy()
-        kept[order[count:]] = 0
-        return kept
 
 
 class Thinning:
@@ -99,22 +82,33 @@ class Thinning:
         self._temperature = max(gap, float(np.finfo(np.float32).tiny)) / _SHARPNESS
         self._rows = len(wanted)
 
-    def run(self, batches: int, price: float) -> Iterator[Thin]:
-        """Thin the trained network; yields what there is whenever prices are found again, and at the end."""
+    def run(self, batches: int, price: float, coarse: float) -> Iterator[tuple[LevelVector, Float64Array]]:
+        """Thin the trained network.
+
+        Args:
+            batches: Of rows.
+            price: Cross-entropy of all rows together per bit.
+            coarse: Step of a tensor's lattice, over the root mean square of its entries that are not 0.
+
+        Yields:
+            Levels (P,) and steps, one per tensor, from time to time as soon as the network is on a lattice.
+        """
         space, tensor = self._space, self._space.tensor
         at = space.trained.astype(np.float32)
-        steps = self._measured(at, np.zeros(len(space.starts)), _FIRST_COARSE)
+        steps = self._measured(at, np.zeros(len(space.starts)), _FIRST * coarse)
         mean, square = np.zeros_like(at), np.zeros_like(at)
         force = length = np.zeros_like(at)
         batches = batches if self._kept.size else 0
         for number, places in enumerate(self._batches(batches), 1):
             left = 1 - (number - 1) / batches
+            on_lattice = left <= _ON_LATTICE
             if number % _LOOK == 1:
-                steps = _STEP_KEPT * steps + (1 - _STEP_KEPT) * self._measured(at, steps, _COARSE)
+                steps = _written(_STEP_KEPT * steps + (1 - _STEP_KEPT) * self._measured(at, steps, coarse))
                 length = steps[tensor].astype(np.float32)
                 force = self._force(at, steps).astype(np.float32)
-                yield Thin(_seen(at, length).astype(np.float64), steps)
-            slope = self._slope(_seen(at, length), places)
+                if on_lattice:
+                    yield _levels(at, length), steps
+            slope = self._slope(_levels(at, length) * length if on_lattice else _without_small(at, length), places)
             mean += np.float32(1 - _MEAN_DECAY) * (slope - mean)
             square += np.float32(1 - _SQUARE_DECAY) * (slope * slope - square)
             rate = length / (np.sqrt(square / np.float32(1 - _SQUARE_DECAY**number)) + np.float32(_TINY))
@@ -122,7 +116,8 @@ class Thinning:
             at -= rate * mean * np.float32(1 / (1 - _MEAN_DECAY**number))
             rate *= force * np.float32(price / self._rows * min(1, (1 - left) / _RISING))
             at = np.copysign(np.maximum(np.abs(at) - rate, 0), at)
-        yield Thin(_seen(at, length).astype(np.float64), steps)
+        steps = _written(steps)
+        yield _levels(at, steps[tensor].astype(np.float32)), steps
 
     def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:
         """Rows that matter, each once before any comes again."""
@@ -156,6 +151,16 @@ class Thinning:
         return np.maximum(more, 0) / steps[tensor]
 
 
-def _seen(at: Float32Array, length: Float32Array) -> Float32Array:
-    """The parameters as the rows see them."""
+def _levels(at: Float32Array, length: Float32Array) -> LevelVector:
+    """The nearest places of the lattice."""
+    return np.asarray(np.rint(at / length).clip(-LARGEST, LARGEST), np.int64)
+
+
+def _without_small(at: Float32Array, length: Float32Array) -> Float32Array:
+    """The parameters, those that are nearer to 0 than to the first level left out."""
     return np.where(np.abs(at) < _ALIVE * length, np.float32(0), at)
+
+
+def _written(steps: Float64Array) -> Float64Array:
+    """The nearest steps that can be written."""
+    return np.array([rounded_step(step) for step in steps])

@@ -34,7 +34,7 @@ class Description:
     Attributes:
         architecture: Its operators, with their tensors.
         tensors: Name of each hole of the architecture to its float32 tensor, in the order of the holes.
-        parameters: The holes that are A^i or bias of a layer, in the order of `onnxbound.linear.curvature.parameters`.
+        parameters: The holes that are A^i or bias of a layer, in the order of `onnxbound.linear.gradient.parameters`.
     """
 
     architecture: Architecture

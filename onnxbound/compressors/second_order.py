@@ -5,11 +5,15 @@ the other takes its nearest level, and those after it make up for the error.
 """
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dtrtri, spotrf, strtri
 
 from onnxbound.compressors.grid import Grid, Scales, spread
-from onnxbound.compressors.lattice import Matrix, compensation
 from onnxbound.graph.small_integers import largest_level
 from onnxbound.results import Float64Array
+
+Matrix = Float64Array | NDArray[np.float32]
+"""Single precision halves time and memory; what is found is judged by what it truly costs."""
 
 _CLIPS = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6)
 """Shares of the largest entry that the last level may stand for: what lies beyond is cut off, and all steps shrink."""
@@ -38,6 +42,21 @@ def rounded(matrix: Float64Array, moment: Float64Array, scales: Scales, width: i
     cost = np.vecdot(error @ moment, error).reshape(len(_CLIPS), len(matrix))
     best = cost.argmin(axis=0) * len(matrix) + np.arange(len(matrix))
     return Grid(levels[best].astype(np.int64), tried[best], width, block)
+
+
+def compensation(curvature: Matrix) -> Matrix:
+    """The upper triangular U with F^-1 = U^T U, for a positive definite F (P, P), in F's precision.
+
+    Raises:
+        ValueError: F is not positive definite.
+    """
+    # With the order of the entries reversed, F = V V^T for an upper triangular V, and U = V^-1.
+    factor, invert = (spotrf, strtri) if curvature.dtype == np.float32 else (dpotrf, dtrtri)
+    lower, failed = factor(np.asfortranarray(curvature[::-1, ::-1]), lower=1, clean=1, overwrite_a=1)
+    if failed:
+        raise ValueError("the curvature is not positive definite")
+    inverse, _ = invert(lower, lower=1, overwrite_c=1)
+    return np.ascontiguousarray(inverse[::-1, ::-1])
 
 
 def _in_order(matrix: Float64Array, upper: Matrix, steps: Float64Array, limit: int) -> Float64Array:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.network import Network
+from onnxbound.linear.gradient import parameters
 from onnxbound.linear.linearisation import Forward, linearise
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -38,27 +39,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Curvature:
-    """Means over the rows, for E of the parameters, in the order of `parameters`.
+    """Means over the rows, in the order of `onnxbound.linear.gradient.parameters`.
 
     Attributes:
-        matrix: J^T C J / T^2, estimated without bias from random cotangents; float32, (E, E).
-        gradient: J^T (q - p) / T, exact; (E,).
+        matrix: J^T C J / T^2, estimated without bias from random cotangents; float32, (P, P).
+        gradient: J^T (q - p) / T, exact; (P,).
     """
 
     matrix: NDArray[np.float32]
     gradient: Float64Array
 
 
-def parameters(network: Network) -> Float64Array:
-    """Every layer's A^i and then its bias, in one vector (P,)."""
-    parts = [part.ravel() for layer in network.layers for part in _constants(layer)]
-    return np.concatenate(parts).astype(np.float64)
-
-
 def curvature(
     network: Network,
     targets: Iterator[Target],
-    entries: NDArray[np.int64],
     probes: int,
     generator: np.random.Generator,
 ) -> Curvature:
@@ -67,17 +61,16 @@ def curvature(
     Args:
         network: Cast to float32.
         targets: Batches of rows.
-        entries: Which parameters, ascending, (E,).
         probes: Number of random cotangents C^{1/2} u per row, u of independent signs.
         generator: Generator of the signs.
     """
-    upper = np.zeros((entries.size, entries.size), np.float32)
-    gradient, count = np.zeros(entries.size), 0
+    size = parameters(network).size
+    upper, gradient, count = np.zeros((size, size), np.float32), np.zeros(size), 0
     keep = _kept(network)
     for target in targets:
-        jacobian = _probed(network, target, keep, entries, probes, generator)
-        flat = jacobian[:-1].reshape(-1, entries.size)
-        for start in range(0, entries.size, _STRIPE):
+        jacobian = _probed(network, target, keep, probes, generator)
+        flat = jacobian[:-1].reshape(-1, size)
+        for start in range(0, size, _STRIPE):
             stripe = slice(start, start + _STRIPE)
             upper[stripe, start:] += flat[:, stripe].T @ flat[:, start:]
         gradient += jacobian[-1].sum(axis=0)
@@ -94,48 +87,32 @@ def _probed(
     network: Network,
     target: Target,
     keep: set[str],
-    entries: NDArray[np.int64],
     probes: int,
     generator: np.random.Generator,
 ) -> Array:
-    """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, E)."""
+    """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, P)."""
     heat = target.temperature[:, None]
     forward = linearise(network, target.rows, keep)
     q, p = softmax(forward.values[network.output] / heat), softmax(target.logits / heat)
     signs = generator.integers(0, 2, (probes, *q.shape)) * 2 - 1
     roots = np.sqrt(q) * signs
     cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
-    return _pulled_back(network, forward, cotangents.astype(np.float32), entries)
+    return _pulled_back(network, forward, cotangents.astype(np.float32))
 
 
-def _pulled_back(network: Network, forward: Forward, cotangents: Array, entries: NDArray[np.int64]) -> Array:
-    """Cotangents (s, n, K) of the logits as cotangents (s, n, E) of the entries."""
+def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:
+    """Cotangents (s, n, K) of the logits as cotangents (s, n, P) of the parameters."""
     outputs = [layer.output for layer in network.layers]
     gradients: Mapping[str, Array] = forward.linearisation.vjp(network.output, cotangents, outputs)
-    parts, start = [], 0
+    parts = []
     for layer in network.layers:
         c = gradients.get(layer.output)
         if c is None:
             c = np.zeros((*cotangents.shape[:2], *layer.output_shape), cotangents.dtype)
-        weight, *bias = (part.size for part in _constants(layer))
-        inside = _between(entries, start, start + weight)
-        parts.append(layer.operator.weight_cotangent_at(forward.values[layer.input], c, inside))
-        start += weight
-        for size in bias:
-            parts.append(layer.operator.bias_cotangent(c)[..., _between(entries, start, start + size)])
-            start += size
+        parts.append(layer.operator.weight_cotangent(forward.values[layer.input], c).reshape(*c.shape[:2], -1))
+        if layer.operator.bias is not None:
+            parts.append(layer.operator.bias_cotangent(c))
     return np.concatenate(parts, axis=2)
-
-
-def _between(entries: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:
-    """Those of a part, from its start."""
-    first, last = np.searchsorted(entries, (start, end))
-    return entries[first:last] - start
-
-
-def _constants(layer: Layer) -> tuple[Array, ...]:
-    weight = layer.operator.effective_weight()
-    return (weight,) if layer.operator.bias is None else (weight, layer.operator.bias)
 
 
 def softmax(logits: Float64Array) -> Float64Array:

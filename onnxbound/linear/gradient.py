@@ -39,7 +39,7 @@ class CrossEntropy:
         self._runner = Runner(_written(network), Path(), device, 1)
 
     def gradient(self, network: Network, rows: Array, wanted: NDArray[np.int64], temperature: float) -> Float64Array:
-        """Of the loss with logits over a temperature, in the order of `onnxbound.linear.curvature.parameters`.
+        """Of the loss with logits over a temperature, in the order of `parameters`.
 
         Args:
             network: Cast to float32.
@@ -59,6 +59,16 @@ class CrossEntropy:
 
         found = side_by_side(part, parts(len(rows), _PART_ROWS), self._threads)
         return np.asarray(sum(found[1:], start=found[0])) / len(rows)
+
+
+def parameters(network: Network) -> Float64Array:
+    """Every layer's A^i and then its bias, in one vector (P,)."""
+    parts = []
+    for layer in network.layers:
+        parts.append(layer.operator.effective_weight().ravel())
+        if layer.operator.bias is not None:
+            parts.append(layer.operator.bias)
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _written(network: Network) -> ModelProto:

@@ -113,23 +113,6 @@ class Weighted(Affine):
         """
         return self.as_weight(np.matmul(self.by_group(c), self.patches(x)))
 
-    def weight_cotangent_at(self, x: Array, c: Array, entries: NDArray[np.int64]) -> Array:
-        """Some entries of `weight_cotangent`, by their places in C order: `(s, n, entries)`.
-
-        Only units and columns that one of the entries is in are multiplied.
-        """
-        patches, units = self.patches(x), self.by_group(c)
-        groups, width, depth = patches.shape[1], units.shape[3], patches.shape[3]
-        order = self.as_weight(np.arange(groups * width * depth).reshape(groups, width, depth)).ravel()[entries]
-        unit, column = np.divmod(order, depth)
-        if groups > 1:
-            return np.asarray(np.matmul(units, patches).reshape(*c.shape[:2], -1)[..., order])
-        if patches.shape[2] == 1:
-            return np.asarray(units[:, :, 0, unit, 0] * patches[:, 0, 0, column])
-        (some_units, row), (some_columns, place) = (np.unique(found, return_inverse=True) for found in (unit, column))
-        products = np.matmul(units[:, :, 0, some_units], patches[:, 0][:, :, some_columns])
-        return np.asarray(products[..., row, place])
-
     @abstractmethod
     def emit_weight_gradient(self, e: Emitter, x: Value, c: Value) -> str:
         """Write the cotangent of A, added up over rows: `weight.shape`.

@@ -1,18 +1,21 @@
 """The parts of the search: what rows tolerate, the space of parameters, and codes that are worth what is said."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import onnxbound
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certificates.judge import Judge, chernoff_bound, temperatures
+from onnxbound.certificates.judge import Judge, chernoff_bound
 from onnxbound.certificates.outputs import Outputs
+from onnxbound.certificates.rounding import temperatures
 from onnxbound.certificates.search import search
 from onnxbound.certificates.space import Space
 from onnxbound.certificates.task import Effort, Found, Targets, Task
@@ -22,7 +25,7 @@ from onnxbound.codec.network_code import decode, encode, rounded_step
 from onnxbound.codec.tensors import Levels
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
-from onnxbound.linear.curvature import parameters
+from onnxbound.linear.gradient import parameters
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import CPU
 from tests.cli.command import write_rows
@@ -117,15 +120,18 @@ def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest
         assert sum(counted) < 1000
 
 
-def found_by(task: Task) -> list[Found]:
-    return list(
-        search(task, Effort(rounds=4, rows=1000, entries=50, batches=200), np.random.Generator(np.random.Philox(3)))
-    )
+EFFORT = Effort(rounds=5, batches=200, parameters=0, rows=1000)
 
 
-def test_codes_are_worth_what_is_said(task: Task) -> None:
+def found_by(task: Task, effort: Effort = EFFORT) -> list[Found]:
+    return list(search(task, effort, np.random.Generator(np.random.Philox(3))))
+
+
+@pytest.mark.parametrize("largest", [0, 1000])
+def test_codes_are_worth_what_is_said(task: Task, largest: int) -> None:
     """Each decodes to itself, has these errors and this bound; the last is far better than the net as it is."""
-    every = found_by(task)
+    every = found_by(task, replace(EFFORT, rounds=7, parameters=largest))
+    assert [found.round for found in every] == [1, 2, 3, 4, 5, 6, 7]
     for found in every:
         assert encode(decode(found.data)) == found.data
         logits = task.outputs.logits(decode(found.data).tensors())
@@ -133,6 +139,30 @@ def test_codes_are_worth_what_is_said(task: Task) -> None:
         assert found.bound == error_bound(found.errors, 3000, 8 * len(found.data), Decimal("0.05"))
     whole = error_bound(0, 3000, 32 * task.network.parameters, Decimal("0.05"))
     assert min(found.bound for found in every) < whole / 2
+
+
+@pytest.mark.parametrize("better", ["thinned", "rounded"])
+def test_the_better_way_goes_on(better: str, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once both are tried; a network of more parameters is only thinned."""
+    made = []
+
+    def way(name: str) -> Callable[[Any], Iterator[Found]]:
+        def every(ground: Any) -> Iterator[Found]:
+            del ground
+            while True:
+                made.append(name)
+                yield cast("Found", SimpleNamespace(bound=Decimal("0.1" if name == better else "0.2")))
+
+        return every
+
+    for name in ("thinned", "rounded"):
+        monkeypatch.setattr(f"onnxbound.certificates.search._Ground.{name}", way(name))
+    effort = replace(EFFORT, rounds=8, parameters=task.network.parameters)
+    found_by(task, effort)
+    assert made == ["thinned"] * 4 + ["rounded"] * 2 + [better] * 2
+    made.clear()
+    found_by(task, replace(effort, parameters=task.network.parameters - 1))
+    assert made == ["thinned"] * 8
 
 
 def test_a_seed_gives_one_result(task: Task) -> None:
@@ -160,18 +190,17 @@ def test_labels_are_seen_only_where_it_is_asked_for(
         np.testing.assert_array_equal(wanted, expected)
 
 
-@pytest.mark.parametrize("entries", [20, 1000])
+@pytest.mark.parametrize("largest", [0, 1000])
 @pytest.mark.parametrize("price", [1.5, 1e6])
 @pytest.mark.parametrize("turn", [0, 1])
 def test_nothing_to_keep_and_nothing_left(
-    task: Task, entries: int, price: float, turn: int, monkeypatch: pytest.MonkeyPatch
+    task: Task, largest: int, price: float, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a net that is never right, and of one that is too dear to keep at all, there is a code too."""
     monkeypatch.setattr("onnxbound.certificates.search._PRICE", price)
     asked = replace(task, labels=(task.labels + turn) % 4)
-    effort = Effort(rounds=3, rows=200, entries=entries, batches=100)
-    every = list(search(asked, effort, np.random.Generator(np.random.Philox(3))))
-    assert [found.round for found in every] == [1, 2, 3]
+    every = found_by(asked, Effort(rounds=7, batches=100, parameters=largest, rows=200))
+    assert len(every) == 7
     assert all(encode(decode(found.data)) == found.data for found in every)
 
 
@@ -181,17 +210,15 @@ def test_a_thin_network_decides_as_wanted(task: Task) -> None:
     logits = task.outputs.logits(task.described.tensors)
     wanted = np.where(np.arange(3000) % 5 == 0, -1, (task.labels + 1) % 4)
     generator = np.random.Generator(np.random.Philox(3))
-    *_, thin = Thinning(space, task.outputs, logits, wanted, generator).run(400, 3.0)
-    assert np.count_nonzero(thin.parameters) < 0.8 * thin.parameters.size
+    *_, (levels, steps) = Thinning(space, task.outputs, logits, wanted, generator).run(400, 3.0, 0.6)
+    assert 0 < np.count_nonzero(levels) < 0.8 * levels.size
+    assert all(rounded_step(step) == step for step in steps)
     matters = wanted >= 0
-    decided = task.outputs.logits(space.filled(thin.parameters)).argmax(axis=1)
+    decided = task.outputs.logits(space.tensors(levels, steps)).argmax(axis=1)
     assert np.mean(decided[matters] == wanted[matters]) > 0.9
-    kept = thin.largest(space.tensor, 5)
-    assert np.count_nonzero(kept) == 5
-    assert set(np.flatnonzero(kept)) <= set(np.flatnonzero(thin.parameters))
 
 
 def test_effort_rises() -> None:
     levels = [Effort.of(level) for level in range(1, 10)]
-    names = ("rounds", "rows", "entries", "batches")
+    names = ("rounds", "batches", "parameters", "rows")
     assert all(getattr(a, name) < getattr(b, name) for a, b in pairwise(levels) for name in names)

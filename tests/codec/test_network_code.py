@@ -16,7 +16,7 @@ from onnxbound.codec.network_code import VERSION, NetworkCode, decode, encode, r
 from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.tensors import Exact, Levels, LowRank, cosines
 from onnxbound.data.preprocessing import Preprocessing
-from onnxbound.linear.curvature import parameters
+from onnxbound.linear.gradient import parameters
 
 FIXTURES = Path("fixtures")
 NETS = ("mnist_mlp", "mnist_logistic", "cifar10_cnn", "cifar10_alexnet", "cifar10_resnet")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnxbound.compressors.grid import full_scales
-from onnxbound.compressors.second_order import rounded
+from onnxbound.compressors.second_order import compensation, rounded
 from onnxbound.graph.small_integers import largest_level
 
 
@@ -53,3 +53,14 @@ def test_scales_per_block() -> None:
     small = slice(8, None)
     errors = [np.abs(each.matrix()[:, small] - matrix[:, small]).mean() for each in (whole, blocks)]
     assert errors[1] < 0.2 * errors[0]
+
+
+def test_compensation() -> None:
+    """Upper triangular, U^T U the inverse; and a matrix that has none is refused."""
+    root = np.random.Generator(np.random.Philox(2)).normal(size=(30, 30))
+    matrix = root.T @ root / 30 + 0.05 * np.eye(30)
+    upper = compensation(matrix)
+    np.testing.assert_allclose(upper.T @ upper @ matrix, np.eye(30), atol=1e-9)
+    assert not np.tril(upper, -1).any()
+    with pytest.raises(ValueError, match="positive definite"):
+        compensation(-matrix)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import onnxbound
-from onnxbound.linear.curvature import parameters
-from onnxbound.linear.gradient import CrossEntropy
+from onnxbound.linear.gradient import CrossEntropy, parameters
 from onnxbound.run.device import CPU
 from tests.linear.test_curvature import logits, residual_net, with_parameters
 from tests.nets import random_mlp

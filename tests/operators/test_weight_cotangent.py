@@ -61,17 +61,6 @@ def drawn(kind: str, generator: np.random.Generator) -> tuple[Weighted, np.ndarr
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_some_entries(kind: str) -> None:
-    generator = np.random.Generator(np.random.Philox(13))
-    layer, x, c = drawn(kind, generator)
-    every = layer.weight_cotangent(x, c)
-    entries = np.flatnonzero(generator.random(layer.weight.size) < 0.3)
-    some = layer.weight_cotangent_at(x, c, entries)
-    np.testing.assert_allclose(some, every.reshape(2, 3, -1)[..., entries], rtol=1e-9, atol=1e-9)
-    assert layer.weight_cotangent_at(x, c, entries[:0]).shape == (2, 3, 0)
-
-
-@pytest.mark.parametrize("kind", LAYERS)
 def test_the_sum_over_rows_as_a_graph(kind: str) -> None:
     layer, x, c = drawn(kind, np.random.Generator(np.random.Philox(15)))
     e = Emitter()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from onnxbound.certificates.prices import LARGEST, prices
 from onnxbound.codec.levels import code_signs, code_sizes
 from onnxbound.codec.mixing import Writer
-from onnxbound.compressors.prices import LARGEST, prices
 
 
 def structured(seed: int, empty: float) -> np.ndarray:

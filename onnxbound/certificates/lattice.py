@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dtrtri, spotrf, strtri
 
-from onnxbound.compressors.prices import LARGEST, Prices
+from onnxbound.certificates.prices import LARGEST, Prices
+from onnxbound.compressors.second_order import Matrix
 from onnxbound.results import Float64Array
-
-Matrix = Float64Array | NDArray[np.float32]
-"""Single precision halves time and memory; what is found is judged by what it truly costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +40,6 @@ class Lattice:
         prices = self.prices
         flags = np.where(tried == 0, prices.zero[entry], prices.nonzero[entry])
         return np.asarray(self.price * (flags + prices.size[self.tensor[entry], np.abs(tried)]))
-
-
-def compensation(curvature: Matrix) -> Matrix:
-    """The upper triangular U with F^-1 = U^T U, for a positive definite F (P, P), in F's precision.
-
-    Raises:
-        ValueError: F is not positive definite.
-    """
-    # With the order of the entries reversed, F = V V^T for an upper triangular V, and U = V^-1.
-    factor, invert = (spotrf, strtri) if curvature.dtype == np.float32 else (dpotrf, dtrtri)
-    lower, failed = factor(np.asfortranarray(curvature[::-1, ::-1]), lower=1, clean=1, overwrite_a=1)
-    if failed:
-        raise ValueError("the curvature is not positive definite")
-    inverse, _ = invert(lower, lower=1, overwrite_c=1)
-    return np.ascontiguousarray(inverse[::-1, ::-1])
 
 
 def rounded_in_order(wanted: Float64Array, compensating: Matrix, lattice: Lattice) -> NDArray[np.int64]:

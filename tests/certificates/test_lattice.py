@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from onnxbound.compressors.lattice import Lattice, compensation, descended, rounded_in_order
-from onnxbound.compressors.prices import prices
+from onnxbound.certificates.lattice import Lattice, descended, rounded_in_order
+from onnxbound.certificates.prices import prices
+from onnxbound.compressors.second_order import compensation
 from onnxbound.results import Float64Array
 
 
@@ -63,13 +64,3 @@ def test_ends_of_the_price() -> None:
     assert fine.cost(rounded_in_order(wanted, compensating, fine), wanted, curvature) < 0.1
     dear = on_lattice(np.zeros(40), lattice.step, lattice.tensor, 1e6)
     assert not rounded_in_order(wanted, compensating, dear).any()
-
-
-def test_compensation() -> None:
-    """Upper triangular, U^T U the inverse; and a matrix that has none is refused."""
-    _, curvature, _ = problem(30, 2, 0.1)
-    compensating = compensation(curvature)
-    np.testing.assert_allclose(compensating.T @ compensating @ curvature, np.eye(30), atol=1e-9)
-    assert not np.tril(compensating, -1).any()
-    with pytest.raises(ValueError, match="positive definite"):
-        compensation(-curvature)
