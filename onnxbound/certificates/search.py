@@ -40,7 +40,7 @@ Where there are many rows for each weight, a fine one is worth its bits.
 _RISE, _SHRINK = 1.6, 0.75
 """By what the price changes, and the power of that which is left after a change for the worse."""
 
-_TRIED_RUNS, _TRIED_ROUNDS = 4, 2
+_TRIED_RUNS, _TRIED_ROUNDS = 4, 1
 """Of thinning and of rounding, before the better of the two goes on."""
 
 _JUDGED = 10_000

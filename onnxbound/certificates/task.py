@@ -36,7 +36,7 @@ class Effort:
     @classmethod
     def of(cls, level: int) -> "Effort":
         """Of `effort`, 1 to 9."""
-        return cls(rounds=5 + level, batches=180 * level, parameters=1000 + 1200 * level, rows=4000 * (level + 1))
+        return cls(rounds=3 + level, batches=180 * level, parameters=1000 + 1200 * level, rows=4000 * (level + 1))
 
 
 @dataclass(frozen=True, slots=True)
