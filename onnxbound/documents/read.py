@@ -6,6 +6,7 @@ import types
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -102,7 +103,7 @@ def _of_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
     _require(isinstance(value, dict), value, where, "an object")
-    hints, given = get_type_hints(kind), {}
+    hints, given = _hints(kind), {}
     for field in fields(kind):
         place = f"{where}.{field.name}" if where else field.name
         if "keys" in field.metadata:
@@ -117,6 +118,9 @@ def _of_dataclass(kind: Any, value: Any, where: str) -> Any:
         return kind(**given)
     except ValueError as error:
         raise _MismatchError(f"{where}: {error}") from error
+
+
+_hints = cache(get_type_hints)
 
 
 def _of_keys(kind: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
