@@ -15,6 +15,8 @@ def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
     shown = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs if "data" in o]
+    displayed = [output for output in shown if output.output_type == "display_data"]
+    assert not [output for output in displayed if "text/html" in output.data]  # a result shows itself once
     pages = [output.data["text/html"] for output in shown if "text/html" in output.data]
     assert any("layer_cushion.min" in page for page in pages)  # a DataFrame
     assert sum("<pre" in page for page in pages) >= 2  # the network or report, and the comparison

@@ -68,7 +68,7 @@ class Document:
     def _repr_html_(self) -> str:
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), record=True, width=self.WIDTH)
+        console = Console(file=io.StringIO(), record=True, width=self.WIDTH, force_jupyter=False)
         self.render(console)
         return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from onnxbound.errors import visible
 from onnxbound.report.extra import require_extra
@@ -104,6 +104,7 @@ class Figure:
             UsageError: The extra `report` is not installed.
         """
         require_extra()
+        from matplotlib.backend_bases import get_registered_canvas_class
         from matplotlib.figure import Figure as Canvas
 
         made: dict[str, bytes] = {}
@@ -111,10 +112,12 @@ class Figure:
             canvas = Canvas(figsize=(_WIDTH, self.height), layout="constrained")
             self.on(canvas.subplots())
             canvas.get_layout_engine().execute(canvas)
-            canvas.set_layout_engine("none")  # or savefig draws everything once more, to lay it out again
+            canvas.set_layout_engine("none")
             for kind in kinds:
                 content = io.BytesIO()
-                canvas.savefig(content, format=kind, dpi=_PNG_DPI, metadata=_SAME_EVERY_TIME[kind])
+                canvas.set_dpi(_PNG_DPI)
+                written: Any = get_registered_canvas_class(kind)(canvas)  # savefig would draw everything twice
+                getattr(written, f"print_{kind}")(content, metadata=_SAME_EVERY_TIME[kind])
                 made[kind] = content.getvalue()
         if "svg" in made:
             drawing = re.sub(rb"<metadata>.*?</metadata>", b"", made["svg"], flags=re.DOTALL)
