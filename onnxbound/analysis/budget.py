@@ -88,7 +88,7 @@ def passed_in_time(
     count = sum(rows.count for rows in sets)
     long = [rows.count == rows.total and rows.count > SAMPLES[-1] for rows in sets]
     limited = settings.time is not None and settings.measured == "auto" and any(long)
-    if settings.time is None or not limited or float(_multiply_adds(network)) * count <= _SHORT:
+    if settings.time is None or not limited or float(network.multiply_adds) * count <= _SHORT:
         return list(sets)
     forward = ForwardPass(network, device, settings.threads, without_bias=settings.form == "linear")
     some = sets[0].batch(sets[0].index[: network.batch or _PASSED])
@@ -153,12 +153,7 @@ def _products(network: Network, rows: int, settings: Settings) -> float:
     """Multiply-adds of an analysis, roughly."""
     programme = settings.programme(network)
     streams = 2 * programme.probes * network.depth + plan_exact_pairs(network, programme).products
-    return float(_multiply_adds(network)) * (rows + settings.rows_to_measure(rows) * streams)
-
-
-def _multiply_adds(network: Network) -> int:
-    """Multiply-adds of one row through the net."""
-    return sum(layer.multiply_adds for layer in network.layers)
+    return float(network.multiply_adds) * (rows + settings.rows_to_measure(rows) * streams)
 
 
 def rows_drawn(rows: Rows, settings: Settings) -> NDArray[np.int64]:

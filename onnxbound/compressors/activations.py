@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from onnxbound.compressors.sites import Handed, Site, in_batches
+from onnxbound.compressors.sites import Site
+from onnxbound.compressors.walk import Walk
 from onnxbound.graph.network import Network
 from onnxbound.graph.rewrite import Rewriter
 from onnxbound.operators.operator import Array
@@ -29,8 +30,8 @@ _OWN_GRID = {"Add", "AveragePool", "GlobalAveragePool", "Concat"}
 
 _LARGEST = 255
 _SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
-_BATCH, _KEPT = 100, 2000
-"""Rows at a time, and numbers of each batch that grids are chosen by."""
+_KEPT = 2000
+"""Numbers of each batch that grids are chosen by."""
 
 
 def calibrated(
@@ -48,14 +49,15 @@ def calibrated(
     model = Rewriter(network).model
     floats = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
     alike = _rounded_tensors(model, floats & {site.weight for site in found.values()}, {network.output})
-    runner, sources = Handed(network, {}, device, threads), sorted(set(alike.values()))
-    seen: dict[str, list[NDArray[np.float32]]] = {name: [] for name in sources}
-    for batch in in_batches(rows, _BATCH):
-        for name, values in runner.run(batch, {}, sources).items():
-            if name in seen:
-                flat = np.sort(values, axis=None)
-                seen[name].append(flat[np.linspace(0, flat.size - 1, min(flat.size, _KEPT)).astype(np.int64)])
-    grids = {name: _grid(np.concatenate(parts)) for name, parts in seen.items()}
+    sources = list(dict.fromkeys(alike.values()))
+    walk = Walk(network, {}, dict(enumerate(sources)), rows, device, threads)
+    grids = {}
+    for number, name in enumerate(sources):
+        seen = []
+        for values in walk.to(number, {}):
+            flat = np.sort(values, axis=None)
+            seen.append(flat[np.linspace(0, flat.size - 1, min(flat.size, _KEPT)).astype(np.int64)])
+        grids[name] = _grid(np.concatenate(seen))
     return {name: grids[source] for name, source in alike.items()}
 
 

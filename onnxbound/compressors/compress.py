@@ -17,14 +17,14 @@ from onnxbound.compressors.method import Method
 from onnxbound.compressors.report import Outcome, compression_report
 from onnxbound.compressors.request import Request, compressible, origins_of
 from onnxbound.compressors.search import beyond, ladder, tightest
-from onnxbound.compressors.smallest import Chosen
+from onnxbound.compressors.smallest import Chosen, affordable
 from onnxbound.compressors.task import Task
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
 from onnxbound.documents.files import write_atomically
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
-from onnxbound.rng import SIGNS, select_rows
+from onnxbound.rng import SIGNS
 from onnxbound.run.device import resolve_device
 from onnxbound.run.model_output import staged
 from onnxbound.run.scratch import scratch
@@ -86,6 +86,9 @@ def compress(
     if test is not None:
         require_unseen(rows, test, request.delta)
     analysed = analysis() if analysis is not None and request.analyses else None
+    given = rows
+    if rows is not None and request.stores:
+        rows = affordable(rows, network, request.method.seed)
     baseline = task.baseline(rows)
     unseen = None if test is None else task.baseline(test)
     budgets: Mapping[int, Budget] = {}
@@ -124,6 +127,10 @@ def compress(
         tests, attempts = ((), ()) if searched is None else (searched.tests, searched.tried)
         guarantee = None if seen is None else Guarantee.of(request.tolerated_drop, request.delta, seen, tests)
         report = replace(report, file=replace(report.file, path=str(output)), tried=attempts, guarantee=guarantee)
+        if given is not None and rows is not None and rows.count < given.count:
+            cost = f"one row takes {network.multiply_adds:,} multiply-adds"
+            said = f"{rows.count:,} of {given.count:,} rows were used: {cost}"
+            report = replace(report, warnings=(*report.warnings, said))
         if not force:
             _require_gain(report, request, compressed)
         if codes is not None:
@@ -216,8 +223,7 @@ def _settings(request: Request, budgets: Mapping[int, Budget], method: Method) -
 def _sweep(task: Task, rows: Rows) -> BudgetSweep:
     """Accuracy along the ladder of budgets, and beyond it where a random projection needs more than there is."""
     request, method = task.request, task.request.method
-    places = select_rows(method.seed, rows.count, _SWEEP_ROWS, stream=2)
-    sample = replace(rows, index=rows.index[places], labels=rows.labels[places])
+    sample = rows.sample(_SWEEP_ROWS, method.seed)
     baseline = task.baseline(sample)
     before = float((baseline.compare(task.network, silent).margin_before > 0).mean())
     largest = max(layer.parameters for layer in task.layers)

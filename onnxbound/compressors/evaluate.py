@@ -23,6 +23,7 @@ from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.graph.passes.pack_inputs import pack_inputs
 from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
+from onnxbound.run.batched import rows_at_once
 from onnxbound.run.device import Device
 from onnxbound.run.forward_norms import require_finite
 from onnxbound.run.logits import Logits
@@ -36,7 +37,6 @@ _OF_16_BITS = {TensorProto.FLOAT16: 2.0**-6, TensorProto.BFLOAT16: 2.0**-4}
 _OF_ROUNDING = 2.0**-5
 """And that activations of 8 bits can: some lie at the edge between two integers."""
 
-_BATCH_BYTES = 64 << 20
 _KEPT_LOGITS = 1 << 24
 """Logits of the original that are kept for the next comparison; with more it is run again."""
 
@@ -104,8 +104,7 @@ class Baseline:
         self._network, self._device, self._threads, self._rows, self._fused = network, device, threads, rows, fused
         self.logits = self.runner(network)
         self._noise = _noise_rows(network, seed)
-        per_row = 4 * int(np.prod(network.input_shape))
-        self._step = max(1, min(256, _BATCH_BYTES // (8 * per_row)))
+        self._step = rows_at_once(network)
         self.count = len(self._noise) if rows is None else rows.count
         self._before: list[Float64Array] | None = None
         if self.count * network.classes <= _KEPT_LOGITS:

@@ -64,9 +64,10 @@ def low_rank(rounder: Rounder, ranks: Ranks) -> CompressedNetwork:
     calibration = rounder.calibration
     found: dict[int, Rounded] = {}
     feeds: dict[str, Array] = {}
+    calibration.walk.begin()
     for index in sorted(ranks):
         site, x = rounder.sites[index], calibration.original[index]
-        z = calibration.met(calibration.handed, [site], feeds)[index] if feeds else x
+        z = calibration.met(calibration.walk, site, feeds) if feeds else x
         found[index] = at_rank(site, x, z, ranks[index])
         feeds |= found[index].fed(site)
     return rounder.described(found)

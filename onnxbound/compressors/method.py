@@ -38,6 +38,7 @@ class Method:
         eta: Probability with which the promise of an algorithm may fail, per pair of vectors.
         seed: Of the helper string.
         width: Bits of a number of a factor; None for float32.
+        block: With int4-weights the entries of a unit of a matrix that share a scale; 0 for all of them.
         subspace: Of Matrix-Project-Conv; None for the better one that can be computed.
         filter_cap: Bytes that filters per position may take.
         threads: Threads; None for all cores.
@@ -52,6 +53,7 @@ class Method:
     eta: float = 0.05
     seed: int = 0
     width: int | None = None
+    block: int = 0
     subspace: SubspaceName | None = None
     filter_cap: int = 256 << 20
     threads: int | None = None

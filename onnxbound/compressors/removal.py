@@ -15,7 +15,7 @@ import numpy as np
 from onnxbound.compressors.calibrated import damped_by, held_near, moments
 from onnxbound.compressors.channels import Channels, Numbers
 from onnxbound.compressors.rounder import Rounder
-from onnxbound.compressors.sites import Handed, Site, sites
+from onnxbound.compressors.sites import Site, sites
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.graph.rewrite import Rewriter
@@ -113,12 +113,12 @@ class Removal:
         """Write weights that bring each layer nearest to the original's outputs."""
         rewriter, found = Rewriter(network), sites(network)
         original = self._original
-        handed = Handed(network, found, original.device, original.threads)
+        walk = original.calibration.walk_of(network, found)
         feeds: dict[str, Array] = {}
         for index in sorted(found):
             site, old = found[index], original.sites[index]
             units = self._units.get(site.weight, np.arange(len(old.matrix)))
-            x, z = original.calibration.original[index], original.calibration.met(handed, [site], feeds)[index]
+            x, z = original.calibration.original[index], original.calibration.met(walk, site, feeds)
             if not feeds and z.shape == x.shape:
                 continue
             site = _nearest(site, old.matrix[units], old.offset[units], x if len(x) == 1 else x[units], z)

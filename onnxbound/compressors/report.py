@@ -53,6 +53,9 @@ _FUSED = (
     ' with the session option "session.disable_quant_qdq" = "1", which also turns the weights into constants'
 )
 _CHECKED_ROWS = 16
+_HELD_BYTES = 1 << 30
+"""What the layers' inputs and outputs at the rows where errors are measured may take."""
+
 _ROUNDING = 1e-5
 """Share of the largest logits of either net that float32 evaluation may be off by; margins so small are errors."""
 
@@ -94,9 +97,9 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
         compressed, outcome.reopened.network, runner, outcome.baseline.sample(network.batch or _CHECKED_ROWS)
     )
     taken, rows_timed = outcome.baseline.rounds(outcome.reopened.network)
-    errors = layer_errors(
-        compressed, outcome.baseline.sample(request.measured).astype(np.float32), dict(outcome.origins)
-    )
+    fitting = max(1, _HELD_BYTES // (4 * sum(map(prod, network.shapes.values()))))
+    sample = outcome.baseline.sample(min(request.measured, fitting)).astype(np.float32)
+    errors = layer_errors(compressed, sample, dict(outcome.origins))
     weights = list(compressed.weights.values())
     margin = None if outcome.rows is None else _margin(comparison, request)
     work = RowCost(

@@ -68,6 +68,8 @@ class Request:
             "`max_drop` must be at least 0 and less than 1": self.max_drop is None or 0 <= self.max_drop < 1,
             "`eta` must lie between 0 and 1": 0 < self.method.eta < 1,
             "`width` must be 2 to 32 bits": self.method.width is None or 2 <= self.method.width <= 32,
+            '`block` must be positive, and goes with `method="int4-weights"`': self.method.block == 0
+            or (self.method.block > 0 and self.method.name == "int4-weights"),
             "`seed` must lie between 0 and 2^64 - 1": 0 <= self.method.seed < 2**64,
             "`gamma` must be a positive number": self.gamma is None or 0 < self.gamma < np.inf,
             "`gamma_quantile` must lie between 0 and 1": 0 < self.gamma_quantile < 1,

@@ -11,7 +11,7 @@ from onnxbound.compressors.activations import add_roundings, calibrated
 from onnxbound.compressors.calibrated import Calibration, Rounded
 from onnxbound.compressors.compressed import CompressedLayer, CompressedNetwork, MethodName, described, kept
 from onnxbound.compressors.grid import Half
-from onnxbound.compressors.sites import Handed, Site, sites
+from onnxbound.compressors.sites import Site, sites
 from onnxbound.compressors.svd import Factors
 from onnxbound.compressors.widths import Plan, importance
 from onnxbound.data.rows import Rows
@@ -59,9 +59,9 @@ class Rounder:
             raise ModelError("compress-nothing", "The model has no weight that could be compressed.", problems)
         self.calibration = Calibration(network, self.sites, self.inputs, device, threads, seed)
 
-    def everywhere(self, width: int) -> CompressedNetwork:
-        """Every weight in one format."""
-        return self.compressed(dict.fromkeys(self.sites, width))
+    def everywhere(self, width: int, block: int = 0) -> CompressedNetwork:
+        """Every weight in one format, in a matrix so many entries of a unit with a scale of their own."""
+        return self.described(self.calibration.rounded(dict.fromkeys(self.sites, width), block))
 
     def compressed(self, plan: Plan) -> CompressedNetwork:
         """The network under a plan; layers that it leaves out keep their floats."""
@@ -91,7 +91,7 @@ class Rounder:
         model = ModelProto()
         model.CopyFrom(raised(self.network.model, _ROUNDING_OPSET))
         add_roundings(model, roundings)
-        between = Handed(replace(self.network, model=model), found, self.device, self.threads)
+        between = self.calibration.walk_of(replace(self.network, model=model), found)
         return replace(self.described(self.calibration.rounded(plan, between=between)), roundings=roundings)
 
     def described(self, rounded: Mapping[int, Rounded]) -> CompressedNetwork:

@@ -1,23 +1,14 @@
-"""Where a file keeps the weight and the bias of each layer, and a session that is handed others instead."""
+"""Where a file keeps the weight and the bias of each layer."""
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import NodeProto, TensorProto
 
 from onnxbound.graph.network import Layer, Network
 from onnxbound.graph.rewrite import Rewriter, is_transposed
-from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
-from onnxbound.run.batched import Batched
-from onnxbound.run.device import Device
-from onnxbound.run.session import open_session, with_outputs
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 """Element types of weights that can be given another value."""
@@ -94,57 +85,3 @@ def _bias(rewriter: Rewriter, readers: list[NodeProto]) -> str | None:
 
 def _laid_out(values: Float64Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.reshape(shape), np.float32)
-
-
-class Handed:
-    """A network whose weights are handed in with the rows.
-
-    Attributes:
-        network: It.
-    """
-
-    def __init__(self, network: Network, found: Mapping[int, Site], device: Device, threads: int | None) -> None:
-        self.network, self._device, self._threads = network, device, threads
-        self._own: dict[str, Array] = {}
-        for site in found.values():
-            self._own |= site.fed(site.matrix, site.offset)
-        self._runners: dict[tuple[str, ...], Batched] = {}
-
-    def run(self, rows: Array, weights: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
-        """The tensors of some names at some rows, under the weights that are handed in and the network's own others."""
-        network, wanted = self.network, tuple(name for name in dict.fromkeys(names) if name != self.network.input)
-        result = {network.input: rows}
-        if not wanted:
-            return result
-        runner = self._runner(wanted)
-        read = {value.name for value in runner.session.get_inputs()}
-        feeds = {name: values for name, values in (self._own | dict(weights)).items() if name in read}
-        return result | dict(zip(wanted, runner.run(wanted, rows, feeds), strict=True))
-
-    def _runner(self, wanted: tuple[str, ...]) -> Batched:
-        """One in which what those tensors do not depend on is left out."""
-        if wanted not in self._runners:
-            model = with_outputs(self.network, wanted)
-            kept = [tensor for tensor in model.graph.initializer if tensor.name not in self._own]
-            names = [tensor.name for tensor in model.graph.initializer if tensor.name in self._own]
-            del model.graph.initializer[:]
-            model.graph.initializer.extend(kept)
-            for node in [node for node in model.graph.node if node.output[0] in self._own]:  # 16 bits, made wider
-                model.graph.node.remove(node)
-                names.append(node.output[0])
-            for name in names:
-                shape = self._own[name].shape
-                model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-
-            def opened(message: ModelProto) -> "InferenceSession":
-                folder, external = self.network.path.parent, self.network.external
-                return open_session(message, folder, self._device, self._threads, external)
-
-            self._runners[wanted] = Batched(self.network, model, opened, together=True)
-        return self._runners[wanted]
-
-
-def in_batches(rows: Array, size: int) -> Iterator[Array]:
-    """Some rows at a time."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

@@ -19,6 +19,7 @@ from onnxbound.compressors.removal import Removal
 from onnxbound.compressors.rounder import Rounder
 from onnxbound.compressors.widths import Plan, narrowed, steps_down
 from onnxbound.data.rows import Rows
+from onnxbound.graph.network import Network
 from onnxbound.stability.collect import Progress
 
 _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
@@ -32,6 +33,9 @@ _BOLD = 3
 
 _CALIBRATED, _CHOSEN = 2000, 5000
 """Rows that layers are rounded at, and that plans are chosen by, at most."""
+
+_WORK, _LEAST = 10**11, 300
+"""Multiply-adds that one pass of all rows may take, and rows that are used whatever they take."""
 
 _SHARE, _CUTS = 0.12, 6
 """Share of the weights that goes at a time where all layers bear the narrowest numbers, and how often at most."""
@@ -102,6 +106,11 @@ class Chosen:
     tried: tuple[Attempt, ...]
     apart: Changed
     tests: tuple[Changed, ...]
+
+
+def affordable(rows: Rows, network: Network, seed: int) -> Rows:
+    """All rows, or a sample that passes a large network some thirty times within a minute or so, by no clock."""
+    return rows.sample(max(_LEAST, _WORK // max(1, network.multiply_adds)), seed)
 
 
 def split(rows: Rows, seed: int) -> tuple[Rows, Rows]:

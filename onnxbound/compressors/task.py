@@ -95,7 +95,8 @@ class Task:
                     problem = Problem(str(self.network.path), "its floats have 16 bits", "use int8-weights")
                     raise UsageError("compress-method", "int8 takes nets of float32.", [problem])
             else:
-                compressed = rounder.everywhere(next(width for width, each in FORMATS.items() if each == name))
+                width = next(width for width, each in FORMATS.items() if each == name)
+                compressed = rounder.everywhere(width, request.method.block)
             return Chosen(compressed, (), Changed.of(self.tried(compressed, apart)[0]), ())
 
         def tested(compressed: CompressedNetwork) -> Changed:

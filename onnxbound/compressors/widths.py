@@ -17,7 +17,8 @@ Plan = Mapping[int, int]
 Step = tuple[int, int]
 """A layer, and the bits that its levels get."""
 
-_NOISE_ROWS = 32
+_NOISE_ROWS, _NOISE_WORK, _LEAST = 32, 2 * 10**9, 4
+"""Rows that sensitivities are measured at; fewer, but not less than some, where they take more multiply-adds."""
 
 
 def importance(network: Network, found: Mapping[int, Site], rows: Rows, seed: int) -> dict[int, float]:
@@ -29,7 +30,8 @@ def importance(network: Network, found: Mapping[int, Site], rows: Rows, seed: in
         rows: Where that is measured.
         seed: Of the rows and of directions.
     """
-    chosen = np.sort(np.random.default_rng(seed).choice(rows.index, min(_NOISE_ROWS, rows.count), replace=False))
+    count = max(_LEAST, min(_NOISE_ROWS, _NOISE_WORK // max(1, network.multiply_adds)))
+    chosen = np.sort(np.random.default_rng(seed).choice(rows.index, min(count, rows.count), replace=False))
     measured = sensitivities(network, rows.batches(len(chosen), chosen), seed=seed)
     return {index: float(np.nanmedian(measured.values[:, index - 1])) for index in found}
 

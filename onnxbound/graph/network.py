@@ -176,6 +176,11 @@ class Network:
 
         return inspection(self)._repr_html_()
 
+    @property
+    def multiply_adds(self) -> int:
+        """Products of all layers per row."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The weighted layers in topological file order."""

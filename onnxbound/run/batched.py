@@ -1,6 +1,7 @@
 """Rows through a session whose model may fix how many go in at once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _TOGETHER, _COMPARED = 32, 4
 """Rows that go together where the model would take fewer, and those that must come out alike alone."""
+
+_AT_ONCE, _LARGEST = 100, 1 << 24
+"""Rows that go together where nothing is fixed, and bytes of a tensor that the allocator still keeps for the next."""
 
 _TOLERANCE = 1e-5
 """Of the largest value: what another order of a sum may change."""
@@ -49,12 +53,18 @@ class Batched:
             DeviceError: device-runtime.
         """
         batch = self._network.batch or len(rows)
+        if self.widens(names, rows, others) and len(rows) > batch:
+            assert self._wide is not None
+            return self._in_parts(self._wide, names, rows, others, max(batch, _TOGETHER), fill=False)
+        return self._in_parts(self.session, names, rows, others, batch, fill=True)
+
+    def widens(self, names: Sequence[str], rows: NDArray[Any], others: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether more of the rows go in at once than the file says."""
+        batch = self._network.batch or len(rows)
         if self._untried and len(rows) > batch:
             self._untried = False
             self._wide = self._if_rows_stay_apart(names, rows[:_COMPARED], others, batch)
-        if self._wide is not None and len(rows) > batch:
-            return self._in_parts(self._wide, names, rows, others, max(batch, _TOGETHER), fill=False)
-        return self._in_parts(self.session, names, rows, others, batch, fill=True)
+        return self._wide is not None
 
     def _if_rows_stay_apart(
         self, names: Sequence[str], rows: NDArray[Any], others: Mapping[str, NDArray[Any]], batch: int
@@ -85,6 +95,11 @@ class Batched:
             except Exception as error:
                 raise failed_run(error) from error
         return [np.concatenate(each)[: len(rows)] for each in zip(*parts, strict=True)]
+
+
+def rows_at_once(network: Network) -> int:
+    """How many go together where a file leaves that open: fewer where tensors are large, which makes each faster."""
+    return max(1, min(_AT_ONCE, _LARGEST // (4 * max(map(prod, network.shapes.values())))))
 
 
 def _alike(found: NDArray[Any], alone: NDArray[Any]) -> bool:

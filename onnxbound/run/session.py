@@ -1,6 +1,6 @@
 """The one place that makes onnxruntime sessions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -176,10 +176,15 @@ def failed_run(error: Exception) -> DeviceError:
     )
 
 
-def with_outputs(network: Network, names: Sequence[str]) -> ModelProto:
+def with_outputs(network: Network, names: Sequence[str], given: Container[str] = ()) -> ModelProto:
     """The network's model with the given tensors as its only outputs, and without weights among its inputs.
 
     Nodes and weights that these do not depend on are left out: the runtime gets nothing that onnxbound has not checked.
+
+    Args:
+        network: It.
+        names: Of the tensors.
+        given: Tensors that the caller hands in, and declares; what makes them is left out too.
     """
     source = network.model.graph
     producers = {name: node for node in source.node for name in node.output}
@@ -187,7 +192,7 @@ def with_outputs(network: Network, names: Sequence[str]) -> ModelProto:
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in needed:
+        if name not in needed and name not in given:
             needed.add(name)
             waiting += producers[name].input if name in producers else ()
     nodes = [node for node in source.node if not needed.isdisjoint(node.output)]

@@ -64,11 +64,19 @@ def test_other_methods_write_no_codes(tmp_path: Path) -> None:
     assert failing("compress", net, *words)["code"] == "compress-codes"
 
 
-@pytest.mark.parametrize("method", ["smallest", "int8", "int8-weights", "int4-weights", "fp16"])
+@pytest.mark.parametrize(
+    "method", ["smallest", "int8", "int8-weights", "int4-weights", "int4-weights --block 9", "fp16"]
+)
 def test_formats_bit_for_bit(method: str, tmp_path: Path) -> None:
     net = random_mlp(tmp_path / "net.onnx", [12, 60, 40, 4])
     model, codes, again = (tmp_path / name for name in ("out.onnx", "out.codes", "again.onnx"))
-    words = ("--method", method, "--data", rows_of(net, 600, 0.1), "--max-drop" if method == "smallest" else "-q")
+    words = (
+        "--method",
+        *method.split(),
+        "--data",
+        rows_of(net, 600, 0.1),
+        "--max-drop" if method == "smallest" else "-q",
+    )
     words += ("5%",) if method == "smallest" else ()
     found = onnxbound("compress", net, "-o", model, "--codes", codes, *words, "--json")
     assert found.code == 0, found.stderr

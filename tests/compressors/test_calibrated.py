@@ -1,5 +1,6 @@
 """Layers rounded at calibration rows: their patches, their means, and the order of the layers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from onnx import helper
 
 from onnxbound.compressors.calibrated import Calibration, at_inputs, patches
-from onnxbound.compressors.sites import Handed, sites
+from onnxbound.compressors.sites import sites
+from onnxbound.compressors.walk import Walk
 from onnxbound.graph.load import load
+from onnxbound.graph.network import Network
 from onnxbound.run.device import resolve_device
 from tests.nets import random_mlp, write_model
 
@@ -37,6 +40,14 @@ def net(tmp_path: Path) -> Path:
     return write_model(tmp_path / "net.onnx", nodes, weights, ["N", 4, 7, 5])
 
 
+def at(
+    network: Network, rows: np.ndarray, weights: Mapping[str, np.ndarray], names: list[str]
+) -> dict[str, np.ndarray]:
+    """Tensors of a network that is handed weights."""
+    walk = Walk(network, sites(network), dict(enumerate(names)), rows, CPU, 1)
+    return {name: np.concatenate(list(walk.to(place, weights))) for place, name in enumerate(names)}
+
+
 def test_sites(net: Path) -> None:
     found = sites(load(net))
     assert [(s.weight, s.bias, s.transposed) for s in found.values()] == [
@@ -50,7 +61,7 @@ def test_patches_are_what_the_weight_meets(net: Path) -> None:
     """W times the patches at every position is the layer's output."""
     network = load(net)
     rows = normal(3, 4, 7, 5)
-    values = Handed(network, sites(network), CPU, 1).run(rows, {}, ["c1", "c2", "logits", "r1", "f", "x"])
+    values = at(network, rows, {}, ["x", "c1", "r1", "c2", "f", "logits"])
     for site in sites(network).values():
         layer = site.layer
         met = patches(site, values[layer.input], layer.positions, np.random.default_rng(0))
@@ -88,7 +99,7 @@ def test_later_layers_make_up_for_earlier_ones(tmp_path: Path) -> None:
         feeds: dict[str, np.ndarray] = {}
         for index, each in rounded.items():
             feeds |= each.fed(found[index])
-        before, after = (calibration.handed.run(rows, f, ["logits"])["logits"] for f in ({}, feeds))
+        before, after = (at(network, rows, f, ["logits"])["logits"] for f in ({}, feeds))
         return float(np.linalg.norm(before - after))
 
     assert error(together) < 0.9 * error(alone)

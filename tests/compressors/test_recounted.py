@@ -26,13 +26,15 @@ def right(path: Path, model: Model, part: str, *, fused: bool) -> NDArray[np.boo
     return np.asarray(session.run(None, {"x": x})[0].argmax(axis=1) == y)
 
 
-@pytest.mark.parametrize("method", ["smallest", "int8", "int8-weights", "int4-weights", "fp16"])
+@pytest.mark.parametrize(
+    "method", ["smallest", "int8", "int8-weights", "int4-weights", "int4-weights --block 9", "fp16"]
+)
 def test_every_real_format(method: str, tmp_path: Path) -> None:
     """On a net with residual sums: bytes, accuracy on both sets, bits, the checker, a free batch, an analysis."""
     (model,) = [model for model in fixtures() if model.name == "cifar10_resnet"]
     out, data = tmp_path / "out.onnx", FIXTURES / "data" / "cifar10.npz"
     words = ("--data", data, *model.flags)
-    found = onnxbound("compress", model.path, "-o", out, *words, "--method", method, "--test", data, "--json")
+    found = onnxbound("compress", model.path, "-o", out, *words, "--method", *method.split(), "--test", data, "--json")
     assert found.code in (0, 1), found.stderr
     document = found.json()
     assert found.code == (0 if document["guarantee"]["held"] else 1)

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from onnxbound.bounds.paired_drop import accuracy_drop_limit
 from onnxbound.compressors.budget import Budget
@@ -65,6 +66,26 @@ def in_file(compressed: CompressedNetwork, path: Path) -> tuple[onnx.ModelProto,
     assert not again.why_not
     assert again.network.batch == compressed.network.batch
     return model, again
+
+
+def test_a_scale_per_block(net: Path, tmp_path: Path) -> None:
+    """A unit with one large weight costs the others of its block their steps, not all others."""
+    model = onnx.load(net)
+    (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == load(net).layers[0].weight_name]
+    weight = numpy_helper.to_array(tensor).copy()
+    units = weight if weight.shape[0] == load(net).layers[0].operator.channels else weight.T
+    units[:, 0] *= 20
+    tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
+    onnx.save(model, net)
+    rounder = rounder_of(net)
+    errors = []
+    for block in (0, 4):
+        written, again = in_file(rounder.everywhere(4, block), tmp_path / f"{block}.onnx")
+        sizes = [a.i for node in written.graph.node for a in node.attribute if a.name == "block_size"]
+        assert sizes == ([block] * len(rounder.sites) if block else [])
+        found, before = (each.layers[0].operator.effective_weight() for each in (again.network, rounder.network))
+        errors.append(np.abs(found - before)[:, 4:].mean())
+    assert errors[1] < 0.5 * errors[0]
 
 
 @pytest.mark.parametrize("width", FORMATS)
