@@ -121,16 +121,16 @@ def rows_of(model: Model) -> tuple[Rows, Rows]:
 def ours(network: Network, before: float, method: MethodName, train: Rows, test: Rows, out: Path) -> Entry:
     """What `compress` makes; what it says of bytes and rows is counted again."""
     rows, unseen = (onnxbound.open_rows(part, network) for part in (train, test))
-    started = process_time()
+    started, now = process_time(), perf_counter()
     found = onnxbound.compress(network, rows, out, Request(Method(method)), test=unseen, force=True, progress=False)
-    seconds = process_time() - started
+    seconds, wall = process_time() - started, perf_counter() - now
     assert found.guarantee is not None
     assert found.guarantee.measured.limit is not None
     entry = measured(out, network, test, unfused=method != "int8")
     assert found.file.bytes_after == entry.size
     assert abs(found.guarantee.measured.drop - (before - entry.accuracy)) < 1e-9
     held = "" if found.guarantee.held else "not guaranteed, "
-    note = f"{held}at most {found.guarantee.measured.limit:.2%}, {seconds:.0f} s"
+    note = f"{held}at most {found.guarantee.measured.limit:.2%}, {seconds:.0f} s ({wall:.0f})"
     return replace(entry, note=note, state=state())
 
 
@@ -238,7 +238,8 @@ def page(table: dict[str, dict[str, Any]]) -> str:
         f" the largest {max(share.values()):.0%}. On {len(beaten)} of {len(against)} one of our files is no larger and"
         f" at least as accurate as static int8{_but(against, beaten)}. On {len(smaller)} of {len(simmed)} the smallest"
         " is smaller than onnxsim's best. The limit is that of the smallest file's own test; what is promised after"
-        " several tests is no less, and at most 0.5 points. Seconds are of processor time. Times are those of a run"
+        " several tests is no less, and at most 0.5 points. Seconds are of processor time, and in brackets of the clock,"
+        " on one core that other work shared. Times are those of a run"
         f" over the original's, medians and quartiles of {ROUNDS} alternating runs of {TIMED} rows on a machine that"
         " was busy with other work, left out where the quartiles are over a factor of 2 apart; our files of weights"
         " alone ran with `session.disable_quant_qdq`. Files marked † were made by an earlier state of `compress`, and"
