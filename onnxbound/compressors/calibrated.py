@@ -50,13 +50,21 @@ class Calibration:
     """Rows at which the layers of a network are rounded."""
 
     def __init__(
-        self, network: Network, found: Mapping[int, Site], rows: Array, device: Device, threads: int | None, seed: int
+        self,
+        network: Network,
+        found: Mapping[int, Site],
+        rows: Array,
+        device: Device,
+        threads: int | None,
+        seed: int,
+        met: Mapping[int, Array] | None = None,
     ) -> None:
+        """`met` is what its layers are known to meet at the rows; without it the network is run."""
         self._sites, self._rows, self._seed = found, rows, seed
         self._device, self._threads = device, threads
         self.walk = self.walk_of(network, found)
         self._known: dict[tuple[tuple[int, int, int], ...], Rounded] = {}
-        self.original = {index: self.met(self.walk, found[index], {}) for index in sorted(found)}
+        self.original = met or {index: self.met(self.walk, found[index], {}) for index in sorted(found)}
         self.moments = {index: moments(x, x, centred=self._centred(index))[1] for index, x in self.original.items()}
 
     def walk_of(self, network: Network, found: Mapping[int, Site]) -> Walk:

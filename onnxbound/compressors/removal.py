@@ -65,8 +65,8 @@ class Removal:
             return None
         for weight, keep in left.items():
             self._units[weight] = self._units[weight][keep] if weight in self._units else keep
-        self._restore(network, path)
-        self._now = self._original.of(load(path, **before.reading.of_model()))
+        met = self._restore(network, path)
+        self._now = self._original.of(load(path, **before.reading.of_model()), met)
         return self._now
 
     def _cheapest(self, channels: Channels, share: float) -> Numbers:
@@ -109,16 +109,18 @@ class Removal:
                 result[place] = np.vdot(w, np.linalg.solve(inverse[np.ix_(mine, mine)], w.T).T) / whole
         return result
 
-    def _restore(self, network: Network, path: Path) -> None:
-        """Write weights that bring each layer nearest to the original's outputs."""
+    def _restore(self, network: Network, path: Path) -> dict[int, Array]:
+        """Write weights that bring each layer nearest to the original's outputs; what the layers meet then."""
         rewriter, found = Rewriter(network), sites(network)
         original = self._original
         walk = original.calibration.walk_of(network, found)
         feeds: dict[str, Array] = {}
+        met: dict[int, Array] = {}
         for index in sorted(found):
             site, old = found[index], original.sites[index]
             units = self._units.get(site.weight, np.arange(len(old.matrix)))
             x, z = original.calibration.original[index], original.calibration.met(walk, site, feeds)
+            met[index] = z
             if not feeds and z.shape == x.shape:
                 continue
             site = _nearest(site, old.matrix[units], old.offset[units], x if len(x) == 1 else x[units], z)
@@ -130,6 +132,7 @@ class Removal:
                 assert value is not None
                 rewriter.set_constant(site.bias, site.offset.astype(value.dtype))
         path.write_bytes(rewriter.model.SerializeToString())
+        return met
 
 
 def _nearest(site: Site, matrix: Float64Array, offset: Float64Array, x: Array, z: Array) -> Site:

@@ -20,6 +20,7 @@ from onnxbound.graph.halved import halved
 from onnxbound.graph.network import Network
 from onnxbound.graph.newer_opset import raised
 from onnxbound.graph.rewrite import Rewriter
+from onnxbound.operators.operator import Array
 from onnxbound.run.device import Device
 
 FORMATS: Mapping[int, MethodName] = {16: "fp16", 8: "int8-weights", 4: "int4-weights"}
@@ -49,15 +50,23 @@ class Rounder:
     """
 
     def __init__(
-        self, network: Network, names: Sequence[str], rows: Rows, device: Device, threads: int | None, seed: int
+        self,
+        network: Network,
+        names: Sequence[str],
+        rows: Rows,
+        device: Device,
+        threads: int | None,
+        seed: int,
+        met: Mapping[int, Array] | None = None,
     ) -> None:
+        """Layers of some names, or all; `met` as `Calibration` takes it."""
         self.network, self.rows, self.inputs = network, rows, rows.batch(rows.index).inputs
         self.device, self.threads, self.seed = device, threads, seed
         self.sites = {i: site for i, site in sites(network).items() if not names or site.layer.name in names}
         if not self.sites:
             problems = [Problem(layer.step.where, _UNWRITABLE, "export it anew") for layer in network.layers]
             raise ModelError("compress-nothing", "The model has no weight that could be compressed.", problems)
-        self.calibration = Calibration(network, self.sites, self.inputs, device, threads, seed)
+        self.calibration = Calibration(network, self.sites, self.inputs, device, threads, seed, met)
 
     def everywhere(self, width: int, block: int = 0) -> CompressedNetwork:
         """Every weight in one format, in a matrix so many entries of a unit with a scale of their own."""
@@ -113,9 +122,9 @@ class Rounder:
         """Whether every layer can be rewritten, and was chosen."""
         return len(self.sites) == self.network.depth
 
-    def of(self, network: Network) -> "Rounder":
-        """The same for another network."""
-        return Rounder(network, (), self.rows, self.device, self.threads, self.seed)
+    def of(self, network: Network, met: Mapping[int, Array]) -> "Rounder":
+        """The same for another network, whose layers are known to meet this."""
+        return Rounder(network, (), self.rows, self.device, self.threads, self.seed, met)
 
 
 def _layer(site: Site, found: Rounded) -> CompressedLayer:

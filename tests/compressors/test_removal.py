@@ -141,3 +141,15 @@ def test_what_is_not_understood_stays(tmp_path: Path) -> None:
         "w2": random.normal(size=(3, 7)).astype(np.float32),
     }
     assert not Channels(model_of(nodes, constants, ["N", 4]), "logits").free.size
+
+
+def test_what_layers_meet_is_not_measured_twice(tmp_path: Path) -> None:
+    """What the last layers of the way met while weights were restored is what they meet in the file."""
+    removal, _ = removal_of(net_of(tmp_path / "net.onnx", weights(0)), tmp_path)
+    narrower = removal.narrower(0.1)
+    assert narrower is not None
+    again = Rounder(narrower.network, (), narrower.rows, CPU, 1, 0).calibration.original
+    assert narrower.calibration.original.keys() == again.keys()
+    for index, met in again.items():
+        found = narrower.calibration.original[index]
+        np.testing.assert_allclose(found, met, rtol=1e-4, atol=1e-4 * np.abs(met).max())
