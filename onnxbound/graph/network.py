@@ -118,8 +118,7 @@ class Network:
     Attributes:
         path: The file.
         sha256: Its hash, and that of every file that it keeps weights in.
-        model: The message with local functions inlined, what passes wrote anew appended, and external data outside:
-            what runtimes are given.
+        model: What runtimes are given: local functions inlined, what passes wrote appended, external data outside.
         opset: Version of the default operator set.
         ir_version: Version of the file format.
         producer: Who wrote the file.
@@ -139,8 +138,7 @@ class Network:
         node_count: Nodes in the file's main graph, functions inlined.
         reading: The caller's choices about how to read the file.
         external: The initializers that the file keeps in other files, by name.
-        parts: Where the file has several inputs per row, their names with their shapes, in the order in which they
-            stand side by side in a row; else empty.
+        parts: Name to shape of several inputs per row, in the order in which they stand side by side; else empty.
     """
 
     path: Path
@@ -317,7 +315,6 @@ class Network:
             broken += 0 if operator.scale is None else int(np.sum(~np.isfinite(operator.scale)))
             broken += 0 if operator.bias is None else int(np.sum(~np.isfinite(operator.bias)))
             if broken:
-                why = f"NaN or infinite: {counted(broken, 'weight')}"
-                problems.append(Problem(layer.step.where, why, "train again"))
+                problems.append(Problem(layer.step.where, f"NaN or infinite: {counted(broken, 'weight')}", "train again"))
         if problems:
             raise ModelError("model-weights-not-finite", "The model has weights that are not finite.", problems)
