@@ -312,9 +312,9 @@ class Network:
         for layer in self.layers:
             operator = layer.operator
             broken = sum(int(np.sum(~np.isfinite(band))) for band in bands(operator.matrix))
-            broken += 0 if operator.scale is None else int(np.sum(~np.isfinite(operator.scale)))
-            broken += 0 if operator.bias is None else int(np.sum(~np.isfinite(operator.bias)))
-            if broken:
-                problems.append(Problem(layer.step.where, f"NaN or infinite: {counted(broken, 'weight')}", "train again"))
+            others = (each for each in (operator.scale, operator.bias) if each is not None)
+            if broken := broken + sum(int(np.sum(~np.isfinite(each))) for each in others):
+                why = f"NaN or infinite: {counted(broken, 'weight')}"
+                problems.append(Problem(layer.step.where, why, "train again"))
         if problems:
             raise ModelError("model-weights-not-finite", "The model has weights that are not finite.", problems)
