@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ from onnxbound.errors import InterruptionError, ModelError, Problem, UsageError
 from onnxbound.graph.network import Network
 from onnxbound.run.device import CPU, Device
 
+_SINGLE = np.dtype(np.float32)
 _FEWEST_BITS = 0.1
 """Bits per parameter below which no search is begun: trained networks do not shrink that far."""
 
@@ -66,6 +68,7 @@ def certify(
     unlabelled: Rows | None = None,
     holdout: Rows | None = None,
     prior: Prior | None = None,
+    surrogate: Network | None = None,
     improved: Callable[[Found], object] = lambda _: None,
     fixed: Callable[[str, str], object] = lambda *_: None,
     progress: Progress = lambda *_: None,
@@ -81,6 +84,8 @@ def certify(
         unlabelled: Rows drawn after the network was fixed; then the statement is about the original.
         holdout: Labelled rows that the network has not seen, for the baseline.
         prior: Then the code holds only the difference from it, and only rows that it has not seen count.
+        surrogate: Encoded in its place, towards its decisions; of any architecture, for the same rows and classes. Only
+            `unlabelled` ties the two.
         improved: Called with every code that is better than those before.
         fixed: Called with the hashes of the original network and of the code, before unlabelled rows are looked at.
         progress: Told a stage, how much of it is done, and how much there is.
@@ -94,12 +99,14 @@ def certify(
     """
     if unlabelled is not None and prior is not None:
         raise UsageError("usage", "A certificate has one object: give `unlabelled` or `prior`, not both.")
-    options = options or CertificateOptions()
+    if surrogate is not None and (unlabelled is None or surrogate.classes != network.classes):
+        raise UsageError("usage", "`surrogate` needs `unlabelled`, and has as many classes as the model.")
+    encoded, options = surrogate or network, options or CertificateOptions()
     target = Path(folder)
     trial = rows.count < rows.total
     kind: Object = "prior" if prior else "original_unlabelled" if unlabelled else "compressed"
-    network.require_finite_weights()
-    described = _described(network)
+    encoded.require_finite_weights()
+    described = _described(encoded)
     first, remaining = evidence.without_first(rows, 0 if prior is None else prior.rows)
     tensors = None if prior is None else _prior_tensors(prior, described)
     _require_independent(first, remaining, unlabelled, options)
@@ -107,15 +114,20 @@ def certify(
         require_folder(target, force=options.force)
     evaluate = Evaluation(device, options.threads, progress=progress)
     original = evaluate(network, remaining)
+    own, decisions, shape = remaining, original, described.architecture.input_shape
+    if surrogate is not None:
+        own = _opened(remaining, shape, remaining.preprocessing, surrogate.input_type)
+        decisions = evaluate(surrogate, own)
     if prior is None:
-        _require_hope(network, remaining, errors(original, remaining.labels), options)
-    preprocessing = cheapest(network, remaining, original, device, options.threads)
-    single = _opened(remaining, described.architecture.input_shape, preprocessing)
+        _require_hope(encoded, own, errors(decisions, own.labels), options)
+    preprocessing = cheapest(encoded, own, decisions, device, options.threads)
+    single = _opened(remaining, shape, preprocessing)
     task = Task(
-        network=network,
+        network=encoded,
         described=described,
         outputs=Outputs(described.architecture, single, device, options.threads),
         labels=single.labels,
+        right=original == remaining.labels,
         prior=tensors,
         preprocessing=preprocessing,
         delta=options.delta / 2 if unlabelled is not None else options.delta,
@@ -219,11 +231,10 @@ def _require_hope(network: Network, rows: Rows, wrong: int, options: Certificate
     )
 
 
-def _opened(rows: Rows, shape: tuple[int, ...], preprocessing: Preprocessing) -> Rows:
-    """The same rows as a decoded network takes them: float32, by the preprocessing that the code spells."""
+def _opened(rows: Rows, shape: tuple[int, ...], preprocessing: Preprocessing, dtype: np.dtype[Any] = _SINGLE) -> Rows:
+    """The same rows as another network takes them; a decoded one by the preprocessing that the code spells."""
     array = rows.array
-    single = np.dtype(np.float32)
-    convert = converter(array.shape[1:], array.dtype, array.name, shape, single, preprocessing)
+    convert = converter(array.shape[1:], array.dtype, array.name, shape, dtype, preprocessing)
     return replace(rows, convert=convert, preprocessing=preprocessing)
 
 

@@ -71,16 +71,15 @@ class _Ground:
         self._task, self._effort, self._generator, self._made = task, effort, generator, 0
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
         self._logits, count = task.outputs.logits(task.described.tensors), len(task.labels)
-        self._wrong = ~(margins(self._logits, task.labels) > 0)
         places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
         self._judge = Judge.of(task.outputs, task.labels, float(task.delta), self._logits, places)
 
     def thinned(self) -> Iterator[Found]:
         """The best of each run, without end."""
         task, batches = self._task, self._effort.batches
-        wanted = np.where(self._wrong, -1, task.labels) if task.targets == "outputs" else task.labels
+        wanted = np.where(task.right, task.labels, -1) if task.targets == "outputs" else task.labels
         thinning = Thinning(self.space, task.outputs, self._logits, wanted, self._generator)
-        price, coarse = _PRICE + _PRICE_OF_ERRORS * float(np.mean(self._wrong)), _COARSE[0]
+        price, coarse = _PRICE + _PRICE_OF_ERRORS * float(np.mean(~task.right)), _COARSE[0]
         least = Decimal(1)
         for finer in _COARSE:
             found = self._best_of(thinning.run(batches // _QUICK, _QUICK_PRICE * price, finer))

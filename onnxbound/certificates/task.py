@@ -69,6 +69,7 @@ class Task:
         described: It, taken apart.
         outputs: Its architecture at the rows.
         labels: Of the rows, (m,).
+        right: Rows whose label is the decision of the network that the statement is about, (m,).
         prior: Tensors of the prior network in the holes; None without one.
         preprocessing: As the code writes it down.
         delta: Of the bound.
@@ -79,6 +80,7 @@ class Task:
     described: Description
     outputs: Outputs
     labels: NDArray[np.int64]
+    right: NDArray[np.bool_]
     prior: Tensors | None
     preprocessing: Preprocessing
     delta: Decimal

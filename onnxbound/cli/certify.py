@@ -42,6 +42,7 @@ def certify(
     evidence: EvidenceOptions,
     *,
     effort: int = option("1..9", "How long to search.", 5),
+    surrogate: Path | None = option("MODEL", "With --unlabelled: encode this smaller net in place of MODEL."),
     targets: str = option("outputs|labels", "Targets of the search; labels: it trains towards the labels.", "outputs"),
 ) -> None:
     """Encode a network in few bits, and state a bound on its error that anyone can verify."""
@@ -70,6 +71,7 @@ def certify(
             holdout=others(evidence.holdout),
             prior=evidence.prior,
             prior_rows=evidence.prior_rows,
+            surrogate=surrogate,
             improved=lambda code: result.say([_improved(code)]),
             fixed=lambda net, code: result.say([f"before the unlabelled rows are looked at: model {net}, code {code}"]),
             progress=progress,

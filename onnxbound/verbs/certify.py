@@ -26,6 +26,7 @@ def certify(
     holdout: Rows | None = None,
     prior: AnyNetwork | None = None,
     prior_rows: int | None = None,
+    surrogate: AnyNetwork | None = None,
     improved: Callable[[Found], object] | None = None,
     fixed: Callable[[str, str], object] | None = None,
     progress: Watcher = None,
@@ -42,6 +43,7 @@ def certify(
         holdout: Labelled rows that the network has not seen: a baseline, or without `rows` all.
         prior: A network that has seen only declared rows; the code then holds the difference from it.
         prior_rows: How many rows the prior has seen, the first of the training set; 0 for an initialisation.
+        surrogate: A smaller network, of any architecture, that is encoded in place of the original; with `unlabelled`.
         improved: Called with every code that is better than those before.
         fixed: Called with the hashes of model and code before the unlabelled rows are looked at.
         progress: Called with (stage, rounds done, rounds in all).
@@ -85,6 +87,7 @@ def certify(
             unlabelled=unlabelled,
             holdout=holdout,
             prior=known,
+            surrogate=None if surrogate is None else network_of(surrogate),
             improved=improved or _nobody_listens,
             fixed=fixed or _nobody_listens,
             progress=shown,

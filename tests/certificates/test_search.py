@@ -93,7 +93,8 @@ def task(tmp_path: Path) -> Task:
     rows = open_rows(write_rows(tmp_path / "rows.npz", x=x, y=labels), network)
     described = describe(network)
     outputs = Outputs(described.architecture, rows, CPU, None)
-    return Task(network, described, outputs, rows.labels, None, Preprocessing(), delta=Decimal("0.05"))
+    right = np.ones(3000, np.bool_)
+    return Task(network, described, outputs, rows.labels, right, None, Preprocessing(), delta=Decimal("0.05"))
 
 
 def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +185,7 @@ def test_labels_are_seen_only_where_it_is_asked_for(
         plain(self, *given)
 
     monkeypatch.setattr(Thinning, "__init__", init)
-    found_by(replace(task, labels=confused, targets=targets))
+    found_by(replace(task, labels=confused, right=own == confused, targets=targets))
     expected = confused if targets == "labels" else np.where(own == confused, own, -1)
     for wanted in seen:
         np.testing.assert_array_equal(wanted, expected)
@@ -198,7 +199,7 @@ def test_nothing_to_keep_and_nothing_left(
 ) -> None:
     """Of a net that is never right, and of one that is too dear to keep at all, there is a code too."""
     monkeypatch.setattr("onnxbound.certificates.search._PRICE", price)
-    asked = replace(task, labels=(task.labels + turn) % 4)
+    asked = replace(task, labels=(task.labels + turn) % 4, right=np.full(3000, turn == 0))
     every = found_by(asked, Effort(rounds=7, batches=100, parameters=largest, rows=200))
     assert len(every) == 7
     assert all(encode(decode(found.data)) == found.data for found in every)
