@@ -82,7 +82,7 @@ class Certified(Document):
             lines.append(f"Verify it: {self.verified_with}")
         else:
             lines.append("A trial on some of the rows: nothing was written, for a choice of rows proves nothing.")
-        console.out("\n".join(lines), highlight=False)
+        console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
 def verified_with(document: Mapping[str, Any], folder: Path) -> str:

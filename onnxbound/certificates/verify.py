@@ -110,7 +110,7 @@ class Verification(Document):
             lines.append(f"  {'bits':13} {self.bits:,}, {self.architecture_bits:,} of them for the architecture:")
             lines.append(f"  {'':13} {self.architecture}")
         lines += ["", "It assumes:", *(f"  - {text}" for text in self.assumptions)]
-        console.out("\n".join(lines), highlight=False)
+        console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
 def verify(

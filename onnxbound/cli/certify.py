@@ -60,6 +60,7 @@ def certify(
     def others(path: Path | None, *, labelled: bool = True) -> Any:
         return None if path is None else rows.test_rows(reader, path, labelled=labelled)
 
+    result.say([] if rows.limit is None else ["a trial on some of the rows: nothing will be written"])
     with result.progress() as progress:
         certified = searched(
             network,
