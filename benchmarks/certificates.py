@@ -47,8 +47,13 @@ class Case:
 def own() -> Iterator[Case]:
     """The fixtures."""
     folder = ROOT / "fixtures" / "certified"
-    for name, options in (("mnist_small", MNIST), ("mnist_lenet5", MNIST), ("cifar10_narrow", CIFAR)):
-        yield Case(name, folder / f"{name}.onnx", name.split("_")[0], options)
+    for name, dataset in (
+        ("mnist_small", "mnist"),
+        ("mnist_lenet5", "mnist"),
+        ("fashion_small", "fashion_mnist"),
+        ("cifar10_narrow", "cifar10"),
+    ):
+        yield Case(name, folder / f"{name}.onnx", dataset, CIFAR if dataset == "cifar10" else MNIST)
 
 
 def of_manifest(folder: Path) -> Iterator[Case]:
