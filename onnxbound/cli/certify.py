@@ -60,7 +60,6 @@ def certify(
     def others(path: Path | None, *, labelled: bool = True) -> Any:
         return None if path is None else rows.test_rows(reader, path, labelled=labelled)
 
-    result.say([] if rows.limit is None else ["a trial on some of the rows: nothing will be written"])
     with result.progress() as progress:
         certified = searched(
             network,
@@ -73,7 +72,7 @@ def certify(
             prior=evidence.prior,
             prior_rows=evidence.prior_rows,
             surrogate=surrogate,
-            improved=lambda code: result.say([_improved(code)]),
+            improved=lambda code: result.say([_improved(code, trial=rows.limit is not None)]),
             fixed=lambda net, code: result.say([f"before the unlabelled rows are looked at: model {net}, code {code}"]),
             progress=progress,
         )
@@ -81,6 +80,9 @@ def certify(
     result.show(certified)
 
 
-def _improved(code: Any) -> str:
+def _improved(code: Any, *, trial: bool) -> str:
     at = f"round {code.round} of {code.rounds}"
-    return f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {100 * code.bound:.2f} %"
+    return (
+        f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {100 * code.bound:.2f} %"
+        + trial * "; a trial, of which nothing is written"
+    )
