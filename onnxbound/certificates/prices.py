@@ -26,6 +26,13 @@ _LEAST = 1e-3
 """No entry is taken for more certain than this: levels move between the guess and the coder."""
 
 
+def nearest_levels(
+    values: Float64Array | NDArray[np.float32], steps: Float64Array | NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """The places of a lattice that entries lie nearest to, (P,), no larger than `LARGEST`; a step per entry."""
+    return np.rint(values / steps).clip(-LARGEST, LARGEST).astype(np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """Bits of the levels of P entries in several tensors.

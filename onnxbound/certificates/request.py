@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from onnxbound.certificates.certificate import SCHEMA
 from onnxbound.certificates.task import Targets
-from onnxbound.documents.document import Document
+from onnxbound.documents.document import Document, print_prose
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
 from onnxbound.words import percent
@@ -82,7 +82,7 @@ class Certified(Document):
             lines.append(f"Verify it: {self.verified_with}")
         else:
             lines.append("A trial on some of the rows: nothing was written, for a choice of rows proves nothing.")
-        console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=not console.is_terminal)
+        print_prose(console, lines)
 
 
 def verified_with(document: Mapping[str, Any], folder: Path) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnxbound.certificates.judge import Judge
 from onnxbound.certificates.lattice import Lattice, descended, rounded_in_order
 from onnxbound.certificates.outputs import Outputs
-from onnxbound.certificates.prices import LARGEST
+from onnxbound.certificates.prices import LARGEST, nearest_levels
 from onnxbound.certificates.space import LevelVector, Space
 from onnxbound.codec.network_code import rounded_step
 from onnxbound.compressors.second_order import Matrix, compensation
@@ -195,7 +195,7 @@ class Rounding:
     def _rounded(self, aim: _Aim, steps: Float64Array, price: float) -> Point:
         """The entries rounded in order, at prices that fit plain rounding of where they are."""
         lengths = np.array([rounded_step(step) for step in steps])
-        plain = np.rint(aim.here / lengths[self._space.tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
+        plain = nearest_levels(aim.here, lengths[self._space.tensor])
         lattice = self._lattice(plain, lengths, price)
         return Point(rounded_in_order(aim.wanted, aim.compensating, lattice), lengths, price)
 

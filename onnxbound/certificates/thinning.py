@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.outputs import Outputs
-from onnxbound.certificates.prices import LARGEST, Prices
+from onnxbound.certificates.prices import LARGEST, Prices, nearest_levels
 from onnxbound.certificates.space import LevelVector, Space
 from onnxbound.codec.network_code import rounded_step
 from onnxbound.linear.gradient import CrossEntropy
@@ -107,8 +107,10 @@ class Thinning:
                 length = steps[tensor].astype(np.float32)
                 force = self._force(at, steps).astype(np.float32)
                 if on_lattice:
-                    yield _levels(at, length), steps
-            slope = self._slope(_levels(at, length) * length if on_lattice else _without_small(at, length), places)
+                    yield nearest_levels(at, length), steps
+            slope = self._slope(
+                nearest_levels(at, length) * length if on_lattice else _without_small(at, length), places
+            )
             mean += np.float32(1 - _MEAN_DECAY) * (slope - mean)
             square += np.float32(1 - _SQUARE_DECAY) * (slope * slope - square)
             rate = length / (np.sqrt(square / np.float32(1 - _SQUARE_DECAY**number)) + np.float32(_TINY))
@@ -117,7 +119,7 @@ class Thinning:
             rate *= force * np.float32(price / self._rows * min(1, (1 - left) / _RISING))
             at = np.copysign(np.maximum(np.abs(at) - rate, 0), at)
         steps = _written(steps)
-        yield _levels(at, steps[tensor].astype(np.float32)), steps
+        yield nearest_levels(at, steps[tensor].astype(np.float32)), steps
 
     def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:
         """Rows that matter, each once before any comes again."""
@@ -143,17 +145,11 @@ class Thinning:
     def _force(self, at: Float32Array, steps: Float64Array) -> Float64Array:
         """Bits that a move away from zero costs, per unit of length, (P,)."""
         tensor = self._space.tensor
-        levels: LevelVector = np.rint(at / steps[tensor]).clip(-LARGEST, LARGEST).astype(np.int64)
-        prices: Prices = self._space.prices(levels)
+        prices: Prices = self._space.prices(nearest_levels(at, steps[tensor]))
         below = np.minimum(np.floor(np.abs(at) / steps[tensor]), LARGEST - 1).astype(np.int64)
         more = prices.size[tensor, below + 1] - prices.size[tensor, below]
         more += np.where(below == 0, prices.nonzero - prices.zero, 0)
         return np.maximum(more, 0) / steps[tensor]
-
-
-def _levels(at: Float32Array, length: Float32Array) -> LevelVector:
-    """The nearest places of the lattice."""
-    return np.asarray(np.rint(at / length).clip(-LARGEST, LARGEST), np.int64)
 
 
 def _without_small(at: Float32Array, length: Float32Array) -> Float32Array:

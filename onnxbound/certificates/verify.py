@@ -35,7 +35,7 @@ from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.words_said import preprocessing_in_words
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.data.rows import Rows
-from onnxbound.documents.document import Document
+from onnxbound.documents.document import Document, print_prose
 from onnxbound.run.device import CPU, Device
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Verification(Document):
             lines.append(f"  {'bits':13} {self.bits:,}, {self.architecture_bits:,} of them for the architecture:")
             lines.append(f"  {'':13} {self.architecture}")
         lines += ["", "It assumes:", *(f"  - {text}" for text in self.assumptions)]
-        console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=not console.is_terminal)
+        print_prose(console, lines)
 
 
 def verify(

@@ -1,7 +1,7 @@
 """Results as documents: JSON for programs, a table for people, a file."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from os import PathLike
@@ -128,6 +128,11 @@ def nested(entries: Mapping[str, Any]) -> dict[str, Any]:
             place = place.setdefault(name, {})
         place[inner] = entry
     return result
+
+
+def print_prose(console: "Console", lines: Sequence[str]) -> None:
+    """Lines as they are; a terminal gets them broken between words."""
+    console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
 def to_json_text(document: Mapping[str, Any]) -> str:

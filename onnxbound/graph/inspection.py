@@ -166,7 +166,6 @@ def _model(network: Network) -> InspectedModel:
         network,
         path=str(network.path),
         input_type=str(network.input_type),
-        multiply_adds=sum(layer.multiply_adds for layer in network.layers),
     )
 
 

@@ -87,7 +87,7 @@ def likely_cause(
         return None
     chance, trials = 1 - 1 / network.classes, _Trials(network, rows, Logits(network, device, threads), wrong, error)
     every = guesses(network, rows, together=error > _NEAR_CHANCE * chance)
-    per_row = sum(layer.multiply_adds for layer in network.layers)
+    per_row = network.multiply_adds
 
     def affordable(rows: int, tried: int) -> int:
         return min(rows, max(_FEWEST, int(_PRODUCTS / (2 * tried * per_row))))
