@@ -324,6 +324,7 @@ def read_architecture(c):
     classes = usual(c, (10, 2, 100, 1000, 3), (8, 2, 2, 1, 1, 2))
     once(classes >= 2, "a classifier has at least two classes")
     shapes, nodes, unread, work, numbers = [read_input_shape(c)], [], {0}, 0, 0
+    mirrored = len(shapes[0]) == 3 and flag(c, 1, 7)
     while True:
         last = len(nodes)
         complete = last > 0 and unread == {last} and shapes[-1] == (classes,)
@@ -332,7 +333,7 @@ def read_architecture(c):
         likely = FOLLOWING.get(key, FOLLOWING["other"])
         place = choice(c, [*(likely.get(word, 1) for word in WORDS), likely.get("end", 1) if complete else 0])
         if place == len(WORDS):
-            return nodes, shapes
+            return nodes, shapes, mirrored
         word = WORDS[place]
         if word not in READ:
             raise Declined(f"the network has the operator {word}")
@@ -342,7 +343,7 @@ def read_architecture(c):
         shapes.append(READ[word](c, node, given, classes))
         nodes.append(node)
         unread.add(last + 1)
-        work += sum(map(prod, (*given, shapes[-1]))) + node.products
+        work += (1 + mirrored) * (sum(map(prod, (*given, shapes[-1]))) + node.products)
         numbers += sum(prod(shape) for _, shape in node.holes)
         fits = prod(shapes[-1]) <= LARGEST_ROW and work <= LARGEST_WORK and len(nodes) <= 1 << 14
         once(fits, "a row of the network would take too much memory or time")
@@ -567,8 +568,8 @@ READ = {
 }  # fmt: skip
 
 
-def architecture_in_words(nodes, input_shape):
-    said = ["x".join(map(str, input_shape))]
+def architecture_in_words(nodes, input_shape, mirrored):
+    said = ["x".join(map(str, input_shape)) + " and its mirror image" * mirrored]
     for place, node in enumerate(nodes):
         name = node.word
         if name == "Dense":
@@ -819,14 +820,14 @@ def tensor_of(part):
 
 
 def read_code(data):
-    """Preprocessing, nodes with their tensors, shapes."""
+    """Preprocessing, nodes with their tensors, shapes, whether the mirror image is seen too."""
     once(data[:1] == b"\2", f"the code is of format {data[0] if data else 0}, and this program reads format 2")
     once(len(data) <= 1 << 22, "the code is too long")
     bits = "".join(f"{byte:08b}" for byte in data[1:])
     c = Coder(bits)
     once(not c.fixed(1 << 12), "it is a difference from a prior, which is another object")
     preprocessing = read_preprocessing(c)
-    nodes, shapes = read_architecture(c)
+    nodes, shapes, mirrored = read_architecture(c)
     holes = [(k, name, shape) for k, node in enumerate(nodes) for name, shape in node.holes]
     places = {(k, name): place for place, (k, name, _) in enumerate(holes)}
     leaders = unit_sets(nodes, shapes, places)
@@ -854,7 +855,7 @@ def read_code(data):
     for (k, name, _), part in zip(holes, parts, strict=True):
         nodes[k].tensors[name] = tensor_of(part)
         require_plain(nodes[k].tensors[name])
-    return preprocessing, nodes, shapes
+    return preprocessing, nodes, shapes, mirrored
 
 
 def sort_units(part, count, carried, every):
@@ -1174,7 +1175,7 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
         raise Declined(f"the object is {document['object']}")
     named, sha256 = document.get("code"), hashlib.sha256(content).hexdigest()
     once_same("code.sha256", named.get("sha256") if isinstance(named, dict) else None, sha256)
-    preprocessing, nodes, shapes = read_code(content)
+    preprocessing, nodes, shapes, mirrored = read_code(content)
     classes, bits = shapes[-1][0], 8 * len(content)
     keys, rows, targets = read_rows(data, x_key, y_key)
     labels, m = labels_of(targets, classes, labels_start), len(rows)
@@ -1190,7 +1191,7 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
     code = {
         "sha256": sha256,
         "decoder_version": 2,
-        "architecture": architecture_in_words(nodes, shapes[0]),
+        "architecture": architecture_in_words(nodes, shapes[0], mirrored),
         "decoded_sha256": hashlib.sha256(files["decoded.onnx"]).hexdigest(),
     }
     expected = {
@@ -1204,7 +1205,7 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
     for name in (*expected, *document):
         require(name in expected and name in document, f"{name}: an entry more or less")
         once_same(name, document[name], expected[name])
-    found = count_errors(nodes, shapes, preprocessing, rows, labels)
+    found = count_errors(nodes, shapes, mirrored, preprocessing, rows, labels)
     require(found <= errors, f"errors: it says {errors}, found {found} in float64 and float32")
     lines = ["The certificate verifies.", "", expected["statement"], ""]
     lines += [f"  {name} is not checked here: do not use it" for name in INTEGER_FILES if name in files]
@@ -1215,21 +1216,20 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def count_errors(nodes, shapes, preprocessing, rows, labels):
+def count_errors(nodes, shapes, mirrored, preprocessing, rows, labels):
     """Rows that are not clearly decided for their label; in pieces, so that memory does not grow with their number."""
     numbers, work = memory_and_work(nodes, shapes)
-    if numbers > MOST_NUMBERS or work * len(rows) > MOST_WORK:
+    if numbers > MOST_NUMBERS or (1 + mirrored) * work * len(rows) > MOST_WORK:
         raise Declined(f"it would hold {numbers:,} numbers at once, and take {work:,} products for each row")
     found, step = 0, min(250, max(1, (1 << 24) // numbers))
     for start in range(0, len(rows), step):
         given = prepared(rows[start : start + step], preprocessing, shapes[0])
         each, own, right = np.arange(len(given)), labels[start : start + step], np.ones(len(given), bool)
         for kind in (np.float64, np.float32):  # what is right in one of them alone is decided by rounding
-            logits = logits_of(nodes, shapes, given.astype(kind)).astype(float)
-            others = logits.copy()
-            others[each, own] = -np.inf
-            right &= logits[each, own] - others.max(axis=1) > 2.0**-14 * np.abs(logits).max(axis=1)
-            right &= np.isfinite(logits).all(axis=1)
+            views = (given.astype(kind), given.astype(kind)[..., ::-1])[: 1 + mirrored]
+            logits = (sum(logits_of(nodes, shapes, view) for view in views) * kind(1 / len(views))).astype(float)
+            lead = logits[each, own] - np.where(np.eye(logits.shape[1], dtype=bool)[own], -np.inf, logits).max(axis=1)
+            right &= lead > 2.0**-14 * np.abs(logits).max(axis=1)  # NaN and infinity: false
         found += int(np.sum(~right))
     return found
 

@@ -23,12 +23,13 @@ from onnxbound.certificates.certificate import (
 from onnxbound.certificates.decisions import Evaluation, Progress, disagreements, errors
 from onnxbound.certificates.decoded import Decoded, decoded
 from onnxbound.certificates.files import CERTIFICATE, CODE, DECODED, require_folder, write_folder
-from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.places import cheapest
 from onnxbound.certificates.request import CertificateOptions, Certified, Original, verified_with
 from onnxbound.certificates.search import search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
+from onnxbound.certificates.symmetry import with_symmetry
 from onnxbound.certificates.task import Effort, Found, Task
+from onnxbound.codec.architecture import has_mirror_image
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import NetworkCode, decode, is_the_prior, same_architecture
 from onnxbound.codec.quantised import quantised
@@ -97,16 +98,19 @@ def certify(
         OutputError: The files cannot be written.
         InterruptionError: Interrupted before anything was found.
     """
+    options = options or CertificateOptions()
     if unlabelled is not None and prior is not None:
         raise UsageError("usage", "A certificate has one object: give `unlabelled` or `prior`, not both.")
     if surrogate is not None and (unlabelled is None or surrogate.classes != network.classes):
         raise UsageError("usage", "`surrogate` needs `unlabelled`, and has as many classes as the model.")
-    encoded, options = surrogate or network, options or CertificateOptions()
+    encoded = surrogate or network
     target = Path(folder)
     trial = rows.count < rows.total
     kind: Object = "prior" if prior else "original_unlabelled" if unlabelled else "compressed"
     encoded.require_finite_weights()
     described = _described(encoded)
+    if options.symmetry == "mirror" and (prior is not None or not has_mirror_image(encoded.input_shape)):
+        raise UsageError("usage", "`symmetry=mirror` needs rows that are images, and does not go with `prior`.")
     first, remaining = evidence.without_first(rows, 0 if prior is None else prior.rows)
     tensors = None if prior is None else _prior_tensors(prior, described)
     _require_independent(first, remaining, unlabelled, options)
@@ -122,12 +126,17 @@ def certify(
         _require_hope(encoded, own, errors(decisions, own.labels), options)
     preprocessing = cheapest(encoded, own, decisions, device, options.threads)
     single = _opened(remaining, shape, preprocessing)
+    symmetry = "none" if prior else options.symmetry
+    described, outputs = with_symmetry(described, single, symmetry, device, options.threads)
+    right = original == remaining.labels
+    if described.architecture.mirrored and surrogate is None:
+        right = outputs.logits(described.tensors).argmax(axis=1) == remaining.labels
     task = Task(
         network=encoded,
         described=described,
-        outputs=Outputs(described.architecture, single, device, options.threads),
+        outputs=outputs,
         labels=single.labels,
-        right=original == remaining.labels,
+        right=right,
         prior=tensors,
         preprocessing=preprocessing,
         delta=options.delta / 2 if unlabelled is not None else options.delta,

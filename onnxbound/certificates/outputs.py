@@ -1,6 +1,6 @@
 """The logits of all rows for any numbers in the holes of an architecture, by one session that is made once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,14 @@ class Outputs:
     """An architecture as a function of its holes, at the rows of a data set.
 
     Attributes:
+        architecture: Of the function.
         device: Where it runs.
         threads: How many; None for all cores.
     """
 
     def __init__(self, architecture: Architecture, rows: Rows, device: Device, threads: int | None) -> None:
         self._runner = Runner(architecture.model(open_holes=range(len(architecture.holes))), Path(), device, threads)
-        self._rows = rows
+        self.architecture, self._rows = architecture, rows
         self.device, self.threads = device, threads
         fits = rows.count * int(np.prod(architecture.input_shape)) * 4 <= _KEPT_BYTES
         self._kept = rows.batch(rows.index).inputs.astype(np.float32) if fits else None
@@ -37,6 +38,11 @@ class Outputs:
         if self._kept is not None:
             return self._kept[places]
         return self._rows.batch(self._rows.index[places]).inputs.astype(np.float32)
+
+    def views(self, places: NDArray[np.int64]) -> Sequence[NDArray[np.float32]]:
+        """The same rows, and their mirror images where the architecture sees them too."""
+        rows = self.inputs(places)
+        return [rows, np.ascontiguousarray(rows[..., ::-1])] if self.architecture.mirrored else [rows]
 
     def logits(
         self, tensors: Mapping[str, NDArray[np.float32]], places: NDArray[np.int64] | None = None

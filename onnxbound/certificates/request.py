@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from onnxbound.certificates.certificate import SCHEMA
-from onnxbound.certificates.task import Targets
+from onnxbound.certificates.task import Symmetry, Targets
 from onnxbound.documents.document import Document, print_prose
 from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
@@ -127,6 +127,8 @@ class CertificateOptions:
         unlabelled_known: Whether the decoded network may be chosen by the unlabelled rows: those of a public test set.
         repeated_rows: Whether rows may be copies of each other.
         targets: What the weights are moved towards: the network's own "outputs", or the "labels", which is training.
+        symmetry: Whether the decoded network decides by the mean of the logits of an image and of its "mirror" image,
+            or by the image alone, "none"; "auto" takes that by which the trained network errs less.
 
     >>> from onnxbound import CertificateOptions
     >>> CertificateOptions(effort=1).seed
@@ -142,6 +144,7 @@ class CertificateOptions:
     unlabelled_known: bool = False
     repeated_rows: bool = False
     targets: Targets = "outputs"
+    symmetry: Symmetry = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delta", probability(self.delta))
@@ -151,5 +154,7 @@ class CertificateOptions:
             raise UsageError("usage", f"`threads` must be at least 1, not {self.threads}.")
         if self.targets not in get_args(Targets):
             raise UsageError("usage", f"`targets` must be outputs or labels, not {self.targets!r}.")
+        if self.symmetry not in get_args(Symmetry):
+            raise UsageError("usage", f"`symmetry` must be auto, none or mirror, not {self.symmetry!r}.")
         if self.seed < 0:
             raise UsageError("usage", f"`seed` must be at least 0, not {self.seed}.")

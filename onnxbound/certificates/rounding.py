@@ -230,7 +230,7 @@ class Rounding:
         places = np.sort(self._generator.choice(len(self._temperature), self._rows, replace=False))
         batch = max(1, min(250, _BATCH_BYTES // (4 * (_PROBES + 1) * numbers)))
         for p in np.split(places, range(batch, len(places), batch)):
-            yield Target(self._outputs.inputs(p), self._logits[p], self._temperature[p])
+            yield Target(self._outputs.views(p), self._logits[p], self._temperature[p])
 
 
 def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Array:

@@ -15,6 +15,7 @@ from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
 
 Targets = Literal["outputs", "labels"]
+Symmetry = Literal["auto", "none", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Task:
         described: It, taken apart.
         outputs: Its architecture at the rows.
         labels: Of the rows, (m,).
-        right: Rows whose label is the decision of the network that the statement is about, (m,).
+        right: Rows whose label is the decision of the network that the search follows, (m,).
         prior: Tensors of the prior network in the holes; None without one.
         preprocessing: As the code writes it down.
         delta: Of the bound.

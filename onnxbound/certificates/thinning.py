@@ -75,7 +75,8 @@ class Thinning:
     ) -> None:
         self._space, self._outputs, self._generator = space, outputs, generator
         self._wanted = wanted
-        self._loss = CrossEntropy(space.network(space.trained), outputs.device, outputs.threads)
+        views = 1 + outputs.architecture.mirrored
+        self._loss = CrossEntropy(space.network(space.trained), outputs.device, outputs.threads, views)
         self._kept = np.flatnonzero(wanted >= 0)
         ordered = np.sort(logits, axis=1)
         gap = float(np.median(ordered[:, -1] - ordered[:, -2]))
@@ -132,8 +133,8 @@ class Thinning:
 
     def _slope(self, at: Float32Array, places: NDArray[np.int64]) -> Float32Array:
         """Of the mean loss, (P,)."""
-        network, rows = self._space.network(at), self._outputs.inputs(places)
-        return self._loss.gradient(network, rows, self._wanted[places], self._temperature).astype(np.float32)
+        network, views = self._space.network(at), self._outputs.views(places)
+        return self._loss.gradient(network, views, self._wanted[places], self._temperature).astype(np.float32)
 
     def _measured(self, at: Float32Array, steps: Float64Array, coarse: float) -> Float64Array:
         """Steps by the size of the entries that are not 0; those before where there are none."""

@@ -44,6 +44,7 @@ def certify(
     effort: int = option("1..9", "How long to search.", 5),
     surrogate: Path | None = option("MODEL", "With --unlabelled: encode this smaller net in place of MODEL."),
     targets: str = option("outputs|labels", "Targets of the search; labels: it trains towards the labels.", "outputs"),
+    symmetry: str = option("auto|none|mirror", "Decide by an image and its mirror image; auto: if it helps.", "auto"),
 ) -> None:
     """Encode a network in few bits, and state a bound on its error that anyone can verify."""
     from onnxbound.certificates.evidence import ByFile
@@ -52,7 +53,13 @@ def certify(
 
     rows = replace(rows, labels_start=rows.said().labels_start or 0)  # names of classes are no evidence
     known = {name: getattr(evidence, name) for name in ("threads", "unlabelled_known", "repeated_rows")}
-    known |= {"targets": targets, "seed": rows.seed, "force": result.force, "labels_start": rows.labels_start or 0}
+    known |= {
+        "targets": targets,
+        "symmetry": symmetry,
+        "seed": rows.seed,
+        "force": result.force,
+        "labels_start": rows.labels_start or 0,
+    }
     settings = CertificateOptions(probability(evidence.delta), effort, **known)
     network = rows.network(model, rows.data or evidence.holdout, by_file=True)
     reader = ByFile.of(network)

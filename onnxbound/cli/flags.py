@@ -13,7 +13,7 @@ _SAME = (
     "external_root", "input_shape", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma",
     "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
     "cluster", "fail_if", "force", "tolerance", "surrogate", "unlabelled", "unlabelled_known", "repeated_rows",
-    "holdout", "prior", "prior_rows", "effort", "targets", "method", "model", "max_drop",
+    "holdout", "prior", "prior_rows", "effort", "targets", "symmetry", "method", "model", "max_drop",
     "init", "codes", "constants", "eta", "width", "block", "subspace", "filter_cap", "factorise", "sweep", "bounds",
     "epsilon", "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
 )  # fmt: skip

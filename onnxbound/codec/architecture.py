@@ -115,10 +115,12 @@ class Architecture:
     Attributes:
         input_shape: Shape of a row.
         nodes: In topological order; the last writes the logits.
+        mirrored: Whether the logits are the mean of those of an image and of its mirror image, along the last axis.
     """
 
     input_shape: Shape
     nodes: tuple[CodedNode, ...]
+    mirrored: bool = False
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
@@ -155,17 +157,19 @@ class Architecture:
         for node in self.nodes:
             values = {name: next(left) for name, _ in tensors_of(node.operator)}
             nodes.append(replace(node, operator=replace(node.operator, **values) if values else node.operator))  # type: ignore[type-var]
-        return Architecture(self.input_shape, tuple(nodes))
+        return replace(self, nodes=tuple(nodes))
 
     def model(self, open_holes: Sequence[int] = ()) -> ModelProto:
         """The network as an ONNX model; the holes asked for are inputs of the graph, by their names, after the rows."""
         emitter = Emitter()
         arrays = [dict(tensors_of(self.nodes[hole.node].operator))[hole.attribute] for hole in self.holes]
         names = {emitter.constant(array): hole for array, hole in zip(arrays, self.holes, strict=True)}
-        values = [Value(INPUT, self.input_shape)]
-        for node in self.nodes:
-            values.append(node.operator.emit_act(emitter, *(values[k] for k in node.inputs)))
-        emitter.rename(values[-1].name, OUTPUT)
+        logits_of = self._written(emitter, INPUT)
+        if self.mirrored:
+            backwards = [emitter.integers(number) for number in (-1, np.iinfo(np.int64).min, -1, -1)]
+            other = self._written(emitter, emitter.node("Slice", INPUT, *backwards))
+            logits_of = emitter.node("Mul", emitter.node("Add", logits_of, other), emitter.number(0.5))
+        emitter.rename(logits_of, OUTPUT)
         rows = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *self.input_shape])
         logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", self.classes])
         model = emitter.model([rows], [logits])
@@ -178,6 +182,13 @@ class Architecture:
         del model.graph.initializer[:]
         model.graph.initializer.extend(constants)
         return model
+
+    def _written(self, emitter: Emitter, rows: str) -> str:
+        """The logits of rows."""
+        values = [Value(rows, self.input_shape)]
+        for node in self.nodes:
+            values.append(node.operator.emit_act(emitter, *(values[k] for k in node.inputs)))
+        return values[-1].name
 
 
 def tensors_of(operator: Operator) -> Iterator[tuple[str, Array]]:
@@ -207,6 +218,9 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
     if classes < 2:
         raise Malformed("a classifier has at least two classes")
     shapes = [_code_input_shape(g, None if given is None else given.input_shape)]
+    mirrored = has_mirror_image(shapes[0]) and g.flag(None if given is None else given.mirrored, 1, 7)
+    if given is not None and given.mirrored != mirrored:
+        raise Malformed("only an image has a mirror image")
     nodes: list[CodedNode] = []
     unread = [0]
     work = numbers = 0
@@ -227,11 +241,12 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
             raise Malformed(f"a {WORDS[place].kind.__name__} cannot take inputs of the shapes {before}") from error
         nodes.append(CodedNode(operator, inputs))
         unread.append(last + 1)
-        work += sum(map(prod, (*before, shapes[-1])))
+        done = sum(map(prod, (*before, shapes[-1])))
         if isinstance(operator, Weighted):
-            work += operator.weight.size * operator.positions(before[0])
+            done += operator.weight.size * operator.positions(before[0])
         elif isinstance(operator, MaxPool | AveragePool):
-            work += prod(operator.windows.kernel) * prod(shapes[-1])
+            done += prod(operator.windows.kernel) * prod(shapes[-1])
+        work += (1 + mirrored) * done
         numbers += sum(values.size for _, values in tensors_of(operator))
         if (
             max(prod(shapes[-1]), *unfolded(operator, before[0])) > LARGEST_ROW
@@ -241,7 +256,16 @@ def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
             raise Malformed("a row of the network would take too much memory or time")
         if numbers > LARGEST_COUNT:
             raise Malformed(f"the network has more than {LARGEST_COUNT:,} numbers")
-    return given or Architecture(shapes[0], tuple(nodes))
+    return given or Architecture(shapes[0], tuple(nodes), mirrored)
+
+
+def has_mirror_image(shape: Shape) -> bool:
+    """Whether a row is an image, so that a code can say that its mirror image is seen too.
+
+    >>> has_mirror_image((3, 32, 32)), has_mirror_image((784,))
+    (True, False)
+    """
+    return len(shape) == 3
 
 
 def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:

@@ -19,7 +19,7 @@ def architecture_in_words(architecture: Architecture) -> str:
 
     Dense and Conv with their units, Conv and pools with kernel and stride.
     """
-    said = ["x".join(map(str, architecture.input_shape))]
+    said = ["x".join(map(str, architecture.input_shape)) + " and its mirror image" * architecture.mirrored]
     said += [_said(node, place) for place, node in enumerate(architecture.nodes)]
     text = ", ".join(
         f"{word} ({count} times)" if (count := len(list(run))) > 1 else word for word, run in groupby(said)

@@ -6,7 +6,7 @@ temperature T is one per row: a row with a large margin tolerates a change as la
 close to 0 and 1 that the curvature vanishes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +27,12 @@ class Target:
     """Rows, and the outputs p that a network should keep there.
 
     Attributes:
-        rows: (n, *input_shape), float32.
+        views: The rows in every way that the network sees them, (n, *input_shape), float32; its logits are the mean.
         logits: The other network's logits, whose softmax at the temperature is p, (n, K).
         temperature: T of each row, (n,); a row of infinite temperature has no weight.
     """
 
-    rows: Array
+    views: Sequence[Array]
     logits: Float64Array
     temperature: Float64Array
 
@@ -74,7 +74,7 @@ def curvature(
             stripe = slice(start, start + _STRIPE)
             upper[stripe, start:] += flat[:, stripe].T @ flat[:, start:]
         gradient += jacobian[-1].sum(axis=0)
-        count += len(target.rows)
+        count += len(target.logits)
     upper = np.triu(upper / np.float32(count * probes))
     return Curvature(upper + np.triu(upper, 1).T, gradient / count)
 
@@ -92,12 +92,17 @@ def _probed(
 ) -> Array:
     """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, P)."""
     heat = target.temperature[:, None]
-    forward = linearise(network, target.rows, keep)
-    q, p = softmax(forward.values[network.output] / heat), softmax(target.logits / heat)
+    seen = [linearise(network, rows, keep) for rows in target.views]
+    logits = sum(forward.values[network.output] for forward in seen) / len(seen)
+    q, p = softmax(logits / heat), softmax(target.logits / heat)
     signs = generator.integers(0, 2, (probes, *q.shape)) * 2 - 1
     roots = np.sqrt(q) * signs
     cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
-    return _pulled_back(network, forward, cotangents.astype(np.float32))
+    cotangents = (cotangents / len(seen)).astype(np.float32)
+    found = _pulled_back(network, seen[0], cotangents)
+    for forward in seen[1:]:
+        found += _pulled_back(network, forward, cotangents)
+    return found
 
 
 def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:

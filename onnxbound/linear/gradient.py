@@ -4,7 +4,7 @@ The graph is the network, its linearisation and the way back, written by the ope
 a weight is multiplied with is an input of the graph: networks that differ in their parameters alone share a session.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,18 +32,21 @@ class CrossEntropy:
         network: Any of them, cast to float32; every weight lies in memory as in those whose gradient is asked for.
         device: Where.
         threads: None for all cores; the result does not depend on them.
+        views: In how many ways a network sees a row; its logits are the mean.
     """
 
-    def __init__(self, network: Network, device: Device, threads: int | None) -> None:
+    def __init__(self, network: Network, device: Device, threads: int | None, views: int = 1) -> None:
         self._threads = threads
-        self._runner = Runner(_written(network), Path(), device, 1)
+        self._runner = Runner(_written(network, views), Path(), device, 1)
 
-    def gradient(self, network: Network, rows: Array, wanted: NDArray[np.int64], temperature: float) -> Float64Array:
+    def gradient(
+        self, network: Network, views: Sequence[Array], wanted: NDArray[np.int64], temperature: float
+    ) -> Float64Array:
         """Of the loss with logits over a temperature, in the order of `parameters`.
 
         Args:
             network: Cast to float32.
-            rows: (n, *input_shape), float32.
+            views: The rows in each way, (n, *input_shape), float32.
             wanted: A class per row, (n,).
             temperature: More than 0.
 
@@ -54,11 +57,12 @@ class CrossEntropy:
         classes = np.eye(network.classes, dtype=np.float32)
 
         def part(where: slice) -> Float64Array:
-            found = self._runner.run(feeds | {_ROWS: rows[where], _WANTED: classes[wanted[where]]})
+            rows = np.concatenate([view[where] for view in views])
+            found = self._runner.run(feeds | {_ROWS: rows, _WANTED: classes[wanted[where]]})
             return np.concatenate([values.ravel() for values in found.values()]).astype(np.float64)
 
-        found = side_by_side(part, parts(len(rows), _PART_ROWS), self._threads)
-        return np.asarray(sum(found[1:], start=found[0])) / len(rows)
+        found = side_by_side(part, parts(len(wanted), _PART_ROWS), self._threads)
+        return np.asarray(sum(found[1:], start=found[0])) / len(wanted)
 
 
 def parameters(network: Network) -> Float64Array:
@@ -71,11 +75,11 @@ def parameters(network: Network) -> Float64Array:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _written(network: Network) -> ModelProto:
+def _written(network: Network, views: int) -> ModelProto:
     """The graph; its outputs stand in the order of the parameters."""
     e, values, states = Emitter(), {network.input: Value(_ROWS, network.input_shape)}, []
     shapes: dict[str, list[int | str]] = {
-        _ROWS: ["n", *network.input_shape],
+        _ROWS: ["m", *network.input_shape],
         _WANTED: ["n", network.classes],
         _HEAT: [1],
     }
@@ -86,8 +90,11 @@ def _written(network: Network) -> ModelProto:
         x = [values[name] for name in step.inputs]
         states.append(step.operator.emit_linearise(e, *x))
         values[step.output] = step.operator.emit_act(e, *x)
-    q = e.node("Softmax", e.node("Div", values[network.output].name, _HEAT), axis=-1)
-    slope = e.node("Div", e.node("Sub", q, _WANTED), _HEAT)
+    logits = e.reshape(values[network.output].name, views, -1, network.classes)
+    logits = e.node("ReduceMean", logits, e.integers(0), keepdims=0)
+    q = e.node("Softmax", e.node("Div", logits, _HEAT), axis=-1)
+    slope = e.node("Div", e.node("Sub", q, _WANTED), e.node("Mul", _HEAT, e.number(views)))
+    slope = e.node("Concat", *[slope] * views, axis=0)
     cotangent = Value(e.reshape(slope, 1, -1, network.classes), (network.classes,))
     streams, layers = UnitStreams(network, e, states, _ROWS), {layer.output: layer for layer in network.layers}
     outputs, arrived = [], streams.pulled_back(network.output, cotangent, 1, layers)

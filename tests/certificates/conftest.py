@@ -1,9 +1,11 @@
 """A small net that labels its own rows, and a certificate of each kind, made by the command line."""
 
+import importlib.util
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from onnxbound.run.device import CPU
 from tests.cli.command import onnxbound as command
 from tests.nets import random_mlp
 
+ROOT = Path(__file__).parents[2]
 SIZES = (10, 6, 4)
 ROWS, PRIOR_ROWS = 12_000, 2000
 NORMALISED = ("--scale", "1", "--mean", "0.25", "--std", "2")
@@ -65,6 +68,17 @@ class Case:
     ) -> Verification:
         """Verify a certificate, or another folder as if it were one of that kind."""
         return verify(folder or self / kind, evidence or self.evidence(kind), CPU, **changes)
+
+
+@pytest.fixture(scope="session")
+def second() -> ModuleType:
+    """The second verifier."""
+    spec = importlib.util.spec_from_file_location("second", ROOT / "docs" / "verify_certificate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

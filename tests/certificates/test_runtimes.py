@@ -24,10 +24,7 @@ from onnxbound.operators.windows import Windows
 from onnxbound.run.device import CPU
 from tests.certificates.test_delivered import LABEL, W, X, Y, Z, delivered, node
 from tests.certificates.test_delivered import decided as decided_by
-from tests.certificates.test_second_verifier import second as second_verifier
 from tests.nets import model_of, write_model
-
-second = second_verifier
 
 ROWS = np.random.default_rng(2).normal(size=(600, 6)).astype(np.float32)
 LABELS = ROWS[:, :4].argmax(axis=1)
@@ -66,8 +63,8 @@ def test_a_code_that_decides_by_rounding(second: ModuleType, size: float) -> Non
     assert np.array_equal(np.asarray(optimised).argmax(axis=1), LABELS)
     assert wrong > 0
     assert errors(Evaluation(CPU, 1)(net, open_rows((ROWS, LABELS), net, code.preprocessing)), LABELS) >= wrong
-    preprocessing, nodes, shapes = second.read_code(data)
-    assert second.count_errors(nodes, shapes, preprocessing, ROWS, LABELS) >= wrong
+    preprocessing, nodes, shapes, mirrored = second.read_code(data)
+    assert second.count_errors(nodes, shapes, mirrored, preprocessing, ROWS, LABELS) >= wrong
 
 
 @pytest.mark.parametrize("between", [[], ["Softmax"]])

@@ -55,8 +55,9 @@ def logits(network: Network, rows: Float64Array) -> Float64Array:
     return linearise(network, rows, [network.output]).values[network.output]
 
 
+@pytest.mark.parametrize("views", [1, 2])
 @pytest.mark.parametrize("kind", ["dense", "residual"])
-def test_against_differences(kind: str, tmp_path: Path) -> None:
+def test_against_differences(kind: str, views: int, tmp_path: Path) -> None:
     """Along random directions: the gradient exactly, the curvature within five standard errors of its probes.
 
     A probe's value d^T J^T c c^T J d has at most the variance of a chi-squared variable with one degree of freedom, 2
@@ -68,12 +69,18 @@ def test_against_differences(kind: str, tmp_path: Path) -> None:
     generator = np.random.Generator(np.random.Philox(4))
     rows = generator.normal(size=(ROWS, *network.input_shape))
     at = parameters(network)
-    output = logits(network, rows)
+    seen = [rows, rows[..., ::-1]][:views]
+
+    def mean(network: Network) -> Float64Array:
+        return np.mean([logits(network, view) for view in seen], axis=0)
+
+    output = mean(network)
     reference = output + generator.normal(size=output.shape)
     temperature = generator.uniform(0.5, 2, ROWS)
     temperature[3] = np.inf
-    single = rows.astype(np.float32)
-    targets = [Target(single[part], reference[part], temperature[part]) for part in (slice(7), slice(7, None))]
+    single = [view.astype(np.float32) for view in seen]
+    parts = slice(7), slice(7, None)
+    targets = [Target([view[part] for view in single], reference[part], temperature[part]) for part in parts]
     heat = temperature[:, None]
     q, p = softmax(output / heat), softmax(reference / heat)
     found = curvature(network.cast(np.float32), iter(targets), PROBES, generator)
@@ -81,7 +88,7 @@ def test_against_differences(kind: str, tmp_path: Path) -> None:
     for _ in range(4):
         direction = generator.normal(size=at.size)
         h = 1e-7
-        moved, back = (logits(with_parameters(network, at + sign * h * direction), rows) for sign in (1, -1))
+        moved, back = (mean(with_parameters(network, at + sign * h * direction)) for sign in (1, -1))
         derivative = (moved - back) / (2 * h) / heat
         assert found.gradient @ direction == pytest.approx(
             ((q - p) * derivative).sum() / ROWS, abs=1e-4 * np.abs((q - p) * derivative).sum() / ROWS
@@ -95,7 +102,7 @@ def test_no_gradient_at_the_reference(tmp_path: Path) -> None:
     network = onnxbound.load(random_mlp(tmp_path / "net.onnx", (6, 8, 4))).cast(np.float32)
     rows = np.random.default_rng(2).normal(size=(ROWS, 6)).astype(np.float32)
     reference = logits(network, rows).astype(np.float64)
-    target = Target(rows, reference, np.ones(ROWS))
+    target = Target([rows], reference, np.ones(ROWS))
     found = curvature(network, iter([target]), 1, np.random.default_rng(1))
     assert np.abs(found.gradient).max() < 1e-6
     assert np.linalg.eigvalsh(found.matrix.astype(np.float64)).min() > -1e-5

@@ -14,24 +14,27 @@ from tests.nets import random_mlp
 ROWS, TEMPERATURE = 150, 0.7
 
 
+@pytest.mark.parametrize("views", [1, 2])
 @pytest.mark.parametrize("kind", ["dense", "residual"])
-def test_against_differences(kind: str, tmp_path: Path) -> None:
-    """Along random directions, at the parameters that the session was made with and at others."""
+def test_against_differences(kind: str, views: int, tmp_path: Path) -> None:
+    """Along random directions, at the parameters that the session was made with and at others; seen backwards too."""
     path = tmp_path / "net.onnx"
     path = random_mlp(path, (6, 8, 7, 4)) if kind == "dense" else residual_net(path)
     network = onnxbound.load(path).cast(np.float64)
     generator = np.random.Generator(np.random.Philox(4))
     rows = generator.normal(size=(ROWS, *network.input_shape))
     wanted = generator.integers(0, network.classes, ROWS)
-    loss = CrossEntropy(with_parameters(network, parameters(network)).cast(np.float32), CPU, 1)
+    loss = CrossEntropy(with_parameters(network, parameters(network)).cast(np.float32), CPU, 1, views)
+    seen = [rows, rows[..., ::-1]][:views]
 
     def mean(at: np.ndarray) -> float:
-        z = logits(with_parameters(network, at), rows) / TEMPERATURE
+        moved = with_parameters(network, at)
+        z = np.mean([logits(moved, view) for view in seen], axis=0) / TEMPERATURE
         return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(ROWS), wanted]).mean())
 
     for at in (parameters(network), parameters(network) + generator.normal(size=parameters(network).size) / 10):
         moved = with_parameters(network, at).cast(np.float32)
-        found = loss.gradient(moved, rows.astype(np.float32), wanted, TEMPERATURE)
+        found = loss.gradient(moved, [view.astype(np.float32) for view in seen], wanted, TEMPERATURE)
         assert found.shape == at.shape
         for _ in range(4):
             direction = generator.normal(size=at.size)
@@ -45,5 +48,5 @@ def test_threads_change_no_bit(tmp_path: Path) -> None:
     generator = np.random.Generator(np.random.Philox(5))
     rows = generator.normal(size=(ROWS, *network.input_shape)).astype(np.float32)
     wanted = generator.integers(0, network.classes, ROWS)
-    one, two = (CrossEntropy(network, CPU, threads).gradient(network, rows, wanted, 1.0) for threads in (1, 2))
+    one, two = (CrossEntropy(network, CPU, threads).gradient(network, [rows], wanted, 1.0) for threads in (1, 2))
     np.testing.assert_array_equal(one, two)
