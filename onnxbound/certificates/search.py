@@ -40,21 +40,22 @@ Where there are many rows for each weight, a fine one is worth its bits.
 _RISE, _SHRINK = 1.6, 0.75
 """By what the price changes, and the power of that which is left after a change for the worse."""
 
-_TRIED_RUNS, _TRIED_ROUNDS = 4, 1
-"""Of thinning and of rounding, before the better of the two goes on."""
-
 _JUDGED = 10_000
 
 
 def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterator[Found]:
     """What every run and every round finds, in their order; the best is that of the smallest bound."""
     ground = _Ground(task, effort, generator)
-    ways, tried = [ground.thinned()], []
+    ways, untried = [ground.thinned()], []
     if ground.space.trained.size <= effort.parameters:
-        ways, tried = [*ways, ground.rounded()], [0] * _TRIED_RUNS + [1] * _TRIED_ROUNDS
+        ways, untried = [*ways, ground.rounded()], [1]
     best = [Decimal(1)] * len(ways)
-    for number in range(effort.rounds):
-        way = tried[number] if number < len(tried) else best.index(min(best))
+    for _ in range(effort.rounds):
+        way = best.index(min(best))
+        if not ground.whole_runs:
+            way = 0
+        elif untried:
+            way = untried.pop()
         found = next(ways[way])
         best[way] = min(best[way], found.bound)
         yield found
@@ -65,10 +66,12 @@ class _Ground:
 
     Attributes:
         space: Of the trained network.
+        whole_runs: Of thinning, so far; the short ones do not count.
     """
 
     def __init__(self, task: Task, effort: Effort, generator: np.random.Generator) -> None:
         self._task, self._effort, self._generator, self._made = task, effort, generator, 0
+        self.whole_runs = 0
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
         self._logits, count = task.outputs.logits(task.described.tensors), len(task.labels)
         places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
@@ -90,6 +93,7 @@ class _Ground:
         least, tried, rise = Decimal(1), price, _RISE
         while True:
             found = self._best_of(thinning.run(batches, tried, coarse))
+            self.whole_runs += 1
             yield found
             if found.bound < least:
                 least, price = found.bound, tried
