@@ -1,6 +1,7 @@
 """The logits of all rows for any numbers in the holes of an architecture, by one session that is made once."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,20 @@ class Outputs:
     """
 
     def __init__(self, architecture: Architecture, rows: Rows, device: Device, threads: int | None) -> None:
-        self._runner = Runner(architecture.model(open_holes=range(len(architecture.holes))), Path(), device, threads)
-        self.architecture, self._rows = architecture, rows
-        self.device, self.threads = device, threads
+        self._rows, self.device, self.threads = rows, device, threads
+        self._take(architecture)
         fits = rows.count * int(np.prod(architecture.input_shape)) * 4 <= _KEPT_BYTES
         self._kept = rows.batch(rows.index).inputs.astype(np.float32) if fits else None
+
+    def of(self, architecture: Architecture) -> "Outputs":
+        """Another architecture at the same rows, which are kept once."""
+        other = copy(self)
+        other._take(architecture)
+        return other
+
+    def _take(self, architecture: Architecture) -> None:
+        model = architecture.model(open_holes=range(len(architecture.holes)))
+        self.architecture, self._runner = architecture, Runner(model, Path(), self.device, self.threads)
 
     def inputs(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """Preprocessed rows `(n, *input_shape)`; places count the chosen rows, from 0, and ascend."""

@@ -26,7 +26,7 @@ def with_symmetry(
     if asked == "none" or not has_mirror_image(described.architecture.input_shape):
         return described, alone
     both = replace(described, architecture=replace(described.architecture, mirrored=True))
-    together = Outputs(both.architecture, rows, device, threads)
+    together = alone.of(both.architecture)
     if asked == "mirror" or _errors(together, both, rows.labels) < _errors(alone, described, rows.labels):
         return both, together
     return described, alone
