@@ -25,7 +25,7 @@ _DAMPING = 0.01
 _WIDE = 256
 """Entries of a unit from which on several threads multiply faster than one."""
 
-_SAMPLES, _PER_ENTRY = 8192, 4
+_SAMPLES, _PER_ENTRY = 4096, 4
 """Patches of a layer that its moments are taken over, at least, and per entry of a unit."""
 
 
