@@ -126,10 +126,10 @@ def certify(
         _require_hope(encoded, own, errors(decisions, own.labels), options)
     preprocessing = cheapest(encoded, own, decisions, device, options.threads)
     single = _opened(remaining, shape, preprocessing)
-    symmetry = "none" if prior else options.symmetry
+    symmetry = "none" if options.symmetry == "auto" and kind != "compressed" else options.symmetry
     described, outputs = with_symmetry(described, single, symmetry, device, options.threads)
     right = original == remaining.labels
-    if described.architecture.mirrored and surrogate is None:
+    if described.architecture.mirrored and unlabelled is None:
         right = outputs.logits(described.tensors).argmax(axis=1) == remaining.labels
     task = Task(
         network=encoded,

@@ -128,7 +128,8 @@ class CertificateOptions:
         repeated_rows: Whether rows may be copies of each other.
         targets: What the weights are moved towards: the network's own "outputs", or the "labels", which is training.
         symmetry: Whether the decoded network decides by the mean of the logits of an image and of its "mirror" image,
-            or by the image alone, "none"; "auto" takes that by which the trained network errs less.
+            or by the image alone, "none"; "auto" takes that by which the trained network errs less, but
+            the image alone where the statement is about the original network or there is a prior.
 
     >>> from onnxbound import CertificateOptions
     >>> CertificateOptions(effort=1).seed

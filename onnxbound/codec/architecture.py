@@ -164,12 +164,12 @@ class Architecture:
         emitter = Emitter()
         arrays = [dict(tensors_of(self.nodes[hole.node].operator))[hole.attribute] for hole in self.holes]
         names = {emitter.constant(array): hole for array, hole in zip(arrays, self.holes, strict=True)}
-        logits_of = self._written(emitter, INPUT)
+        last = self._written(emitter, INPUT)
         if self.mirrored:
             backwards = [emitter.integers(number) for number in (-1, np.iinfo(np.int64).min, -1, -1)]
             other = self._written(emitter, emitter.node("Slice", INPUT, *backwards))
-            logits_of = emitter.node("Mul", emitter.node("Add", logits_of, other), emitter.number(0.5))
-        emitter.rename(logits_of, OUTPUT)
+            last = emitter.node("Mul", emitter.node("Add", last, other), emitter.number(0.5))
+        emitter.rename(last, OUTPUT)
         rows = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *self.input_shape])
         logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", self.classes])
         model = emitter.model([rows], [logits])

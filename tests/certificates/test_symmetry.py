@@ -82,6 +82,20 @@ def test_the_decoded_file_computes_the_mean(images: Path) -> None:
     assert onnxbound.load(path).parameters == onnxbound.load(images / "net.onnx").parameters
 
 
+@pytest.mark.parametrize(("asked", "taken"), [((), False), (("--symmetry", "mirror"), True)])
+def test_a_statement_about_the_original_takes_it_only_if_asked(
+    images: Path, tmp_path: Path, asked: tuple[str, ...], *, taken: bool
+) -> None:
+    fresh = np.random.default_rng(6).normal(size=(2000, *SHAPE)).astype(np.float32)
+    np.savez(tmp_path / "fresh.npz", x=fresh)
+    given = ("--data", images / "train.npz", "--unlabelled", tmp_path / "fresh.npz")
+    made = command(
+        "certify", images / "net.onnx", *given, *asked, "--effort", "1", "-q", "--json", "-o", tmp_path / "c"
+    )
+    assert ("and its mirror image" in made.json()["code"]["architecture"]) == taken
+    assert command("verify", tmp_path / "c", *given, "--model", images / "net.onnx").code == 0
+
+
 @pytest.mark.parametrize("asked", ["auto", "none"])
 def test_a_delivered_file_that_sees_other_rows(images: Path, tmp_path: Path, asked: str) -> None:
     """A mirror image that the code does not name, or the other way round, its hash made right."""
