@@ -13,14 +13,13 @@ from decimal import Decimal
 import numpy as np
 
 from onnxbound.bounds.binomial_tail import error_bound
-from onnxbound.certificates.judge import Judge
+from onnxbound.certificates.judge import Judge, errors_of
 from onnxbound.certificates.rounding import Rounding
 from onnxbound.certificates.space import LevelVector, Space
 from onnxbound.certificates.task import Effort, Found, Task
 from onnxbound.certificates.thinning import Thinning
 from onnxbound.codec.network_code import NetworkCode, encode
 from onnxbound.results import Float64Array
-from onnxbound.stability.row_margins import margins
 
 _PRICE, _PRICE_OF_ERRORS = 4.5, 5.0
 """Cross-entropy of all rows together per bit, and how that rises with the trained network's error.
@@ -125,6 +124,6 @@ class _Ground:
         """A code, its errors counted on all rows."""
         task, data = self._task, encode(code)
         self._made += 1
-        errors = int(np.sum(~(margins(task.outputs.logits(code.tensors(task.prior)), task.labels) > 0)))
+        errors = errors_of(task.outputs.logits(code.tensors(task.prior)), task.labels)
         bound = error_bound(errors, len(task.labels), 8 * len(data), task.delta)
         return Found(code, data, errors, bound, self._made, self._effort.rounds)

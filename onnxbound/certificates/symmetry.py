@@ -2,16 +2,13 @@
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from onnxbound.certificates.judge import errors_of
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.task import Symmetry
 from onnxbound.codec.architecture import has_mirror_image
 from onnxbound.codec.describe import Description
 from onnxbound.data.rows import Rows
 from onnxbound.run.device import Device
-from onnxbound.stability.row_margins import margins
 
 
 def with_symmetry(
@@ -27,10 +24,8 @@ def with_symmetry(
         return described, alone
     both = replace(described, architecture=replace(described.architecture, mirrored=True))
     together = alone.of(both.architecture)
-    if asked == "mirror" or _errors(together, both, rows.labels) < _errors(alone, described, rows.labels):
-        return both, together
-    return described, alone
-
-
-def _errors(outputs: Outputs, described: Description, labels: NDArray[np.int64]) -> int:
-    return int(np.sum(~(margins(outputs.logits(described.tensors), labels) > 0)))
+    if asked == "auto":
+        with_it, without = (errors_of(net.logits(described.tensors), rows.labels) for net in (together, alone))
+        if with_it >= without:
+            return described, alone
+    return both, together
