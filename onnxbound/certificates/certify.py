@@ -263,7 +263,7 @@ def _best(
     best: Found | None = None
     generator = np.random.Generator(np.random.Philox(options.seed))
     effort = Effort.of(options.effort)
-    progress("search", 0, effort.rounds)
+    progress("search", 0, effort.runs)
     try:
         for found in search(task, effort, generator):
             progress("search", found.round, found.rounds)

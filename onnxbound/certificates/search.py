@@ -2,13 +2,13 @@
 
 No label is learnt unless it is asked for: the only targets are the network's own decisions and outputs. `thinning`
 drives most weights to zero by gradient steps and ends on a lattice. Its first runs are short, and find out how coarse
-the lattice may be. The price of a bit in the later ones goes up as long as that gives better bounds, then down, in
-steps that become smaller. `rounding` moves all parameters onto a lattice to second order, in rounds. The errors of what
-is found on the way are counted on rows that are set aside for that.
+the lattice may be. Whole runs are long: what a weight is good for shows only while others go. The price of a bit goes
+up from one to the next as long as that gives better bounds, then down, in @
 """
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 
 import numpy as np
 
@@ -27,8 +27,8 @@ _PRICE, _PRICE_OF_ERRORS = 4.5, 5.0
 The nearer the bound is to chance, the fewer bits an error costs.
 """
 
-_QUICK, _QUICK_PRICE = 5, 2.0
-"""The first runs take so many times fewer batches, at a price that thins faster."""
+_SHORT, _SHORT_SHARE, _SHORT_PRICE = 180, 0.25, 2.0
+"""Batches of the first runs, their share of a whole one at most, and their price over its: it thins faster."""
 
 _COARSE = (1.2, 0.6, 0.3)
 """Lattices that the first runs try, until one is no better; over the root mean square of what is not 0.
@@ -45,19 +45,16 @@ _JUDGED = 10_000
 def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterator[Found]:
     """What every run and every round finds, in their order; the best is that of the smallest bound."""
     ground = _Ground(task, effort, generator)
-    ways, untried = [ground.thinned()], []
-    if ground.space.trained.size <= effort.parameters:
-        ways, untried = [*ways, ground.rounded()], [1]
-    best = [Decimal(1)] * len(ways)
-    for _ in range(effort.rounds):
-        way = best.index(min(best))
-        if not ground.whole_runs:
-            way = 0
-        elif untried:
-            way = untried.pop()
-        found = next(ways[way])
-        best[way] = min(best[way], found.bound)
-        yield found
+    yield from ground.short_runs()
+    runs, rounds = ground.runs(), ground.rounds()
+    if ground.space.trained.size > effort.parameters:
+        yield from runs
+        return
+    yield (thinned := next(runs))
+    yield (rounded := next(rounds))
+    thins = thinned.bound <= rounded.bound
+    ground.ahead = (effort.runs if thins else effort.rounds) - 1
+    yield from runs if thins else rounds
 
 
 class _Ground:
@@ -65,48 +62,53 @@ class _Ground:
 
     Attributes:
         space: Of the trained network.
-        whole_runs: Of thinning, so far; the short ones do not count.
+        ahead: Runs and rounds that are still to come, at most.
     """
 
     def __init__(self, task: Task, effort: Effort, generator: np.random.Generator) -> None:
         self._task, self._effort, self._generator, self._made = task, effort, generator, 0
-        self.whole_runs = 0
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
+        both = self.space.trained.size <= effort.parameters
+        self.ahead = len(_COARSE) + (1 + max(effort.runs, effort.rounds) if both else effort.runs)
         self._logits, count = task.outputs.logits(task.described.tensors), len(task.labels)
         places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
         self._judge = Judge.of(task.outputs, task.labels, float(task.delta), self._logits, places)
+        self._thinning = Thinning(self.space, task.outputs, self._logits, task.wanted, generator)
+        self._price = _PRICE + _PRICE_OF_ERRORS * float(np.mean(~task.right))
+        self._coarse = _COARSE[0]
 
-    def thinned(self) -> Iterator[Found]:
-        """The best of each run, without end."""
-        task, batches = self._task, self._effort.batches
-        wanted = np.where(task.right, task.labels, -1) if task.targets == "outputs" else task.labels
-        thinning = Thinning(self.space, task.outputs, self._logits, wanted, self._generator)
-        price, coarse = _PRICE + _PRICE_OF_ERRORS * float(np.mean(~task.right)), _COARSE[0]
-        least = Decimal(1)
+    def short_runs(self) -> Iterator[Found]:
+        """The best of each; they find how coarse the lattice may be."""
+        least, batches = Decimal(1), min(_SHORT, int(_SHORT_SHARE * self._effort.batches))
         for finer in _COARSE:
-            found = self._best_of(thinning.run(batches // _QUICK, _QUICK_PRICE * price, finer))
+            found = self._best_of(self._thinning.run(batches, _SHORT_PRICE * self._price, finer))
             yield found
             if found.bound >= least:
                 break
-            least, coarse = found.bound, finer
-        least, tried, rise = Decimal(1), price, _RISE
-        while True:
-            found = self._best_of(thinning.run(batches, tried, coarse))
-            self.whole_runs += 1
+            least, self._coarse = found.bound, finer
+        self.ahead -= len(_COARSE) - self._made
+
+    def runs(self) -> Iterator[Found]:
+        """The best of each whole run."""
+        effort = self._effort
+        batches = min(effort.batches, max(effort.work // self._thinning.work, _SHORT))
+        least, tried, rise = Decimal(1), self._price, _RISE
+        for _ in range(effort.runs):
+            found = self._best_of(self._thinning.run(batches, tried, self._coarse))
             yield found
             if found.bound < least:
-                least, price = found.bound, tried
+                least, self._price = found.bound, tried
             else:
                 rise **= -_SHRINK
-            tried = rise * price
+            tried = rise * self._price
 
-    def rounded(self) -> Iterator[Found]:
-        """The network after each round, without end."""
+    def rounds(self) -> Iterator[Found]:
+        """The network after each round."""
         task = self._task
         rounding = Rounding(
             self.space, task.outputs, self._logits, task.labels, self._judge, self._effort.rows, self._generator
         )
-        for point in rounding.rounds():
+        for point in islice(rounding.rounds(), self._effort.rounds):
             yield self._found(self.space.code(point.levels, point.steps))
 
     def _best_of(self, passed: Iterator[tuple[LevelVector, Float64Array]]) -> Found:
@@ -123,7 +125,7 @@ class _Ground:
     def _found(self, code: NetworkCode) -> Found:
         """A code, its errors counted on all rows."""
         task, data = self._task, encode(code)
-        self._made += 1
+        self._made, self.ahead = self._made + 1, self.ahead - 1
         errors = errors_of(task.outputs.logits(code.tensors(task.prior)), task.labels)
         bound = error_bound(errors, len(task.labels), 8 * len(data), task.delta)
-        return Found(code, data, errors, bound, self._made, self._effort.rounds)
+        return Found(code, data, errors, bound, self._made, self._made + self.ahead)

@@ -23,21 +23,32 @@ class Effort:
     """How much work a search may do.
 
     Attributes:
-        rounds: Runs of thinning and rounds of rounding, together.
-        batches: Of a run; the first ones, up to three, are shorter.
-        parameters: Of the largest network that is rounded to second order, too.
-        rows: Linearised in a round of that.
+        runs: Of thinning, short ones not counted.
+        batches: Of a run, at most.
+        work: Of a run, at most: `Task.work_per_row` of all its rows together.
+        rounds: Of rounding to second order.
+        parameters: Of the largest network that is rounded so.
+        rows: Linearised in a round.
     """
 
-    rounds: int
+    runs: int
     batches: int
+    work: int
+    rounds: int
     parameters: int
     rows: int
 
     @classmethod
     def of(cls, level: int) -> "Effort":
         """Of `effort`, 1 to 9."""
-        return cls(rounds=3 + level, batches=180 * level, parameters=1000 + 1200 * level, rows=4000 * (level + 1))
+        return cls(
+            runs=1 + level // 2,
+            batches=160 * level**2,
+            work=12 * 10**10 * level**2,
+            rounds=level,
+            parameters=1000 + 1200 * level,
+            rows=4000 * (level + 1),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +97,8 @@ class Task:
     preprocessing: Preprocessing
     delta: Decimal
     targets: Targets = "outputs"
+
+    @property
+    def wanted(self) -> NDArray[np.int64]:
+        """The class that each row is thinned towards, (m,); -1 for rows that do not matter."""
+        return self.labels if self.targets == "labels" else np.where(self.right, self.labels, -1)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from onnxbound.compressors.grid import Grid, Half, Scales, full_scales
 from onnxbound.compressors.second_order import rounded
@@ -14,6 +13,7 @@ from onnxbound.compressors.sites import Site
 from onnxbound.compressors.svd import Factors
 from onnxbound.compressors.walk import Walk
 from onnxbound.graph.network import Network
+from onnxbound.linear.threads import blas_threads
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -183,7 +183,8 @@ def held_near(target: Float64Array, near: Float64Array, damped: Float64Array, da
 def moments(x: Array, z: Array, *, centred: bool) -> tuple[Float64Array, Float64Array]:
     """E[x z^T] and E[z z^T] per group, (groups, n, n), around the means or around 0."""
     same = x is z
-    with _few_threads(x.shape[2]):
+    # Threads of BLAS get into each other's way at products with few entries to a unit.
+    with blas_threads(1 if x.shape[2] < _WIDE else None):
         if centred:  # before the products: what is left of a difference of theirs may be less than nothing
             z = z - means(z)[:, None]
             x = z if same else x - means(x)[:, None]
@@ -194,11 +195,6 @@ def moments(x: Array, z: Array, *, centred: bool) -> tuple[Float64Array, Float64
 def means(x: Array) -> Array:
     """Over the samples, (groups, n); the products with ones take a fifth of the time of `mean`."""
     return np.stack([np.full(len(each), 1 / len(each), each.dtype) @ each for each in x])
-
-
-def _few_threads(entries: int) -> threadpool_limits:
-    """Threads of BLAS get into each other's way at products with few entries to a unit."""
-    return threadpool_limits(1 if entries < _WIDE else None, "blas")
 
 
 def _mean_products(x: Array, z: Array) -> Float64Array:

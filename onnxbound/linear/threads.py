@@ -2,13 +2,16 @@
 
 import ctypes
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import lru_cache
 from math import prod
 from threading import get_ident
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from onnxbound.graph.network import Network
 
@@ -70,13 +73,25 @@ def side_by_side(run: Callable[[Part], Result], wanted: Sequence[Part], threads:
         finally:
             running.discard(get_ident())
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(threads or cores(), len(wanted))) as pool:
+    with blas_threads(1), ThreadPoolExecutor(min(threads or cores(), len(wanted))) as pool:
         try:
             return list(pool.map(one, wanted))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             _interrupt(running.copy())
             raise
+
+
+def blas_threads(count: int | None) -> AbstractContextManager[object]:
+    """Within this context each product of BLAS has so many threads; as many as before for None."""
+    limited: AbstractContextManager[object] = _libraries(len(sys.modules)).limit(limits=count, user_api="blas")
+    return limited
+
+
+@lru_cache(maxsize=1)
+def _libraries(_modules: int) -> ThreadpoolController:
+    """Those that are loaded, looked for again once there are more modules: that takes 2 ms."""
+    return ThreadpoolController()
 
 
 def cores() -> int:

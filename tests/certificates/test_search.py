@@ -121,7 +121,10 @@ def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest
         assert sum(counted) < 1000
 
 
-EFFORT = Effort(rounds=5, batches=200, parameters=0, rows=1000)
+WEIGHTS, ENTRIES = 6 * 5 + 5 * 4, 6 + 5 + 5 + 4
+"""Of the net below; entries of the activations before and after the gate."""
+
+EFFORT = Effort(runs=2, batches=200, work=10**12, rounds=3, parameters=0, rows=1000)
 
 
 def found_by(task: Task, effort: Effort = EFFORT) -> list[Found]:
@@ -131,8 +134,10 @@ def found_by(task: Task, effort: Effort = EFFORT) -> list[Found]:
 @pytest.mark.parametrize("largest", [0, 1000])
 def test_codes_are_worth_what_is_said(task: Task, largest: int) -> None:
     """Each decodes to itself, has these errors and this bound; the last is far better than the net as it is."""
-    every = found_by(task, replace(EFFORT, rounds=7, parameters=largest))
-    assert [found.round for found in every] == [1, 2, 3, 4, 5, 6, 7]
+    every = found_by(task, replace(EFFORT, parameters=largest))
+    assert [found.round for found in every] == list(range(1, len(every) + 1))
+    assert every[-1].rounds == len(every)
+    assert all(found.rounds >= len(every) for found in every)
     for found in every:
         assert encode(decode(found.data)) == found.data
         logits = task.outputs.logits(decode(found.data).tensors())
@@ -142,28 +147,46 @@ def test_codes_are_worth_what_is_said(task: Task, largest: int) -> None:
     assert min(found.bound for found in every) < whole / 2
 
 
-@pytest.mark.parametrize("better", ["thinned", "rounded"])
+@pytest.mark.parametrize("better", ["runs", "rounds"])
 def test_the_better_way_goes_on(better: str, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once both are tried, thinning for one whole run; a network of more parameters is only thinned."""
-    made = []
 
-    def way(name: str) -> Callable[[Any], Iterator[Found]]:
-        def every(ground: Any) -> Iterator[Found]:
-            while True:
+    def way(name: str, count: int) -> Callable[[Any], Iterator[Found]]:
+        def every(_: Any) -> Iterator[Found]:
+            for _ in range(count):
                 made.append(name)
-                ground.whole_runs = max(0, made.count("thinned") - 2)
                 yield cast("Found", SimpleNamespace(bound=Decimal("0.1" if name == better else "0.2")))
 
         return every
 
-    for name in ("thinned", "rounded"):
-        monkeypatch.setattr(f"onnxbound.certificates.search._Ground.{name}", way(name))
-    effort = replace(EFFORT, rounds=8, parameters=task.network.parameters)
+    made: list[str] = []
+    counts = {"short_runs": 2, "runs": 4, "rounds": 5}
+    for name, count in counts.items():
+        monkeypatch.setattr(f"onnxbound.certificates.search._Ground.{name}", way(name, count))
+    effort = replace(EFFORT, parameters=task.network.parameters)
     found_by(task, effort)
-    assert made == ["thinned"] * 3 + ["rounded"] + [better] * 4
+    assert made == ["short_runs"] * 2 + ["runs", "rounds"] + [better] * (counts[better] - 1)
     made.clear()
     found_by(task, replace(effort, parameters=task.network.parameters - 1))
-    assert made == ["thinned"] * 8
+    assert made == ["short_runs"] * 2 + ["runs"] * 4
+
+
+def test_a_run_is_as_long_as_the_work_allows(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No longer than asked for, no shorter than a short one; the net's own cost says how much work a batch is."""
+    asked: list[int] = []
+    plain = Thinning.run
+
+    def run(self: Thinning, batches: int, price: float, coarse: float) -> Any:
+        asked.append(batches)
+        return plain(self, batches // 10, price, coarse)
+
+    monkeypatch.setattr(Thinning, "run", run)
+    per_batch = 256 * (WEIGHTS + 150 * ENTRIES)
+    for work, batches in ((10**12, 800), (300 * per_batch + 1, 300), (1, 180)):
+        asked.clear()
+        found_by(task, replace(EFFORT, batches=800, work=work))
+        assert asked[-2:] == [batches] * 2
+        assert set(asked[:-2]) == {180}
 
 
 def test_a_seed_gives_one_result(task: Task) -> None:
@@ -200,8 +223,8 @@ def test_nothing_to_keep_and_nothing_left(
     """Of a net that is never right, and of one that is too dear to keep at all, there is a code too."""
     monkeypatch.setattr("onnxbound.certificates.search._PRICE", price)
     asked = replace(task, labels=(task.labels + turn) % 4, right=np.full(3000, turn == 0))
-    every = found_by(asked, Effort(rounds=7, batches=100, parameters=largest, rows=200))
-    assert len(every) == 7
+    every = found_by(asked, replace(EFFORT, batches=100, parameters=largest, rows=200))
+    assert len(every) >= 3
     assert all(encode(decode(found.data)) == found.data for found in every)
 
 
@@ -221,5 +244,6 @@ def test_a_thin_network_decides_as_wanted(task: Task) -> None:
 
 def test_effort_rises() -> None:
     levels = [Effort.of(level) for level in range(1, 10)]
-    names = ("rounds", "batches", "parameters", "rows")
+    names = ("batches", "work", "rounds", "parameters", "rows")
     assert all(getattr(a, name) < getattr(b, name) for a, b in pairwise(levels) for name in names)
+    assert [level.runs for level in levels] == [1, 2, 2, 3, 3, 4, 4, 5, 5]
