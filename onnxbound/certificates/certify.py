@@ -127,14 +127,15 @@ def certify(
     preprocessing = cheapest(encoded, own, decisions, device, options.threads)
     single = _opened(remaining, shape, preprocessing)
     symmetry = "none" if options.symmetry == "auto" and kind != "compressed" else options.symmetry
-    described, outputs = with_symmetry(described, single, symmetry, device, options.threads)
+    described, outputs, logits = with_symmetry(described, single, symmetry, device, options.threads)
     right = original == remaining.labels
     if described.architecture.mirrored and unlabelled is None:
-        right = outputs.logits(described.tensors).argmax(axis=1) == remaining.labels
+        right = logits.argmax(axis=1) == remaining.labels
     task = Task(
         network=encoded,
         described=described,
         outputs=outputs,
+        logits=logits,
         labels=single.labels,
         right=right,
         prior=tensors,

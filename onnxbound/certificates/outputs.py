@@ -2,17 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certificates.decisions import BATCH_ROWS
 from onnxbound.codec.architecture import INPUT, OUTPUT, Architecture
 from onnxbound.data.rows import Rows
+from onnxbound.linear.threads import in_parts
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.session import Runner
+
+_PART_ROWS, _PART_VECTORS = 64, 512
+"""Rows of a part: images, whose activations are to fit into a cache, and vectors.
+
+Each part has one thread, since several threads of a convolution wait for each other. The number of threads does not
+change the parts, and so no result.
+"""
+
+_CHUNK_ROWS = 4096
+"""Rows that are read at a time where they are not kept."""
 
 _KEPT_BYTES = 1 << 30
 """Rows that are together smaller than this are read and preprocessed once."""
@@ -41,7 +52,7 @@ class Outputs:
 
     def _take(self, architecture: Architecture) -> None:
         model = architecture.model(open_holes=range(len(architecture.holes)))
-        self.architecture, self._runner = architecture, Runner(model, Path(), self.device, self.threads)
+        self.architecture, self._runner = architecture, Runner(model, Path(), self.device, 1)
 
     def inputs(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """Preprocessed rows `(n, *input_shape)`; places count the chosen rows, from 0, and ascend."""
@@ -59,8 +70,14 @@ class Outputs:
     ) -> Float64Array:
         """Logits (n, K) of some rows, or of all, with the given tensors in the holes."""
         wanted = np.arange(self._rows.count) if places is None else places
-        parts = []
-        for start in range(0, len(wanted), BATCH_ROWS):
-            rows = self.inputs(wanted[start : start + BATCH_ROWS])
-            parts.append(self._runner.run({INPUT: rows, **tensors})[OUTPUT])
+        parts: list[NDArray[np.float32]] = []
+        size = _PART_ROWS if len(self.architecture.input_shape) > 1 else _PART_VECTORS
+        for start in range(0, len(wanted), _CHUNK_ROWS):
+            rows = self.inputs(wanted[start : start + _CHUNK_ROWS])
+            parts += in_parts(partial(self._run, tensors, rows), len(rows), size, self.threads)
         return np.concatenate(parts).astype(np.float64)
+
+    def _run(
+        self, tensors: Mapping[str, NDArray[np.float32]], rows: NDArray[np.float32], part: slice
+    ) -> NDArray[np.float32]:
+        return self._runner.run({INPUT: rows[part], **tensors})[OUTPUT]

@@ -26,9 +26,9 @@ _STEP = 0.02
 """Lattice step of a tensor, over 1 / sqrt(mean of the curvature's diagonal)."""
 
 _FIRST_STEPS = (0.5, 1.0, 2.0, 4.0)
-"""Of `_STEP`, tried in the first round; the best is kept, and later rounds try it coarser by `_COARSER`."""
+"""Of `_STEP`, tried in the first round; the best is kept, and later rounds try it coarser, too, by `_COARSER`."""
 
-_COARSER = 1.2
+_COARSER = (1, 1.2, 1.5)
 
 _BIAS_STEP = 0.5
 """A bias has few entries and moves a whole channel: its step is finer by this."""
@@ -160,7 +160,7 @@ class Rounding:
         for aim in self._aims(here, gradient, matrix, _DAMPING):
             for price in (at.price, _RISE * at.price):
                 self._offer(choice, self._descended(aim, at, price), aim)
-                for coarser in (1, _COARSER):
+                for coarser in _COARSER:
                     self._offer(choice, self._rounded(aim, coarser * at.steps, price), aim)
         return self._tuned(choice)
 

@@ -70,10 +70,10 @@ class _Ground:
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
         both = self.space.trained.size <= effort.parameters
         self.ahead = len(_COARSE) + (1 + max(effort.runs, effort.rounds) if both else effort.runs)
-        self._logits, count = task.outputs.logits(task.described.tensors), len(task.labels)
+        count = len(task.labels)
         places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
-        self._judge = Judge.of(task.outputs, task.labels, float(task.delta), self._logits, places)
-        self._thinning = Thinning(self.space, task.outputs, self._logits, task.wanted, generator)
+        self._judge = Judge.of(task.outputs, task.labels, float(task.delta), task.logits, places)
+        self._thinning = Thinning(self.space, task.outputs, task.logits, task.wanted, generator)
         self._price = _PRICE + _PRICE_OF_ERRORS * float(np.mean(~task.right))
         self._coarse = _COARSE[0]
 
@@ -106,7 +106,7 @@ class _Ground:
         """The network after each round."""
         task = self._task
         rounding = Rounding(
-            self.space, task.outputs, self._logits, task.labels, self._judge, self._effort.rows, self._generator
+            self.space, task.outputs, task.logits, task.labels, self._judge, self._effort.rows, self._generator
         )
         for point in islice(rounding.rounds(), self._effort.rounds):
             yield self._found(self.space.code(point.levels, point.steps))

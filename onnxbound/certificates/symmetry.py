@@ -8,24 +8,28 @@ from onnxbound.certificates.task import Symmetry
 from onnxbound.codec.architecture import has_mirror_image
 from onnxbound.codec.describe import Description
 from onnxbound.data.rows import Rows
+from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 
 
 def with_symmetry(
     described: Description, rows: Rows, asked: Symmetry, device: Device, threads: int | None
-) -> tuple[Description, Outputs]:
-    """The network as it will be encoded, and its outputs at the rows.
+) -> tuple[Description, Outputs, Float64Array]:
+    """The network as it will be encoded, its outputs at the rows, and the trained network's logits there, (m, K).
 
     "auto" takes the mirror image where the trained network errs on fewer rows with it than alone. That choice is a part
     of the code, and is paid there. Rows that are no images have none.
     """
     alone = Outputs(described.architecture, rows, device, threads)
-    if asked == "none" or not has_mirror_image(described.architecture.input_shape):
-        return described, alone
     both = replace(described, architecture=replace(described.architecture, mirrored=True))
-    together = alone.of(both.architecture)
-    if asked == "auto":
-        with_it, without = (errors_of(net.logits(described.tensors), rows.labels) for net in (together, alone))
-        if with_it >= without:
-            return described, alone
-    return both, together
+    images = has_mirror_image(described.architecture.input_shape)
+    if asked == "mirror" and images:
+        together = alone.of(both.architecture)
+        return both, together, together.logits(described.tensors)
+    without = alone.logits(described.tensors)
+    if asked == "auto" and images:
+        together = alone.of(both.architecture)
+        with_it = together.logits(described.tensors)
+        if errors_of(with_it, rows.labels) < errors_of(without, rows.labels):
+            return both, together, with_it
+    return described, alone, without

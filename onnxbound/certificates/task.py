@@ -13,6 +13,7 @@ from onnxbound.codec.describe import Description
 from onnxbound.codec.network_code import NetworkCode
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
+from onnxbound.results import Float64Array
 
 Targets = Literal["outputs", "labels"]
 Symmetry = Literal["auto", "none", "mirror"]
@@ -45,7 +46,7 @@ class Effort:
             runs=1 + level // 2,
             batches=160 * level**2,
             work=12 * 10**10 * level**2,
-            rounds=level,
+            rounds=max(1, level - 1),
             parameters=1000 + 1200 * level,
             rows=4000 * (level + 1),
         )
@@ -80,6 +81,7 @@ class Task:
         network: The trained network.
         described: It, taken apart.
         outputs: Its architecture at the rows.
+        logits: Of the trained network at the rows, (m, K).
         labels: Of the rows, (m,).
         right: Rows whose label is the decision of the network that the search follows, (m,).
         prior: Tensors of the prior network in the holes; None without one.
@@ -91,6 +93,7 @@ class Task:
     network: Network
     described: Description
     outputs: Outputs
+    logits: Float64Array
     labels: NDArray[np.int64]
     right: NDArray[np.bool_]
     prior: Tensors | None

@@ -26,8 +26,11 @@ from onnxbound.linear.gradient import CrossEntropy
 from onnxbound.results import Float64Array
 
 _BATCH = 256
-_RATE = 0.04
-"""Length of the first steps, in steps of the lattice; it falls to 0 in proportion to what is left to do."""
+_RATE = 0.06
+"""Length of the first steps, in steps of the lattice; it falls to 0 with the square of what is left to do.
+
+In proportion to it, the last steps are too long to settle: on MNIST, 8 % fewer bits, but 20 % more errors.
+"""
 
 _MEAN_DECAY, _SQUARE_DECAY = 0.9, 0.99
 _TINY = 1e-8
@@ -84,9 +87,8 @@ class Thinning:
         self._wanted = wanted
         views = 1 + outputs.architecture.mirrored
         net = space.network(space.trained)
-        row = sum(layer.positions * layer.parameters for layer in net.layers)
-        row += _ENTRY * sum(prod(shape) for shape in net.shapes.values())
-        self.work = _BATCH * views * row
+        entries = sum(prod(shape) for shape in net.shapes.values())
+        self.work = _BATCH * views * (net.multiply_adds + _ENTRY * entries)
         self._loss = CrossEntropy(net, outputs.device, outputs.threads, views)
         self._kept = np.flatnonzero(wanted >= 0)
         ordered = np.sort(logits, axis=1)
@@ -126,7 +128,7 @@ class Thinning:
             mean += np.float32(1 - _MEAN_DECAY) * (slope - mean)
             square += np.float32(1 - _SQUARE_DECAY) * (slope * slope - square)
             rate = length / (np.sqrt(square / np.float32(1 - _SQUARE_DECAY**number)) + np.float32(_TINY))
-            rate *= np.float32(_RATE * left)
+            rate *= np.float32(_RATE * left**2)
             at -= rate * mean * np.float32(1 / (1 - _MEAN_DECAY**number))
             rate *= force * np.float32(price / self._rows * min(1, (1 - left) / _RISING))
             at = np.copysign(np.maximum(np.abs(at) - rate, 0), at)

@@ -7,8 +7,9 @@ import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import MeasureOptions, ResultOptions, RowOptions
+from onnxbound.cli.groups import MeasureOptions, RowOptions
 from onnxbound.cli.options import Format, option
+from onnxbound.cli.output_options import ResultOptions
 
 _CONDITION = "Exit with 1 if this holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
 _TIME = "Use fewer rows if all would take longer, unless --measured or --fail-if is given."

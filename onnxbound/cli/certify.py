@@ -6,8 +6,9 @@ from typing import Any
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import ModelOutputOptions, OptionalRowOptions
+from onnxbound.cli.groups import OptionalRowOptions
 from onnxbound.cli.options import REQUIRED, option
+from onnxbound.cli.output_options import ModelOutputOptions
 
 _HOLDOUT = "Labelled rows that the net has not seen; without --data, the certificate is about them."
 

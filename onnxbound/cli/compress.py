@@ -9,8 +9,9 @@ import typer
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import STDOUT, ModelOutputOptions, OptionalRowOptions
+from onnxbound.cli.groups import OptionalRowOptions
 from onnxbound.cli.options import option
+from onnxbound.cli.output_options import STDOUT, ModelOutputOptions
 
 if TYPE_CHECKING:
     from onnxbound.compressors.budget import Budget

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import ModelOutputOptions
 from onnxbound.cli.options import argument, option
+from onnxbound.cli.output_options import ModelOutputOptions
 
 
 @grouped

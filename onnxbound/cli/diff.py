@@ -1,20 +1,12 @@
 """`onnxbound diff`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import OutputOptions
 from onnxbound.cli.options import argument, option
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiffOptions(OutputOptions):
-    """The same with a long table."""
-
-    verbose: bool = option(None, "Show more tables.", False, "--verbose", "-v")  # type: ignore[misc]
+from onnxbound.cli.output_options import LongOptions
 
 
 @grouped
@@ -22,7 +14,7 @@ def diff(
     *,
     before: Path = argument("A.json", "A report of `analyze --json`."),
     after: Path = argument("B.json", "Another."),
-    result: DiffOptions,
+    result: LongOptions,
     tolerance: float = option("R", "Largest relative change that is ignored.", 1e-4),
     exit_code: bool = option(None, "Exit with 1 if anything changed.", False),
 ) -> None:

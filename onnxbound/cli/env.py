@@ -1,7 +1,7 @@
 """`onnxbound env`."""
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import OutputOptions
+from onnxbound.cli.output_options import OutputOptions
 
 
 @grouped

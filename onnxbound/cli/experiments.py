@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from onnxbound.cli import options
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import MeasureOptions, NoiseOptions, ResultOptions, RowOptions
+from onnxbound.cli.groups import MeasureOptions, NoiseOptions, RowOptions
 from onnxbound.cli.options import REQUIRED, argument, option
+from onnxbound.cli.output_options import ResultOptions
 
 if TYPE_CHECKING:
     from onnxbound.data.rows import Rows

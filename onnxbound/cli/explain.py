@@ -1,8 +1,8 @@
 """`onnxbound explain`."""
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import OutputOptions
 from onnxbound.cli.options import argument
+from onnxbound.cli.output_options import OutputOptions
 
 _TOPIC = "A metric, bound, certificate, method, error, schema, or a name in a report; without it, all are listed."
 

@@ -1,8 +1,9 @@
 """`onnxbound inspect`."""
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import ModelOptions, OutputOptions
+from onnxbound.cli.groups import ModelOptions
 from onnxbound.cli.options import ModelArgument
+from onnxbound.cli.output_options import OutputOptions
 
 
 @grouped

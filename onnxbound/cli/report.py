@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import STDOUT, OutputOptions, ResultOptions
 from onnxbound.cli.options import Format, argument, chosen_format, option
+from onnxbound.cli.output_options import STDOUT, OutputOptions, ResultOptions
 
 if TYPE_CHECKING:
     from onnxbound.documents.viewed import Viewed

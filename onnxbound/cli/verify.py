@@ -6,8 +6,9 @@ from typing import Any
 
 from onnxbound.cli.certify import EvidenceOptions
 from onnxbound.cli.grouped import grouped
-from onnxbound.cli.groups import OutputOptions, WholeFileOptions
+from onnxbound.cli.groups import WholeFileOptions
 from onnxbound.cli.options import argument, option
+from onnxbound.cli.output_options import OutputOptions
 
 
 @grouped

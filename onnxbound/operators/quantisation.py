@@ -24,8 +24,8 @@ PAIRED, READERS = "onnxbound_paired", "onnxbound_readers"
 class SaturatingRounding(Gate):
     """scale * clip(round(x / scale), low, high): a QuantizeLinear with its DequantizeLinear; halves round to even.
 
-    If the zero point is the smallest or the largest integer, this is a ReLU that rounds; quantisers write ReLUs so.
-    Only then is it an activation function.
+    If the zero point is the smallest or the largest integer of its type, the pair is a ReLU that rounds; quantisers
+    write ReLUs in this way. Only then is it an activation function.
     The function is a staircase, so its derivative is of no use. Its linearisation is that of the clip without rounding
     ("straight through"): slope 1 strictly inside the range of the grid, 0 at its ends and outside. No ties are
     reported, since this convention fixes the slope everywhere. There is no Lipschitz constant.

@@ -94,7 +94,8 @@ def task(tmp_path: Path) -> Task:
     described = describe(network)
     outputs = Outputs(described.architecture, rows, CPU, None)
     right = np.ones(3000, np.bool_)
-    return Task(network, described, outputs, rows.labels, right, None, Preprocessing(), delta=Decimal("0.05"))
+    logits = outputs.logits(described.tensors)
+    return Task(network, described, outputs, logits, rows.labels, right, None, Preprocessing(), delta=Decimal("0.05"))
 
 
 def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +245,7 @@ def test_a_thin_network_decides_as_wanted(task: Task) -> None:
 
 def test_effort_rises() -> None:
     levels = [Effort.of(level) for level in range(1, 10)]
-    names = ("batches", "work", "rounds", "parameters", "rows")
+    names = ("batches", "work", "parameters", "rows")
     assert all(getattr(a, name) < getattr(b, name) for a, b in pairwise(levels) for name in names)
     assert [level.runs for level in levels] == [1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert [level.rounds for level in levels] == [1, 1, 2, 3, 4, 5, 6, 7, 8]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from onnxbound.cli.groups import OutputOptions
+from onnxbound.cli.output_options import OutputOptions
 from onnxbound.errors import InterruptionError
 
 
