@@ -51,9 +51,9 @@ class Judge:
         blocks = np.split(hardest_first, range(_BLOCK_ROWS, len(places), _BLOCK_ROWS))
         return cls(outputs, labels, delta, places, [np.sort(block) for block in blocks], unseen_error)
 
-    def worth(self, space: Space, levels: LevelVector, steps: Float64Array, enough: float) -> float:
-        """`estimated_bound` of a network on a lattice."""
-        bits = space.prices(levels).bits(levels, space.tensor)
+    def worth(self, space: Space, levels: LevelVector, steps: Float64Array, enough: float, dearer: float = 1) -> float:
+        """`estimated_bound` of a network on a lattice, each of its bits counted as so many."""
+        bits = dearer * space.prices(levels).bits(levels, space.tensor)
         return self.estimated_bound(space.tensors(levels, steps), bits, enough)
 
     def estimated_bound(self, tensors: Tensors, bits: float, enough: float = np.inf) -> float:

@@ -26,9 +26,12 @@ _STEP = 0.02
 """Lattice step of a tensor, over 1 / sqrt(mean of the curvature's diagonal)."""
 
 _FIRST_STEPS = (0.5, 1.0, 2.0, 4.0)
-"""Of `_STEP`, tried in the first round; the best is kept, and later rounds try it coarser, too, by `_COARSER`."""
+"""Of `_STEP`, tried in the first round; the best is kept, and later rounds try it coarser by `_COARSER`."""
 
-_COARSER = (1, 1.2, 1.5)
+_COARSER = 1.2
+
+_DEARER = 1.25
+"""What a bit counts for in the first round: later ones make up for errors more than for bits."""
 
 _BIAS_STEP = 0.5
 """A bias has few entries and moves a whole channel: its step is finer by this."""
@@ -97,9 +100,10 @@ class _Aim:
 
 @dataclass(slots=True)
 class _Choice:
-    """The best candidate so far, its bound, and the aim that it was rounded from."""
+    """The best candidate so far, its bound with dearer bits, and the aim that it was rounded from."""
 
     point: Point
+    dearer: float = 1
     bound: float = np.inf
     aim: _Aim | None = None
 
@@ -147,7 +151,7 @@ class Rounding:
         """From the trained network onto a lattice: the best of several steps, prices and dampings."""
         start = self._space.trained
         lengths = self._lengths(matrix, start)
-        choice = _Choice(Point(np.zeros(start.size, np.int64), lengths, _FIRST_PRICES[0]))
+        choice = _Choice(Point(np.zeros(start.size, np.int64), lengths, _FIRST_PRICES[0]), _DEARER)
         for aim in self._aims(start, gradient, matrix, _FIRST_DAMPING):
             for coarseness, price in product(_FIRST_STEPS, _FIRST_PRICES):
                 self._offer(choice, self._rounded(aim, coarseness * lengths, price), aim)
@@ -160,7 +164,7 @@ class Rounding:
         for aim in self._aims(here, gradient, matrix, _DAMPING):
             for price in (at.price, _RISE * at.price):
                 self._offer(choice, self._descended(aim, at, price), aim)
-                for coarser in _COARSER:
+                for coarser in (1, _COARSER):
                     self._offer(choice, self._rounded(aim, coarser * at.steps, price), aim)
         return self._tuned(choice)
 
@@ -176,7 +180,7 @@ class Rounding:
 
     def _offer(self, choice: _Choice, point: Point, aim: _Aim | None = None) -> None:
         """Its bound is estimated as far as it takes to see that it is no better."""
-        bound = self._judge.worth(self._space, point.levels, point.steps, choice.bound)
+        bound = self._judge.worth(self._space, point.levels, point.steps, choice.bound, choice.dearer)
         if bound < choice.bound:
             choice.point, choice.bound, choice.aim = point, bound, aim
 
