@@ -2,8 +2,10 @@
 
 No label is learnt unless it is asked for: the only targets are the network's own decisions and outputs. `thinning`
 drives most weights to zero by gradient steps and ends on a lattice. Its first runs are short, and find out how coarse
-the lattice may be. Whole runs are long: what a weight is good for shows only while others go. The price of a bit goes
-up from one to the next as long as that gives better bounds, then down, in @
+the lattice may be. Whole runs are long: at the same price, more batches find a code of fewer bits.
+The price of a bit goes up from one to the next as long as that gives better bounds, then down, in steps that become
+smaller. `rounding` moves all parameters onto a lattice to second order, in rounds. The errors of what is found on the
+way are counted on rows that are set aside for that.
 """
 
 from collections.abc import Iterator
@@ -47,7 +49,7 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
     ground = _Ground(task, effort, generator)
     yield from ground.short_runs()
     runs, rounds = ground.runs(), ground.rounds()
-    if ground.space.trained.size > effort.parameters:
+    if not effort.rounds_of(task.parameters):
         yield from runs
         return
     yield (thinned := next(runs))
@@ -55,6 +57,12 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
     thins = thinned.bound <= rounded.bound
     ground.ahead = (effort.runs if thins else effort.rounds) - 1
     yield from runs if thins else rounds
+
+
+def turns(task: Task, effort: Effort) -> int:
+    """How many runs and rounds there are, at most."""
+    rounds = effort.rounds_of(task.parameters)
+    return len(_COARSE) + (1 + max(effort.runs, rounds) if rounds else effort.runs)
 
 
 class _Ground:
@@ -68,8 +76,7 @@ class _Ground:
     def __init__(self, task: Task, effort: Effort, generator: np.random.Generator) -> None:
         self._task, self._effort, self._generator, self._made = task, effort, generator, 0
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
-        both = self.space.trained.size <= effort.parameters
-        self.ahead = len(_COARSE) + (1 + max(effort.runs, effort.rounds) if both else effort.runs)
+        self.ahead = turns(task, effort)
         count = len(task.labels)
         places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
         self._judge = Judge.of(task.outputs, task.labels, float(task.delta), task.logits, places)

@@ -21,15 +21,13 @@ def with_symmetry(
     of the code, and is paid there. Rows that are no images have none.
     """
     alone = Outputs(described.architecture, rows, device, threads)
+    if asked == "none" or not has_mirror_image(described.architecture.input_shape):
+        return described, alone, alone.logits(described.tensors)
     both = replace(described, architecture=replace(described.architecture, mirrored=True))
-    images = has_mirror_image(described.architecture.input_shape)
-    if asked == "mirror" and images:
-        together = alone.of(both.architecture)
-        return both, together, together.logits(described.tensors)
-    without = alone.logits(described.tensors)
-    if asked == "auto" and images:
-        together = alone.of(both.architecture)
-        with_it = together.logits(described.tensors)
-        if errors_of(with_it, rows.labels) < errors_of(without, rows.labels):
-            return both, together, with_it
-    return described, alone, without
+    together = alone.of(both.architecture)
+    with_it = together.logits(described.tensors)
+    if asked == "auto":
+        without = alone.logits(described.tensors)
+        if errors_of(with_it, rows.labels) >= errors_of(without, rows.labels):
+            return described, alone, without
+    return both, together, with_it

@@ -26,7 +26,7 @@ class Effort:
     Attributes:
         runs: Of thinning, short ones not counted.
         batches: Of a run, at most.
-        work: Of a run, at most: `Task.work_per_row` of all its rows together.
+        work: Of a run, at most: `Thinning.work` of all its batches together.
         rounds: Of rounding to second order.
         parameters: Of the largest network that is rounded so.
         rows: Linearised in a round.
@@ -50,6 +50,10 @@ class Effort:
             parameters=1000 + 1200 * level,
             rows=4000 * (level + 1),
         )
+
+    def rounds_of(self, parameters: int) -> int:
+        """Of a network of so many; none if that is too large."""
+        return self.rounds if parameters <= self.parameters else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,11 @@ class Task:
     preprocessing: Preprocessing
     delta: Decimal
     targets: Targets = "outputs"
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases that the search moves."""
+        return sum(self.described.tensors[name].size for name in self.described.parameters)
 
     @property
     def wanted(self) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.judge import Judge, chernoff_bound
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.rounding import temperatures
-from onnxbound.certificates.search import search
+from onnxbound.certificates.search import search, turns
 from onnxbound.certificates.space import Space
 from onnxbound.certificates.task import Effort, Found, Targets, Task
 from onnxbound.certificates.thinning import Thinning
@@ -68,6 +68,7 @@ def test_one_vector_is_the_network_and_its_code(name: str, with_prior: bool) -> 
         }
         prior = {k: shift[k] if k in described.parameters else v for k, v in described.tensors.items()}
     space = Space(network, described, prior, Preprocessing())
+    assert space.trained.size == sum(described.tensors[name].size for name in described.parameters)
     if not with_prior:
         np.testing.assert_array_equal(space.trained, parameters(network.cast(np.float32)))
     steps = np.array([rounded_step(s) for s in np.maximum.reduceat(np.abs(space.trained), space.starts) / 7 + 1e-3])
@@ -137,6 +138,7 @@ def test_codes_are_worth_what_is_said(task: Task, largest: int) -> None:
     """Each decodes to itself, has these errors and this bound; the last is far better than the net as it is."""
     every = found_by(task, replace(EFFORT, parameters=largest))
     assert [found.round for found in every] == list(range(1, len(every) + 1))
+    assert every[0].rounds == turns(task, replace(EFFORT, parameters=largest))
     assert every[-1].rounds == len(every)
     assert all(found.rounds >= len(every) for found in every)
     for found in every:
