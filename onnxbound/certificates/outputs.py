@@ -42,7 +42,12 @@ class Outputs:
         self._rows, self.device, self.threads = rows, device, threads
         self._take(architecture)
         fits = rows.count * int(np.prod(architecture.input_shape)) * 4 <= _KEPT_BYTES
-        self._kept = rows.batch(rows.index).inputs.astype(np.float32) if fits else None
+        self._kept: NDArray[np.float32] | None = None
+        if fits:
+            self._kept = np.empty((rows.count, *architecture.input_shape), np.float32)
+            for start in range(0, rows.count, _CHUNK_ROWS):
+                index = rows.index[start : start + _CHUNK_ROWS]
+                self._kept[start : start + _CHUNK_ROWS] = rows.batch(index).inputs
 
     def of(self, architecture: Architecture) -> "Outputs":
         """Another architecture at the same rows, which are kept once."""

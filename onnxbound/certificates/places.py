@@ -50,7 +50,9 @@ def cheapest(
         for start in range(0, len(index), _BATCH):
             part = slice(start, start + _BATCH)
             wrong += int(np.sum(decided(run.run(convert(array.take(index[part])))) != labels[part]))
-        price = numbers * places + _ERROR_BITS * (wrong - before) * rows.count / len(index)
-        if price < least:
-            best, least = rounded, price
+        for_errors = _ERROR_BITS * (wrong - before) * rows.count / len(index)
+        if numbers * places + for_errors < least:
+            best, least = rounded, numbers * places + for_errors
+        if for_errors < numbers:
+            break  # the next place would cost more than these errors
     return best

