@@ -2,14 +2,16 @@
 
     python -m benchmarks.certificates [--models FOLDER ...] [NAME ...]
 
-Each net is certified and verified by the command line, in a process of its own, at the default effort. The full sets
-are found through ONNXBOUND_TEST_DATA, as `fixtures.excerpts` says. A folder of `--models` has a `manifest.json` that
-lists its nets under `models`: of each its `file`, `dataset`, `normalisation` and the shape of its first input.
+Each net is certified and verified by the command line, in a process of its own, at the default effort; its line in
+`certificates.md` replaces the one before. The full sets are found through ONNXBOUND_TEST_DATA, as `fixtures.excerpts`
+says. A folder of `--models` has a `manifest.json` that lists its nets under `models`: of each its `file`, `dataset`,
+`normalisation` and the shape of its first input.
 """
 
 import argparse
 import json
 import math
+import os
 import re
 import resource
 import subprocess
@@ -29,8 +31,9 @@ from onnxbound.words import percent
 ROOT = Path(__file__).parents[1]
 MNIST = ("--scale", "1/255")
 CIFAR = (*MNIST, "--layout", "nhwc", "--mean", "0.4914,0.4822,0.4465", "--std", "0.2471,0.2435,0.2616")
-HEAD = "net | data | parameters | training error | bits | decoded error | bound % | certify, s | of a processor, s"
-HEAD += " | verify, s"
+HEAD = "net | data | parameters | training error | bits | decoded error | bound % | first, s | certify, s"
+HEAD += " | of a processor, s | MiB | verify, s"
+LABELS = "--targets labels"
 BEGIN, END = "<!-- certificates: begin -->", "<!-- certificates: end -->"
 
 
@@ -45,7 +48,7 @@ class Case:
 
 
 def own() -> Iterator[Case]:
-    """The fixtures."""
+    """The fixtures, two of them trained towards the labels too."""
     folder = ROOT / "fixtures" / "certified"
     for name, dataset in (
         ("mnist_small", "mnist"),
@@ -53,7 +56,10 @@ def own() -> Iterator[Case]:
         ("fashion_small", "fashion_mnist"),
         ("cifar10_narrow", "cifar10"),
     ):
-        yield Case(name, folder / f"{name}.onnx", dataset, CIFAR if dataset == "cifar10" else MNIST)
+        options = CIFAR if dataset == "cifar10" else MNIST
+        yield Case(name, folder / f"{name}.onnx", dataset, options)
+        if name in ("mnist_small", "cifar10_narrow"):
+            yield Case(f"{name} {LABELS}", folder / f"{name}.onnx", dataset, (*options, *LABELS.split()))
 
 
 def of_manifest(folder: Path) -> Iterator[Case]:
@@ -82,32 +88,49 @@ def preprocessing(normalisation: str) -> tuple[str, ...]:
     return (*MNIST, "--mean", mean, "--std", std)
 
 
-def timed(*arguments: str | Path) -> tuple[dict[str, Any], float, float]:
-    """The JSON of a command, the seconds that passed and those of a processor."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command that ran: its JSON, the seconds until it said that it had a code, all of them, and its resources."""
+
+    document: dict[str, Any]
+    first: float
+    seconds: float
+    used: resource.struct_rusage
+
+
+def run(*arguments: str | Path) -> Run:
+    """Run a command in a process of its own."""
     command = [sys.executable, "-m", "onnxbound", *map(str, arguments), "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=environment(2), capture_output=True, text=True, check=False)
-    document: dict[str, Any] = json.loads(done.stdout)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return document, time.perf_counter() - started, used
+    started, first = time.perf_counter(), math.nan
+    with tempfile.TemporaryFile("w+") as answer:
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=environment(2), stdout=answer, stderr=subprocess.PIPE, text=True
+        )
+        assert child.stderr is not None
+        for line in child.stderr:
+            if math.isnan(first) and " bits, " in line:
+                first = time.perf_counter() - started
+        used = os.wait4(child.pid, 0)[2]
+        seconds = time.perf_counter() - started
+        answer.seek(0)
+        return Run(json.load(answer), first, seconds, used)
 
 
 def measure(case: Case, folder: Path) -> str:
     """Certify and verify one net: a line of the table."""
     data = excerpts.full_set(case.dataset)
     network = load(case.model)
-    made, seconds, used = timed("certify", case.model, "--data", data, *case.options, "-o", folder)
+    done = run("certify", case.model, "--data", data, *case.options, "-o", folder)
+    made, used = done.document, done.used
+    resources = f"{done.seconds:.0f} | {used.ru_utime + used.ru_stime:.0f} | {used.ru_maxrss / 1024:,.0f}"
     start = f"| {case.name} | {case.dataset} | {network.parameters:,} |"
     if "code" in made and "bound" not in made:
-        return f"{start} – | – | – | {made['code']}: {made['message']} | {seconds:.0f} | {used:.0f} | – |"
-    found, verifying, _ = timed("verify", folder, "--data", data)
-    assert found["bound"] == made["bound"], found
+        return f"{start} – | – | – | {made['code']}: {made['message']} | – | {resources} | – |"
+    verified = run("verify", folder, "--data", data)
+    assert verified.document["bound"] == made["bound"], verified.document
     bound = f"**{upward(100 * made['bound'])}**" + (", vacuous" if made["vacuous"] else "")
-    line = (
-        f"{start} {original_error(case, data)} | {made['bits']:,} | {percent(made['errors'] / made['rows'])} | {bound}"
-    )
-    return f"{line} | {seconds:.0f} | {used:.0f} | {verifying:.0f} |"
+    errors = f"{original_error(case, data)} | {made['bits']:,} | {percent(made['errors'] / made['rows'])}"
+    return f"{start} {errors} | {bound} | {done.first:.0f} | {resources} | {verified.seconds:.0f} |"
 
 
 def original_error(case: Case, data: Path) -> str:
@@ -141,17 +164,33 @@ def main() -> None:
     parser.add_argument("--models", type=Path, nargs="*", default=[])
     arguments = parser.parse_args()
     cases = [*own(), *(case for folder in arguments.models for case in of_manifest(folder))]
-    lines = [f"| {HEAD} |", "|" + "---|" * (HEAD.count("|") + 1)]
-    print(*lines, sep="\n", flush=True)
+    print(f"| {HEAD} |", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             if not arguments.names or case.name in arguments.names:
-                lines.append(measure(case, Path(folder) / case.name))
-                print(lines[-1], flush=True)
-    if not arguments.names:
-        page = Path(__file__).parent / "certificates.md"
-        before, rest = page.read_text().split(BEGIN)
-        page.write_text("\n".join([before + BEGIN, *lines, END + rest.split(END)[1]]))
+                line = measure(case, Path(folder) / case.name)
+                print(line, flush=True)
+                write(line, [each.name for each in cases])
+
+
+def write(line: str, order: list[str]) -> None:
+    """Put a line into the table of the page, in the order of the cases; lines of other nets stay at the end."""
+    page = Path(__file__).parent / "certificates.md"
+    before, rest = page.read_text().split(BEGIN)
+    table, after = rest.split(END)
+    lines = {name_of(old): old for old in table.strip().split("\n")[2:]} | {name_of(line): line}
+    names = [*(name for name in order if name in lines), *(name for name in lines if name not in order)]
+    head = [f"| {HEAD} |", "|" + "---|" * (HEAD.count("|") + 1)]
+    page.write_text("\n".join([before + BEGIN, *head, *(lines[name] for name in names), END + after]))
+
+
+def name_of(line: str) -> str:
+    """The first cell.
+
+    >>> name_of("| lenet | mnist |")
+    'lenet'
+    """
+    return line.split(" | ")[0].removeprefix("| ")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,6 @@ def certify(
 def _improved(code: Any, *, trial: bool) -> str:
     at = f"round {code.round} of {code.rounds}"
     return (
-        f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {100 * code.bound:.2f} %"
+        f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {ceil(1e4 * code.bound) / 100:.2f} %"
         + trial * "; a trial, of which nothing is written"
     )
