@@ -1,6 +1,7 @@
 """`onnxbound certify`, and the options that it shares with `verify`."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
