@@ -92,6 +92,6 @@ def certify(
 def _improved(code: Any, *, trial: bool) -> str:
     at = f"round {code.round} of {code.rounds}"
     return (
-        f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {ceil(1e4 * code.bound) / 100:.2f} %"
+        f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {ceil(10_000 * code.bound) / 100:.2f} %"
         + trial * "; a trial, of which nothing is written"
     )
