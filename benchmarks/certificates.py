@@ -29,12 +29,12 @@ from onnxbound.graph.load import load
 from onnxbound.words import percent
 
 ROOT = Path(__file__).parents[1]
+CERTIFIED = ROOT / "fixtures" / "certified"
 MNIST = ("--scale", "1/255")
 CIFAR = (*MNIST, "--layout", "nhwc", "--mean", "0.4914,0.4822,0.4465", "--std", "0.2471,0.2435,0.2616")
 HEAD = "net | data | parameters | training error | bits | decoded error | bound % | first, s | certify, s"
 HEAD += " | of a processor, s | MiB | verify, s"
 LABELS = "--targets labels"
-BEGIN, END = "<!-- certificates: begin -->", "<!-- certificates: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,6 @@ class Case:
 
 def own() -> Iterator[Case]:
     """The fixtures, two of them trained towards the labels too."""
-    folder = ROOT / "fixtures" / "certified"
     for name, dataset in (
         ("mnist_small", "mnist"),
         ("mnist_lenet5", "mnist"),
@@ -57,9 +56,9 @@ def own() -> Iterator[Case]:
         ("cifar10_narrow", "cifar10"),
     ):
         options = CIFAR if dataset == "cifar10" else MNIST
-        yield Case(name, folder / f"{name}.onnx", dataset, options)
+        yield Case(name, CERTIFIED / f"{name}.onnx", dataset, options)
         if name in ("mnist_small", "cifar10_narrow"):
-            yield Case(f"{name} {LABELS}", folder / f"{name}.onnx", dataset, (*options, *LABELS.split()))
+            yield Case(f"{name} {LABELS}", CERTIFIED / f"{name}.onnx", dataset, (*options, *LABELS.split()))
 
 
 def of_manifest(folder: Path) -> Iterator[Case]:
@@ -170,18 +169,21 @@ def main() -> None:
             if not arguments.names or case.name in arguments.names:
                 line = measure(case, Path(folder) / case.name)
                 print(line, flush=True)
-                write(line, [each.name for each in cases])
+                write("certificates", HEAD, line, [each.name for each in cases])
 
 
-def write(line: str, order: list[str]) -> None:
-    """Put a line into the table of the page, in the order of the cases; lines of other nets stay at the end."""
-    page = Path(__file__).parent / "certificates.md"
-    before, rest = page.read_text().split(BEGIN)
-    table, after = rest.split(END)
-    lines = {name_of(old): old for old in table.strip().split("\n")[2:]} | {name_of(line): line}
+def write(table: str, head: str, line: str, order: list[str]) -> None:
+    """Put a line into a table of the page, in the order of the cases; lines of other nets stay, at the end."""
+    page, (begin, end) = (
+        Path(__file__).parent / "certificates.md",
+        (f"<!-- {table}: {at} -->" for at in ("begin", "end")),
+    )
+    before, rest = page.read_text().split(begin)
+    old, after = rest.split(end)
+    lines = {name_of(each): each for each in [*old.strip().split("\n")[2:], line]}
     names = [*(name for name in order if name in lines), *(name for name in lines if name not in order)]
-    head = [f"| {HEAD} |", "|" + "---|" * (HEAD.count("|") + 1)]
-    page.write_text("\n".join([before + BEGIN, *head, *(lines[name] for name in names), END + after]))
+    start = [f"| {head} |", "|" + "---|" * (head.count("|") + 1)]
+    page.write_text("\n".join([before + begin, *start, *(lines[name] for name in names), end + after]))
 
 
 def name_of(line: str) -> str:

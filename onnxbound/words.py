@@ -36,7 +36,7 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".") + " %" if share < 1 else f"{number(round(100 * share))} %"
 
 
-def at_most(value: float | None, scale: int = 1) -> str:
+def at_most(value: float | Decimal | None, scale: int = 1) -> str:
     """Three significant digits of scale * value, rounded up: what is printed of an upper bound is one itself.
 
     >>> at_most(0.011411), at_most(0.011411, 100), at_most(4.0), at_most(None)

@@ -13,6 +13,7 @@ from onnxbound.certificates.statement import Disagreements, Object, Statement
 from onnxbound.codec.network_code import NetworkCode, version_of
 from onnxbound.codec.words_said import architecture_in_words, preprocessing_in_words
 from onnxbound.graph.network import Network
+from onnxbound.words import at_most
 
 SCHEMA = "onnxbound.certificate/2"
 
@@ -177,8 +178,8 @@ def model_hash(network: Network) -> str:
 
 def holdout_baseline(subject: str, errors: int, rows: int, delta: Decimal) -> str:
     """What hold-out rows say of a network: the one-sided interval of Clopper and Pearson, at a delta of its own."""
-    bound = 100 * error_bound(errors, rows, 0, delta)
-    return f"{subject} network on {rows:,} hold-out rows: {errors:,} errors, error at most {bound:.2f} %"
+    bound = at_most(error_bound(errors, rows, 0, delta), 100)
+    return f"{subject} network on {rows:,} hold-out rows: {errors:,} errors, error at most {bound} %"
 
 
 def decimal_of(number: float) -> Decimal:
