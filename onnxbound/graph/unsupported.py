@@ -7,6 +7,7 @@ from onnxbound.graph.passes.spell_quantised import SPELLED
 from onnxbound.operators.operator import Array, Unsupported
 from onnxbound.operators.quantisation import AS_QDQ, FLOAT
 
+_CONSTANT = "it is read only if its scales and weights are constants, not computed from the rows"
 _DYNAMIC = "it computes its scale from the whole batch, so the logits of a row depend on the other rows"
 _INTEGER = "it multiplies integers whose scales come from other nodes, which is dynamic quantisation"
 _PACKED = "its weights are packed in a format of onnxruntime's own"
@@ -28,7 +29,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "com.microsoft::QAttention": (_INSIDE, AS_QDQ),
     "com.microsoft::QLinearReduceMean": (_INSIDE, AS_QDQ),
     "com.microsoft::QLinearWhere": (_INSIDE, AS_QDQ),
-    **dict.fromkeys(sorted(SPELLED), ("its scales or weights are computed from the rows", _STATIC)),
+    **dict.fromkeys(sorted(SPELLED), (_CONSTANT, _STATIC)),
     "Erfc": (
         "ONNX has no such operator, so no runtime can run the file",
         "export gelu by its tanh formula",

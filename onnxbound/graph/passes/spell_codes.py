@@ -1,4 +1,4 @@
-"""Equal with 0, 1, ..., v - 1 along the last axis is read as a one-hot code; JAX writes it so."""
+"""A comparison (Equal) with 0, 1, ..., v - 1 along the last axis is read as a one-hot code, as JAX writes it."""
 
 from dataclasses import replace
 
