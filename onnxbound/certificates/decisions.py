@@ -96,7 +96,7 @@ class Evaluation:
         return np.concatenate(found)
 
     def _of_decoded(self, decoded: Decoded) -> list[Outcome]:
-        room = max(1, _ROOM // decoded.architecture.largest)
+        room = max(1, _ROOM // decoded.architecture.held)
 
         def way(size: int, order: int, *, as_written: bool) -> Outcome:
             runner = Runner(decoded.model, Path(), self.device, self.threads, as_written=as_written)
@@ -106,7 +106,7 @@ class Evaluation:
 
     def _of_network(self, network: Network, rows: Rows) -> list[Outcome]:
         require_rows_apart(network, rows, self.device, self.threads)
-        room = max(_BESIDE, _ROOM // max(map(prod, network.shapes.values())))
+        room = max(_BESIDE, _ROOM // sum(map(prod, network.shapes.values())))
 
         def way(size: int, order: int, **how: bool) -> Outcome:
             delivered = Delivered(network, rows.labels_start or 0, self.device, self.threads, **how)

@@ -68,7 +68,9 @@ class Outputs:
     def views(self, places: NDArray[np.int64]) -> Sequence[NDArray[np.float32]]:
         """The same rows, and their mirror images where the architecture sees them too."""
         rows = self.inputs(places)
-        return [rows, np.ascontiguousarray(rows[..., ::-1])] if self.architecture.mirrored else [rows]
+        if not self.architecture.mirrored:
+            return [rows]
+        return [rows, np.ascontiguousarray(np.flip(rows, self.architecture.width_axis))]
 
     def logits(
         self, tensors: Mapping[str, NDArray[np.float32]], places: NDArray[np.int64] | None = None

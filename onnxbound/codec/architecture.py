@@ -1,9 +1,4 @@
-"""The architecture of a network as decisions: its operators, their order, their inputs and their settings.
-
-A sentence is a list of nodes. Each names its operator, whose probability depends on the operator before it, then the
-tensors that it reads, then its settings. The end can be said only where the last tensor is a vector of K logits and
-every other tensor is read, so nothing unreachable is ever written. No operator of the grammar knows the batch axis.
-"""
+"""The architecture of a network: operators, their order and their settings, and the places of its tensors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,55 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from onnxbound.codec.grammar import Grammar
-from onnxbound.codec.input_words import code_inputs
 from onnxbound.codec.levels import Filters
-from onnxbound.codec.range_coder import Malformed
-from onnxbound.codec.vocabulary import WORDS, code_shape
-from onnxbound.codec.window_words import LARGEST_ROW, unfolded
-from onnxbound.operators.average_pool import AveragePool
-from onnxbound.operators.dense import Dense
+from onnxbound.codec.vocabulary import WORDS
+from onnxbound.codec.window_words import unfolded
 from onnxbound.operators.emitter import Emitter, Value
-from onnxbound.operators.max_pool import MaxPool
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
-from onnxbound.operators.weighted import Weighted
+from onnxbound.operators.operator import Array, Operator, Shape
 
 INPUT, OUTPUT = "input", "logits"
-
-LARGEST_COUNT = 1 << 22
-"""Numbers in all tensors; a file of a few bytes may spell millions of zeros, and reading them takes a minute."""
-
-_LARGEST_NODES = 1 << 14
-_LARGEST_WORK = 1 << 33
-"""Products that one row may take."""
-
-_IMPOSSIBLE = (ArithmeticError, LookupError, TypeError, ValueError, Unsupported)
-"""What an operator raises of shapes that it does not take: a Conv of a single number, say."""
-
-_CLASSES, _CLASS_WEIGHTS = (10, 2, 100, 1000, 3), (8, 2, 2, 1, 1, 2)
-_SIDES, _SIDE_WEIGHTS = (32, 28, 224, 64, 96), (6, 6, 1, 1, 1, 1)
-_CHANNELS, _CHANNEL_WEIGHTS = (1, 3), (7, 8, 1)
-
-_NAMES = (
-    "Conv", "Dense", "Relu", "MaxPool", "Reshape", "Add", "AveragePool", "Mean", "LeakyRelu", "Clip",
-    "ElementwiseAffine", "Concat", "Smooth", "Softmax", "Product", "MatrixProduct", "Transpose", "Pad", "Select",
-    "SaturatingRounding",
-)  # fmt: skip
-_FOLLOWING: Mapping[str, Mapping[str, int]] = {
-    "": {"Conv": 40, "Dense": 20, "Reshape": 20, "ElementwiseAffine": 6, "Transpose": 4},
-    "Conv": {"Relu": 60, "Conv": 12, "Add": 12, "MaxPool": 4, "LeakyRelu": 6, "Smooth": 6, "Clip": 4},
-    "Dense": {"Relu": 40, "end": 40, "LeakyRelu": 5, "Smooth": 6, "Dense": 2, "Add": 4, "Reshape": 4},
-    "MaxPool": {"Conv": 30, "Reshape": 25, "Relu": 8, "Concat": 3},
-    "Reshape": {"Dense": 60, "Conv": 3, "Transpose": 5},
-    "Add": {"Relu": 30, "Conv": 20, "Mean": 4, "ElementwiseAffine": 8},
-    "AveragePool": {"Conv": 15, "Reshape": 30, "Concat": 4},
-    "Mean": {"Reshape": 60, "Dense": 15, "Add": 10},
-    "gate": {"Conv": 40, "Dense": 22, "MaxPool": 16, "Reshape": 10, "Mean": 6, "AveragePool": 4, "Add": 2, "Concat": 2},
-    "other": {"Conv": 5, "Dense": 5, "Relu": 5, "Reshape": 5, "Add": 4, "end": 2},
-}
-"""What the next operator is, by the one before: weights, 1 for those that are not named."""
-
-_GATES = ("Relu", "LeakyRelu", "Clip", "Smooth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +68,7 @@ class Architecture:
     Attributes:
         input_shape: Shape of a row.
         nodes: In topological order; the last writes the logits.
-        mirrored: Whether the logits are the mean of those of an image and of its mirror image, along the last axis.
+        mirrored: Whether the logits are the mean of those of an image and of its mirror image.
     """
 
     input_shape: Shape
@@ -136,10 +89,24 @@ class Architecture:
         return self.shapes[-1][0]
 
     @property
-    def largest(self) -> int:
-        """The most numbers that one row takes at a time: a tensor with its padding, or its windows side by side."""
-        held = (max(unfolded(node.operator, self.shapes[node.inputs[0]])) for node in self.nodes)
-        return max(*map(prod, self.shapes), *held)
+    def held(self) -> int:
+        """The most numbers that one row may take at a time: all tensors, and the windows of one operator side by side.
+
+        A tensor may be read much later, so the largest tensor alone says too little.
+        """
+        windows = (max(unfolded(node.operator, self.shapes[node.inputs[0]])) for node in self.nodes)
+        return (1 + self.mirrored) * sum(map(prod, self.shapes)) + max(windows)
+
+    @property
+    def width_axis(self) -> int:
+        """The axis of an image that its mirror image has backwards: the last, or with channels last the one before.
+
+        Channels are last where the first axis is longer than the last.
+
+        >>> Architecture((3, 32, 32), ()).width_axis, Architecture((32, 32, 3), ()).width_axis
+        (-1, -2)
+        """
+        return -2 if self.input_shape[0] > self.input_shape[-1] else -1
 
     @cached_property
     def holes(self) -> tuple[Hole, ...]:
@@ -166,7 +133,8 @@ class Architecture:
         names = {emitter.constant(array): hole for array, hole in zip(arrays, self.holes, strict=True)}
         last = self._written(emitter, INPUT)
         if self.mirrored:
-            backwards = [emitter.integers(number) for number in (-1, np.iinfo(np.int64).min, -1, -1)]
+            where = (-1, np.iinfo(np.int64).min, self.width_axis, -1)
+            backwards = [emitter.integers(number) for number in where]
             other = self._written(emitter, emitter.node("Slice", INPUT, *backwards))
             last = emitter.node("Mul", emitter.node("Add", last, other), emitter.number(0.5))
         emitter.rename(last, OUTPUT)
@@ -201,64 +169,6 @@ def tensors_of(operator: Operator) -> Iterator[tuple[str, Array]]:
                     yield name, values
 
 
-def code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
-    """Write or read an architecture.
-
-    Raises:
-        Malformed: The network is too large, the code format lacks an operator, or what is read contradicts itself.
-    """
-    try:
-        return _code_architecture(g, given)
-    except Unsupported as error:
-        raise Malformed(error.why) from error
-
-
-def _code_architecture(g: Grammar, given: Architecture | None) -> Architecture:
-    classes = g.usual(None if given is None else given.classes, _CLASSES, _CLASS_WEIGHTS)
-    if classes < 2:
-        raise Malformed("a classifier has at least two classes")
-    shapes = [_code_input_shape(g, None if given is None else given.input_shape)]
-    mirrored = has_mirror_image(shapes[0]) and g.flag(None if given is None else given.mirrored, 1, 7)
-    if given is not None and given.mirrored != mirrored:
-        raise Malformed("only an image has a mirror image")
-    nodes: list[CodedNode] = []
-    unread = [0]
-    work = numbers = 0
-    while True:
-        last = len(nodes)
-        node = None if given is None or last == len(given.nodes) else given.nodes[last]
-        complete = last > 0 and unread == [last] and shapes[-1] == (classes,)
-        place = _code_kind(g, _place_of(given, node), nodes, complete=complete)
-        if place == len(WORDS):
-            break
-        inputs = code_inputs(g, None if node is None else node.inputs, WORDS[place].inputs, last, unread)
-        before = tuple(shapes[k] for k in inputs)
-        extra = (classes,) if WORDS[place].kind is Dense else ()
-        try:
-            operator = WORDS[place].code(g, None if node is None else node.operator, before, *extra)
-            shapes.append(operator.output_shape(*before))
-        except _IMPOSSIBLE as error:
-            raise Malformed(f"a {WORDS[place].kind.__name__} cannot take inputs of the shapes {before}") from error
-        nodes.append(CodedNode(operator, inputs))
-        unread.append(last + 1)
-        done = sum(map(prod, (*before, shapes[-1])))
-        if isinstance(operator, Weighted):
-            done += operator.weight.size * operator.positions(before[0])
-        elif isinstance(operator, MaxPool | AveragePool):
-            done += prod(operator.windows.kernel) * prod(shapes[-1])
-        work += (1 + mirrored) * done
-        numbers += sum(values.size for _, values in tensors_of(operator))
-        if (
-            max(prod(shapes[-1]), *unfolded(operator, before[0])) > LARGEST_ROW
-            or work > _LARGEST_WORK
-            or len(nodes) > _LARGEST_NODES
-        ):
-            raise Malformed("a row of the network would take too much memory or time")
-        if numbers > LARGEST_COUNT:
-            raise Malformed(f"the network has more than {LARGEST_COUNT:,} numbers")
-    return given or Architecture(shapes[0], tuple(nodes), mirrored)
-
-
 def has_mirror_image(shape: Shape) -> bool:
     """Whether a row is an image, so that a code can say that its mirror image is seen too.
 
@@ -268,44 +178,12 @@ def has_mirror_image(shape: Shape) -> bool:
     return len(shape) == 3
 
 
-def _code_input_shape(g: Grammar, given: Shape | None) -> Shape:
-    """A square image, an image, or any other shape."""
-    square = given is not None and len(given) == 3 and given[1] == given[2]
-    if g.flag(None if given is None else square, 3, 1):
-        channels = g.usual(None if given is None else given[0], _CHANNELS, _CHANNEL_WEIGHTS)
-        side = g.usual(None if given is None else given[1], _SIDES, _SIDE_WEIGHTS)
-        image: Shape = (channels, side, side)
-        if not 0 < prod(image) <= LARGEST_ROW:
-            raise Malformed("a row is empty or too large")
-        return image
-    shape = code_shape(g, given)
-    if not shape or (len(shape) == 3 and shape[1] == shape[2]):
-        raise Malformed("the shape of a row is not in its shortest form")
-    return shape
-
-
-def _place_of(given: Architecture | None, node: CodedNode | None) -> int | None:
-    if given is None:
-        return None
-    if node is None:
-        return len(WORDS)
-    for place, word in enumerate(WORDS):
-        if type(node.operator) is word.kind:
-            return place
-    raise Malformed(f"a code cannot express the operator {type(node.operator).__name__}")
-
-
-def _code_kind(g: Grammar, given: int | None, nodes: list[CodedNode], *, complete: bool) -> int:
-    """The place of the next word, or of the end behind them all."""
-    before = type(nodes[-1].operator).__name__ if nodes else ""
-    likely = _FOLLOWING.get("gate" if before in _GATES else before, _FOLLOWING["other"])
-    weights = [likely.get(name, 1) for name in _NAMES]
-    return g.choice(given, (*weights, likely.get("end", 1) if complete else 0))
-
-
 def _without_last_identity(model: ModelProto) -> None:
-    """Let the node before it write the logits."""
-    source = model.graph.node.pop().input[0]
+    """Let the node before it write the logits, if there is one."""
+    source = model.graph.node[-1].input[0]
+    if not any(source in node.output for node in model.graph.node):  # it is the input itself
+        return
+    model.graph.node.pop()
     for node in model.graph.node:
         node.output[:] = [OUTPUT if name == source else name for name in node.output]
         node.input[:] = [OUTPUT if name == source else name for name in node.input]

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.codec.architecture import LARGEST_COUNT, Architecture, CodedNode, code_architecture
+from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.codec.grammar import LARGEST, SMALLEST, Grammar
 from onnxbound.codec.mixing import Writer
 from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.select_words import LARGEST_COUNT
+from onnxbound.codec.sentence import code_architecture
 from onnxbound.codec.window_words import trimmed
 from onnxbound.graph.network import Network, Step
 from onnxbound.operators.average_pool import AveragePool

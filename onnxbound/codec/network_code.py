@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.codec import units
-from onnxbound.codec.architecture import Architecture, Hole, code_architecture
+from onnxbound.codec.architecture import Architecture, Hole
 from onnxbound.codec.grammar import Grammar, require_plain
 from onnxbound.codec.levels import LARGEST_LEVEL, Coder, Filters, code_signs, code_sizes
 from onnxbound.codec.mixing import Reader, Writer
 from onnxbound.codec.preprocessing_code import code_preprocessing
 from onnxbound.codec.range_coder import Malformed, bits_of, bytes_of
+from onnxbound.codec.sentence import code_architecture
 from onnxbound.codec.tensors import Exact, Levels, LowRank, Part
 from onnxbound.data.preprocessing import Preprocessing
 

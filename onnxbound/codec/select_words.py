@@ -10,6 +10,12 @@ from onnxbound.codec.range_coder import Malformed
 from onnxbound.operators.operator import Shape
 from onnxbound.operators.select import Select
 
+LARGEST_COUNT = 1 << 22
+"""Numbers in all tensors of a network, and entries that it chooses.
+
+A file of a few bytes may spell millions, and reading them takes a minute.
+"""
+
 _LARGEST = 1 << 20
 """Entries that may be chosen one by one."""
 
@@ -23,7 +29,9 @@ def code_select(g: Grammar, given: Select | None, shapes: tuple[Shape, ...]) -> 
     if g.flag(None if given is None else per_axis is not None, 15, 1):
         chosen = [_code_sequence(g, None if per_axis is None else per_axis[axis], n) for axis, n in enumerate(shape)]
         lengths = tuple(len(places) for places in chosen)
-        source = np.arange(prod(shape)).reshape(shape)[np.ix_(*chosen)] if shape else np.zeros((), np.int64)
+        if prod(lengths) > LARGEST_COUNT:
+            raise Malformed("too many entries are chosen")
+        source = _whole(chosen, shape)
         if any(len(set(places.tolist())) < len(places) for places in chosen):
             raise Malformed("an entry of an axis is chosen twice, which only a choice entry by entry can say")
     else:
@@ -94,5 +102,10 @@ def _per_axis(source: NDArray[np.int64], shape: Shape) -> list[Sequence] | None:
     chosen = [np.array(list(dict.fromkeys(axis.tolist())), np.int64) for axis in places]
     if prod(len(axis) for axis in chosen) != source.size:
         return None
-    whole = np.arange(prod(shape)).reshape(shape)[np.ix_(*chosen)] if shape else np.zeros((), np.int64)
+    whole = _whole(chosen, shape)
     return chosen if np.array_equal(whole.ravel(), source.ravel()) else None
+
+
+def _whole(chosen: list[Sequence], shape: Shape) -> NDArray[np.int64]:
+    """The entries at the chosen places of every axis."""
+    return np.ravel_multi_index(np.ix_(*chosen), shape).astype(np.int64) if shape else np.zeros((), np.int64)

@@ -73,7 +73,7 @@ def code_average_pool(g: Grammar, given: AveragePool | None, shapes: tuple[Shape
         )
         w = windows
         windows = Windows(w.size, w.kernel, w.strides, w.dilations, w.begin, ends, ceil=True)
-        if windows.output != w.output:
+        if windows.output != w.output or not _narrow(windows):
             raise Malformed("the padding of an AveragePool does not fit its windows")
     return AveragePool(windows, counted)
 
@@ -109,9 +109,15 @@ def _code_windows(g: Grammar, given: Windows | None, shape: Shape, *, pool: bool
     windows = Windows(size, kernel, strides, dilations, begin, reach)
     if min(output) < 1 or prod(windows.padded) > LARGEST_ROW or windows.output != output:
         raise Malformed("the windows do not fit their input")
-    if pool and not all(b < k and e < k for b, e, k in zip(begin, reach, span, strict=True)):
-        raise Malformed("a window of a pool lies in the padding")
+    if pool and not _narrow(windows):
+        raise Malformed("the padding of a pool is not narrower than its kernel")
     return windows
+
+
+def _narrow(windows: Windows) -> bool:
+    """Whether the padding is narrower than the kernel, as runtimes want it of a pool."""
+    w = windows
+    return all(max(b, e) < k for b, e, k in zip(w.begin, w.end, w.kernel, strict=True))
 
 
 def _code_one_of(

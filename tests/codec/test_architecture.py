@@ -8,11 +8,13 @@ import onnxruntime
 import pytest
 
 import onnxbound
-from onnxbound.codec.architecture import LARGEST_COUNT, Architecture, CodedNode, code_architecture
+from onnxbound.codec.architecture import Architecture, CodedNode
 from onnxbound.codec.describe import describe
 from onnxbound.codec.grammar import Grammar
 from onnxbound.codec.mixing import Reader, Writer
 from onnxbound.codec.range_coder import Malformed
+from onnxbound.codec.select_words import LARGEST_COUNT
+from onnxbound.codec.sentence import code_architecture
 from onnxbound.codec.vocabulary import WORDS
 from onnxbound.errors import ModelError
 from onnxbound.operators.dense import Dense
