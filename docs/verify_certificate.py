@@ -931,7 +931,7 @@ def evaluate(node, x):
 
 
 def memory_and_work(nodes, shapes):
-    """For one row: the numbers held at most at a time, and the products; a number moved counts for 64, a tap for 2^12."""
+    """For one row: the numbers held at a time, and the products; a number moved counts for 64, a tap for 2^12."""
     last = {j: k for k, node in enumerate(nodes) for j in node.inputs}
     largest, live, work = 0, prod(shapes[0]), 0
     for k, node in enumerate(nodes):
