@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from onnxbound.graph.network import Network
 from onnxbound.linear.threads import blas_threads
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array
+from onnxbound.operators.windows import Windows
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 
@@ -224,10 +224,27 @@ def patches(site: Site, x: Array, count: int, generator: np.random.Generator) ->
     if not isinstance(operator, Conv):
         return np.ascontiguousarray(x.reshape(len(x), -1, entries)[:, places].reshape(1, -1, entries))
     windows = operator.windows
-    index: tuple[Any, ...] = (..., *np.unravel_index(places, windows.output))
-    taps = np.stack([tap[index] for tap in windows.taps(windows.pad(x))], axis=-1)
+    number, inside = _entries_met(windows, places)
+    taps: Array = np.take(x.reshape(*x.shape[:2], -1), number, axis=2)
+    taps[:, :, ~inside] = 0
     grouped = taps.reshape(len(x), operator.groups, -1, *taps.shape[2:])
-    return np.moveaxis(grouped, (1, 3), (0, 2)).reshape(operator.groups, -1, entries)
+    return np.asarray(np.moveaxis(grouped, (1, 3), (0, 2)).reshape(operator.groups, -1, entries))
+
+
+def _entries_met(windows: Windows, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Which entries of a channel the windows at some places meet, and whether it is one and no padding, (places, taps).
+
+    So nothing is padded of which only a few windows are looked at.
+    """
+    number, inside = np.zeros((len(places), 1), np.int64), np.ones((len(places), 1), np.bool_)
+    found = np.unravel_index(places, windows.output)
+    axes = zip(found, windows.size, windows.kernel, windows.strides, windows.dilations, windows.begin, strict=True)
+    for place, length, kernel, stride, dilation, begin in axes:
+        at = (place * stride - begin)[:, None] + dilation * np.arange(kernel)
+        within = (at >= 0) & (at < length)
+        number = (number[:, :, None] * length + np.where(within, at, 0)[:, None]).reshape(len(places), -1)
+        inside = (inside[:, :, None] & within[:, None]).reshape(len(places), -1)
+    return number, inside
 
 
 def _energy(matrix: Float64Array, moment: Float64Array) -> float:
