@@ -26,7 +26,7 @@ _STAGES = {
     "compare": "compressed net on all rows",
     "sweep": "other budgets",
     "evaluate": "deciding every row",
-    "search": "rounds of the search",
+    "search": "batches of the search",
 }
 _EVERY = 0.2
 """Seconds between two pictures in a notebook."""

@@ -25,7 +25,7 @@ from onnxbound.certificates.decoded import Decoded, decoded
 from onnxbound.certificates.files import CERTIFICATE, CODE, DECODED, require_folder, write_folder
 from onnxbound.certificates.places import cheapest
 from onnxbound.certificates.request import CertificateOptions, Certified, Original, verified_with
-from onnxbound.certificates.search import search, turns
+from onnxbound.certificates.search import search
 from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
 from onnxbound.certificates.symmetry import with_symmetry
 from onnxbound.certificates.task import Effort, Found, Task
@@ -264,10 +264,8 @@ def _best(
     best: Found | None = None
     generator = np.random.Generator(np.random.Philox(options.seed))
     effort = Effort.of(options.effort)
-    progress("search", 0, turns(task, effort))
     try:
-        for found in search(task, effort, generator):
-            progress("search", found.round, found.rounds)
+        for found in search(task, effort, generator, progress):
             if (best is None or found.bound < best.bound) and not (task.prior and is_the_prior(found.code)):
                 best = found
                 improved(found)

@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 
 from onnxbound.bounds.binomial_tail import error_bound
+from onnxbound.certificates.decisions import Progress
 from onnxbound.certificates.judge import Judge, errors_of
 from onnxbound.certificates.rounding import Rounding
 from onnxbound.certificates.space import LevelVector, Space
@@ -43,10 +44,22 @@ _RISE, _SHRINK = 1.6, 0.75
 
 _JUDGED = 10_000
 
+_ROUND = 0.5
+"""What a round of rounding takes, over a whole run, about: for progress only."""
 
-def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterator[Found]:
-    """What every run and every round finds, in their order; the best is that of the smallest bound."""
-    ground = _Ground(task, effort, generator)
+
+def search(
+    task: Task, effort: Effort, generator: np.random.Generator, progress: Progress = lambda *_: None
+) -> Iterator[Found]:
+    """What every run and every round finds, in their order; the best is that of the smallest bound.
+
+    Args:
+        task: What to look for.
+        effort: How much work it may do.
+        generator: Of the rows that are drawn.
+        progress: Told "search", the batches that are done, and how many there are at most.
+    """
+    ground = _Ground(task, effort, generator, progress)
     yield from ground.short_runs()
     runs, rounds = ground.runs(), ground.rounds()
     if not effort.rounds_of(task.parameters):
@@ -55,7 +68,7 @@ def search(task: Task, effort: Effort, generator: np.random.Generator) -> Iterat
     yield (thinned := next(runs))
     yield (rounded := next(rounds))
     thins = thinned.bound <= rounded.bound
-    ground.ahead = (effort.runs if thins else effort.rounds) - 1
+    ground.goes_on(thins=thins)
     yield from runs if thins else rounds
 
 
@@ -73,35 +86,44 @@ class _Ground:
         ahead: Runs and rounds that are still to come, at most.
     """
 
-    def __init__(self, task: Task, effort: Effort, generator: np.random.Generator) -> None:
+    def __init__(self, task: Task, effort: Effort, generator: np.random.Generator, progress: Progress) -> None:
         self._task, self._effort, self._generator, self._made = task, effort, generator, 0
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
         self.ahead = turns(task, effort)
         count = len(task.labels)
         places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
         self._judge = Judge.of(task.outputs, task.labels, float(task.delta), task.logits, places)
-        self._thinning = Thinning(self.space, task.outputs, task.logits, task.wanted, generator)
+        self._thinning = Thinning(self.space, task.outputs, task.logits, task.wanted, generator, self._worked)
+        self._short = min(_SHORT, int(_SHORT_SHARE * effort.batches))
+        self._whole = min(effort.batches, max(effort.work // self._thinning.work, _SHORT))
+        self._progress, self._batches = progress, 0
+        self._left = len(_COARSE) * self._short + self._whole
+        if effort.rounds_of(task.parameters):
+            self._left += self._round + max((effort.runs - 1) * self._whole, (effort.rounds - 1) * self._round)
+        else:
+            self._left += (effort.runs - 1) * self._whole
+        self._worked(0)
         self._price = _PRICE + _PRICE_OF_ERRORS * float(np.mean(~task.right))
         self._coarse = _COARSE[0]
 
     def short_runs(self) -> Iterator[Found]:
         """The best of each; they find how coarse the lattice may be."""
-        least, batches = Decimal(1), min(_SHORT, int(_SHORT_SHARE * self._effort.batches))
+        least = Decimal(1)
         for finer in _COARSE:
-            found = self._best_of(self._thinning.run(batches, _SHORT_PRICE * self._price, finer))
+            found = self._best_of(self._thinning.run(self._short, _SHORT_PRICE * self._price, finer))
             yield found
             if found.bound >= least:
                 break
             least, self._coarse = found.bound, finer
-        self.ahead -= len(_COARSE) - self._made
+        spared = len(_COARSE) - self._made
+        self.ahead -= spared
+        self._left -= spared * self._short
 
     def runs(self) -> Iterator[Found]:
         """The best of each whole run."""
-        effort = self._effort
-        batches = min(effort.batches, max(effort.work // self._thinning.work, _SHORT))
         least, tried, rise = Decimal(1), self._price, _RISE
-        for _ in range(effort.runs):
-            found = self._best_of(self._thinning.run(batches, tried, self._coarse))
+        for _ in range(self._effort.runs):
+            found = self._best_of(self._thinning.run(self._whole, tried, self._coarse))
             yield found
             if found.bound < least:
                 least, self._price = found.bound, tried
@@ -116,7 +138,21 @@ class _Ground:
             self.space, task.outputs, task.logits, task.labels, self._judge, self._effort.rows, self._generator
         )
         for point in islice(rounding.rounds(), self._effort.rounds):
+            self._worked(self._round)
             yield self._found(self.space.code(point.levels, point.steps))
+
+    def goes_on(self, *, thins: bool) -> None:
+        """One of both ways alone, after the first run and the first round."""
+        self.ahead = (self._effort.runs if thins else self._effort.rounds) - 1
+        self._left = self.ahead * (self._whole if thins else self._round)
+
+    @property
+    def _round(self) -> int:
+        return int(_ROUND * self._whole)
+
+    def _worked(self, batches: int) -> None:
+        self._batches, self._left = self._batches + batches, self._left - batches
+        self._progress("search", self._batches, self._batches + self._left)
 
     def _best_of(self, passed: Iterator[tuple[LevelVector, Float64Array]]) -> Found:
         """Of the networks that a run passes."""

@@ -12,7 +12,7 @@ estimator, Bengio, Leonard, Courville 2013): so the network makes up for the rou
 zero. On a coarse lattice most of what is left ends at one step, up or down.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 
 import numpy as np
@@ -73,6 +73,7 @@ class Thinning:
         logits: Of the trained network at all rows, (m, K).
         wanted: The classes that it is to decide for, (m,); -1 for rows that do not matter.
         generator: Of the order of the rows.
+        told: Called with a number of batches as soon as they are done.
     """
 
     def __init__(
@@ -82,8 +83,9 @@ class Thinning:
         logits: Float64Array,
         wanted: NDArray[np.int64],
         generator: np.random.Generator,
+        told: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self._space, self._outputs, self._generator = space, outputs, generator
+        self._space, self._outputs, self._generator, self._told = space, outputs, generator, told
         self._wanted = wanted
         views = 1 + outputs.architecture.mirrored
         net = space.network(space.trained)
@@ -120,6 +122,7 @@ class Thinning:
                 steps = _written(_STEP_KEPT * steps + (1 - _STEP_KEPT) * self._measured(at, steps, coarse))
                 length = steps[tensor].astype(np.float32)
                 force = self._force(at, steps).astype(np.float32)
+                self._told(number - max(1, number - _LOOK))
                 if on_lattice:
                     yield nearest_levels(at, length), steps
             slope = self._slope(
@@ -132,6 +135,7 @@ class Thinning:
             at -= rate * mean * np.float32(1 / (1 - _MEAN_DECAY**number))
             rate *= force * np.float32(price / self._rows * min(1, (1 - left) / _RISING))
             at = np.copysign(np.maximum(np.abs(at) - rate, 0), at)
+        self._told(batches - (batches - 1) // _LOOK * _LOOK if batches else 0)
         steps = _written(steps)
         yield nearest_levels(at, steps[tensor].astype(np.float32)), steps
 

@@ -28,6 +28,7 @@ from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.linear.gradient import parameters
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import CPU
+from onnxbound.stability.collect import Progress
 from tests.cli.command import write_rows
 from tests.nets import random_mlp
 
@@ -129,14 +130,20 @@ WEIGHTS, ENTRIES = 6 * 5 + 5 * 4, 6 + 5 + 5 + 4
 EFFORT = Effort(runs=2, batches=200, work=10**12, rounds=3, parameters=0, rows=1000)
 
 
-def found_by(task: Task, effort: Effort = EFFORT) -> list[Found]:
-    return list(search(task, effort, np.random.Generator(np.random.Philox(3))))
+def found_by(task: Task, effort: Effort = EFFORT, progress: Progress = lambda *_: None) -> list[Found]:
+    return list(search(task, effort, np.random.Generator(np.random.Philox(3)), progress))
 
 
 @pytest.mark.parametrize("largest", [0, 1000])
 def test_codes_are_worth_what_is_said(task: Task, largest: int) -> None:
     """Each decodes to itself, has these errors and this bound; the last is far better than the net as it is."""
-    every = found_by(task, replace(EFFORT, parameters=largest))
+    told: list[tuple[str, int, int]] = []
+    every = found_by(task, replace(EFFORT, parameters=largest), lambda *said: told.append(said))
+    done = [each[1] for each in told]
+    assert done[0] == 0
+    assert done == sorted(done)
+    assert told[-1][1] == told[-1][2] <= told[0][2]
+    assert all(each[0] == "search" and each[1] <= each[2] for each in told)
     assert [found.round for found in every] == list(range(1, len(every) + 1))
     assert every[0].rounds == turns(task, replace(EFFORT, parameters=largest))
     assert every[-1].rounds == len(every)
