@@ -12,7 +12,8 @@ from onnx import ModelProto, TensorProto, helper
 from onnxbound.codec.levels import Filters
 from onnxbound.codec.vocabulary import WORDS
 from onnxbound.codec.window_words import unfolded
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.emitter import Emitter
 from onnxbound.operators.operator import Array, Operator, Shape
 
 INPUT, OUTPUT = "input", "logits"
@@ -131,13 +132,13 @@ class Architecture:
         emitter = Emitter()
         arrays = [dict(tensors_of(self.nodes[hole.node].operator))[hole.attribute] for hole in self.holes]
         names = {emitter.constant(array): hole for array, hole in zip(arrays, self.holes, strict=True)}
-        last = self._written(emitter, INPUT)
+        image = Symbol(emitter, INPUT, (-1, *self.input_shape))
+        last = self._written(image)
         if self.mirrored:
             where = (-1, np.iinfo(np.int64).min, self.width_axis, -1)
-            backwards = [emitter.integers(number) for number in where]
-            other = self._written(emitter, emitter.node("Slice", INPUT, *backwards))
-            last = emitter.node("Mul", emitter.node("Add", last, other), emitter.number(0.5))
-        emitter.rename(last, OUTPUT)
+            backwards = image.apply("Slice", *(emitter.integers(number) for number in where))
+            last = (last + self._written(backwards)) * 0.5
+        emitter.rename(last.name, OUTPUT)
         rows = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *self.input_shape])
         logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", self.classes])
         model = emitter.model([rows], [logits])
@@ -151,12 +152,13 @@ class Architecture:
         model.graph.initializer.extend(constants)
         return model
 
-    def _written(self, emitter: Emitter, rows: str) -> str:
+    def _written(self, rows: Symbol) -> Symbol:
         """The logits of rows."""
-        values = [Value(rows, self.input_shape)]
+        values: list[Tensor] = [rows]
         for node in self.nodes:
-            values.append(node.operator.emit_act(emitter, *(values[k] for k in node.inputs)))
-        return values[-1].name
+            values.append(node.operator.act(*(values[k] for k in node.inputs)))
+        logits: Symbol = values[-1]
+        return logits
 
 
 def tensors_of(operator: Operator) -> Iterator[tuple[str, Array]]:

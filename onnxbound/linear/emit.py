@@ -12,11 +12,13 @@ import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxbound.graph.network import Layer, Network, Step
-from onnxbound.linear.emit_units import UnitStreams
 from onnxbound.linear.jacobian_norm import ExactPlan, combs, plan_exact_pairs
+from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.observation import observed
 from onnxbound.linear.programme import Programme
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
+from onnxbound.operators.calculus import Symbol, Tensor, concatenate, split, take, where
+from onnxbound.operators.emitter import Emitter
 from onnxbound.operators.shape import Array
 from onnxbound.rng import normal_quantiles
 
@@ -69,8 +71,8 @@ class EmittedStreams:
     """
 
     sources: tuple[int, ...]
-    primal: Value
-    moving: Mapping[str, Value] = field(default_factory=dict)
+    primal: Tensor
+    moving: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
@@ -94,8 +96,7 @@ class _Writer:
         self._programme = programme
         self._e = Emitter()
         self._outputs: list[ValueInfoProto] = []
-        self._states: list[str] = []
-        self._units = UnitStreams(network, self._e, self._states, ROWS)
+        self._states: list[Tensor] = []
         self._sources: dict[int, tuple[int, ...]] = {}
         self._layers = {layer.output: layer for layer in network.layers}
         self._targets = {network.target(layer.index): layer.index for layer in network.layers}
@@ -105,28 +106,30 @@ class _Writer:
 
     def write(self) -> tuple[ModelProto, Emission]:
         network, watched = self._network, observed(self._network)
-        live = {network.input: EmittedStreams((), Value(ROWS, network.input_shape))}
-        ties: list[str] = []
+        rows = Symbol(self._e, ROWS, (-1, *network.input_shape))
+        live = {network.input: EmittedStreams((), rows)}
+        ties: list[Tensor] = []
         if network.input in watched:
-            self._output(squared_name(network.input), self._squared(live[network.input].primal), "n")
+            self._output(squared_name(network.input), squared_norms(rows, 1))
         for step in network.steps:
             inputs = self._align([live[name] for name in step.inputs])
-            ties += self._ties(step, inputs)
+            tied = step.operator.ties(*(x.primal for x in inputs))
+            ties += [] if tied is None else [tied]
             result = self._advance(step, inputs)
             if step.output in watched:
-                self._output(squared_name(step.output), self._squared(result.primal), "n")
+                self._output(squared_name(step.output), squared_norms(result.primal, 1))
             # Before the layer's own noise joins: what arrives at i comes from layers before i.
             if step.output in self._targets:
                 self._arrive(self._targets[step.output], result)
             layer = self._layers.get(step.output)
             live[step.output] = result if layer is None else self._behind(layer, result)
-        logits = live[network.output].primal
-        self._output(LOGITS, logits.name, "n", network.classes)
+        self._output(LOGITS, live[network.output].primal)
         if ties:
-            self._output(TIES, self._e.node("Max", *ties), "n")
-        reached = self._output_jacobians() if self._programme.exact_output else ()
+            self._output(TIES, ties[0].apply("Max", *ties[1:]))
+        at = Linearisation(network, tuple(self._states))
+        reached = self._output_jacobians(at) if self._programme.exact_output else ()
         plan = plan_exact_pairs(network, self._programme)
-        self._exact_pairs(plan)
+        self._exact_pairs(at, plan)
         weights: dict[str, Array] = {}
         return self._model(weights), Emission(self._sources, reached, plan.pairs, weights)
 
@@ -138,63 +141,26 @@ class _Writer:
             inputs.append(helper.make_tensor_value_info(noise_name(layer.index), TensorProto.UINT16, shape))
         return self._e.model(inputs, self._outputs, weights)
 
-    def _output(self, name: str, tensor: str, *shape: int | str) -> None:
-        """Make a tensor an output, in float64 but for what is taken as it is."""
-        as_it_is = name in (LOGITS, TIES)
-        self._e.rename(tensor if as_it_is else self._e.double(tensor), name)
-        kind = TensorProto.FLOAT if as_it_is else TensorProto.DOUBLE
-        self._outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
-
-    def _squared(self, t: Value, *, streams: bool = False) -> str:
-        """|t|^2 per row, (n,) or (s, n), float64; the squares of a channel are added in float32, channels in float64.
-
-        Args:
-            t: The tensor.
-            streams: Whether an axis of streams stands before the batch.
-        """
-        e, first = self._e, 2 if streams else 1
-        last = first + len(t.shape)
-        if len(t.shape) <= 1:
-            axes = range(first, last)
-            return (
-                e.node("ReduceSumSquare", e.double(t.name), e.integers(*axes), keepdims=0) if axes else self._square(t)
-            )
-        # Only sums of channels become float64: of the whole tensor that would be a copy of twice its size.
-        part = e.node("ReduceSumSquare", t.name, e.integers(*range(first + 1, last)), keepdims=0)
-        return e.node("ReduceSum", e.double(part), e.integers(first), keepdims=0)
-
-    def _square(self, t: Value) -> str:
-        wide = self._e.double(t.name)
-        return self._e.node("Mul", wide, wide)
-
-    def _ties(self, step: Step, inputs: list[EmittedStreams]) -> list[str]:
-        """Whether a gate of the step has no derivative at a row, as 0 or 1, (n,)."""
-        e, found = self._e, step.operator.emit_ties(self._e, *(x.primal for x in inputs))
-        if not found:
-            return []
-        # ReduceMax takes no booleans before opset 20.
-        flags = e.node("Cast", found, to=TensorProto.FLOAT)
-        rank = len(self._network.shapes[step.output])
-        return [e.node("ReduceMax", flags, e.integers(*range(1, rank + 1)), keepdims=0)]
+    def _output(self, name: str, tensor: Symbol) -> None:
+        """Make a tensor an output."""
+        self._e.rename(tensor.name, name)
+        kind = helper.np_dtype_to_tensor_dtype(tensor.dtype)
+        lengths = ["n" if length < 0 else length for length in tensor.shape]
+        self._outputs.append(helper.make_tensor_value_info(name, kind, lengths))
 
     def _advance(self, step: Step, inputs: list[EmittedStreams]) -> EmittedStreams:
         """Every stream through one operator."""
-        e, operator = self._e, step.operator
+        operator, sources = step.operator, inputs[0].sources
         x = tuple(streams.primal for streams in inputs)
-        state = operator.emit_linearise(e, *x)
+        state = operator.linearise(*x)
         self._states.append(state)
-        sources, count = inputs[0].sources, len(inputs[0].sources)
-        primal = operator.emit_act(e, *x)
+        primal = operator.act(*x)
         if not sources:
             return EmittedStreams((), primal)
-        probes = count * self._programme.probes
         t, w = (tuple(streams.moving[kind] for streams in inputs) for kind in ("tangents", "residuals"))
-        moving = {
-            "tangents": operator.emit_jvp(e, state, probes, *t),
-            "residuals": operator.emit_residual(e, state, probes, x, t, w),
-        }
+        moving = {"tangents": operator.jvp(state, *t), "residuals": operator.residual(state, x, t, w)}
         if "signals" in self._per_source:
-            moving["signals"] = operator.emit_jvp(e, state, count, *(streams.moving["signals"] for streams in inputs))
+            moving["signals"] = operator.jvp(state, *(streams.moving["signals"] for streams in inputs))
         return EmittedStreams(sources, primal, moving)
 
     def _align(self, inputs: list[EmittedStreams]) -> list[EmittedStreams]:
@@ -209,112 +175,96 @@ class _Writer:
             for streams in inputs
         ]
 
-    def _spread(self, streams: EmittedStreams, kind: str, sources: tuple[int, ...]) -> Value:
-        e, per_source = self._e, self._per_source[kind]
-        own: dict[int, str] = {}
+    def _spread(self, streams: EmittedStreams, kind: str, sources: tuple[int, ...]) -> Tensor:
+        per_source = self._per_source[kind]
+        own: dict[int, Tensor] = {}
         if len(streams.sources) == 1:
-            own = {streams.sources[0]: streams.moving[kind].name}
+            own = {streams.sources[0]: streams.moving[kind]}
         elif streams.sources:
-            lengths = e.integers(*(per_source,) * len(streams.sources))
-            parts = e.outputs(len(streams.sources), "Split", streams.moving[kind].name, lengths, axis=0)
+            parts = split(streams.moving[kind], (per_source,) * len(streams.sources), 0)
             own = dict(zip(streams.sources, parts, strict=True))
         zeros = self._zeros(streams.primal, per_source)
-        return Value(e.node("Concat", *(own.get(s, zeros) for s in sources), axis=0), streams.primal.shape)
+        return concatenate([own.get(source, zeros) for source in sources], 0)
 
-    def _zeros(self, like: Value, streams: int) -> str:
+    def _zeros(self, like: Symbol, streams: int) -> Symbol:
         e = self._e
         # The number of rows is not known when the graph is written, so the zeros take their shape from the value.
-        return e.node("ConstantOfShape", e.node("Concat", e.integers(streams), e.node("Shape", like.name), axis=0))
+        shape = e.node("Concat", e.integers(streams), e.node("Shape", like.name), axis=0)
+        return Symbol(e, e.node("ConstantOfShape", shape), (streams, *like.shape))
 
     def _behind(self, layer: Layer, streams: EmittedStreams) -> EmittedStreams:
         """Behind a layer but the last its own streams join: the noise, no deviation yet, and x^i as a signal."""
         e, x, probes = self._e, streams.primal, self._programme.probes
         if self._programme.form == "linear":
-            self._output(without_bias_name(layer.index), self._squared(self._less_bias(layer, x)), "n")
+            self._output(without_bias_name(layer.index), squared_norms(layer.operator.without_shift(x), 1))
         if layer.index == self._network.depth:
             return streams
         # Of each entry of the noise two bytes come in, its place among the quantiles; the runtime looks it up.
-        place = e.node("Cast", noise_name(layer.index), to=TensorProto.INT32)
-        quantiles = e.node("Gather", e.constant(normal_quantiles()), place)
-        g = Value(e.reshape(quantiles, probes, -1, *x.shape), x.shape)
-        length = e.node("Sqrt", self._squared(x))
-        none = e.node("Equal", length, e.double(e.number(0)))
+        words = Symbol(e, noise_name(layer.index), (probes, -1, prod(layer.output_shape)), np.dtype(np.uint16))
+        g = take(normal_quantiles(), words.astype(np.int32)).reshape(probes, *x.shape)
+        length = np.sqrt(squared_norms(x, 1))
         # A row with x^i = 0 has no relative noise; unit noise keeps its Jacobian measurable.
-        length = e.node("Where", none, e.double(e.number(1)), length)
-        share = e.node("Div", length, e.node("Sqrt", self._squared(g, streams=True)))
-        scale = e.node("Mul", share, e.constant(np.array(self._programme.radius)))
-        self._output(scale_name(layer.index), scale, probes, "n")
-        factor = e.reshape(e.node("Cast", scale, to=TensorProto.FLOAT), probes, -1, *(1,) * len(x.shape))
+        length = where(length == 0, 1.0, length)
+        scale = length / np.sqrt(squared_norms(g, 2)) * self._programme.radius
+        self._output(scale_name(layer.index), scale)
         joining = {
-            "tangents": e.node("Mul", g.name, factor),
+            "tangents": g * scale.astype(np.float32).reshape(probes, -1, *(1,) * (x.ndim - 1)),
             "residuals": self._zeros(x, probes),
-            "signals": e.reshape(x.name, 1, -1, *x.shape),
+            "signals": x.reshape(1, *x.shape),
         }
-        moving = {}
-        for kind in self._per_source:
-            parts = [streams.moving[kind].name] if streams.sources else []
-            moving[kind] = Value(e.node("Concat", *parts, joining[kind], axis=0), x.shape)
+        moving = {
+            kind: concatenate([*([streams.moving[kind]] if streams.sources else []), joining[kind]], 0)
+            for kind in self._per_source
+        }
         return EmittedStreams((*streams.sources, layer.index), x, moving)
-
-    def _less_bias(self, layer: Layer, x: Value) -> Value:
-        """A^i a^i."""
-        e, bias = self._e, layer.operator.bias
-        if bias is None:
-            return x
-        behind = len(x.shape) - 1 if layer.operator.channel_axis == 1 else 0
-        return Value(e.node("Sub", x.name, e.reshape(e.constant(bias), -1, *(1,) * behind)), x.shape)
 
     def _arrive(self, target: int, streams: EmittedStreams) -> None:
         """Norms of every stream at a target."""
-        e, count, probes = self._e, len(streams.sources), self._programme.probes
+        count, probes = len(streams.sources), self._programme.probes
         if not count or (self._programme.output_only and target != self._network.depth):
             return
         self._sources[target] = streams.sources
-        residuals, shape = streams.moving["residuals"], streams.primal.shape
-        if "signals" in streams.moving:
-            signals = streams.moving["signals"]
-            self._output(stream_name("signals", target), self._squared(signals, streams=True), count, "n")
+        arriving = dict(streams.moving)
+        if "signals" in arriving:
+            signals, residuals, x = arriving["signals"], arriving["residuals"], streams.primal
             # In the linear form the deviation is M(x + eta) - J (x + eta), and that is w + M(x) - J x.
-            missing = e.reshape(e.node("Sub", streams.primal.name, signals.name), count, 1, -1, *shape)
-            apart = e.node("Add", e.reshape(residuals.name, count, probes, -1, *shape), missing)
-            residuals = Value(e.reshape(apart, count * probes, -1, *shape), shape)
-        for kind, values in (("tangents", streams.moving["tangents"]), ("residuals", residuals)):
-            self._output(stream_name(kind, target), self._squared(values, streams=True), count * probes, "n")
+            missing = (x - signals).reshape(count, 1, *x.shape)
+            apart = residuals.reshape(count, probes, *x.shape) + missing
+            arriving["residuals"] = apart.reshape(*residuals.shape)
+        for kind, values in arriving.items():
+            self._output(stream_name(kind, target), squared_norms(values, 2))
 
-    def _output_jacobians(self) -> tuple[int, ...]:
-        """One cotangent per class, sent back to every layer."""
-        units, earlier = np.eye(self._network.classes, dtype=np.float32), self._network.layers[:-1]
-        arrived = self._units.sent_back(self._network.output, units, [layer.output for layer in earlier])
-        for tensor, c in arrived.items():
-            self._per_pixel(self._layers[tensor], c)
-        return tuple(self._layers[tensor].index for tensor in arrived)
+    def _output_jacobians(self, at: Linearisation) -> tuple[int, ...]:
+        """One cotangent per class, sent back to every layer: |J|_F^2, and the largest of its parts per pixel."""
+        units = self._at_every_row(np.eye(self._network.classes, dtype=np.float32))
+        reached = []
+        for tensor, c in at.vjp(self._network.output, units, [*self._layers][:-1]).items():
+            layer = self._layers[tensor]
+            per_pixel = pixel_squared_norms(c, layer.operator.channel_axis)
+            self._output(output_name("squared", layer.index), per_pixel.sum(axis=1))
+            self._output(output_name("largest pixel", layer.index), per_pixel.reduce("ReduceMax", 1))
+            reached.append(layer.index)
+        return tuple(reached)
 
-    def _exact_pairs(self, plan: ExactPlan) -> None:
+    def _exact_pairs(self, at: Linearisation, plan: ExactPlan) -> None:
         """Every row of J sent back, or every column forward, to the pairs of a plan."""
-        network, streams = self._network, self._units
+        network = self._network
         for target, spacing in plan.targets.items():
             name = network.target(target)
-            sources = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
-            units = combs(network.shapes[name], spacing, 0, prod(spacing))
-            for tensor, c in streams.sent_back(name, units, sources).items():
-                self._pair(sources[tensor], target, c)
+            wanted = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
+            units = self._at_every_row(combs(network.shapes[name], spacing, 0, prod(spacing)))
+            for tensor, c in at.vjp(name, units, wanted).items():
+                self._output(pair_name(wanted[tensor], target), squared_norms(c, 2).sum(axis=0))
         for source, spacing in plan.sources.items():
             layer = network.layers[source - 1]
-            targets = {network.target(j): j for j in plan.targets_of(source)}
-            units = combs(layer.output_shape, spacing, 0, prod(spacing))
-            for tensor, t in streams.sent_forward(layer.output, units, targets).items():
-                self._pair(source, targets[tensor], t)
+            wanted = {network.target(j): j for j in plan.targets_of(source)}
+            units = self._at_every_row(combs(layer.output_shape, spacing, 0, prod(spacing)))
+            for tensor, t in at.jvp(layer.output, units, wanted).items():
+                self._output(pair_name(source, wanted[tensor]), squared_norms(t, 2).sum(axis=0))
 
-    def _pair(self, source: int, target: int, products: Value) -> None:
-        e = self._e
-        total = e.node("ReduceSum", self._squared(products, streams=True), e.integers(0), keepdims=0)
-        self._output(pair_name(source, target), total, "n")
-
-    def _per_pixel(self, layer: Layer, c: Value) -> None:
-        """|J|_F^2 of a layer, and the largest of its parts per pixel, from the cotangents (K, n, *shape) at it."""
-        e = self._e
-        channels = 2 if layer.operator.channel_axis == 1 else 1 + len(c.shape)
-        parts = e.node("ReduceSumSquare", c.name, e.integers(0, channels), keepdims=0)
-        per_pixel = e.double(e.reshape(parts, -1, layer.positions))
-        for kind, op in (("squared", "ReduceSum"), ("largest pixel", "ReduceMax")):
-            self._output(output_name(kind, layer.index), e.node(op, per_pixel, e.integers(1), keepdims=0), "n")
+    def _at_every_row(self, units: Array) -> Tensor:
+        """Streams `(s, *shape)` as `(s, n, *shape)`."""
+        e, shape = self._e, units.shape[1:]
+        rows = e.node("Shape", ROWS, start=0, end=1)
+        full = e.node("Concat", e.integers(len(units)), rows, e.integers(*shape), axis=0)
+        return Symbol(e, e.node("Expand", e.constant(units[:, None]), full), (len(units), -1, *shape))

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from onnxbound.graph.network import Network
-from onnxbound.linear.emit_units import UnitStreams
+from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.threads import parts, side_by_side
-from onnxbound.operators.emitter import Emitter, Value
-from onnxbound.operators.operator import Array
+from onnxbound.operators.calculus import Symbol, Tensor, concatenate, softmax
+from onnxbound.operators.emitter import Emitter
+from onnxbound.operators.operator import Array, join_streams
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.session import Runner
@@ -77,7 +78,8 @@ def parameters(network: Network) -> Float64Array:
 
 def _written(network: Network, views: int) -> ModelProto:
     """The graph; its outputs stand in the order of the parameters."""
-    e, values, states = Emitter(), {network.input: Value(_ROWS, network.input_shape)}, []
+    e, states = Emitter(), []
+    values: dict[str, Tensor] = {network.input: Symbol(e, _ROWS, (-views, *network.input_shape))}
     shapes: dict[str, list[int | str]] = {
         _ROWS: ["m", *network.input_shape],
         _WANTED: ["n", network.classes],
@@ -88,24 +90,21 @@ def _written(network: Network, views: int) -> ModelProto:
         shapes[name] = [*array.shape]
     for step in network.steps:
         x = [values[name] for name in step.inputs]
-        states.append(step.operator.emit_linearise(e, *x))
-        values[step.output] = step.operator.emit_act(e, *x)
-    logits = e.reshape(values[network.output].name, views, -1, network.classes)
-    logits = e.node("ReduceMean", logits, e.integers(0), keepdims=0)
-    q = e.node("Softmax", e.node("Div", logits, _HEAT), axis=-1)
-    slope = e.node("Div", e.node("Sub", q, _WANTED), e.node("Mul", _HEAT, e.number(views)))
-    slope = e.node("Concat", *[slope] * views, axis=0)
-    cotangent = Value(e.reshape(slope, 1, -1, network.classes), (network.classes,))
-    streams, layers = UnitStreams(network, e, states, _ROWS), {layer.output: layer for layer in network.layers}
-    outputs, arrived = [], streams.pulled_back(network.output, cotangent, 1, layers)
+        states.append(step.operator.linearise(*x))
+        values[step.output] = step.operator.act(*x)
+    wanted, heat = Symbol(e, _WANTED, (-1, network.classes)), Symbol(e, _HEAT, (1,))
+    logits = values[network.output].reshape(views, -1, network.classes).mean(axis=0)
+    slope = (softmax(logits / heat, -1) - wanted) / (heat * views)
+    cotangent = concatenate([slope] * views, 0).reshape(1, -1, network.classes)
+    outputs, layers = [], {layer.output: layer for layer in network.layers}
+    arrived = Linearisation(network, tuple(states)).vjp(network.output, cotangent, layers)
     for layer in network.layers:
-        operator, c = layer.operator, e.join(arrived[layer.output])
-        found = {"weight": operator.emit_weight_gradient(e, values[layer.input], c)}
+        operator, c = layer.operator, join_streams(arrived[layer.output])
+        found: dict[str, Tensor] = {"weight": operator.weight_gradient(values[layer.input], c)}
         if operator.bias is not None:
-            axes = set(range(1 + len(c.shape))) - {operator.channel_axis % (1 + len(c.shape))}
-            found["bias"] = e.node("ReduceSum", c.name, e.integers(*sorted(axes)), keepdims=0)
-        for kind, name in found.items():
-            e.rename(name, f"{kind} {layer.index}")
+            found["bias"] = c.sum(axis=tuple({*range(c.ndim)} - {operator.channel_axis % c.ndim}))
+        for kind, tensor in found.items():
+            e.rename(tensor.name, f"{kind} {layer.index}")
             outputs.append(helper.make_tensor_value_info(f"{kind} {layer.index}", TensorProto.FLOAT, None))
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
     return e.model(inputs, outputs)

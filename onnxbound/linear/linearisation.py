@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.graph.network import Network
+from onnxbound.operators.calculus import zeros
 from onnxbound.operators.operator import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Linearisation:
-    """The Jacobian of every map between two tensors of a network, at n rows.
+    """The Jacobian of every map between two tensors of a network, at n rows; of symbols, as nodes of their graph.
 
     A net of ReLUs is piecewise linear, so once the gates of a row are known its Jacobians are exact: a mask for Relu,
     the position of the maximum for MaxPool, a slope for LeakyRelu; all other operators act as they are, without bias.
@@ -67,10 +68,8 @@ class Linearisation:
 
     def _with_zeros(self, live: Mapping[str, Array], names: tuple[str, ...], leading: tuple[int, ...]) -> list[Array]:
         """The tangents of all inputs of a step, zero where an input is not downstream of the source."""
-        dtype = next(iter(live.values())).dtype
-        return [
-            live[name] if name in live else np.zeros((*leading, *self.network.shapes[name]), dtype) for name in names
-        ]
+        like = next(iter(live.values()))
+        return [live[name] if name in live else zeros((*leading, *self.network.shapes[name]), like) for name in names]
 
 
 def upstream(network: Network, targets: Collection[str]) -> set[str]:

@@ -14,7 +14,6 @@ from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.sweep import Sweep, Sweeper
 from onnxbound.linear.threads import cores, side_by_side
 from onnxbound.operators.operator import Array
-from onnxbound.results import Float64Array
 from onnxbound.rng import normal_noise
 
 
@@ -79,19 +78,13 @@ def measure(
         logits=sweep.values[network.output],
         ties=sweep.ties,
         squared={name: squared_norms(sweep.values[name], 1) for name in keep},
-        without_bias={layer.index: _without_bias(sweep, layer) for layer in network.layers} if signals else {},
+        without_bias={
+            layer.index: squared_norms(layer.operator.without_shift(sweep.values[layer.output]), 1)
+            for layer in network.layers
+            if signals
+        },
         arrivals=join_probes(list(arrivals.values())),
         output=output_jacobians(at, len(rows), rows.dtype) if programme.exact_output else None,
         pairs=pair_jacobians(at, len(rows), rows.dtype, plan) if plan.pairs else None,
     )
     return to_measurement(network, programme, index, observation)
-
-
-def _without_bias(sweep: Sweep, layer: Layer) -> Float64Array:
-    """|A^i a^i|^2."""
-    value = sweep.values[layer.output]
-    if layer.operator.bias is None:
-        return squared_norms(value, 1)
-    axis = layer.operator.channel_axis % value.ndim
-    bias = layer.operator.bias.reshape(-1, *(1,) * (value.ndim - 1 - axis))
-    return squared_norms(value - bias, 1)

@@ -6,8 +6,8 @@ from math import sqrt
 
 import numpy as np
 
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.conv import Conv
-from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
@@ -43,49 +43,54 @@ class AveragePool(Affine):
     def _float32_divisor(self) -> Array:
         return self._divisor.astype(np.float32)
 
+    def _divisor_of(self, total: Tensor) -> Array:
+        return self._float32_divisor if total.dtype == np.float32 else self._divisor
+
     def output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0], *self.windows.output)
 
-    def linear(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
+        """In a graph one node without constants, where there is one."""
+        w = self.windows
+        if not isinstance(x[0], Symbol) or w.ceil or max(w.dilations) > 1:
+            return self.linear(*x)
+        return x[0].apply(
+            "AveragePool",
+            shape=(*x[0].shape[:2], *w.output),
+            kernel_shape=w.kernel,
+            strides=w.strides,
+            pads=(*w.begin, *w.end),
+            count_include_pad=int(self.count_pads),
+        )
+
+    def linear(self, *x: Tensor) -> Tensor:
         """Sum over taps, divided."""
-        taps = self.windows.taps(self.windows.pad(x[0]))
-        total = next(taps).copy(order="K")
-        for tap in taps:
-            total += tap
-        total /= self._divisor.astype(total.dtype)
+        total = self._sum(x[0].shape[1]).linear(*x) if isinstance(x[0], Symbol) else self._added(x[0])
+        total /= self._divisor_of(total)
         return total
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """The divided cotangent, added at every tap."""
-        shared = c / self._divisor.astype(c.dtype)
+        shared = c / self._divisor_of(c)
+        if isinstance(c, Symbol):
+            return self._sum(shapes[0][0]).transpose(shared, *shapes)
         padded = empty_channels_last((len(c), shapes[0][0], *self.windows.padded), c.dtype)
         padded[...] = 0
         for tap in self.windows.taps(padded):
             tap += shared
         return (padded[self.windows.interior()],)
 
+    def _added(self, x: Array) -> Array:
+        """The sum of each window, tap by tap, the fastest way in NumPy."""
+        taps = self.windows.taps(self.windows.pad(x))
+        total: Array = next(taps).copy(order="K")
+        for tap in taps:
+            total += tap
+        return total
+
     def _sum(self, channels: int) -> Conv:
-        """The sum of each window, as a convolution of every channel by itself."""
+        """The sum of each window in a graph, as a convolution of every channel by itself."""
         return Conv(np.ones((channels, 1, *self.windows.kernel), np.float32), None, None, self.windows, channels)
-
-    def _emit_divided(self, e: Emitter, x: Value) -> Value:
-        return Value(e.node("Div", x.name, e.constant(self._float32_divisor)), x.shape)
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """One node without constants, where there is one."""
-        w = self.windows
-        if w.ceil or max(w.dilations) > 1:
-            return self.emit_linear(e, *x)
-        geometry = {"kernel_shape": w.kernel, "strides": w.strides, "pads": (*w.begin, *w.end)}
-        name = e.node("AveragePool", x[0].name, count_include_pad=int(self.count_pads), **geometry)
-        return Value(name, self.output_shape(x[0].shape))
-
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        return self._emit_divided(e, self._sum(x[0].shape[0]).emit_linear(e, *x))
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """The divided cotangent, sent to every tap."""
-        return self._sum(shapes[0][0]).emit_transpose(e, self._emit_divided(e, c), *shapes)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """sqrt(largest column sum): rows of the averaging matrix sum to at most 1, so this bounds its norm."""

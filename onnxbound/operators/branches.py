@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from onnxbound.operators import calculus
 from onnxbound.operators.bilinear import Product
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.elementwise_affine import parse_add, parse_mul, parse_sub
-from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -36,16 +35,6 @@ class Add(Affine):
         """The cotangent to every input."""
         return tuple(c if sign > 0 else -c for sign in self.signs)
 
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        total = x[0].name if self.signs[0] > 0 else e.node("Neg", x[0].name)
-        for sign, term in zip(self.signs[1:], x[1:], strict=True):
-            total = e.node("Add" if sign > 0 else "Sub", total, term.name)
-        return Value(total, x[0].shape)
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """The cotangent to every input."""
-        return tuple(c if sign > 0 else Value(e.node("Neg", c.name), c.shape) for sign in self.signs)
-
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1 in each input."""
         return (1.0,) * len(shapes)
@@ -69,23 +58,12 @@ class Concat(Affine):
         total = sum(shape[self.axis] for shape in shapes)
         return (*shapes[0][: self.axis], total, *shapes[0][self.axis + 1 :])
 
-    def linear(self, *x: Array) -> Array:
-        return np.concatenate(x, axis=self.axis + 1)
+    def linear(self, *x: Tensor) -> Tensor:
+        return calculus.concatenate(x, self.axis + 1)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """The cotangent cut into the inputs' parts."""
-        ends = np.cumsum([shape[self.axis] for shape in shapes])[:-1]
-        return tuple(np.split(c, ends, axis=self.axis + 1))
-
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        joined = e.node("Concat", *(value.name for value in x), axis=self.axis + 1)
-        return Value(joined, self.output_shape(*(value.shape for value in x)))
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """The cotangent cut into the inputs' parts."""
-        lengths = e.integers(*(shape[self.axis] for shape in shapes))
-        parts = e.outputs(len(shapes), "Split", c.name, lengths, axis=self.axis + 1)
-        return tuple(map(Value, parts, shapes))
+        return tuple(calculus.split(c, [shape[self.axis] for shape in shapes], self.axis + 1))
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1 in each input."""

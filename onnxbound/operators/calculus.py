@@ -1,85 +1,286 @@
-"""Formulas for NumPy and ONNX at once: given arrays they compute, given symbols they write nodes."""
+"""Formulas for NumPy and ONNX at once: given arrays they compute, given symbols they write nodes.
 
-from dataclasses import dataclass
-from typing import Any, Self
+The notation is NumPy's: its operators, its universal functions and some methods of arrays work on symbols as they are.
+Functions of other kinds, and those for which ONNX has one node where NumPy takes several steps, are here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
 
 import numpy as np
-from onnx import TensorProto
+from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.typing import DTypeLike
+from onnx import helper
 
 from onnxbound.operators.emitter import Emitter
+from onnxbound.operators.shape import Array, Shape
+
+Tensor = Any
+"""An `Array` or a `Symbol`; a formula does not know which."""
+
+_FLOAT = np.dtype(np.float32)
+_TRUTH = np.dtype(np.bool_)
+
+_NODES: dict[Any, str] = {
+    np.add: "Add",
+    np.subtract: "Sub",
+    np.multiply: "Mul",
+    np.divide: "Div",
+    np.power: "Pow",
+    np.negative: "Neg",
+    np.absolute: "Abs",
+    np.rint: "Round",
+    np.sqrt: "Sqrt",
+    np.exp: "Exp",
+    np.log: "Log",
+    np.tanh: "Tanh",
+    np.maximum: "Max",
+    np.matmul: "MatMul",
+    np.bitwise_and: "And",
+    np.bitwise_or: "Or",
+}
+_COMPARISONS: dict[Any, str] = {
+    np.equal: "Equal",
+    np.greater: "Greater",
+    np.greater_equal: "GreaterOrEqual",
+    np.less: "Less",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A tensor of the graph that is being written; arithmetic on it appends nodes."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Symbol(NDArrayOperatorsMixin):
+    """A tensor of the graph that is being written; what NumPy would compute of it is appended as nodes.
+
+    Attributes:
+        e: The graph.
+        name: Name of the tensor.
+        shape: Lengths of its axes; n, the number of rows, is not known yet, and -k stands for k n.
+        dtype: Type of its entries.
+    """
 
     e: Emitter
     name: str
+    shape: Shape
+    dtype: np.dtype[Any] = _FLOAT
 
-    def apply(self, op: str, *others: "Symbol | float") -> Self:
-        """Append an operator of this tensor and others; numbers become constants."""
-        names = (other.name if isinstance(other, Symbol) else self.e.number(other) for other in others)
-        return type(self)(self.e, self.e.node(op, self.name, *names))
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
 
-    def _number(self, value: "Symbol | float") -> "Symbol":
-        return value if isinstance(value, Symbol) else Symbol(self.e, self.e.number(value))
+    def apply(
+        self, op: str, *others: Tensor, shape: Shape | None = None, dtype: DTypeLike | None = None, **attributes: Any
+    ) -> "Symbol":
+        """Append a node of this tensor and others; its result is like this tensor, unless shape or type are given."""
+        name = self.e.node(op, self.name, *map(self._operand, others), **attributes)
+        return Symbol(self.e, name, self.shape if shape is None else shape, np.dtype(dtype or self.dtype))
 
-    def __add__(self, other: "Symbol | float") -> Self:
-        return self.apply("Add", other)
+    def _operand(self, value: Tensor) -> str:
+        """The name of a symbol, an array or a number; a text is one already."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, Symbol):
+            return value.name
+        return self.e.constant(value) if isinstance(value, np.ndarray) else self.e.number(value, self.dtype)
 
-    def __sub__(self, other: "Symbol | float") -> Self:
-        return self.apply("Sub", other)
+    def __array_ufunc__(self, function: Any, method: str, *inputs: Tensor, **_: Any) -> "Symbol":
+        """Append the node of NumPy's function; in a graph nothing is done in place, so `out` is left alone."""
+        assert method == "__call__"
+        shapes = map(np.shape, inputs)
+        shape = _product_shape(*shapes) if function is np.matmul else _common_shape(*shapes)
+        op = _NODES.get(function) or _COMPARISONS[function]
+        name = self.e.node(op, *map(self._operand, inputs))
+        return Symbol(self.e, name, shape, _TRUTH if function in _COMPARISONS else self.dtype)
 
-    def __mul__(self, other: "Symbol | float") -> Self:
-        return self.apply("Mul", other)
+    def __getitem__(self, place: Any) -> "Symbol":
+        """Slices, where those of all rows are whole; or by a constant array, the entries along the last axis given."""
+        given = place if isinstance(place, tuple) else (place,)
+        if given[0] is ...:
+            given = (*(slice(None),) * (self.ndim - len(given) + 1), *given[1:])
+        if isinstance(given[-1], np.ndarray):
+            axis, index = len(given) - 1, given[-1]
+            shape = (*self.shape[:axis], *index.shape, *self.shape[axis + 1 :])
+            return self.apply("Gather", index, shape=shape, axis=axis)
+        lengths, cuts = list(self.shape), []
+        for axis, part in enumerate(given):
+            if part != slice(None):
+                start, stop, step = part.indices(self.shape[axis])
+                cuts.append((start, stop, axis, step))
+                lengths[axis] = len(range(start, stop, step))
+        numbers = [self.e.integers(*column) for column in zip(*cuts, strict=True)]
+        return self.apply("Slice", *numbers, shape=tuple(lengths))
 
-    def __truediv__(self, other: "Symbol | float") -> Self:
-        return self.apply("Div", other)
+    def reshape(self, *shape: int) -> "Symbol":
+        """The entries in another shape, one length of which may be negative: it follows from the others."""
+        known = prod(n for n in shape if n >= 0)
+        full = tuple(n if n >= 0 else prod(self.shape) // known for n in shape)
+        if full == self.shape:
+            return self
+        return Symbol(self.e, self.e.reshape(self.name, *(max(n, -1) for n in shape)), full, self.dtype)
 
-    def __rsub__(self, other: float) -> "Symbol":
-        return self._number(other).apply("Sub", self)
+    def transpose(self, *order: int) -> "Symbol":
+        """The axes in another order."""
+        return self.apply("Transpose", shape=tuple(self.shape[axis] for axis in order), perm=order)
 
-    def __rtruediv__(self, other: float) -> "Symbol":
-        return self._number(other).apply("Div", self)
+    def swapaxes(self, one: int, other: int) -> "Symbol":
+        """Two axes in each other's place."""
+        order = list(range(self.ndim))
+        order[one], order[other] = order[other], order[one]
+        return self.transpose(*order)
 
-    def __pow__(self, other: float) -> Self:
-        return self.apply("Pow", other)
+    def astype(self, dtype: DTypeLike, *, copy: bool = True) -> "Symbol":
+        """The entries in another type."""
+        return self.apply("Cast", dtype=dtype, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
-    def __neg__(self) -> Self:
-        return self.apply("Neg")
+    def copy(self) -> "Symbol":
+        """The symbol: nothing is overwritten in a graph."""
+        return self
 
-    __radd__, __rmul__ = __add__, __mul__
+    def reduce(self, op: str, axis: tuple[int, ...] | int, *, keepdims: bool = False) -> "Symbol":
+        """Append a reduction; over no axes it is the tensor itself."""
+        axes = {k % self.ndim for k in (axis if isinstance(axis, tuple) else (axis,))}
+        if not axes:
+            return self
+        kept = [1 if k in axes else n for k, n in enumerate(self.shape) if keepdims or k not in axes]
+        return self.apply(op, self.e.integers(*sorted(axes)), shape=tuple(kept), keepdims=int(keepdims))
+
+    def sum(self, axis: tuple[int, ...] | int, *, keepdims: bool = False) -> "Symbol":
+        """Sums over axes."""
+        return self.reduce("ReduceSum", axis, keepdims=keepdims)
+
+    def mean(self, axis: tuple[int, ...] | int, *, keepdims: bool = False) -> "Symbol":
+        """Means over axes."""
+        return self.reduce("ReduceMean", axis, keepdims=keepdims)
+
+    def any(self, axis: tuple[int, ...]) -> "Symbol":
+        """1 where an entry is true, else 0: ReduceMax takes no booleans before opset 20."""
+        return self.astype(_FLOAT).reduce("ReduceMax", axis)
 
 
-Real = Any
-"""An `Array` or a `Symbol`; a formula does not know which."""
+def _common_shape(*shapes: Shape) -> Shape:
+    """What tensors broadcast to."""
+    rank = max(map(len, shapes))
+    columns = zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)
+    return tuple(next((n for n in column if n != 1), 1) for column in columns)
 
 
-def exp(x: Real) -> Real:
-    """e^x."""
-    return x.apply("Exp") if isinstance(x, Symbol) else np.exp(x)
+def _product_shape(left: Shape, right: Shape) -> Shape:
+    return (*_common_shape(left[:-2], right[:-2]), left[-2], right[-1])
 
 
-def log(x: Real) -> Real:
-    """The natural logarithm."""
-    return x.apply("Log") if isinstance(x, Symbol) else np.log(x)
+def beside(t: Tensor, values: Array) -> Tensor:
+    """Constants as t is: the array itself, or its symbol."""
+    return Symbol(t.e, t.e.constant(values), values.shape, values.dtype) if isinstance(t, Symbol) else values
 
 
-def sigmoid(x: Real) -> Real:
+def in_memory(weight: Array) -> Array:
+    """A matrix or its transpose, whichever lies row by row."""
+    return weight if weight.flags.c_contiguous else weight.T
+
+
+def product(x: Tensor, weight: Array, *, transposed: bool) -> Tensor:
+    """X W^T or X W of matrices; a graph stores W as it lies in memory."""
+    factor = weight.T if transposed else weight
+    if not isinstance(x, Symbol):
+        return np.matmul(x, factor)
+    turned, shape = in_memory(weight) is not weight, (x.shape[0], factor.shape[1])
+    return x.apply("Gemm", in_memory(weight), shape=shape, transB=int(transposed != turned))
+
+
+def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Tensors side by side along an axis."""
+    first = parts[0]
+    if not isinstance(first, Symbol):
+        return np.concatenate(parts, axis=axis)
+    if len(parts) == 1:
+        return first
+    shape = (*first.shape[:axis], sum(part.shape[axis] for part in parts), *first.shape[axis + 1 :])
+    return first.apply("Concat", *parts[1:], shape=shape, axis=axis)
+
+
+def split(x: Tensor, lengths: Sequence[int], axis: int) -> Sequence[Tensor]:
+    """A tensor cut into parts along an axis."""
+    if not isinstance(x, Symbol):
+        return np.split(x, np.cumsum(lengths)[:-1], axis=axis)
+    names = x.e.outputs(len(lengths), "Split", x.name, x.e.integers(*lengths), axis=axis)
+    shapes = ((*x.shape[:axis], n, *x.shape[axis + 1 :]) for n in lengths)
+    return [Symbol(x.e, name, shape, x.dtype) for name, shape in zip(names, shapes, strict=True)]
+
+
+def zeros(shape: Shape, like: Tensor) -> Tensor:
+    """Zeros of as many streams and rows as another tensor, and of its type."""
+    if not isinstance(like, Symbol):
+        return np.zeros(shape, like.dtype)
+    leading = like.e.node("Shape", like.name, start=0, end=2)
+    full = like.e.node("Concat", leading, like.e.integers(*shape[2:]), axis=0)
+    return Symbol(like.e, like.e.node("ConstantOfShape", full), shape)
+
+
+def broadcast_to(x: Tensor, shape: Shape) -> Tensor:
+    """A tensor repeated along axes of length 1; that of the rows is as it is."""
+    if not isinstance(x, Symbol):
+        return np.broadcast_to(x, shape)
+    return x.apply("Expand", x.e.integers(*(max(n, 1) for n in shape)), shape=shape)
+
+
+def pad(x: Tensor, begin: Shape, end: Shape, value: float = 0.0) -> Tensor:
+    """A constant before and behind every axis."""
+    shape = tuple(b + n + e for b, n, e in zip(begin, x.shape, end, strict=True))
+    if isinstance(x, Symbol):
+        shape = tuple(n if n < 0 else m for n, m in zip(x.shape, shape, strict=True))
+        return x.apply("Pad", x.e.integers(*begin, *end), value, shape=shape)
+    result = np.full(shape, value, x.dtype)
+    result[tuple(slice(b, b + n) for b, n in zip(begin, x.shape, strict=True))] = x
+    return result
+
+
+def take(table: Array, index: Tensor) -> Tensor:
+    """Entries of a constant table along its first axis, `-1` the last."""
+    if not isinstance(index, Symbol):
+        return np.take(table, np.where(index < 0, index + len(table), index), axis=0, mode="clip")
+    name = index.e.node("Gather", index.e.constant(table), index.name)
+    return Symbol(index.e, name, (*index.shape, *table.shape[1:]), table.dtype)
+
+
+def where(condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """`one` where the condition holds, else `other`."""
+    if not isinstance(condition, Symbol):
+        return np.where(condition, one, other)
+    kind = next((value.dtype for value in (one, other) if isinstance(value, Symbol)), _FLOAT)
+    return condition.apply("Where", *map(replace(condition, dtype=kind)._operand, (one, other)), dtype=kind)
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0)."""
+    return x.apply("Relu") if isinstance(x, Symbol) else np.maximum(x, x.dtype.type(0))
+
+
+def leaky_relu(x: Tensor, slope: Array) -> Tensor:
+    """x where x > 0, else slope * x."""
+    return x.apply("PRelu", slope) if isinstance(x, Symbol) else np.where(x > 0, x, slope * x)
+
+
+def softmax(x: Tensor, axis: int) -> Tensor:
+    """e^x / sum e^x along an axis."""
+    if isinstance(x, Symbol):
+        return x.apply("Softmax", axis=axis)
+    from scipy import special
+
+    return special.softmax(x, axis=axis)
+
+
+def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + e^-x)."""
     if isinstance(x, Symbol):
         return x.apply("Sigmoid")
-    from scipy.special import expit
+    from scipy import special
 
-    return expit(x)
-
-
-def tanh(x: Real) -> Real:
-    """The hyperbolic tangent."""
-    return x.apply("Tanh") if isinstance(x, Symbol) else np.tanh(x)
+    return special.expit(x)
 
 
-def erf(x: Real) -> Real:
+def erf(x: Tensor) -> Tensor:
     """The error function."""
     if isinstance(x, Symbol):
         return x.apply("Erf")
@@ -88,34 +289,13 @@ def erf(x: Real) -> Real:
     return special.erf(x)
 
 
-def softplus(x: Real) -> Real:
+def softplus(x: Tensor) -> Tensor:
     """log(1 + e^x)."""
     return x.apply("Softplus") if isinstance(x, Symbol) else np.logaddexp(x, x.dtype.type(0))
 
 
-def absolute(x: Real) -> Real:
-    """|x|."""
-    return x.apply("Abs") if isinstance(x, Symbol) else np.abs(x)
-
-
-def clip(x: Real, low: float, high: float) -> Real:
+def clip(x: Tensor, low: float, high: float) -> Tensor:
     """min(max(x, low), high)."""
-    return x.apply("Clip", low, high) if isinstance(x, Symbol) else np.clip(x, low, high)
-
-
-def where_positive(x: Real, positive: Real, otherwise: Real) -> Real:
-    """`positive` where x > 0, else `otherwise`."""
-    if isinstance(x, Symbol):
-        assert isinstance(positive, Symbol)
-        assert isinstance(otherwise, Symbol)
-        e = x.e
-        return Symbol(e, e.node("Where", x.apply("Greater", 0.0).name, positive.name, otherwise.name))
-    return np.where(x > 0, positive, otherwise)
-
-
-def indicator(x: Real, low: float, high: float) -> Real:
-    """1 where low < x < high, else 0."""
-    if isinstance(x, Symbol):
-        inside = x.apply("Greater", low).apply("And", x.apply("Less", high))
-        return Symbol(x.e, x.e.node("Cast", inside.name, to=TensorProto.FLOAT))
-    return np.asarray((x > low) & (x < high), x.dtype)
+    if not isinstance(x, Symbol):
+        return np.clip(x, low, high)
+    return x.apply("Clip", *(end if np.isfinite(end) else "" for end in (low, high)))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus as c
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
@@ -30,24 +30,17 @@ class Clip(Gate):
         """The ends that are finite."""
         return tuple(end for end in (self.low, self.high) if np.isfinite(end))
 
-    def act(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
+        if isinstance(x[0], Symbol):
+            return c.clip(x[0], self.low, self.high)
+        # NumPy's own clip keeps the sign of -0.
         kind = x[0].dtype.type
-        return np.asarray(np.minimum(np.maximum(x[0], kind(self.low)), kind(self.high)))
+        return np.minimum(np.maximum(x[0], kind(self.low)), kind(self.high))
 
     def slope(self, x: Array) -> Array:
         """1 strictly inside, else 0."""
         inside: Array = (x > x.dtype.type(self.low)) & (x < x.dtype.type(self.high))
         return inside.astype(x.dtype)
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        low, high = (e.number(end) if np.isfinite(end) else "" for end in (self.low, self.high))
-        return Value(e.node("Clip", x[0].name, low, high), x[0].shape)
-
-    def emit_slope(self, e: Emitter, x: Value) -> str:
-        """1 strictly inside, else 0."""
-        above = e.node("Greater", x.name, e.number(self.low))
-        inside = e.node("And", above, e.node("Less", x.name, e.number(self.high)))
-        return e.node("Cast", inside, to=TensorProto.FLOAT)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (1.0,)

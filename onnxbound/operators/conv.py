@@ -9,7 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported, join_streams, split_streams
 from onnxbound.operators.weighted import Weighted
@@ -99,23 +100,44 @@ class Conv(Weighted):
             return None
         return Winograd.of(self.weight, w.begin, w.output)
 
-    def _linear_of_streams(self, x: Array) -> Array:
+    def linear(self, *x: Tensor) -> Tensor:
+        if isinstance(x[0], Symbol):
+            return self._node("Conv", x[0], self.windows.output, pads=(*self.windows.begin, *self.windows.reach))
+        out = self._empty_output(len(x[0]), x[0].dtype)
+        self._linear_into(x[0], out)
+        return out
+
+    def _node(self, op: str, x: Symbol, lengths: Shape, pads: Shape | None = None) -> Symbol:
+        """Append a Conv or a ConvTranspose, whose results have those lengths."""
+        w = self.windows
+        channels = self.channels if op == "Conv" else self.weight.shape[1] * self.groups
+        return x.apply(
+            op,
+            self.weight,
+            shape=(x.shape[0], channels, *lengths),
+            kernel_shape=w.kernel,
+            strides=w.strides,
+            dilations=w.dilations,
+            pads=pads,
+            group=self.groups,
+        )
+
+    def _linear_of_streams(self, x: Tensor) -> Tensor:
         """A x, for x that nothing is compared with."""
-        if self._winograd is None:
+        if isinstance(x, Symbol) or self._winograd is None:
             return self.linear(x)
-        out = self.empty_output(len(x), x.shape[1:], x.dtype)
+        out = self._empty_output(len(x), x.dtype)
         self._winograd.apply(x, out)
         return out
 
-    def jvp(self, state: Array | None, *t: Array) -> Array:
+    def jvp(self, state: Array | None, *t: Array) -> Tensor:
         return split_streams(self._linear_of_streams(join_streams(t[0])), t[0].shape)
 
-    def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
-        """Channels last."""
-        del input_shape
+    def _empty_output(self, rows: int, dtype: DTypeLike) -> Array:
+        """An uninitialised result `(rows, *output_shape)`, channels last."""
         return empty_channels_last((rows, self.channels, *self.windows.output), dtype)
 
-    def linear_into(self, x: Array, out: Array) -> None:
+    def _linear_into(self, x: Array, out: Array) -> None:
         """Patches of a block of rows, times the weight."""
         rows, w = len(x), self.windows
         products = np.moveaxis(out, 1, -1).reshape(rows, prod(w.output), self.channels)
@@ -199,57 +221,34 @@ class Conv(Weighted):
         """Added over pixels."""
         return np.asarray(c.reshape(*c.shape[:2], self.channels, -1).sum(axis=3))
 
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        w = self.windows
-        name = e.node(
-            "Conv",
-            x[0].name,
-            e.constant(self.weight),
-            kernel_shape=w.kernel,
-            strides=w.strides,
-            dilations=w.dilations,
-            pads=(*w.begin, *w.reach),
-            group=self.groups,
-        )
-        return Value(name, (self.channels, *w.output))
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """A Conv with the mirrored kernel; with strides, a ConvTranspose of which the padding is cut off."""
-        if self._adjoint is not None:
-            return (self._adjoint.emit_linear(e, c),)
-        w = self.windows
-        spread = e.node(
-            "ConvTranspose",
-            c.name,
-            e.constant(self.weight),
-            kernel_shape=w.kernel,
-            strides=w.strides,
-            dilations=w.dilations,
-            group=self.groups,
-        )
-        return (Value(w.emit_interior(e, spread), shapes[0]),)
-
-    def emit_weight_gradient(self, e: Emitter, x: Value, c: Value) -> str:
+    def weight_gradient(self, x: Symbol, c: Symbol) -> Symbol:
         """A convolution of the input, its rows in place of channels, with the cotangents as kernels."""
         w, groups, behind = self.windows, self.groups, range(3, 3 + len(self.windows.size))
-        grouped = e.reshape(x.name, -1, groups, x.shape[0] // groups, *w.size)
-        images = e.reshape(e.node("Transpose", grouped, perm=(2, 1, 0, *behind)), x.shape[0] // groups, -1, *w.size)
-        kernels = e.node("Transpose", c.name, perm=(1, 0, *(axis - 1 for axis in behind)))
-        pads = (*w.begin, *w.reach)
-        found = e.node("Conv", images, kernels, strides=w.dilations, dilations=w.strides, pads=pads, group=groups)
-        axes = e.integers(*(axis - 1 for axis in behind))
-        inside = e.node("Slice", found, e.integers(*(0 for _ in w.kernel)), e.integers(*w.kernel), axes)
-        return e.node("Transpose", inside, perm=(1, 0, *(axis - 1 for axis in behind)))
+        channels, turn = x.shape[1] // groups, (1, 0, *(axis - 1 for axis in behind))
+        grouped = x.reshape(-1, groups, channels, *w.size).transpose(2, 1, 0, *behind)
+        images = grouped.reshape(channels, groups * x.shape[0], *w.size)
+        found = images.apply(
+            "Conv",
+            c.transpose(*turn),
+            shape=(channels, self.channels, *w.padded),
+            strides=w.dilations,
+            dilations=w.strides,
+            pads=(*w.begin, *w.reach),
+            group=groups,
+        )
+        return found[(..., *map(slice, w.kernel))].transpose(*turn)
 
     def emitted(self) -> Iterator[tuple[str, Array]]:
         yield from super().emitted()
         if self._adjoint is not None:
             yield "mirrored", self._adjoint.weight
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """A convolution with the mirrored kernel; with strides, each output's contribution to its window, summed."""
         if self._adjoint is not None:
             return (self._adjoint._linear_of_streams(c),)
+        if isinstance(c, Symbol):
+            return (self._spread(c),)
         (shape,) = shapes
         w, rows = self.windows, len(c)
         last = np.moveaxis(c, 1, -1).reshape(rows, -1, self.channels)
@@ -267,6 +266,14 @@ class Conv(Weighted):
             for tap, view in enumerate(w.taps(target)):
                 view += np.moveaxis(patches[:, :, tap].reshape(len(patches), *w.output, shape[0]), -1, 1)
         return (np.moveaxis(padded, -1, 1)[w.interior()],)
+
+    def _spread(self, c: Symbol) -> Symbol:
+        """A ConvTranspose, cut or padded to the input."""
+        w, beside = self.windows, (0,) * (2 + len(self.windows.size))
+        lengths = tuple((o - 1) * s + span for o, s, span in zip(w.output, w.strides, w.span, strict=True))
+        missing = tuple(max(b + n - length, 0) for b, n, length in zip(w.begin, w.size, lengths, strict=True))
+        covered = self._node("ConvTranspose", c, lengths)
+        return (calculus.pad(covered, beside, (0, 0, *missing)) if any(missing) else covered)[w.interior()]
 
     def _transposed_patches(self, last: Array) -> Array:
         """Cotangents `(b, p, c_out)` as `(b, p, taps, c_in)`."""

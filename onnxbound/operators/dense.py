@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod, sqrt
 
 import numpy as np
-from numpy.typing import DTypeLike
 
+from onnxbound.operators import calculus
 from onnxbound.operators.bilinear import MatrixProduct
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 from onnxbound.operators.weighted import Weighted
@@ -43,13 +42,14 @@ class Dense(Weighted):
         del shapes
         return (sqrt(self.frobenius_squared()),)
 
-    def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
-        """C order."""
-        return np.empty((rows, *input_shape[:-1], self.channels), dtype)
-
-    def linear_into(self, x: Array, out: Array) -> None:
+    def linear(self, *x: Tensor) -> Tensor:
         """One matrix product over all rows and positions."""
-        np.matmul(x.reshape(-1, x.shape[-1]), self.weight.T, out=out.reshape(-1, self.channels))
+        units = x[0].reshape(-1, x[0].shape[-1])
+        return calculus.product(units, self.weight, transposed=True).reshape(*x[0].shape[:-1], self.channels)
+
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
+        units = c.reshape(-1, self.channels)
+        return (calculus.product(units, self.weight, transposed=False).reshape(c.shape[0], *shapes[0]),)
 
     def as_weight(self, products: Array) -> Array:
         """Of the one group."""
@@ -67,38 +67,17 @@ class Dense(Weighted):
         """Added over positions."""
         return np.asarray(c.reshape(*c.shape[:2], -1, self.channels).sum(axis=2))
 
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """One Gemm over all rows and positions."""
-        product = self._emit_product(e, e.reshape(x[0].name, -1, x[0].shape[-1]), transposed=True)
-        shape = (*x[0].shape[:-1], self.channels)
-        return Value(e.reshape(product, -1, *shape), shape)
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        product = self._emit_product(e, e.reshape(c.name, -1, self.channels), transposed=False)
-        return (Value(e.reshape(product, -1, *shapes[0]), shapes[0]),)
-
-    def emit_weight_gradient(self, e: Emitter, x: Value, c: Value) -> str:
+    def weight_gradient(self, x: Symbol, c: Symbol) -> Symbol:
         """One matrix product."""
-        return e.node("Gemm", e.reshape(c.name, -1, self.channels), e.reshape(x.name, -1, x.shape[-1]), transA=1)
+        units = c.reshape(-1, self.channels)
+        return units.apply("Gemm", x.reshape(-1, x.shape[-1]), shape=self.weight.shape, transA=1)
 
     def emitted(self) -> Iterator[tuple[str, Array]]:
         """The weight as it lies in memory."""
         weight, *bias = super().emitted()
-        yield weight if self._in_memory is self.weight else ("turned", self._in_memory)
+        stored = calculus.in_memory(self.weight)
+        yield weight if stored is self.weight else ("turned", stored)
         yield from bias
-
-    @cached_property
-    def _in_memory(self) -> Array:
-        """A or its transpose, whichever lies row by row."""
-        return self.weight if self.weight.flags.c_contiguous else self.weight.T
-
-    def _emit_product(self, e: Emitter, x: str, *, transposed: bool) -> str:
-        """x A^T or x A, with the weight as it lies in memory."""
-        turned = self._in_memory is not self.weight
-        return e.node("Gemm", x, e.constant(self._in_memory), transB=int(transposed != turned))
-
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        return (np.matmul(c.reshape(-1, self.channels), self.weight).reshape(len(c), *shapes[0]),)
 
 
 def parse_gemm(node: Node) -> Operator:

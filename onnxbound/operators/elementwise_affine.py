@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -40,20 +39,12 @@ class ElementwiseAffine(Affine):
     def linear(self, *x: Array) -> Array:
         return np.multiply(x[0], self.scale)
 
-    def add_shift(self, y: Array) -> None:
+    def add_shift(self, y: Array) -> Array:
         y += self.shift
+        return y
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         return (np.multiply(c, self.scale),)
-
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        return Value(e.node("Mul", x[0].name, e.constant(self.scale)), x[0].shape)
-
-    def emit_shift(self, e: Emitter, y: Value) -> Value:
-        return Value(e.node("Add", y.name, e.constant(self.shift)), y.shape)
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        return (self.emit_linear(e, c),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """max |scale|, the exact norm."""

@@ -1,14 +1,14 @@
 """Writing a computation out as an ONNX graph, one node at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import DTypeLike
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
-from onnxbound.operators.shape import Array, Shape
+from onnxbound.operators.shape import Array
 
 OPSET = 18
 """Of everything that is written; the oldest that has all operators that are used."""
@@ -17,19 +17,6 @@ IR_VERSION = 8
 
 _LARGE = 1 << 20
 """Bytes from which on a constant is worth keeping outside of a model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A tensor of the graph that is being written.
-
-    Attributes:
-        name: Its name there.
-        shape: Shape of one row; before it stands the batch axis n, and before that, for streams, an axis s.
-    """
-
-    name: str
-    shape: Shape
 
 
 class Emitter:
@@ -53,34 +40,28 @@ class Emitter:
 
     def constant(self, values: Array) -> str:
         """The name of a constant; an array that was given before is not stored again."""
-        key = (id(values),)
-        if key not in self._names:
-            self._names[key] = f"constant_{len(self._constants)}"
-            self._constants[self._names[key]] = values
-        return self._names[key]
+        return self._kept(_place(values), values)
 
     def variable(self, name: str, values: Array) -> None:
         """Read an array under a name, as an input of the graph, wherever it would be a constant."""
-        self._names[id(values),] = name
+        self._names[_place(values)] = name
 
-    def number(self, value: float) -> str:
-        """A float32 scalar."""
-        return self._small(np.array(value, np.float32))
+    def number(self, value: float, dtype: DTypeLike = np.float32) -> str:
+        """A scalar."""
+        return self._small(np.array(value, dtype))
 
     def integers(self, *values: int) -> str:
         """An int64 vector."""
         return self._small(np.array(values, np.int64))
 
     def _small(self, values: Array) -> str:
-        key = (values.dtype.str, values.shape, values.tobytes())
+        return self._kept((values.dtype.str, values.shape, values.tobytes()), values)
+
+    def _kept(self, key: tuple[Any, ...], values: Array) -> str:
         if key not in self._names:
             self._names[key] = f"constant_{len(self._constants)}"
             self._constants[self._names[key]] = values
         return self._names[key]
-
-    def double(self, name: str) -> str:
-        """The tensor in float64."""
-        return self.node("Cast", name, to=TensorProto.DOUBLE)
 
     def rename(self, name: str, wanted: str) -> None:
         """The tensor under a name of the caller's choice."""
@@ -89,14 +70,6 @@ class Emitter:
     def reshape(self, name: str, *shape: int) -> str:
         """The entries in another shape, one length of which may be -1."""
         return self.node("Reshape", name, self.integers(*shape))
-
-    def join(self, t: Value) -> Value:
-        """Streams `(s, n, *shape)` as one batch `(s*n, *shape)`."""
-        return Value(self.reshape(t.name, -1, *t.shape), t.shape)
-
-    def split(self, t: Value, streams: int) -> Value:
-        """A batch `(s*n, *shape)` as streams `(s, n, *shape)`."""
-        return Value(self.reshape(t.name, streams, -1, *t.shape), t.shape)
 
     def model(
         self,
@@ -122,6 +95,11 @@ class Emitter:
         graph = helper.make_graph(self._nodes, "onnxbound", inputs, outputs, constants)
         opsets = [helper.make_opsetid("", OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="onnxbound")
+
+
+def _place(values: Array) -> tuple[Any, ...]:
+    """Where an array lies: every view of the same entries in the same order is the same constant."""
+    return values.__array_interface__["data"][0], values.shape, values.strides, values.dtype.str
 
 
 def _mention(name: str, values: Array) -> TensorProto:

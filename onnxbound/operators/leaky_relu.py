@@ -6,7 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus as c
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
@@ -26,22 +27,13 @@ class LeakyRelu(Gate):
     def breakpoints(self) -> tuple[float, ...]:
         return (0.0,)
 
-    def act(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
         """x where x > 0, else slope * x."""
-        return np.where(x[0] > 0, x[0], self.negative_slope * x[0])
+        return c.leaky_relu(x[0], self.negative_slope)
 
-    def slope(self, x: Array) -> Array:
+    def slope(self, x: Tensor) -> Tensor:
         """1 where x > 0, else the negative slope."""
-        return np.where(x > 0, x.dtype.type(1), self.negative_slope)
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """x where x > 0, else slope * x."""
-        return Value(e.node("PRelu", x[0].name, e.constant(self.negative_slope)), x[0].shape)
-
-    def emit_slope(self, e: Emitter, x: Value) -> str:
-        """1 where x > 0, else the negative slope."""
-        positive = e.node("Greater", x.name, e.number(0))
-        return e.node("Where", positive, e.number(1), e.constant(self.negative_slope))
+        return c.where(x > 0, x.dtype.type(1), self.negative_slope)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (max(1.0, float(np.abs(self.negative_slope).max())),)

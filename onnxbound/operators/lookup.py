@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike
-from onnx import TensorProto
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
 
@@ -43,29 +43,29 @@ class Lookup(Operator):
         (shape,) = shapes
         return (*self._indices(shape), *self.table.shape[1:])
 
-    def act(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
         """The entries."""
         index, size = x[0].astype(np.int64), len(self.table)
         if not self.codes:
-            entries: Array = np.take(self.table, np.where(index < 0, index + size, index), axis=0, mode="clip")
-            return entries
+            return calculus.take(self.table, index)
         known = (index >= 0) & (index < size)
-        found: Array = np.take(self.table, np.where(known, index, 0)[..., 0], axis=0)
-        found *= known
+        places = calculus.where(known, index, 0)
+        found = calculus.take(self.table, places.reshape(places.shape[0], *self._indices(places.shape[1:])))
+        found *= known.astype(found.dtype)
         return found
 
     def linearise(self, *x: Array) -> None:
         """Nothing."""
 
-    def jvp(self, state: Array | None, *t: Array) -> Array:
+    def jvp(self, state: Array | None, *t: Tensor) -> Tensor:
         """Zero."""
-        return np.zeros((*t[0].shape[:2], *self.output_shape(t[0].shape[2:])), t[0].dtype)
+        return calculus.zeros((*t[0].shape[:2], *self.output_shape(t[0].shape[2:])), t[0])
 
-    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def vjp(self, state: Array | None, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """Zero."""
-        return (np.zeros((*c.shape[:2], *shapes[0]), c.dtype),)
+        return (calculus.zeros((*c.shape[:2], *shapes[0]), c),)
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Tensor:
         """Zero."""
         return self.jvp(state, *t)
 
@@ -77,43 +77,8 @@ class Lookup(Operator):
         """The table rounded to `dtype`."""
         return replace(self, table=self.table.astype(dtype))
 
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """Gather; where codes are meant a row of zeros stands behind the table."""
-        shape = self.output_shape(x[0].shape)
-        index = e.node("Cast", e.reshape(x[0].name, -1, *self._indices(x[0].shape)), to=TensorProto.INT64)
-        table = self.table
-        if self.codes:
-            table, last = np.concatenate([table, np.zeros_like(table[:1])]), e.integers(len(table))
-            known = e.node("And", e.node("GreaterOrEqual", index, e.integers(0)), e.node("Less", index, last))
-            index = e.node("Where", known, index, last)
-        return Value(e.node("Gather", e.constant(table), index), shape)
-
-    def emit_linearise(self, e: Emitter, *x: Value) -> str:
-        """Nothing."""
-        del e, x
-        return ""
-
-    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
-        """Zero."""
-        return self._zeros(e, t[0], self.output_shape(t[0].shape))
-
-    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """Zero."""
-        return (self._zeros(e, c, shapes[0]),)
-
-    def emit_residual(
-        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
-    ) -> Value:
-        """Zero."""
-        return self.emit_jvp(e, state, streams, *t)
-
     def _indices(self, shape: Shape) -> Shape:
         return shape[:-1] if self.codes else shape
-
-    @staticmethod
-    def _zeros(e: Emitter, like: Value, shape: Shape) -> Value:
-        leading = e.node("Shape", like.name, start=0, end=2)
-        return Value(e.node("ConstantOfShape", e.node("Concat", leading, e.integers(*shape), axis=0)), shape)
 
 
 @dataclass(frozen=True, eq=False)

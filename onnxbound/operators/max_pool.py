@@ -1,13 +1,14 @@
 """MaxPool and its global forms."""
 
 from dataclasses import dataclass
-from math import prod, sqrt
+from functools import reduce
+from math import sqrt
+from operator import add
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import TensorProto
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported, join_streams, split_streams
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
@@ -26,15 +27,22 @@ class MaxPool(Operator):
     def output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0], *self.windows.output)
 
-    def act(self, *x: Array) -> Array:
+    # NumPy is fastest tap by tap, and its state is the number of the winning tap. ONNX has a node that finds the places
+    # of the winners among the entries of all rows, and others that choose entries by their places.
+
+    def act(self, *x: Tensor) -> Tensor:
+        if isinstance(x[0], Symbol):
+            return self._pooled(x[0])[0]
         taps = self.windows.taps(self.windows.pad(x[0], -np.inf))
         result = next(taps).copy(order="K")
         for tap in taps:
             np.maximum(result, tap, out=result)
         return result
 
-    def linearise(self, *x: Array) -> Array:
-        """Index of the winning tap, int16, shape `(n, c, *output)`."""
+    def linearise(self, *x: Tensor) -> Tensor:
+        """Index of the winning tap, int16, shape `(n, c, *output)`; in a graph places of the winners, a vector."""
+        if isinstance(x[0], Symbol):
+            return self._pooled(x[0])[1]
         taps = self.windows.taps(self.windows.pad(x[0], -np.inf))
         best = next(taps).copy(order="K")
         winner = np.zeros_like(best, dtype=np.int16)
@@ -44,9 +52,10 @@ class MaxPool(Operator):
             np.copyto(winner, number, where=better)
         return winner
 
-    def jvp(self, state: Array | None, *t: Array) -> Array:
-        """The tangent at the winning tap."""
-        assert state is not None
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
+        """The tangent at the winner."""
+        if isinstance(state, Symbol):
+            return self._chosen(t[0], state, t[0].shape[0])
         padded = self.windows.pad(join_streams(t[0]))
         result = split_streams(empty_channels_last((len(padded), *state.shape[1:]), padded.dtype), t[0].shape)
         result[...] = 0
@@ -56,9 +65,10 @@ class MaxPool(Operator):
             result += np.multiply(split_streams(tap, t[0].shape), _mask(state, number, result), out=term)
         return result
 
-    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """The cotangent, added at the winning tap."""
-        assert state is not None
+    def vjp(self, state: Tensor, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
+        """The cotangent, added at the winner."""
+        if isinstance(state, Symbol):
+            return (self._sent_back(c, state, shapes[0]),)
         s, n = c.shape[:2]
         padded = empty_channels_last((s * n, shapes[0][0], *self.windows.padded), c.dtype)
         tiled = self.windows.is_tiling
@@ -73,10 +83,13 @@ class MaxPool(Operator):
                 view += np.multiply(c, _mask(state, number, c), out=term)
         return (split_streams(padded[self.windows.interior()], (s, n)),)
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+    def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         """max over taps of (v - v at the winner) + w, with v = x + t: w at the winner, unless another tap wins."""
         v = x[0] + t[0]
         at_winner = self.jvp(state, v)
+        if isinstance(v, Symbol):
+            _, moved = self._pooled(join_streams(v + w[0]))
+            return (self._chosen(v, moved, 1) - at_winner) + self._chosen(w[0], moved, 1)
         leading = v.shape
         padded_v = self.windows.pad(join_streams(v), -np.inf)
         padded_w = self.windows.pad(join_streams(w[0]))
@@ -88,73 +101,37 @@ class MaxPool(Operator):
             np.maximum(result, ahead, out=result)
         return result
 
-    def _emit_pool(self, e: Emitter, x: str) -> tuple[str, str]:
-        """The maxima, and their places in x, which is counted through as one vector."""
-        w = self.windows
-        maxima, places = e.outputs(
-            2,
-            "MaxPool",
-            x,
-            kernel_shape=w.kernel,
-            strides=w.strides,
-            dilations=w.dilations,
-            pads=(*w.begin, *w.reach),
-        )
-        return maxima, e.reshape(places, -1)
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        return Value(self._emit_pool(e, x[0].name)[0], (x[0].shape[0], *self.windows.output))
-
-    def emit_linearise(self, e: Emitter, *x: Value) -> str:
-        """Places of the winners among the entries of all rows, a vector."""
-        return self._emit_pool(e, x[0].name)[1]
-
-    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
-        """The tangent at the winner."""
-        shape = (t[0].shape[0], *self.windows.output)
-        chosen = e.node("Gather", e.reshape(t[0].name, streams, -1), state, axis=1)
-        return Value(e.reshape(chosen, streams, -1, *shape), shape)
-
-    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """The cotangent, added at the winner."""
-        rows = e.node("Shape", c.name, start=1, end=2)
-        length = e.node("Mul", rows, e.integers(prod(shapes[0])))
-        zeros = e.node("ConstantOfShape", e.node("Concat", e.integers(streams), length, axis=0))
-        sent = e.reshape(c.name, streams, -1)
-        places = e.node("Expand", state, e.node("Shape", sent))
-        spread = e.node("ScatterElements", zeros, places, sent, axis=1, reduction="add")
-        return (Value(e.reshape(spread, streams, -1, *shapes[0]), shapes[0]),)
-
-    def emit_residual(
-        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
-    ) -> Value:
-        """v at the new winner less v at the old one, plus w at the new one, with v = x + t."""
-        shape = (x[0].shape[0], *self.windows.output)
-        v = Value(e.node("Add", x[0].name, t[0].name), x[0].shape)
-        _, moved = self._emit_pool(e, e.join(Value(e.node("Add", v.name, w[0].name), v.shape)).name)
-        at_old = self.emit_jvp(e, state, streams, v)
-        at_new, w_there = (e.node("Gather", e.reshape(name, -1), moved) for name in (v.name, w[0].name))
-        overtaken = e.node("Sub", e.reshape(at_new, streams, -1, *shape), at_old.name)
-        return Value(e.node("Add", overtaken, e.reshape(w_there, streams, -1, *shape)), shape)
-
-    def emit_ties(self, e: Emitter, *x: Value) -> str:
-        """Windows whose maximum occurs more than once."""
-        best = self._emit_pool(e, x[0].name)[0]
-        taps = self.windows.emit_taps(e, x[0].name, -np.inf)
-        equal = [e.node("Cast", e.node("Equal", tap, best), to=TensorProto.FLOAT) for tap in taps]
-        return e.node("Greater", e.node("Sum", *equal), e.number(1))
-
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """The root of the most windows that an entry is in."""
         return (sqrt(self.windows.overlap),)
 
-    def ties(self, *x: Array) -> NDArray[np.bool_]:
+    def ties(self, *x: Tensor) -> Tensor:
         """Rows with a window whose maximum occurs more than once."""
         best = self.act(*x)
-        counts = np.zeros_like(best, dtype=np.int16)
-        for tap in self.windows.taps(self.windows.pad(x[0], -np.inf)):
-            counts += tap == best
-        return np.asarray((counts > 1).any(axis=tuple(range(1, counts.ndim))))
+        taps = self.windows.taps(self.windows.pad(x[0], -np.inf))
+        counts = reduce(add, ((tap == best).astype(best.dtype) for tap in taps))
+        return (counts > 1).any(axis=tuple(range(1, best.ndim)))
+
+    def _pooled(self, x: Symbol) -> tuple[Symbol, Symbol]:
+        """The maxima, and their places in x, which is counted through as one vector."""
+        w = self.windows
+        geometry = {"kernel_shape": w.kernel, "strides": w.strides, "dilations": w.dilations}
+        maxima, places = x.e.outputs(2, "MaxPool", x.name, **geometry, pads=(*w.begin, *w.reach))
+        shape = (*x.shape[:2], *w.output)
+        return Symbol(x.e, maxima, shape), Symbol(x.e, places, shape, np.dtype(np.int64)).reshape(-1)
+
+    def _chosen(self, t: Symbol, places: Symbol, vectors: int) -> Symbol:
+        """What stands at places of tangents that are counted through as so many vectors."""
+        flat = t.reshape(vectors, -1)
+        chosen = flat.apply("Gather", places, shape=(vectors, *places.shape), axis=1)
+        return chosen.reshape(*t.shape[:3], *self.windows.output)
+
+    def _sent_back(self, c: Symbol, places: Symbol, shape: Shape) -> Tensor:
+        """Cotangents added up at places of streams of zeros."""
+        sent, nothing = c.reshape(c.shape[0], -1), calculus.zeros((*c.shape[:2], *shape), c)
+        spread = places.apply("Expand", c.e.node("Shape", sent.name))
+        full = nothing.reshape(c.shape[0], -1).apply("ScatterElements", spread, sent, axis=1, reduction="add")
+        return full.reshape(*nothing.shape)
 
 
 def _mask(winner: Array, number: int, like: Array) -> Array:

@@ -5,7 +5,8 @@ from math import prod, sqrt
 
 import numpy as np
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -30,29 +31,15 @@ class Mean(Affine):
         kept = [1 if axis in self.axes else n for axis, n in enumerate(shapes[0]) if self.keep or axis not in self.axes]
         return tuple(kept)
 
-    def linear(self, *x: Array) -> Array:
-        return np.asarray(x[0].mean(axis=self._batched(), keepdims=self.keep))
+    def linear(self, *x: Tensor) -> Tensor:
+        return x[0].mean(axis=self._batched(), keepdims=self.keep)
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        """The cotangent spread evenly."""
-        (shape,) = shapes
-        count = prod(shape[axis] for axis in self.axes)
-        spread = c if self.keep else np.expand_dims(c, self._batched())
-        return (np.broadcast_to(spread / c.dtype.type(count), (len(c), *shape)).copy(),)
-
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        shape = self.output_shape(x[0].shape)
-        if not self.axes:
-            return Value(x[0].name, shape)
-        mean = e.node("ReduceMean", x[0].name, e.integers(*self._batched()), keepdims=int(self.keep))
-        return Value(mean, shape)
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """The cotangent spread evenly."""
         (shape,) = shapes
         kept = (1 if axis in self.axes else n for axis, n in enumerate(shape))
-        share = e.node("Div", e.reshape(c.name, -1, *kept), e.number(prod(shape[axis] for axis in self.axes)))
-        return (Value(e.node("Expand", share, e.integers(1, *shape)), shape),)
+        share = c.reshape(c.shape[0], *kept) / c.dtype.type(prod(shape[axis] for axis in self.axes))
+        return (calculus.broadcast_to(share, (c.shape[0], *shape)).copy(),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """1 / sqrt(number of entries averaged), the exact norm."""

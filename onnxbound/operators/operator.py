@@ -1,4 +1,4 @@
-"""The interface of every operator: what it computes in NumPy, and how the same is written as ONNX."""
+"""The interface of every operator: what it computes of arrays, and writes as ONNX of symbols."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.shape import Array, Shape
 
 __all__ = ["Affine", "Array", "Operator", "Shape", "Unsupported", "join_streams", "split_streams"]
@@ -17,6 +17,8 @@ class Operator(ABC):
 
     Letters of the shapes: b rows of any kind, n rows of the training set, s streams of tangents that share the n rows'
     linearisation. A tangent or cotangent is `(s, n, *shape)`, a value `(n, *shape)`.
+
+    Every array may also be a `Symbol` of a graph: the same formulas then write nodes.
     """
 
     piecewise_linear: ClassVar[bool] = True
@@ -55,33 +57,6 @@ class Operator(ABC):
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """A proved Euclidean Lipschitz constant of phi in each input."""
 
-    @abstractmethod
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """Write `act`."""
-
-    @abstractmethod
-    def emit_linearise(self, e: Emitter, *x: Value) -> str:
-        """Write `linearise`, and return the name of the state; empty if phi is affine."""
-
-    @abstractmethod
-    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
-        """Write `jvp`."""
-
-    @abstractmethod
-    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """Write `vjp`."""
-
-    @abstractmethod
-    def emit_residual(
-        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
-    ) -> Value:
-        """Write `residual`."""
-
-    def emit_ties(self, e: Emitter, *x: Value) -> str:
-        """Write `ties`, as a tensor of booleans with the row axis first; empty if there are none."""
-        del e, x
-        return ""
-
     def ties(self, *x: Array) -> NDArray[np.bool_] | None:
         """Rows of x at which phi has no derivative, shape (n,); None if phi is differentiable everywhere."""
         del x
@@ -104,59 +79,25 @@ class Affine(Operator):
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """L^T c for each input, from cotangents `(b, *output_shape)`."""
 
-    def add_shift(self, y: Array) -> None:
-        """Add the shift to y = L x in place; nothing where the map is linear."""
+    def add_shift(self, y: Array) -> Array:
+        """L x + shift from y = L x, in place; y itself where the map is linear."""
+        return y
 
     def act(self, *x: Array) -> Array:
         """L x + shift."""
-        y = self.linear(*x)
-        self.add_shift(y)
-        return y
+        return self.add_shift(self.linear(*x))
 
     def linearise(self, *x: Array) -> None:
         """Nothing: the Jacobian is L."""
 
-    def jvp(self, state: Array | None, *t: Array) -> Array:
+    def jvp(self, state: Array | None, *t: Array) -> Tensor:
         return split_streams(self.linear(*map(join_streams, t)), t[0].shape[:2])
 
     def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         return tuple(split_streams(g, c.shape[:2]) for g in self.transpose(join_streams(c), *shapes))
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Tensor:
         return self.jvp(state, *w)
-
-    @abstractmethod
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        """Write `linear`."""
-
-    @abstractmethod
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """Write `transpose`."""
-
-    def emit_shift(self, e: Emitter, y: Value) -> Value:
-        """Write `add_shift`."""
-        del e
-        return y
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """L x + shift."""
-        return self.emit_shift(e, self.emit_linear(e, *x))
-
-    def emit_linearise(self, e: Emitter, *x: Value) -> str:
-        """Nothing: the Jacobian is L."""
-        del e, x
-        return ""
-
-    def emit_jvp(self, e: Emitter, state: str, streams: int, *t: Value) -> Value:
-        return e.split(self.emit_linear(e, *map(e.join, t)), streams)
-
-    def emit_vjp(self, e: Emitter, state: str, streams: int, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        return tuple(e.split(g, streams) for g in self.emit_transpose(e, e.join(c), *shapes))
-
-    def emit_residual(
-        self, e: Emitter, state: str, streams: int, x: tuple[Value, ...], t: tuple[Value, ...], w: tuple[Value, ...]
-    ) -> Value:
-        return self.emit_jvp(e, state, streams, *w)
 
 
 class Unsupported(Exception):  # noqa: N818 - it is a verdict on a node, gathered with others into one error
@@ -173,11 +114,11 @@ class Unsupported(Exception):  # noqa: N818 - it is a verdict on a node, gathere
         self.do = do or "export the model without this operator, or open an issue that names it"
 
 
-def join_streams(t: Array) -> Array:
+def join_streams(t: Tensor) -> Tensor:
     """`(s, n, *shape)` as `(s*n, *shape)`, without a copy."""
     return t.reshape(t.shape[0] * t.shape[1], *t.shape[2:])
 
 
-def split_streams(t: Array, leading: tuple[int, ...]) -> Array:
+def split_streams(t: Tensor, leading: tuple[int, ...]) -> Tensor:
     """`(s*n, *shape)` as `(s, n, *shape)`, without a copy."""
     return t.reshape(*leading[:2], *t.shape[1:])

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -27,41 +28,15 @@ class Pad(Affine):
         """Longer by the pads."""
         return tuple(b + n + e for b, n, e in zip(self.begin, shapes[0], self.end, strict=True))
 
-    def _interior(self, shape: Shape) -> tuple[slice, ...]:
-        return tuple(slice(b, b + n) for b, n in zip(self.begin, shape, strict=True))
+    def linear(self, *x: Tensor) -> Tensor:
+        return calculus.pad(x[0], (0, *self.begin), (0, *self.end))
 
-    def linear(self, *x: Array) -> Array:
-        shape = x[0].shape[1:]
-        result = np.zeros((len(x[0]), *self.output_shape(shape)), x[0].dtype)
-        result[(slice(None), *self._interior(shape))] = x[0]
-        return result
-
-    def add_shift(self, y: Array) -> None:
-        """The constant, outside the row."""
-        if self.value:
-            shape = tuple(n - b - e for b, n, e in zip(self.begin, y.shape[1:], self.end, strict=True))
-            outside = np.ones(y.shape[1:], bool)
-            outside[self._interior(shape)] = False
-            y[:, outside] = self.value
+    def act(self, *x: Tensor) -> Tensor:
+        """With the constant around the row."""
+        return calculus.pad(x[0], (0, *self.begin), (0, *self.end), self.value)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        return (c[(slice(None), *self._interior(shapes[0]))],)
-
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        padded = e.node("Pad", x[0].name, e.integers(0, *self.begin, 0, *self.end))
-        return Value(padded, self.output_shape(x[0].shape))
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """Padded with the constant."""
-        padded = e.node("Pad", x[0].name, e.integers(0, *self.begin, 0, *self.end), e.number(self.value))
-        return Value(padded, self.output_shape(x[0].shape))
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        (shape,) = shapes
-        ends = (b + n for b, n in zip(self.begin, shape, strict=True))
-        places = e.integers(*range(1, len(shape) + 1))
-        inside = e.node("Slice", c.name, e.integers(*self.begin), e.integers(*ends), places)
-        return (Value(inside, shape),)
+        return (c[(slice(None), *(slice(b, b + n) for b, n in zip(self.begin, shapes[0], strict=True)))],)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (1.0,)

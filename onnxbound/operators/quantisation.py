@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 from onnx import TensorProto, helper
 
+from onnxbound.operators import calculus as c
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
-from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
@@ -49,13 +50,12 @@ class SaturatingRounding(Gate):
         """None are reported."""
         return ()
 
-    def act(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
         """The nearest point of the grid."""
-        kind = x[0].dtype.type
-        result = np.rint(x[0] / kind(self.scale))
-        np.clip(result, kind(self.low), kind(self.high), out=result)
-        result *= kind(self.scale)
-        return np.asarray(result)
+        scale = x[0].dtype.type(self.scale)
+        steps = c.clip(np.rint(x[0] / scale), self.low, self.high)
+        steps *= scale
+        return steps
 
     def slope(self, x: Array) -> Array:
         """1 strictly inside the range, else 0."""
@@ -66,18 +66,6 @@ class SaturatingRounding(Gate):
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """Infinite: the function jumps."""
         return (float("inf"),)
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        """The nearest point of the grid."""
-        rounded = e.node("Round", e.node("Div", x[0].name, e.number(self.scale)))
-        clipped = e.node("Clip", rounded, e.number(self.low), e.number(self.high))
-        return Value(e.node("Mul", clipped, e.number(self.scale)), x[0].shape)
-
-    def emit_slope(self, e: Emitter, x: Value) -> str:
-        """1 strictly inside the range, else 0."""
-        above = e.node("Greater", x.name, e.number(self.low * self.scale))
-        inside = e.node("And", above, e.node("Less", x.name, e.number(self.high * self.scale)))
-        return e.node("Cast", inside, to=TensorProto.FLOAT)
 
 
 def dequantised(values: Array, scale: Array, zero_point: Array | None, axis: int = 1, block: int = 0) -> Array:

@@ -5,7 +5,6 @@ from math import prod
 
 import numpy as np
 
-from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.mean import row_axes
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
@@ -23,18 +22,11 @@ class Reshape(Affine):
         return self.target
 
     def linear(self, *x: Array) -> Array:
-        return x[0].reshape(len(x[0]), *self.target)
+        return x[0].reshape(x[0].shape[0], *self.target)
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         """The same entries, in the shape they had."""
-        return (c.reshape(len(c), *shapes[0]),)
-
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        return Value(e.reshape(x[0].name, -1, *self.target), self.target)
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        """The same entries, in the shape they had."""
-        return (Value(e.reshape(c.name, -1, *shapes[0]), shapes[0]),)
+        return (c.reshape(c.shape[0], *shapes[0]),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (1.0,)

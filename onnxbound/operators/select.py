@@ -1,14 +1,16 @@
 """Operators that only choose entries of a row: Slice, Gather, Split, DepthToSpace, SpaceToDepth, Expand and Tile."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from math import prod, sqrt
+from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.lookup import parse_lookup
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
@@ -46,32 +48,29 @@ class Select(Affine):
         return self.source.shape
 
     def linear(self, *x: Array) -> Array:
-        return x[0].reshape(len(x[0]), prod(x[0].shape[1:]))[:, self.source]
+        return x[0].reshape(x[0].shape[0], prod(x[0].shape[1:]))[:, self.source]
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """The cotangents back at their sources, added where one was chosen more than once."""
-        flat = c.reshape(len(c), self.source.size)
-        result = np.zeros((len(c), prod(shapes[0])), c.dtype)
+        flat = c.reshape(c.shape[0], self.source.size)
+        sent_back = self._gathered if isinstance(c, Symbol) else self._scattered
+        return (sent_back(flat, prod(shapes[0])).reshape(c.shape[0], *shapes[0]),)
+
+    def _scattered(self, flat: Array, size: int) -> Array:
+        result = np.zeros((len(flat), size), flat.dtype)
         for source, place in self._rounds:
             result[:, source] += flat[:, place]
-        return (result.reshape(len(c), *shapes[0]),)
+        return result
 
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        flat = e.reshape(x[0].name, -1, prod(x[0].shape))
-        chosen = e.node("Gather", flat, e.integers(*self.source.ravel().tolist()), axis=1)
-        return Value(e.reshape(chosen, -1, *self.source.shape), self.source.shape)
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
+    def _gathered(self, flat: Symbol, size: int) -> Symbol:
         """Per round a Gather from the cotangents and a zero behind them."""
-        size, count = prod(shapes[0]), self.source.size
-        padded = e.node("Pad", e.reshape(c.name, -1, count), e.integers(0, 0, 0, 1))
-        total = ""
+        padded, terms = calculus.pad(flat, (0, 0), (0, 1)), []
         for source, place in self._rounds:
-            where = np.full(size, count)
+            where = np.full(size, flat.shape[1])
             where[source] = place
-            term = e.node("Gather", padded, e.integers(*where.tolist()), axis=1)
-            total = e.node("Add", total, term) if total else term
-        return (Value(e.reshape(total, -1, *shapes[0]), shapes[0]),)
+            terms.append(padded[:, where])
+        result: Symbol = reduce(add, terms)
+        return result
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """The root of how often an entry is chosen, the exact norm."""

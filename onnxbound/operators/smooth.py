@@ -9,13 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from onnxbound.operators import calculus as c
-from onnxbound.operators.calculus import Real, Symbol
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Operator, Shape, Unsupported
 
-Formula = Callable[[Real], Real]
+Formula = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,42 +41,31 @@ class Smooth(Gate):
 
     piecewise_linear: ClassVar[bool] = False
 
-    def act(self, *x: Array) -> Array:
-        return np.asarray(self.value(x[0]), x[0].dtype)
+    def act(self, *x: Tensor) -> Tensor:
+        return self.value(x[0])
 
-    def slope(self, x: Array) -> Array:
-        return np.asarray(self.derivative(x), x.dtype)
-
-    def emit_act(self, e: Emitter, *x: Value) -> Value:
-        return Value(_name(self.value(Symbol(e, x[0].name))), x[0].shape)
-
-    def emit_slope(self, e: Emitter, x: Value) -> str:
-        return _name(self.derivative(Symbol(e, x.name)))
+    def slope(self, x: Tensor) -> Tensor:
+        return self.derivative(x)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (self.constant,)
 
 
-def _name(result: Real) -> str:
-    assert isinstance(result, Symbol)
-    return result.name
-
-
-def _sigmoid_slope(x: Real) -> Real:
+def _sigmoid_slope(x: Tensor) -> Tensor:
     s = c.sigmoid(x)
     return s * (1.0 - s)
 
 
-def _tanh_slope(x: Real) -> Real:
-    t = c.tanh(x)
+def _tanh_slope(x: Tensor) -> Tensor:
+    t = np.tanh(x)
     return 1.0 - t * t
 
 
-def _normal_density(x: Real) -> Real:
-    return c.exp(x * x * -0.5) * (1 / sqrt(2 * pi))
+def _normal_density(x: Tensor) -> Tensor:
+    return np.exp(x * x * -0.5) * (1 / sqrt(2 * pi))
 
 
-def _normal_mass(x: Real) -> Real:
+def _normal_mass(x: Tensor) -> Tensor:
     return (c.erf(x * (1 / sqrt(2))) + 1.0) * 0.5
 
 
@@ -85,51 +73,51 @@ _INNER = sqrt(2 / pi)
 _CUBE = 0.044715
 
 
-def _gelu_tanh(x: Real) -> Real:
-    return x * 0.5 * (c.tanh((x + x * x * x * _CUBE) * _INNER) + 1.0)
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return x * 0.5 * (np.tanh((x + x * x * x * _CUBE) * _INNER) + 1.0)
 
 
-def _gelu_tanh_slope(x: Real) -> Real:
-    t = c.tanh((x + x * x * x * _CUBE) * _INNER)
+def _gelu_tanh_slope(x: Tensor) -> Tensor:
+    t = np.tanh((x + x * x * x * _CUBE) * _INNER)
     inner = (x * x * (3 * _CUBE) + 1.0) * _INNER
     return (t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * inner
 
 
-def _swish_slope(alpha: float, x: Real) -> Real:
+def _swish_slope(alpha: float, x: Tensor) -> Tensor:
     s = c.sigmoid(x * alpha)
     return s + x * alpha * s * (1.0 - s)
 
 
-def _mish_slope(x: Real) -> Real:
-    t = c.tanh(c.softplus(x))
+def _mish_slope(x: Tensor) -> Tensor:
+    t = np.tanh(c.softplus(x))
     return t + x * c.sigmoid(x) * (1.0 - t * t)
 
 
-def _hard_swish(x: Real) -> Real:
+def _hard_swish(x: Tensor) -> Tensor:
     return x * c.clip(x * (1 / 6) + 0.5, 0.0, 1.0)
 
 
-def _hard_swish_slope(x: Real) -> Real:
-    return c.clip(x * (1 / 6) + 0.5, 0.0, 1.0) + x * (1 / 6) * c.indicator(x, -3.0, 3.0)
+def _hard_swish_slope(x: Tensor) -> Tensor:
+    return c.clip(x * (1 / 6) + 0.5, 0.0, 1.0) + x * (1 / 6) * ((x > -3.0) & (x < 3.0)).astype(x.dtype)
 
 
-def _softsign_slope(x: Real) -> Real:
-    return (c.absolute(x) + 1.0) ** -2.0
+def _softsign_slope(x: Tensor) -> Tensor:
+    return (np.absolute(x) + 1.0) ** -2.0
 
 
-def _elu(scale: float, alpha: float, width: float, x: Real) -> Real:
-    below = c.exp(_not_positive(x) * (1 / width)) - 1.0
-    return c.where_positive(x, x * scale, below * (scale * alpha))
+def _elu(scale: float, alpha: float, width: float, x: Tensor) -> Tensor:
+    below = np.exp(_not_positive(x) * (1 / width)) - 1.0
+    return c.where(x > 0, x * scale, below * (scale * alpha))
 
 
-def _not_positive(x: Real) -> Real:
+def _not_positive(x: Tensor) -> Tensor:
     """min(x, 0), so that the exponential of the branch not taken is finite."""
-    return (x - c.absolute(x)) * 0.5
+    return (x - np.absolute(x)) * 0.5
 
 
-def _elu_slope(scale: float, alpha: float, width: float, x: Real) -> Real:
-    below = c.exp(_not_positive(x) * (1 / width)) * (scale * alpha / width)
-    return c.where_positive(x, x * 0.0 + scale, below)
+def _elu_slope(scale: float, alpha: float, width: float, x: Tensor) -> Tensor:
+    below = np.exp(_not_positive(x) * (1 / width)) * (scale * alpha / width)
+    return c.where(x > 0, x * 0.0 + scale, below)
 
 
 def _exponential(scale: float, alpha: float, width: float) -> Smooth:
@@ -152,18 +140,18 @@ _ARITHMETIC = partial(Smooth, constant=inf, is_activation=False)
 
 FORMS: dict[str, Callable[..., Smooth]] = {
     "Sigmoid": partial(Smooth, c.sigmoid, _sigmoid_slope, 0.25),
-    "Tanh": partial(Smooth, c.tanh, _tanh_slope, 1.0),
-    "Erf": partial(Smooth, c.erf, lambda x: c.exp(-(x * x)) * (2 / sqrt(pi)), 2 / sqrt(pi)),
+    "Tanh": partial(Smooth, np.tanh, _tanh_slope, 1.0),
+    "Erf": partial(Smooth, c.erf, lambda x: np.exp(-(x * x)) * (2 / sqrt(pi)), 2 / sqrt(pi)),
     "Softplus": partial(Smooth, c.softplus, c.sigmoid, 1.0),
-    "Softsign": partial(Smooth, lambda x: x / (c.absolute(x) + 1.0), _softsign_slope, 1.0),
+    "Softsign": partial(Smooth, lambda x: x / (np.absolute(x) + 1.0), _softsign_slope, 1.0),
     "Gelu": partial(Smooth, lambda x: x * _normal_mass(x), lambda x: _normal_mass(x) + x * _normal_density(x), 1.13),
     "GeluTanh": partial(Smooth, _gelu_tanh, _gelu_tanh_slope, 1.13),
     "Swish": _swish,
-    "Mish": partial(Smooth, lambda x: x * c.tanh(c.softplus(x)), _mish_slope, 1.09),
+    "Mish": partial(Smooth, lambda x: x * np.tanh(c.softplus(x)), _mish_slope, 1.09),
     "HardSwish": partial(Smooth, _hard_swish, _hard_swish_slope, 1.5, breakpoints=(-3.0, 3.0)),
     "Elu": _exponential,
-    "Exp": partial(_ARITHMETIC, c.exp, c.exp),
-    "Log": partial(_ARITHMETIC, c.log, lambda x: 1.0 / x),
+    "Exp": partial(_ARITHMETIC, np.exp, np.exp),
+    "Log": partial(_ARITHMETIC, np.log, lambda x: 1.0 / x),
     "Sqrt": partial(_ARITHMETIC, lambda x: x**0.5, lambda x: (x**-0.5) * 0.5),
     "Reciprocal": partial(_ARITHMETIC, lambda x: 1.0 / x, lambda x: -1.0 / (x * x)),
     "Pow": _power,

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxbound.operators.emitter import Emitter, Value
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
 
@@ -28,14 +27,6 @@ class Transpose(Affine):
 
     def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
         return (c.transpose(0, *(int(axis) + 1 for axis in np.argsort(self.order))),)
-
-    def emit_linear(self, e: Emitter, *x: Value) -> Value:
-        order = (0, *(axis + 1 for axis in self.order))
-        return Value(e.node("Transpose", x[0].name, perm=order), self.output_shape(x[0].shape))
-
-    def emit_transpose(self, e: Emitter, c: Value, *shapes: Shape) -> tuple[Value, ...]:
-        order = (0, *(int(axis) + 1 for axis in np.argsort(self.order)))
-        return (Value(e.node("Transpose", c.name, perm=order), shapes[0]),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (1.0,)

@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.operator import Affine, Array, Shape
 
 _BAND_BYTES = 16 << 20
@@ -81,25 +82,20 @@ class Weighted(Affine):
                 weight[place] = np.multiply(self.weight[place], factor, dtype=np.float64)
         return replace(self, weight=weight.astype(dtype, copy=False), scale=None, bias=bias)
 
-    def add_shift(self, y: Array) -> None:
-        """Add the bias in place."""
+    def _beside(self, y: Tensor, bias: Array) -> Tensor:
+        """The bias as it broadcasts to outputs `(n, *output_shape)`."""
+        behind = y.ndim - 1 - self.channel_axis % y.ndim
+        return calculus.beside(y, bias).reshape(-1, *(1,) * behind)
+
+    def add_shift(self, y: Array) -> Array:
+        """The bias, added in place."""
         if self.bias is not None:
-            axis = self.channel_axis % y.ndim
-            y += self.bias.reshape(-1, *(1,) * (y.ndim - 1 - axis))
+            y += self._beside(y, self.bias)
+        return y
 
-    def emit_shift(self, e: Emitter, y: Value) -> Value:
-        if self.bias is None:
-            return y
-        behind = len(y.shape) - 1 if self.channel_axis == 1 else 0
-        return Value(e.node("Add", y.name, e.reshape(e.constant(self.bias), -1, *(1,) * behind)), y.shape)
-
-    @abstractmethod
-    def linear_into(self, x: Array, out: Array) -> None:
-        """Write A x into `out` `(b, *output_shape)`, which has this operator's own memory layout."""
-
-    @abstractmethod
-    def empty_output(self, rows: int, input_shape: Shape, dtype: DTypeLike) -> Array:
-        """An uninitialised result `(rows, *output_shape)` in this operator's own memory layout."""
+    def without_shift(self, y: Array) -> Array:
+        """A x from y = A x + bias."""
+        return y if self.bias is None else y - self._beside(y, self.bias)
 
     def weight_cotangent(self, x: Array, c: Array) -> Array:
         """The cotangent of A, per row: of each `<c, A x>` the derivative with respect to the entries of A.
@@ -114,11 +110,10 @@ class Weighted(Affine):
         return self.as_weight(np.matmul(self.by_group(c), self.patches(x)))
 
     @abstractmethod
-    def emit_weight_gradient(self, e: Emitter, x: Value, c: Value) -> str:
-        """Write the cotangent of A, added up over rows: `weight.shape`.
+    def weight_gradient(self, x: Symbol, c: Symbol) -> Symbol:
+        """The cotangent of A, added up over rows, in a graph: `weight.shape`.
 
         Args:
-            e: Of the graph.
             x: What enters the layer, `(n, *input_shape)`.
             c: Cotangents of what leaves it, `(n, *output_shape)`.
         """
@@ -166,11 +161,6 @@ class Weighted(Affine):
     @abstractmethod
     def bias_cotangent(self, c: Array) -> Array:
         """The cotangent of the bias, per row: c added up over positions, `(s, n, h)`."""
-
-    def linear(self, *x: Array) -> Array:
-        out = self.empty_output(len(x[0]), x[0].shape[1:], x[0].dtype)
-        self.linear_into(x[0], out)
-        return out
 
 
 def bands(matrix: Array, factors: NDArray[np.float64] | None = None, *, axis: int = 0) -> Iterator[NDArray[np.float64]]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from onnxbound.operators.emitter import Emitter
+from onnxbound.operators import calculus
+from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Array, Shape, Unsupported
 
@@ -86,8 +87,11 @@ class Windows:
         """Index of the input in a padded array, `(..., *slices)`."""
         return (..., *(slice(b, b + n) for b, n in zip(self.begin, self.size, strict=True)))
 
-    def pad(self, x: Array, value: float = 0.0) -> Array:
+    def pad(self, x: Tensor, value: float = 0.0) -> Tensor:
         """x `(b, c, *size)` padded to `(b, c, *padded)`, channels last in memory."""
+        if isinstance(x, Symbol):
+            behind = (length - b - n for length, b, n in zip(self.padded, self.begin, self.size, strict=True))
+            return calculus.pad(x, (0, 0, *self.begin), (0, 0, *behind), value)
         if self.padded == self.size and is_channels_last(x):
             return x
         result = empty_channels_last((*x.shape[:2], *self.padded), x.dtype)
@@ -96,7 +100,7 @@ class Windows:
         result[self.interior()] = x
         return result
 
-    def taps(self, padded: Array) -> Iterator[Array]:
+    def taps(self, padded: Tensor) -> Iterator[Tensor]:
         """For each tap in row-major order, the view `(b, c, *output)` of the input positions it meets."""
         for offset in product(*map(range, self.kernel)):
             axes = zip(offset, self.dilations, self.output, self.strides, strict=True)
@@ -108,28 +112,6 @@ class Windows:
         """Padding behind each axis that the last window needs; none of `end` beyond it matters."""
         axes = zip(self.output, self.strides, self.span, self.size, self.begin, strict=True)
         return tuple(max((o - 1) * s + span - n - b, 0) for o, s, span, n, b in axes)
-
-    def emit_interior(self, e: Emitter, covered: str) -> str:
-        """Write the cut from what all windows cover, `(b, c, *((o - 1) s + span))`, to the input's `(b, c, *size)`."""
-        axes = list(zip(self.output, self.strides, self.span, self.size, self.begin, strict=True))
-        missing = tuple(max(b + n - ((o - 1) * s + span), 0) for o, s, span, n, b in axes)
-        if any(missing):
-            zeros = (0,) * (len(axes) + 2)
-            covered = e.node("Pad", covered, e.integers(*zeros, 0, 0, *missing))
-        ends = tuple(b + n for b, n in zip(self.begin, self.size, strict=True))
-        places = e.integers(*range(2, len(axes) + 2))
-        return e.node("Slice", covered, e.integers(*self.begin), e.integers(*ends), places)
-
-    def emit_taps(self, e: Emitter, x: str, value: float) -> Iterator[str]:
-        """Write, for each tap, the slice `(b, c, *output)` that it meets of x `(b, c, *size)` padded with `value`."""
-        pads = e.integers(0, 0, *self.begin, 0, 0, *self.reach)
-        padded = e.node("Pad", x, pads, e.number(value))
-        places = e.integers(*range(2, len(self.size) + 2))
-        for offset in product(*map(range, self.kernel)):
-            axes = list(zip(offset, self.dilations, self.output, self.strides, strict=True))
-            starts = e.integers(*(o * d for o, d, _, _ in axes))
-            ends = e.integers(*(o * d + (n - 1) * s + 1 for o, d, n, s in axes))
-            yield e.node("Slice", padded, starts, ends, places, e.integers(*self.strides))
 
     def taps_inside(self) -> NDArray[np.int64]:
         """For each tap in row-major order, the number of windows in which it meets the input and not the padding."""

@@ -15,7 +15,8 @@ from onnxbound.errors import ModelError
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.calculus import Symbol
+from onnxbound.operators.emitter import Emitter
 from onnxbound.operators.quantisation import SaturatingRounding, dequantised, quantised
 from onnxbound.run.device import CPU
 from onnxbound.run.logits import Logits
@@ -100,9 +101,9 @@ def test_what_is_emitted_is_what_acts(scale: np.float32, zero_point: NDArray[np.
     limits = np.iinfo(zero_point.dtype)
     gate = SaturatingRounding(float(scale), int(limits.min) - int(zero_point), int(limits.max) - int(zero_point))
     e = Emitter()
-    x = Value("x", (6,))
-    e.rename(gate.emit_act(e, x).name, "y")
-    e.rename(gate.emit_linearise(e, x), "slope")
+    x = Symbol(e, "x", (-1, 6))
+    e.rename(gate.act(x).name, "y")
+    e.rename(gate.linearise(x).name, "slope")
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 6]) for name in ("x", "y", "slope")]
     model = e.model(ports[:1], ports[1:])
     values, slope = onnx.reference.ReferenceEvaluator(model).run(None, {"x": X})

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.dense import Dense
-from onnxbound.operators.emitter import Emitter, Value
+from onnxbound.operators.emitter import Emitter
 from onnxbound.operators.weighted import Weighted
 from onnxbound.operators.windows import Windows
 from onnxbound.run.device import CPU
@@ -64,7 +65,9 @@ def drawn(kind: str, generator: np.random.Generator) -> tuple[Weighted, np.ndarr
 def test_the_sum_over_rows_as_a_graph(kind: str) -> None:
     layer, x, c = drawn(kind, np.random.Generator(np.random.Philox(15)))
     e = Emitter()
-    e.rename(layer.emit_weight_gradient(e, Value("x", x.shape[1:]), Value("c", c.shape[2:])), "sum")
+    gradient = layer.weight_gradient(Symbol(e, "x", (-1, *x.shape[1:])), Symbol(e, "c", (-1, *c.shape[2:])))
+    assert gradient.shape == layer.weight.shape
+    e.rename(gradient.name, "sum")
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
         for name, shape in (("x", x.shape[1:]), ("c", c.shape[2:]))
