@@ -204,4 +204,5 @@ def local_output(layer: Layer, filters: Float64Array, x: Array) -> Array:
     taps = np.stack(list(w.taps(w.pad(x))), axis=2).reshape(len(x), groups, -1, len(filters))
     grouped = filters.reshape(len(filters), groups, operator.channels // groups, -1).astype(x.dtype)
     y = np.einsum("ngtp,pgot->ngop", taps, grouped, optimize=True).reshape(len(x), operator.channels, *w.output)
-    return operator.cast(x.dtype).add_shift(np.asarray(y))
+    result: Array = operator.cast(x.dtype).add_shift(y)
+    return result

@@ -20,8 +20,8 @@ from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.method import Method, compress_layers
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.linearisation import linearise
+from onnxbound.linear.numpy_sweep import NumpySweeper
 from onnxbound.linear.row_norms import squared_norms
-from onnxbound.linear.sweep import Sweeper
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 
@@ -116,7 +116,7 @@ def _of_batch(network: Network, other: Network, rows: Array) -> Float64Array:
         after = changed[layer.output] if difference else layer.operator.act(changed[layer.input])
         return np.asarray(after - original[layer.output])
 
-    sweep = Sweeper(network, DIFFERENCES, None, noise, signals=False, keep=frozenset()).run(rows)
+    sweep = NumpySweeper(network, DIFFERENCES, None, noise, signals=False, watched=frozenset()).run(rows)
     result = np.full((len(rows), network.depth, network.depth), np.nan)
     for (i, j), arrival in sweep.arrivals.items():
         layer = network.layers[i - 1]

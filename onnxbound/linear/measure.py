@@ -8,10 +8,10 @@ import numpy as np
 from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.jacobian_norm import ExactPlan, output_jacobians, pair_jacobians, plan_exact_pairs
 from onnxbound.linear.linearisation import Linearisation
+from onnxbound.linear.numpy_sweep import NumpySweeper
 from onnxbound.linear.observation import Arrival, Observation, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme, Share
-from onnxbound.linear.row_norms import squared_norms
-from onnxbound.linear.sweep import Sweep, Sweeper
+from onnxbound.linear.sweep import Sweep
 from onnxbound.linear.threads import cores, side_by_side
 from onnxbound.operators.operator import Array
 from onnxbound.rng import normal_noise
@@ -46,8 +46,6 @@ def measure(
         g = normal_noise(programme.seed, layer.index, index, first + probe, int(np.prod(layer.output_shape)))
         return g.reshape(len(index), *layer.output_shape).astype(rows.dtype, copy=False)
 
-    signals = programme.form == "linear"
-    keep = observed(network)
     wanted = [
         (first, sources)
         for first in range(0, programme.probes, share.probes)
@@ -56,17 +54,17 @@ def measure(
 
     def run(part: tuple[int, range]) -> Sweep:
         first, sources = part
-        sweep = Sweeper(
+        sweep = NumpySweeper(
             network,
             share.probes,
             programme.radius,
             partial(noise, first),
-            signals=signals,
-            keep=keep,
+            signals=programme.form == "linear",
+            watched=observed(network),
             sources=sources,
         ).run(rows)
-        # States and values are the same in every sweep, and kept once.
-        return sweep if part is wanted[-1] else replace(sweep, states=(), values={})
+        # States are the same in every sweep, and kept once.
+        return sweep if part is wanted[-1] else replace(sweep, states=())
 
     sweeps = list(map(run, wanted)) if dealt == 1 else side_by_side(run, wanted, min(threads or cores(), dealt))
     arrivals: dict[int, dict[tuple[int, int], Arrival]] = {}
@@ -75,14 +73,10 @@ def measure(
     sweep = sweeps[-1]
     at = Linearisation(network, sweep.states)
     observation = Observation(
-        logits=sweep.values[network.output],
-        ties=sweep.ties,
-        squared={name: squared_norms(sweep.values[name], 1) for name in keep},
-        without_bias={
-            layer.index: squared_norms(layer.operator.without_shift(sweep.values[layer.output]), 1)
-            for layer in network.layers
-            if signals
-        },
+        logits=sweep.logits,
+        ties=np.any([np.zeros(len(rows), bool), *sweep.ties], axis=0),
+        squared=sweep.squared,
+        without_bias=sweep.without_bias,
         arrivals=join_probes(list(arrivals.values())),
         output=output_jacobians(at, len(rows), rows.dtype) if programme.exact_output else None,
         pairs=pair_jacobians(at, len(rows), rows.dtype, plan) if plan.pairs else None,

@@ -5,20 +5,21 @@ probe of every earlier layer, and one sweep gives every pair i < j. The same noi
 
 Beside the tangent J eta, the sweep carries the deviation w = M(x + eta) - M(x) - J eta and not M(x + eta). It costs the
 same, and the small number that smoothness needs is then never the difference of two large ones.
+
+The sweep is the same for both engines: of arrays it computes (`numpy_sweep`), of symbols it writes a graph (`emit`).
 """
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from onnxbound.graph.network import Layer, Network, Step
-from onnxbound.linear.observation import Arrival
+from onnxbound.graph.network import Layer, Network
 from onnxbound.linear.row_norms import squared_norms
-from onnxbound.operators.operator import Array
-
-Noise = Callable[[Layer, int], Array]
-"""(layer, probe) to standard normal noise `(n, *output_shape)`."""
+from onnxbound.operators.calculus import Symbol, Tensor, concatenate, split, zeros, zeros_like
+from onnxbound.operators.operator import Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +28,14 @@ class Streams:
 
     Attributes:
         sources: Upstream layers, ascending; each has one stream per probe.
-        primal: The value, `(1, n, *shape)`.
-        tangents: J eta, `(sources * probes, n, *shape)`.
-        residuals: M(x + eta) - M(x) - J eta, of the same shape.
-        signals: J x^i, `(sources, n, *shape)`; no streams in the affine form.
+        primal: The value, `(n, *shape)`.
+        moving: By kind, where there are sources: "tangents" J eta, `(sources * probes, n, *shape)`; "residuals"
+            M(x + eta) - M(x) - J eta, of the same shape; in the linear form "signals" J x^i, `(sources, n, *shape)`.
     """
 
     sources: tuple[int, ...]
-    primal: Array
-    tangents: Array
-    residuals: Array
-    signals: Array
+    primal: Tensor
+    moving: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,157 +43,130 @@ class Sweep:
     """The result of one sweep.
 
     Attributes:
-        arrivals: (source, target) to the norms there, for every pair with a path.
+        arrivals: What was measured at the targets, by a key of the engine's.
         states: Per step, what its linearisation needs to know of the rows.
-        values: Primal value of every tensor that was asked for.
-        ties: Rows at which a gate has no derivative, shape (n,).
+        logits: (n, K).
+        squared: |value|^2 of every tensor that was asked for, (n,).
+        without_bias: Layer to |A^i a^i|^2, (n,), of those; empty in the affine form.
+        ties: Rows at which a gate has no derivative, (n,), per step that can have any.
     """
 
-    arrivals: Mapping[tuple[int, int], Arrival]
-    states: tuple[Array | None, ...]
-    values: Mapping[str, Array]
-    ties: Array
+    arrivals: Mapping[Any, Any]
+    states: tuple[Tensor, ...]
+    logits: Tensor
+    squared: Mapping[str, Tensor]
+    without_bias: Mapping[int, Tensor]
+    ties: Sequence[Tensor]
 
 
-class Sweeper:
-    """Runs the sweep of one batch; without a radius the noise keeps its own length.
+class Sweeper(ABC):
+    """Runs the sweep of one batch.
 
-    Noise starts at `sources` alone, 1-based layers, or at every layer but the last.
+    Args:
+        network: Cast to the type of the rows.
+        probes: Noise vectors per layer and row.
+        signals: Whether J x^i is carried, for the linear form.
+        watched: Tensors whose norms are asked for.
+        sources: 1-based layers at which noise starts; None for every layer but the last.
     """
 
     def __init__(
-        self,
-        network: Network,
-        probes: int,
-        radius: float | None,
-        noise: Noise,
-        *,
-        signals: bool,
-        keep: frozenset[str],
-        sources: range | None = None,
+        self, network: Network, probes: int, *, signals: bool, watched: frozenset[str], sources: range | None = None
     ) -> None:
         self._network = network
         self._probes = probes
-        self._radius = radius
-        self._noise = noise
-        self._signals = signals
-        self._keep = keep
+        self._per_source = {"tangents": probes, "residuals": probes} | ({"signals": 1} if signals else {})
+        self._watched = watched
+        self._layers = {layer.output: layer for layer in network.layers if signals}
         sources = range(1, network.depth) if sources is None else sources
         self._sources = {network.layers[i - 1].output: network.layers[i - 1] for i in sources}
         self._targets = {network.target(layer.index): layer.index for layer in network.layers}
-        self._scale: dict[int, Array] = {}
 
-    def run(self, rows: Array) -> Sweep:
-        """Sweep rows `(n, *input_shape)` of the network's own type."""
+    @abstractmethod
+    def noise(self, layer: Layer, x: Tensor) -> Tensor:
+        """What is added to x^i, the output of a layer: `(probes, n, *shape)`."""
+
+    @abstractmethod
+    def arrivals(self, target: int, streams: Streams) -> Mapping[Any, Any]:
+        """Norms of every stream at a target, a layer."""
+
+    def run(self, rows: Tensor) -> Sweep:
+        """Sweep rows `(n, *input_shape)`."""
         network = self._network
         last_use = {name: position for position, step in enumerate(network.steps) for name in step.inputs}
-        live = {network.input: self._start(rows)}
-        states: list[Array | None] = []
-        values: dict[str, Array] = {network.input: rows}
-        arrivals: dict[tuple[int, int], Arrival] = {}
-        ties = np.zeros(len(rows), bool)
+        live = {network.input: Streams((), rows, {})}
+        arrivals: dict[Any, Any] = {}
+        states: list[Tensor] = []
+        ties: list[Tensor] = []
+        squared = {network.input: squared_norms(rows, 1)} if network.input in self._watched else {}
+        without_bias = {}
         for position, step in enumerate(network.steps):
-            inputs = [live[name] for name in step.inputs]
-            primal = [x.primal[0] for x in inputs]
+            inputs = self._align([live[name] for name in step.inputs])
+            primal = [x.primal for x in inputs]
             states.append(step.operator.linearise(*primal))
             tied = step.operator.ties(*primal)
-            if tied is not None:
-                ties |= tied
-            result = self._advance(step, states[-1], inputs)
+            ties += [] if tied is None else [tied]
+            result = self._advance(step.operator, states[-1], inputs)
+            if step.output in self._watched:
+                squared[step.output] = squared_norms(result.primal, 1)
+                if step.output in self._layers:
+                    layer = self._layers[step.output]
+                    without_bias[layer.index] = squared_norms(layer.operator.without_shift(result.primal), 1)
             # Measured before the layer's own noise joins: what arrives at i comes from layers before i.
-            if step.output in self._targets:
-                arrivals |= self._arrivals(result, self._targets[step.output])
+            if step.output in self._targets and result.sources:
+                arrivals |= self.arrivals(self._targets[step.output], result)
             if step.output in self._sources:
                 result = self._inject(self._sources[step.output], result)
             live[step.output] = result
-            if step.output in self._keep:
-                values[step.output] = result.primal[0]
             # A tensor with all its streams is what fills memory: it goes at its last use.
             for name in step.inputs:
-                if last_use[name] == position:
+                if last_use[name] == position and name != network.output:
                     live.pop(name, None)
-        return Sweep(arrivals, tuple(states), values, ties)
+        return Sweep(arrivals, tuple(states), live[network.output].primal, squared, without_bias, ties)
 
-    def _start(self, rows: Array) -> Streams:
-        none = np.empty((0, *rows.shape), rows.dtype)
-        return Streams((), rows[None], none, none, none)
-
-    def _advance(self, step: Step, state: Array | None, inputs: list[Streams]) -> Streams:
+    def _advance(self, operator: Operator, state: Tensor, inputs: list[Streams]) -> Streams:
         """Every stream through one operator."""
-        operator = step.operator
-        aligned = self._align(inputs)  # where branches meet, stream k of each has to come from one source and probe
-        x = tuple(streams.primal[0] for streams in aligned)
-        tangents = tuple(streams.tangents for streams in aligned)
-        residuals = tuple(streams.residuals for streams in aligned)
-        signals = tuple(streams.signals for streams in aligned)
-        return Streams(
-            aligned[0].sources,
-            operator.act(*x)[None],
-            operator.jvp(state, *tangents),
-            operator.residual(state, x, tangents, residuals),
-            operator.jvp(state, *signals),
-        )
+        x = tuple(streams.primal for streams in inputs)
+        primal, moving = operator.act(*x), {}
+        if inputs[0].sources:
+            of = {kind: tuple(streams.moving[kind] for streams in inputs) for kind in self._per_source}
+            moving["tangents"] = operator.jvp(state, *of["tangents"])
+            moving["residuals"] = operator.residual(state, x, of["tangents"], of["residuals"])
+            if "signals" in of:
+                moving["signals"] = operator.jvp(state, *of["signals"])
+        return Streams(inputs[0].sources, primal, moving)
 
     def _align(self, inputs: list[Streams]) -> list[Streams]:
-        """Inputs with the same sources, zero streams put in where a source does not reach an input."""
+        """Inputs with the same sources, for where branches meet stream k of each has to come from one source and probe.
+
+        Zero streams are put in where a source does not reach an input.
+        """
         if len({streams.sources for streams in inputs}) == 1:
             return inputs
         sources = tuple(sorted({source for streams in inputs for source in streams.sources}))
-
-        def spread(values: Array, own: tuple[int, ...], per_source: int) -> Array:
-            result = np.zeros((len(sources) * per_source, *values.shape[1:]), values.dtype)
-            for position, source in enumerate(own):
-                to = sources.index(source) * per_source
-                result[to : to + per_source] = values[position * per_source : (position + 1) * per_source]
-            return result
-
         return [
-            Streams(
-                sources,
-                streams.primal,
-                spread(streams.tangents, streams.sources, self._probes),
-                spread(streams.residuals, streams.sources, self._probes),
-                spread(streams.signals, streams.sources, int(self._signals)),
-            )
+            Streams(sources, streams.primal, {kind: self._spread(kind, streams, sources) for kind in self._per_source})
             for streams in inputs
         ]
 
-    def _inject(self, layer: Layer, streams: Streams) -> Streams:
-        """Add the noise of a layer to the streams at its output x^i."""
-        x = streams.primal[0]
-        length = np.sqrt(squared_norms(x, 1))
-        # A row with x^i = 0 has no relative noise; unit noise keeps its Jacobian measurable.
-        length[length == 0] = 1.0
-        per_row = (-1, *(1,) * (x.ndim - 1))
-        noise = np.empty_like(streams.tangents, shape=(self._probes, *x.shape))
-        scale = np.empty((self._probes, len(x)))
-        for probe in range(self._probes):
-            g = self._noise(layer, probe)
-            scale[probe] = 1.0 if self._radius is None else self._radius * length / np.sqrt(squared_norms(g, 1))
-            np.multiply(g, scale[probe].reshape(per_row).astype(x.dtype), out=noise[probe])
-        self._scale[layer.index] = scale
-        signals = [streams.signals, x[None]] if self._signals else [streams.signals]
-        return Streams(
-            (*streams.sources, layer.index),
-            streams.primal,
-            np.concatenate([streams.tangents, noise]),
-            np.concatenate([streams.residuals, np.zeros_like(noise)]),
-            np.concatenate(signals),
-        )
-
-    def _arrivals(self, streams: Streams, target: int) -> dict[tuple[int, int], Arrival]:
-        """Norms of every stream at a target."""
-        result = {}
-        for position, source in enumerate(streams.sources):
-            if source >= target:
-                continue
-            mine = slice(position * self._probes, (position + 1) * self._probes)
-            # The estimate of |J|_F takes standard normal g, and what was sent is eta = scale g.
-            tangents = squared_norms(streams.tangents[mine], 2) / self._scale[source] ** 2
-            residuals, signal = streams.residuals[mine], None
-            if self._signals:
-                signal = squared_norms(streams.signals[position], 1)
-                # In the linear form the deviation is M(x + eta) - J (x + eta), and that is w + M(x) - J x.
-                residuals = residuals + (streams.primal - streams.signals[position])
-            result[source, target] = Arrival(tangents, squared_norms(residuals, 2), signal)
+    def _spread(self, kind: str, streams: Streams, sources: tuple[int, ...]) -> Tensor:
+        own, width, x = streams.sources, self._per_source[kind], streams.primal
+        if isinstance(x, Symbol):
+            parts = split(streams.moving[kind], (width,) * len(own), 0) if own else ()
+            known, nothing = dict(zip(own, parts, strict=True)), zeros((width, *x.shape), x)
+            return concatenate([known.get(source, nothing) for source in sources], 0)
+        result = np.zeros((len(sources) * width, *x.shape), x.dtype)
+        for position, source in enumerate(own):
+            to = sources.index(source) * width
+            result[to : to + width] = streams.moving[kind][position * width : (position + 1) * width]
         return result
+
+    def _inject(self, layer: Layer, streams: Streams) -> Streams:
+        """Add the streams of a layer at its output x^i: the noise, no deviation yet, and x^i as a signal."""
+        x, eta = streams.primal, self.noise(layer, streams.primal)
+        joining = {"tangents": eta, "residuals": zeros_like(eta), "signals": x.reshape(1, *x.shape)}
+        moving = {
+            kind: concatenate([streams.moving[kind], joining[kind]] if streams.sources else [joining[kind]], 0)
+            for kind in self._per_source
+        }
+        return Streams((*streams.sources, layer.index), x, moving)

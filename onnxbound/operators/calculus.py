@@ -202,6 +202,8 @@ def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
 
 def split(x: Tensor, lengths: Sequence[int], axis: int) -> Sequence[Tensor]:
     """A tensor cut into parts along an axis."""
+    if isinstance(x, Symbol) and len(lengths) == 1:
+        return [x]
     if not isinstance(x, Symbol):
         return np.split(x, np.cumsum(lengths)[:-1], axis=axis)
     names = x.e.outputs(len(lengths), "Split", x.name, x.e.integers(*lengths), axis=axis)
@@ -210,12 +212,19 @@ def split(x: Tensor, lengths: Sequence[int], axis: int) -> Sequence[Tensor]:
 
 
 def zeros(shape: Shape, like: Tensor) -> Tensor:
-    """Zeros of as many streams and rows as another tensor, and of its type."""
+    """Zeros for as many rows as another tensor has, and of its type."""
     if not isinstance(like, Symbol):
         return np.zeros(shape, like.dtype)
-    leading = like.e.node("Shape", like.name, start=0, end=2)
-    full = like.e.node("Concat", leading, like.e.integers(*shape[2:]), axis=0)
-    return Symbol(like.e, like.e.node("ConstantOfShape", full), shape)
+    e = like.e
+    axis, other = (next(k for k, n in enumerate(lengths) if n < 0) for lengths in (shape, like.shape))
+    rows = e.node("Shape", like.name, start=other, end=other + 1)
+    full = e.node("Concat", e.integers(*shape[:axis]), rows, e.integers(*shape[axis + 1 :]), axis=0)
+    return Symbol(e, e.node("ConstantOfShape", full), shape)
+
+
+def zeros_like(x: Tensor) -> Tensor:
+    """Zeros of the shape, the type and the memory layout of a tensor."""
+    return zeros(x.shape, x) if isinstance(x, Symbol) else np.zeros_like(x)
 
 
 def broadcast_to(x: Tensor, shape: Shape) -> Tensor:
@@ -231,7 +240,7 @@ def pad(x: Tensor, begin: Shape, end: Shape, value: float = 0.0) -> Tensor:
     if isinstance(x, Symbol):
         shape = tuple(n if n < 0 else m for n, m in zip(x.shape, shape, strict=True))
         return x.apply("Pad", x.e.integers(*begin, *end), value, shape=shape)
-    result = np.full(shape, value, x.dtype)
+    result = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
     result[tuple(slice(b, b + n) for b, n in zip(begin, x.shape, strict=True))] = x
     return result
 

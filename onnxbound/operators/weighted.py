@@ -87,13 +87,13 @@ class Weighted(Affine):
         behind = y.ndim - 1 - self.channel_axis % y.ndim
         return calculus.beside(y, bias).reshape(-1, *(1,) * behind)
 
-    def add_shift(self, y: Array) -> Array:
+    def add_shift(self, y: Tensor) -> Tensor:
         """The bias, added in place."""
         if self.bias is not None:
             y += self._beside(y, self.bias)
         return y
 
-    def without_shift(self, y: Array) -> Array:
+    def without_shift(self, y: Tensor) -> Tensor:
         """A x from y = A x + bias."""
         return y if self.bias is None else y - self._beside(y, self.bias)
 
