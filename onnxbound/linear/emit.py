@@ -11,15 +11,15 @@ import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxbound.graph.network import Layer, Network
-from onnxbound.linear.jacobian_norm import ExactPlan, combs, plan_exact_pairs
+from onnxbound.linear.jacobian_norm import class_products, combs, pair_products, plan_exact_pairs
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.observation import observed
 from onnxbound.linear.programme import Programme
-from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
+from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.sweep import Streams, Sweeper
 from onnxbound.operators.calculus import Symbol, Tensor, take, where
 from onnxbound.operators.emitter import Emitter
-from onnxbound.operators.shape import Array
+from onnxbound.operators.shape import Array, Shape
 from onnxbound.rng import normal_quantiles
 
 ROWS = "rows"
@@ -80,10 +80,15 @@ def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
     if sweep.ties:
         writer.output(TIES, sweep.ties[0].apply("Max", *sweep.ties[1:]))
     at, plan = Linearisation(network, sweep.states), plan_exact_pairs(network, programme)
-    reached = _output_jacobians(writer, at) if programme.exact_output else ()
-    _exact_pairs(writer, at, plan)
+    reached = []
+    for index, per_pixel in class_products(at, writer.units) if programme.exact_output else ():
+        reached.append(index)
+        writer.output(output_name("squared", index), per_pixel.sum(axis=1))
+        writer.output(output_name("largest pixel", index), per_pixel.reduce("ReduceMax", 1))
+    for source, target, squared in pair_products(at, plan, writer.units):
+        writer.output(pair_name(source, target), squared)
     weights: dict[str, Array] = {}
-    return writer.model(weights), Emission(sweep.arrivals, reached, plan.pairs, weights)
+    return writer.model(weights), Emission(sweep.arrivals, tuple(reached), plan.pairs, weights)
 
 
 class _Writer(Sweeper):
@@ -137,40 +142,9 @@ class _Writer(Sweeper):
             self.output(stream_name(kind, target), squared_norms(values, 2))
         return {target: streams.sources}
 
-
-def _output_jacobians(writer: _Writer, at: Linearisation) -> tuple[int, ...]:
-    """One cotangent per class, sent back to every layer: |J|_F^2, and the largest of its parts per pixel."""
-    layers = {layer.output: layer for layer in at.network.layers[:-1]}
-    units = _at_every_row(writer.e, np.eye(at.network.classes, dtype=np.float32))
-    arrived = at.vjp(at.network.output, units, layers)
-    for tensor, c in arrived.items():
-        layer = layers[tensor]
-        per_pixel = pixel_squared_norms(c, layer.operator.channel_axis)
-        writer.output(output_name("squared", layer.index), per_pixel.sum(axis=1))
-        writer.output(output_name("largest pixel", layer.index), per_pixel.reduce("ReduceMax", 1))
-    return tuple(layers[tensor].index for tensor in arrived)
-
-
-def _exact_pairs(writer: _Writer, at: Linearisation, plan: ExactPlan) -> None:
-    """Every row of J sent back, or every column forward, to the pairs of a plan."""
-    network = at.network
-    for target, spacing in plan.targets.items():
-        name = network.target(target)
-        wanted = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
-        units = _at_every_row(writer.e, combs(network.shapes[name], spacing, 0, prod(spacing)))
-        for tensor, c in at.vjp(name, units, wanted).items():
-            writer.output(pair_name(wanted[tensor], target), squared_norms(c, 2).sum(axis=0))
-    for source, spacing in plan.sources.items():
-        layer = network.layers[source - 1]
-        wanted = {network.target(j): j for j in plan.targets_of(source)}
-        units = _at_every_row(writer.e, combs(layer.output_shape, spacing, 0, prod(spacing)))
-        for tensor, t in at.jvp(layer.output, units, wanted).items():
-            writer.output(pair_name(source, wanted[tensor]), squared_norms(t, 2).sum(axis=0))
-
-
-def _at_every_row(e: Emitter, units: Array) -> Tensor:
-    """Streams `(s, *shape)` as `(s, n, *shape)`."""
-    shape = (len(units), -1, *units.shape[1:])
-    rows = e.node("Shape", ROWS, start=0, end=1)
-    full = e.node("Concat", e.integers(len(units)), rows, e.integers(*shape[2:]), axis=0)
-    return Symbol(e, e.node("Expand", e.constant(units[:, None]), full), shape)
+    def units(self, shape: Shape, spacing: Shape) -> list[Symbol]:
+        """All combs at every row, in one part."""
+        e, combined = self.e, combs(shape, spacing, 0, prod(spacing))
+        rows = e.node("Shape", ROWS, start=0, end=1)
+        full = e.node("Concat", e.integers(len(combined)), rows, e.integers(*shape), axis=0)
+        return [Symbol(e, e.node("Expand", e.constant(combined[:, None]), full), (len(combined), -1, *shape))]

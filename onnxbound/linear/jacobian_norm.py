@@ -1,6 +1,6 @@
 """|J|_F exactly, by products with every row or every column of J."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -12,6 +12,7 @@ from onnxbound.linear.observation import OutputJacobians
 from onnxbound.linear.programme import Programme
 from onnxbound.linear.receptive_field import column_spacing, receptive_fields, row_spacing
 from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
+from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.operator import Array, Shape
 from onnxbound.results import Float64Array
 
@@ -52,16 +53,10 @@ def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating])
 
     Both are NaN at i = d and where no path leads to the logits.
     """
-    network = at.network
-    norms = np.full((rows, network.depth), np.nan)
+    norms = np.full((rows, at.network.depth), np.nan)
     pixels: dict[int, Float64Array] = {}
-    layers = {layer.output: layer for layer in network.layers[:-1]}
-    logits = (network.classes,)
-    for c in _chunks(logits, logits, rows, dtype, _chunk(network, rows)):
-        for name, cotangents in at.vjp(network.output, c, frozenset(layers)).items():
-            layer = layers[name]
-            found = pixel_squared_norms(cotangents, layer.operator.channel_axis)
-            pixels[layer.index] = pixels.get(layer.index, 0.0) + found
+    for index, found in class_products(at, _at_rows(at.network, rows, dtype)):
+        pixels[index] = pixels.get(index, 0.0) + found
     largest = np.full_like(norms, np.nan)
     for index, per_pixel in pixels.items():
         norms[:, index - 1] = per_pixel.sum(axis=1)
@@ -77,28 +72,42 @@ def pair_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating], p
     Returns:
         (n, d, d), float64, NaN where there is no pair of the plan.
     """
-    network = at.network
-    result = np.full((rows, network.depth, network.depth), np.nan)
-    chunk = _chunk(network, rows)
-    for target, spacing in plan.targets.items():
-        name = network.target(target)
-        wanted = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
-        for c in _chunks(network.shapes[name], spacing, rows, dtype, chunk):
-            for tensor, cotangents in at.vjp(name, c, wanted.keys()).items():
-                _add(result[:, wanted[tensor] - 1, target - 1], cotangents)
-    for source, spacing in plan.sources.items():
-        layer = network.layers[source - 1]
-        wanted = {network.target(j): j for j in plan.targets_of(source)}
-        for t in _chunks(layer.output_shape, spacing, rows, dtype, chunk):
-            for tensor, tangents in at.jvp(layer.output, t, wanted.keys()).items():
-                _add(result[:, source - 1, wanted[tensor] - 1], tangents)
+    result = np.full((rows, at.network.depth, at.network.depth), np.nan)
+    for source, target, found in pair_products(at, plan, _at_rows(at.network, rows, dtype)):
+        total = result[:, source - 1, target - 1]
+        np.copyto(total, 0, where=np.isnan(total))
+        total += found
     return result
 
 
-def _add(total: Float64Array, products: Array) -> None:
-    """Add the squared norms of `(s, n, *shape)` to a total (n,) that starts as NaN."""
-    np.copyto(total, 0, where=np.isnan(total))
-    total += squared_norms(products, 2).sum(axis=0)
+Units = Callable[[Shape, Shape], Iterable[Tensor]]
+"""(shape, spacing) to all combs of that spacing at every row, in parts `(s, n, *shape)`."""
+
+
+def class_products(at: Linearisation, units: Units) -> Iterator[tuple[int, Tensor]]:
+    """Layer, and |J_{:,pixel}|_F^2 to the logits of some classes, (n, pixels): one cotangent per class sent back."""
+    network, logits = at.network, (at.network.classes,)
+    layers = {layer.output: layer for layer in network.layers[:-1]}
+    for c in units(logits, logits):
+        for name, cotangents in at.vjp(network.output, c, layers.keys()).items():
+            yield layers[name].index, pixel_squared_norms(cotangents, layers[name].operator.channel_axis)
+
+
+def pair_products(at: Linearisation, plan: ExactPlan, units: Units) -> Iterator[tuple[int, int, Tensor]]:
+    """Layers i, j of the pairs of a plan, and |J|_F^2 of some rows or columns of their Jacobian, (n,)."""
+    network = at.network
+    for target, spacing in plan.targets.items():
+        name = network.target(target)
+        wanted = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
+        for c in units(network.shapes[name], spacing):
+            for tensor, cotangents in at.vjp(name, c, wanted.keys()).items():
+                yield wanted[tensor], target, squared_norms(cotangents, 2).sum(axis=0)
+    for source, spacing in plan.sources.items():
+        layer = network.layers[source - 1]
+        wanted = {network.target(j): j for j in plan.targets_of(source)}
+        for t in units(layer.output_shape, spacing):
+            for tensor, tangents in at.jvp(layer.output, t, wanted.keys()).items():
+                yield source, wanted[tensor], squared_norms(tangents, 2).sum(axis=0)
 
 
 def exact_pairs(network: Network, programme: Programme) -> frozenset[tuple[int, int]]:
@@ -140,11 +149,6 @@ def plan_exact_pairs(network: Network, programme: Programme) -> ExactPlan:
     return ExactPlan(targets, sources, wanted)
 
 
-def _chunk(network: Network, rows: int) -> int:
-    """Streams per sweep, so that the largest tensor stays within its budget."""
-    return max(1, CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))
-
-
 def combs(shape: Shape, spacing: Shape, start: int, stop: int) -> Array:
     """Sums of unit vectors that are `spacing` apart on each axis, for offsets `start` to `stop`, one sum per offset.
 
@@ -157,8 +161,13 @@ def combs(shape: Shape, spacing: Shape, start: int, stop: int) -> Array:
     return result
 
 
-def _chunks(shape: Shape, spacing: Shape, rows: int, dtype: np.dtype[np.floating], chunk: int) -> Iterator[Array]:
-    """All combs at every row, as `(s, n, *shape)` with s at most `chunk`."""
-    for start in range(0, prod(spacing), chunk):
-        part = combs(shape, spacing, start, min(start + chunk, prod(spacing)))
-        yield np.repeat(part[:, None], rows, axis=1).astype(dtype, copy=False)
+def _at_rows(network: Network, rows: int, dtype: np.dtype[np.floating]) -> Units:
+    """Combs in parts of so many streams that the largest tensor stays within its budget."""
+    chunk = max(1, CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))
+
+    def units(shape: Shape, spacing: Shape) -> Iterator[Array]:
+        for start in range(0, prod(spacing), chunk):
+            part = combs(shape, spacing, start, min(start + chunk, prod(spacing)))
+            yield np.repeat(part[:, None], rows, axis=1).astype(dtype, copy=False)
+
+    return units

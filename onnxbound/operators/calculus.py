@@ -23,30 +23,28 @@ Tensor = Any
 _FLOAT = np.dtype(np.float32)
 _TRUTH = np.dtype(np.bool_)
 
-_NODES: dict[Any, str] = {
-    np.add: "Add",
-    np.subtract: "Sub",
-    np.multiply: "Mul",
-    np.divide: "Div",
-    np.power: "Pow",
-    np.negative: "Neg",
-    np.absolute: "Abs",
-    np.rint: "Round",
-    np.sqrt: "Sqrt",
-    np.exp: "Exp",
-    np.log: "Log",
-    np.tanh: "Tanh",
-    np.maximum: "Max",
-    np.matmul: "MatMul",
-    np.bitwise_and: "And",
-    np.bitwise_or: "Or",
+_NODES = {
+    "add": "Add",
+    "subtract": "Sub",
+    "multiply": "Mul",
+    "divide": "Div",
+    "power": "Pow",
+    "negative": "Neg",
+    "absolute": "Abs",
+    "rint": "Round",
+    "sqrt": "Sqrt",
+    "exp": "Exp",
+    "log": "Log",
+    "tanh": "Tanh",
+    "expit": "Sigmoid",
+    "erf": "Erf",
+    "maximum": "Max",
+    "matmul": "MatMul",
+    "bitwise_and": "And",
+    "bitwise_or": "Or",
 }
-_COMPARISONS: dict[Any, str] = {
-    np.equal: "Equal",
-    np.greater: "Greater",
-    np.greater_equal: "GreaterOrEqual",
-    np.less: "Less",
-}
+_COMPARISONS = {"equal": "Equal", "greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less"}
+"""Universal functions of NumPy and SciPy to operators of ONNX."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,13 +84,14 @@ class Symbol(NDArrayOperatorsMixin):
         return self.e.constant(value) if isinstance(value, np.ndarray) else self.e.number(value, self.dtype)
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Tensor, **_: Any) -> "Symbol":
-        """Append the node of NumPy's function; in a graph nothing is done in place, so `out` is left alone."""
+        """Append the node of a universal function; in a graph nothing is done in place, so `out` is left alone."""
         assert method == "__call__"
         shapes = map(np.shape, inputs)
         shape = _product_shape(*shapes) if function is np.matmul else _common_shape(*shapes)
-        op = _NODES.get(function) or _COMPARISONS[function]
+        compares = function.__name__ in _COMPARISONS
+        op = (_COMPARISONS if compares else _NODES)[function.__name__]
         name = self.e.node(op, *map(self._operand, inputs))
-        return Symbol(self.e, name, shape, _TRUTH if function in _COMPARISONS else self.dtype)
+        return Symbol(self.e, name, shape, _TRUTH if compares else self.dtype)
 
     def __getitem__(self, place: Any) -> "Symbol":
         """Slices, where those of all rows are whole; or by a constant array, the entries along the last axis given."""
@@ -282,8 +281,6 @@ def softmax(x: Tensor, axis: int) -> Tensor:
 
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + e^-x)."""
-    if isinstance(x, Symbol):
-        return x.apply("Sigmoid")
     from scipy import special
 
     return special.expit(x)
@@ -291,8 +288,6 @@ def sigmoid(x: Tensor) -> Tensor:
 
 def erf(x: Tensor) -> Tensor:
     """The error function."""
-    if isinstance(x, Symbol):
-        return x.apply("Erf")
     from scipy import special
 
     return special.erf(x)
@@ -308,3 +303,9 @@ def clip(x: Tensor, low: float, high: float) -> Tensor:
     if not isinstance(x, Symbol):
         return np.clip(x, low, high)
     return x.apply("Clip", *(end if np.isfinite(end) else "" for end in (low, high)))
+
+
+def inside(x: Tensor, low: float, high: float) -> Tensor:
+    """1 where low < x < high, else 0."""
+    kind = x.dtype.type
+    return ((x > kind(low)) & (x < kind(high))).astype(x.dtype)

@@ -9,7 +9,7 @@ from onnxbound.operators import calculus as c
 from onnxbound.operators.calculus import Symbol, Tensor
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Operator, Shape, Unsupported
 from onnxbound.operators.relu import Relu
 
 
@@ -37,10 +37,9 @@ class Clip(Gate):
         kind = x[0].dtype.type
         return np.minimum(np.maximum(x[0], kind(self.low)), kind(self.high))
 
-    def slope(self, x: Array) -> Array:
+    def slope(self, x: Tensor) -> Tensor:
         """1 strictly inside, else 0."""
-        inside: Array = (x > x.dtype.type(self.low)) & (x < x.dtype.type(self.high))
-        return inside.astype(x.dtype)
+        return c.inside(x, self.low, self.high)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (1.0,)

@@ -57,11 +57,9 @@ class SaturatingRounding(Gate):
         steps *= scale
         return steps
 
-    def slope(self, x: Array) -> Array:
+    def slope(self, x: Tensor) -> Tensor:
         """1 strictly inside the range, else 0."""
-        kind = x.dtype.type
-        inside: Array = (x > kind(self.low * self.scale)) & (x < kind(self.high * self.scale))
-        return inside.astype(x.dtype)
+        return c.inside(x, self.low * self.scale, self.high * self.scale)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """Infinite: the function jumps."""

@@ -98,7 +98,7 @@ def _hard_swish(x: Tensor) -> Tensor:
 
 
 def _hard_swish_slope(x: Tensor) -> Tensor:
-    return c.clip(x * (1 / 6) + 0.5, 0.0, 1.0) + x * (1 / 6) * ((x > -3.0) & (x < 3.0)).astype(x.dtype)
+    return c.clip(x * (1 / 6) + 0.5, 0.0, 1.0) + x * (1 / 6) * c.inside(x, -3.0, 3.0)
 
 
 def _softsign_slope(x: Tensor) -> Tensor:
