@@ -135,8 +135,7 @@ class Architecture:
         image = Symbol(emitter, INPUT, (-1, *self.input_shape))
         last = self._written(image)
         if self.mirrored:
-            where = (-1, np.iinfo(np.int64).min, self.width_axis, -1)
-            backwards = image.apply("Slice", *(emitter.integers(number) for number in where))
+            backwards = image[..., ::-1] if self.width_axis == -1 else image[..., ::-1, :]
             last = (last + self._written(backwards)) * 0.5
         emitter.rename(last.name, OUTPUT)
         rows = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *self.input_shape])

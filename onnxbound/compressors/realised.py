@@ -75,11 +75,12 @@ def _change(compressed: CompressedNetwork, layer: Layer, x: Array) -> Array:
     """(A^ - A) a."""
     found = compressed.of(layer)
     if found.filters is not None:
-        operator = layer.operator.cast(x.dtype)
-        return local_output(layer, found.filters, x) - operator.act(x)
+        original: Array = layer.operator.cast(x.dtype).act(x)
+        return local_output(layer, found.filters, x) - original
     difference = compressed.weight_of(layer) - layer.operator.effective_weight()
     operator = replace(layer.operator, weight=difference, scale=None, bias=None)
-    return operator.cast(x.dtype).act(x)
+    change: Array = operator.cast(x.dtype).act(x)
+    return change
 
 
 def _ratio(numerator: Float64Array, denominator: Float64Array) -> Float64Array:

@@ -6,10 +6,10 @@ from math import sqrt
 
 import numpy as np
 
-from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape
+from onnxbound.operators.operator import Affine, Array, Operator, Shape, Tensor
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
 
 

@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Tensor
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Operator, Shape, Tensor, Unsupported
 
 
 class Bilinear(Operator):
@@ -18,34 +17,33 @@ class Bilinear(Operator):
     piecewise_linear: ClassVar[bool] = False
 
     @abstractmethod
-    def product(self, x: Array, y: Array) -> Array:
+    def product(self, x: Tensor, y: Tensor) -> Tensor:
         """B(x, y); leading axes broadcast."""
 
     @abstractmethod
-    def adjoints(self, c: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    def adjoints(self, c: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """(g, h) with <c, B(t, y)> = <g, t> and <c, B(x, t)> = <h, t>."""
 
-    def _factors(self, state: Array | None, shapes: tuple[Shape, ...]) -> tuple[Array, Array]:
-        assert state is not None
+    def _factors(self, state: Tensor, shapes: tuple[Shape, ...]) -> tuple[Tensor, Tensor]:
         x, y = calculus.split(state, [*map(prod, shapes)], 1)
         return x.reshape(state.shape[0], *shapes[0]), y.reshape(state.shape[0], *shapes[1])
 
-    def act(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
         return self.product(*x)
 
     def linearise(self, *x: Tensor) -> Tensor:
         return calculus.concatenate([value.reshape(value.shape[0], prod(value.shape[1:])) for value in x], 1)
 
-    def jvp(self, state: Array | None, *t: Array) -> Array:
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
         """B(t, y) + B(x, u)."""
         x, y = self._factors(state, tuple(value.shape[2:] for value in t))
         return self.product(t[0], y) + self.product(x, t[1])
 
-    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def vjp(self, state: Tensor, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """The adjoints at c."""
         return self.adjoints(c, *self._factors(state, shapes))
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+    def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         """B(w, y) + B(x, v) + B(t + w, u + v), with (t, w) before the first factor and (u, v) before the second."""
         first, second = t[0] + w[0], t[1] + w[1]
         return self.product(w[0], x[1]) + self.product(x[0], w[1]) + self.product(first, second)
@@ -66,10 +64,10 @@ class Product(Bilinear):
         except ValueError as error:
             raise Unsupported(f"it multiplies activations of the shapes {shapes[0]} and {shapes[1]}") from error
 
-    def product(self, x: Array, y: Array) -> Array:
+    def product(self, x: Tensor, y: Tensor) -> Tensor:
         return np.multiply(x, y)
 
-    def adjoints(self, c: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    def adjoints(self, c: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """C y and c x, added up over the axes that were broadcast."""
         return _summed(c * y, x.shape[1:]), _summed(c * x, y.shape[1:])
 
@@ -93,6 +91,6 @@ class MatrixProduct(Bilinear):
     def product(self, x: Tensor, y: Tensor) -> Tensor:
         return np.matmul(x, y)
 
-    def adjoints(self, c: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    def adjoints(self, c: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """C Y^T and X^T C."""
         return np.matmul(c, y.swapaxes(-1, -2)), np.matmul(x.swapaxes(-1, -2), c)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from onnxbound.operators import calculus
 from onnxbound.operators.bilinear import Product
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.elementwise_affine import parse_add, parse_mul, parse_sub
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Affine, Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class Add(Affine):
             raise Unsupported(f"it adds activations of different shapes: {', '.join(map(str, shapes))}")
         return shapes[0]
 
-    def linear(self, *x: Array) -> Array:
+    def linear(self, *x: Tensor) -> Tensor:
         total = x[0] if self.signs[0] > 0 else -x[0]
         for sign, term in zip(self.signs[1:], x[1:], strict=True):
             total = total + term if sign > 0 else total - term
         return total
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """The cotangent to every input."""
         return tuple(c if sign > 0 else -c for sign in self.signs)
 
@@ -61,7 +60,7 @@ class Concat(Affine):
     def linear(self, *x: Tensor) -> Tensor:
         return calculus.concatenate(x, self.axis + 1)
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """The cotangent cut into the inputs' parts."""
         return tuple(calculus.split(c, [shape[self.axis] for shape in shapes], self.axis + 1))
 

@@ -39,7 +39,6 @@ _NODES = {
     "expit": "Sigmoid",
     "erf": "Erf",
     "maximum": "Max",
-    "matmul": "MatMul",
     "bitwise_and": "And",
     "bitwise_or": "Or",
 }
@@ -86,12 +85,20 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_ufunc__(self, function: Any, method: str, *inputs: Tensor, **_: Any) -> "Symbol":
         """Append the node of a universal function; in a graph nothing is done in place, so `out` is left alone."""
         assert method == "__call__"
-        shapes = map(np.shape, inputs)
-        shape = _product_shape(*shapes) if function is np.matmul else _common_shape(*shapes)
-        compares = function.__name__ in _COMPARISONS
+        if function is np.matmul:
+            return self._product(*inputs)
+        shape, compares = _common_shape(*map(np.shape, inputs)), function.__name__ in _COMPARISONS
         op = (_COMPARISONS if compares else _NODES)[function.__name__]
         name = self.e.node(op, *map(self._operand, inputs))
         return Symbol(self.e, name, shape, _TRUTH if compares else self.dtype)
+
+    def _product(self, left: "Symbol", right: Tensor) -> "Symbol":
+        """A matrix product; a constant matrix is stored as it lies in memory."""
+        shape = (*_common_shape(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
+        if isinstance(right, Symbol) or left.ndim > 2:
+            return left.apply("MatMul", right, shape=shape)
+        stored = in_memory(right)
+        return left.apply("Gemm", stored, shape=shape, transB=int(stored is not right))
 
     def __getitem__(self, place: Any) -> "Symbol":
         """Slices, where those of all rows are whole; or by a constant array, the entries along the last axis given."""
@@ -106,8 +113,9 @@ class Symbol(NDArrayOperatorsMixin):
         for axis, part in enumerate(given):
             if part != slice(None):
                 start, stop, step = part.indices(self.shape[axis])
-                cuts.append((start, stop, axis, step))
                 lengths[axis] = len(range(start, stop, step))
+                # Going backwards to the first entry, the end stands before all entries, counted from the last.
+                cuts.append((start, stop if stop >= 0 else -1 - self.shape[axis], axis, step))
         numbers = [self.e.integers(*column) for column in zip(*cuts, strict=True)]
         return self.apply("Slice", *numbers, shape=tuple(lengths))
 
@@ -117,7 +125,7 @@ class Symbol(NDArrayOperatorsMixin):
         full = tuple(n if n >= 0 else prod(self.shape) // known for n in shape)
         if full == self.shape:
             return self
-        return Symbol(self.e, self.e.reshape(self.name, *(max(n, -1) for n in shape)), full, self.dtype)
+        return self.apply("Reshape", self.e.integers(*(max(n, -1) for n in shape)), shape=full)
 
     def transpose(self, *order: int) -> "Symbol":
         """The axes in another order."""
@@ -165,27 +173,15 @@ def _common_shape(*shapes: Shape) -> Shape:
     return tuple(next((n for n in column if n != 1), 1) for column in columns)
 
 
-def _product_shape(left: Shape, right: Shape) -> Shape:
-    return (*_common_shape(left[:-2], right[:-2]), left[-2], right[-1])
-
-
 def beside(t: Tensor, values: Array) -> Tensor:
     """Constants as t is: the array itself, or its symbol."""
     return Symbol(t.e, t.e.constant(values), values.shape, values.dtype) if isinstance(t, Symbol) else values
 
 
 def in_memory(weight: Array) -> Array:
-    """A matrix or its transpose, whichever lies row by row."""
-    return weight if weight.flags.c_contiguous else weight.T
-
-
-def product(x: Tensor, weight: Array, *, transposed: bool) -> Tensor:
-    """X W^T or X W of matrices; a graph stores W as it lies in memory."""
-    factor = weight.T if transposed else weight
-    if not isinstance(x, Symbol):
-        return np.matmul(x, factor)
-    turned, shape = in_memory(weight) is not weight, (x.shape[0], factor.shape[1])
-    return x.apply("Gemm", in_memory(weight), shape=shape, transB=int(transposed != turned))
+    """A matrix or its transpose, whichever lies row by row; of a vector the one with one row."""
+    by_rows, by_columns = weight.flags.c_contiguous, weight.flags.f_contiguous
+    return weight if by_rows and not (by_columns and len(weight) > 1) else weight.T
 
 
 def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from onnxbound.operators import calculus as c
-from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Operator, Shape, Unsupported
+from onnxbound.operators.operator import Operator, Shape, Tensor, Unsupported
 from onnxbound.operators.relu import Relu
 
 

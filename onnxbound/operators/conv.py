@@ -7,12 +7,11 @@ from math import prod
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import DTypeLike
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported, join_streams, split_streams
+from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported, join_streams, split_streams
 from onnxbound.operators.weighted import Weighted
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
 from onnxbound.operators.winograd import Winograd
@@ -103,7 +102,7 @@ class Conv(Weighted):
     def linear(self, *x: Tensor) -> Tensor:
         if isinstance(x[0], Symbol):
             return self._node("Conv", x[0], self.windows.output, pads=(*self.windows.begin, *self.windows.reach))
-        out = self._empty_output(len(x[0]), x[0].dtype)
+        out = empty_channels_last((len(x[0]), self.channels, *self.windows.output), x[0].dtype)
         self._linear_into(x[0], out)
         return out
 
@@ -126,16 +125,10 @@ class Conv(Weighted):
         """A x, for x that nothing is compared with."""
         if isinstance(x, Symbol) or self._winograd is None:
             return self.linear(x)
-        out = self._empty_output(len(x), x.dtype)
-        self._winograd.apply(x, out)
-        return out
+        return self._winograd.apply(x)
 
-    def jvp(self, state: Array | None, *t: Array) -> Tensor:
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
         return split_streams(self._linear_of_streams(join_streams(t[0])), t[0].shape)
-
-    def _empty_output(self, rows: int, dtype: DTypeLike) -> Array:
-        """An uninitialised result `(rows, *output_shape)`, channels last."""
-        return empty_channels_last((rows, self.channels, *self.windows.output), dtype)
 
     def _linear_into(self, x: Array, out: Array) -> None:
         """Patches of a block of rows, times the weight."""

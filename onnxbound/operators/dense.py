@@ -8,9 +8,9 @@ import numpy as np
 
 from onnxbound.operators import calculus
 from onnxbound.operators.bilinear import MatrixProduct
-from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported
 from onnxbound.operators.weighted import Weighted
 
 
@@ -45,11 +45,10 @@ class Dense(Weighted):
     def linear(self, *x: Tensor) -> Tensor:
         """One matrix product over all rows and positions."""
         units = x[0].reshape(-1, x[0].shape[-1])
-        return calculus.product(units, self.weight, transposed=True).reshape(*x[0].shape[:-1], self.channels)
+        return np.matmul(units, self.weight.T).reshape(*x[0].shape[:-1], self.channels)
 
     def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
-        units = c.reshape(-1, self.channels)
-        return (calculus.product(units, self.weight, transposed=False).reshape(c.shape[0], *shapes[0]),)
+        return (np.matmul(c.reshape(-1, self.channels), self.weight).reshape(c.shape[0], *shapes[0]),)
 
     def as_weight(self, products: Array) -> Array:
         """Of the one group."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Affine, Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,14 @@ class ElementwiseAffine(Affine):
                 raise Unsupported(f"a constant of shape {constant.shape} does not broadcast to a row of shape {shape}")
         return shape
 
-    def linear(self, *x: Array) -> Array:
+    def linear(self, *x: Tensor) -> Tensor:
         return np.multiply(x[0], self.scale)
 
-    def add_shift(self, y: Array) -> Array:
+    def add_shift(self, y: Tensor) -> Tensor:
         y += self.shift
         return y
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         return (np.multiply(c, self.scale),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:

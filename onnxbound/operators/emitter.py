@@ -67,10 +67,6 @@ class Emitter:
         """The tensor under a name of the caller's choice."""
         self._nodes.append(helper.make_node("Identity", [name], [wanted]))
 
-    def reshape(self, name: str, *shape: int) -> str:
-        """The entries in another shape, one length of which may be -1."""
-        return self.node("Reshape", name, self.integers(*shape))
-
     def model(
         self,
         inputs: Sequence[ValueInfoProto],
@@ -99,7 +95,8 @@ class Emitter:
 
 def _place(values: Array) -> tuple[Any, ...]:
     """Where an array lies: every view of the same entries in the same order is the same constant."""
-    return values.__array_interface__["data"][0], values.shape, values.strides, values.dtype.str
+    strides = [step for step, length in zip(values.strides, values.shape, strict=True) if length > 1]
+    return values.__array_interface__["data"][0], values.shape, *strides, values.dtype.str
 
 
 def _mention(name: str, values: Array) -> TensorProto:

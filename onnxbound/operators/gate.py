@@ -6,8 +6,7 @@ from operator import or_
 
 import numpy as np
 
-from onnxbound.operators.calculus import Tensor
-from onnxbound.operators.operator import Array, Operator, Shape
+from onnxbound.operators.operator import Operator, Shape, Tensor
 
 
 class Gate(Operator):
@@ -21,30 +20,26 @@ class Gate(Operator):
         """Inputs at which the function has no derivative."""
 
     @abstractmethod
-    def slope(self, x: Array) -> Array:
+    def slope(self, x: Tensor) -> Tensor:
         """Derivative at x, in x's type; at a breakpoint, that of the closed side."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
 
-    def linearise(self, *x: Array) -> Array:
+    def linearise(self, *x: Tensor) -> Tensor:
         return self.slope(x[0])
 
-    def jvp(self, state: Array | None, *t: Array) -> Array:
-        assert state is not None
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
         return np.multiply(t[0], state)
 
-    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
-        assert state is not None
+    def vjp(self, state: Tensor, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         return (np.multiply(c, state),)
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+    def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         """Slope times w, plus what the change of the piece adds, which is exactly zero where the piece is the same."""
-        assert state is not None
         moved = x[0] + t[0] + w[0]
         here = self.act(x[0]) - state * x[0]
-        result: Array = state * w[0] + ((self.act(moved) - state * moved) - here)
-        return result
+        return state * w[0] + ((self.act(moved) - state * moved) - here)
 
     def ties(self, *x: Tensor) -> Tensor:
         """Rows with an entry exactly at a breakpoint; None if there is none."""

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from onnxbound.operators import calculus as c
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True, eq=False)

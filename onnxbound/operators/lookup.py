@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported
 
 LARGEST_INDEX = 1 << 24
 """Rows are float32 where they are measured, which holds integers up to here."""
@@ -54,18 +53,18 @@ class Lookup(Operator):
         found *= known.astype(found.dtype)
         return found
 
-    def linearise(self, *x: Array) -> None:
+    def linearise(self, *x: Tensor) -> None:
         """Nothing."""
 
-    def jvp(self, state: Array | None, *t: Tensor) -> Tensor:
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
         """Zero."""
         return calculus.zeros((*t[0].shape[:2], *self.output_shape(t[0].shape[2:])), t[0])
 
-    def vjp(self, state: Array | None, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
+    def vjp(self, state: Tensor, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """Zero."""
         return (calculus.zeros((*c.shape[:2], *shapes[0]), c),)
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Tensor:
+    def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         """Zero."""
         return self.jvp(state, *t)
 

@@ -8,9 +8,9 @@ from operator import add
 import numpy as np
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported, join_streams, split_streams
+from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported, join_streams, split_streams
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
 
 

@@ -6,9 +6,8 @@ from math import prod, sqrt
 import numpy as np
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Affine, Array, Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True)

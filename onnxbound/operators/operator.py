@@ -3,13 +3,12 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.shape import Array, Shape
 
-__all__ = ["Affine", "Array", "Operator", "Shape", "Unsupported", "join_streams", "split_streams"]
+__all__ = ["Affine", "Array", "Operator", "Shape", "Tensor", "Unsupported", "join_streams", "split_streams"]
 
 
 class Operator(ABC):
@@ -29,23 +28,23 @@ class Operator(ABC):
         """Shape of one row of the result, given those of the inputs; raises `Unsupported` where there is none."""
 
     @abstractmethod
-    def act(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
         """phi(x), from inputs `(n, *shape)`."""
 
     @abstractmethod
-    def linearise(self, *x: Array) -> Array | None:
+    def linearise(self, *x: Tensor) -> Tensor:
         """What the Jacobian at x depends on: a mask, a slope, an index; None if phi is affine."""
 
     @abstractmethod
-    def jvp(self, state: Array | None, *t: Array) -> Array:
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
         """J t, from tangents `(s, n, *shape)` and the state of the n rows."""
 
     @abstractmethod
-    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def vjp(self, state: Tensor, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """J^T c for each input, from cotangents `(s, n, *output_shape)`; `shapes` are those of the inputs."""
 
     @abstractmethod
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+    def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         """The deviation from linearity after phi, given the deviation before it.
 
         If the inputs are x + t + w, with t the tangent and w the deviation so far, this is
@@ -57,7 +56,7 @@ class Operator(ABC):
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         """A proved Euclidean Lipschitz constant of phi in each input."""
 
-    def ties(self, *x: Array) -> NDArray[np.bool_] | None:
+    def ties(self, *x: Tensor) -> Tensor:
         """Rows of x at which phi has no derivative, shape (n,); None if phi is differentiable everywhere."""
         del x
         return None
@@ -72,31 +71,31 @@ class Affine(Operator):
     """A map `x -> L x + shift` with L linear; its linearisation is L everywhere."""
 
     @abstractmethod
-    def linear(self, *x: Array) -> Array:
+    def linear(self, *x: Tensor) -> Tensor:
         """L x, from inputs `(b, *shape)`."""
 
     @abstractmethod
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """L^T c for each input, from cotangents `(b, *output_shape)`."""
 
-    def add_shift(self, y: Array) -> Array:
+    def add_shift(self, y: Tensor) -> Tensor:
         """L x + shift from y = L x, in place; y itself where the map is linear."""
         return y
 
-    def act(self, *x: Array) -> Array:
+    def act(self, *x: Tensor) -> Tensor:
         """L x + shift."""
         return self.add_shift(self.linear(*x))
 
-    def linearise(self, *x: Array) -> None:
+    def linearise(self, *x: Tensor) -> None:
         """Nothing: the Jacobian is L."""
 
-    def jvp(self, state: Array | None, *t: Array) -> Tensor:
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
         return split_streams(self.linear(*map(join_streams, t)), t[0].shape[:2])
 
-    def vjp(self, state: Array | None, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def vjp(self, state: Tensor, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         return tuple(split_streams(g, c.shape[:2]) for g in self.transpose(join_streams(c), *shapes))
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Tensor:
+    def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         return self.jvp(state, *w)
 
 

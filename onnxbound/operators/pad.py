@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Affine, Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Pad(Affine):
         """With the constant around the row."""
         return calculus.pad(x[0], (0, *self.begin), (0, *self.end), self.value)
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         return (c[(slice(None), *(slice(b, b + n) for b, n in zip(self.begin, shapes[0], strict=True)))],)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:

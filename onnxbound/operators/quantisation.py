@@ -7,11 +7,10 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from onnxbound.operators import calculus as c
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported
 
 FLOAT = "analyse the float model that was quantised"
 

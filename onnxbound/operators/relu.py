@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxbound.operators import calculus as c
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape
+from onnxbound.operators.operator import Operator, Shape, Tensor
 
 
 @dataclass(frozen=True)
@@ -22,16 +21,15 @@ class Relu(Gate):
     def act(self, *x: Tensor) -> Tensor:
         return c.relu(x[0])
 
-    def slope(self, x: Array) -> Array:
+    def slope(self, x: Tensor) -> Tensor:
         """1 where x > 0, else 0."""
         return (x > 0).astype(x.dtype)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:
         return (1.0,)
 
-    def residual(self, state: Array | None, x: tuple[Array, ...], t: tuple[Array, ...], w: tuple[Array, ...]) -> Array:
+    def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         """max(w, -v) where the gate is open at x, max(w, -v) + v where it is closed, with v = x + t."""
-        assert state is not None
         minus_v = np.subtract(-x[0], t[0])
         result = np.maximum(w[0], minus_v)
         minus_v *= 1 - state

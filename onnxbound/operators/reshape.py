@@ -7,7 +7,7 @@ import numpy as np
 
 from onnxbound.operators.mean import row_axes
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Affine, Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Reshape(Affine):
             raise Unsupported(f"a row of shape {shapes[0]} cannot take the shape {self.target}")
         return self.target
 
-    def linear(self, *x: Array) -> Array:
+    def linear(self, *x: Tensor) -> Tensor:
         return x[0].reshape(x[0].shape[0], *self.target)
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         """The same entries, in the shape they had."""
         return (c.reshape(c.shape[0], *shapes[0]),)
 

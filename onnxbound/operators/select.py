@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.lookup import parse_lookup
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Affine, Array, Operator, Shape, Tensor, Unsupported
 
 _LARGEST = 1 << 26
 """Entries of a row; the largest activations of real nets are smaller."""
@@ -47,7 +47,7 @@ class Select(Affine):
             raise Unsupported(f"it chooses entries that a row of shape {shapes[0]} does not have")
         return self.source.shape
 
-    def linear(self, *x: Array) -> Array:
+    def linear(self, *x: Tensor) -> Tensor:
         return x[0].reshape(x[0].shape[0], prod(x[0].shape[1:]))[:, self.source]
 
     def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:

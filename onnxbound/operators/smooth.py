@@ -9,10 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from onnxbound.operators import calculus as c
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.gate import Gate
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Operator, Shape, Unsupported
+from onnxbound.operators.operator import Operator, Shape, Tensor, Unsupported
 
 Formula = Callable[[Tensor], Tensor]
 

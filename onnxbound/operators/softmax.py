@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Operator, Shape, Unsupported
+from onnxbound.operators.operator import Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Affine, Array, Operator, Shape, Unsupported
+from onnxbound.operators.operator import Affine, Operator, Shape, Tensor, Unsupported
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Transpose(Affine):
         """The lengths in the new order."""
         return tuple(shapes[0][axis] for axis in self.order)
 
-    def linear(self, *x: Array) -> Array:
+    def linear(self, *x: Tensor) -> Tensor:
         return x[0].transpose(0, *(axis + 1 for axis in self.order))
 
-    def transpose(self, c: Array, *shapes: Shape) -> tuple[Array, ...]:
+    def transpose(self, c: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         return (c.transpose(0, *(int(axis) + 1 for axis in np.argsort(self.order))),)
 
     def lipschitz(self, *shapes: Shape) -> tuple[float, ...]:

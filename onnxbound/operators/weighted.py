@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Symbol, Tensor
-from onnxbound.operators.operator import Affine, Array, Shape
+from onnxbound.operators.calculus import Symbol
+from onnxbound.operators.operator import Affine, Array, Shape, Tensor
 
 _BAND_BYTES = 16 << 20
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from onnxbound.operators import calculus
-from onnxbound.operators.calculus import Symbol, Tensor
+from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Shape, Unsupported
+from onnxbound.operators.operator import Array, Shape, Tensor, Unsupported
 
 _LARGEST_KERNEL, _LARGEST_PADDED = 1 << 20, 1 << 26
 """Taps and positions beyond which no net is; what a hostile file asks for is."""

@@ -39,13 +39,13 @@ class Winograd:
         transformed = np.einsum("ui,vj,ocij->uvco", _G, _G, weight.astype(np.float64))
         return cls(transformed.reshape(16, *transformed.shape[2:]).astype(weight.dtype), begin, output)
 
-    def apply(self, x: Array, out: Array) -> None:
-        """Convolve x `(b, c_in, h, w)` into out `(b, c_out, *output)`, both channels last in memory."""
+    def apply(self, x: Array) -> Array:
+        """Convolve x `(b, c_in, h, w)`: `(b, c_out, *output)`, both channels last in memory."""
         rows, (_, c_in, c_out) = len(x), self.matrices.shape
         high, wide = (-(-n // 2) for n in self.output)
         tiles = high * wide
         step = max(1, min(rows, _TILE_BYTES // (16 * tiles * max(c_in, c_out) * x.itemsize)))
-        source, target = np.moveaxis(x, 1, -1), np.moveaxis(out, 1, -1)
+        source, target = np.moveaxis(x, 1, -1), np.empty((rows, *self.output, c_out), x.dtype)
         padded = np.zeros((step, 2 * high + 2, 2 * wide + 2, c_in), x.dtype)
         axes = zip(self.begin, source.shape[1:3], padded.shape[1:3], strict=True)
         inside = [slice(b, min(b + n, length)) for b, n, length in axes]
@@ -64,6 +64,7 @@ class Winograd:
             m = products.reshape(-1)[: 16 * n * tiles * c_out].reshape(16, n * tiles, c_out)
             np.matmul(d.reshape(16, n * tiles, c_in), self.matrices, out=m)
             _gather(m.reshape(4, 4, n, high, wide, c_out), target[block])
+        return np.moveaxis(target, -1, 1)
 
 
 def _spread(d: list[Array], out: list[Array]) -> None:
