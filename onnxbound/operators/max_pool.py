@@ -1,9 +1,8 @@
 """MaxPool and its global forms."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
 from math import sqrt
-from operator import add
 
 import numpy as np
 
@@ -109,8 +108,7 @@ class MaxPool(Operator):
         """Rows with a window whose maximum occurs more than once."""
         best = self.act(*x)
         taps = self.windows.taps(self.windows.pad(x[0], -np.inf))
-        counts = reduce(add, ((tap == best).astype(best.dtype) for tap in taps))
-        return (counts > 1).any(axis=tuple(range(1, best.ndim)))
+        return (_count(tap == best for tap in taps) > 1).any(axis=tuple(range(1, best.ndim)))
 
     def _pooled(self, x: Symbol) -> tuple[Symbol, Symbol]:
         """The maxima, and their places in x, which is counted through as one vector."""
@@ -132,6 +130,18 @@ class MaxPool(Operator):
         spread = places.apply("Expand", c.e.node("Shape", sent.name))
         full = nothing.reshape(c.shape[0], -1).apply("ScatterElements", spread, sent, axis=1, reduction="add")
         return full.reshape(*nothing.shape)
+
+
+def _count(conditions: Iterator[Tensor]) -> Tensor:
+    """How many of several conditions hold."""
+    first = next(conditions)
+    if isinstance(first, Symbol):
+        terms = [condition.astype(np.float32) for condition in (first, *conditions)]
+        return terms[0].apply("Sum", *terms[1:])
+    counts = first.astype(np.int16)
+    for condition in conditions:
+        counts += condition
+    return counts
 
 
 def _mask(winner: Array, number: int, like: Array) -> Array:
