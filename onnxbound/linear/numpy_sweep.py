@@ -48,7 +48,7 @@ class NumpySweeper(Sweeper):
         return noise
 
     def arrivals(self, target: int, streams: Streams) -> dict[tuple[int, int], Arrival]:
-        """By source and target, for every pair with a path."""
+        """By source and target, for every pair with a path; one source after the other, which saves memory."""
         result = {}
         for position, source in enumerate(streams.sources):
             mine = slice(position * self._probes, (position + 1) * self._probes)
@@ -56,9 +56,9 @@ class NumpySweeper(Sweeper):
             tangents = squared_norms(streams.moving["tangents"][mine], 2) / self._scale[source] ** 2
             residuals, signal = streams.moving["residuals"][mine], None
             if "signals" in streams.moving:
-                apart = streams.primal - streams.moving["signals"][position]
-                signal = squared_norms(streams.moving["signals"][position], 1)
+                along = streams.moving["signals"][position]
+                signal = squared_norms(along, 1)
                 # In the linear form the deviation is M(x + eta) - J (x + eta), and that is w + M(x) - J x.
-                residuals = residuals + apart
+                residuals = residuals + (streams.primal - along)
             result[source, target] = Arrival(tangents, squared_norms(residuals, 2), signal)
         return result

@@ -155,6 +155,7 @@ class Sweeper(ABC):
             parts = split(streams.moving[kind], (width,) * len(own), 0) if own else ()
             known, nothing = dict(zip(own, parts, strict=True)), zeros((width, *x.shape), x)
             return concatenate([known.get(source, nothing) for source in sources], 0)
+        # Copied once into place: NumPy would join parts of different memory layouts in an order hard to foresee.
         result = np.zeros((len(sources) * width, *x.shape), x.dtype)
         for position, source in enumerate(own):
             to = sources.index(source) * width

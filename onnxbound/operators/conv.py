@@ -100,6 +100,7 @@ class Conv(Weighted):
         return Winograd.of(self.weight, w.begin, w.output)
 
     def linear(self, *x: Tensor) -> Tensor:
+        """One node of a graph; NumPy has no convolution, and patches in blocks are the fastest way there."""
         if isinstance(x[0], Symbol):
             return self._node("Conv", x[0], self.windows.output, pads=(*self.windows.begin, *self.windows.reach))
         out = empty_channels_last((len(x[0]), self.channels, *self.windows.output), x[0].dtype)

@@ -26,8 +26,8 @@ class MaxPool(Operator):
     def output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0], *self.windows.output)
 
-    # NumPy is fastest tap by tap, and its state is the number of the winning tap. ONNX has a node that finds the places
-    # of the winners among the entries of all rows, and others that choose entries by their places.
+    # NumPy is fastest tap by tap, and its state is the number of the winning tap. In a graph one node finds the places
+    # of the winners among the entries of all rows, and others choose entries by their places.
 
     def act(self, *x: Tensor) -> Tensor:
         if isinstance(x[0], Symbol):

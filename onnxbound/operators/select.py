@@ -57,6 +57,7 @@ class Select(Affine):
         return (sent_back(flat, prod(shapes[0])).reshape(c.shape[0], *shapes[0]),)
 
     def _scattered(self, flat: Array, size: int) -> Array:
+        """Per round an addition in place, the fastest way in NumPy."""
         result = np.zeros((len(flat), size), flat.dtype)
         for source, place in self._rounds:
             result[:, source] += flat[:, place]
