@@ -11,10 +11,9 @@ from benchmarks.worker import seconds
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import OnnxruntimeEngine
-from onnxbound.linear.jacobian_norm import output_jacobians
+from onnxbound.linear.jacobian_norm import ExactJacobians, exact_jacobians, plan_exact_pairs, units_in_parts
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.measure import measure
-from onnxbound.linear.observation import OutputJacobians
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
 from onnxbound.run.device import CPU
@@ -64,10 +63,11 @@ def norms(measured: Measurement) -> dict[str, Any]:
     }
 
 
-def output_norms(network: Network, rows: Array) -> OutputJacobians:
+def output_norms(network: Network, rows: Array) -> ExactJacobians:
     """|J|_F and the largest of its parts per pixel from every layer to the logits, exactly: one cotangent per class."""
     at = linearise(network, rows, [])
-    return output_jacobians(at.linearisation, len(rows), rows.dtype)
+    units = units_in_parts(network, len(rows), rows.dtype)
+    return exact_jacobians(at.linearisation, plan_exact_pairs(network, PROGRAMME), units, output=True)
 
 
 def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
@@ -84,5 +84,5 @@ def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
         "all pairs, onnxruntime": lambda: seconds(partial(runtime().measure, index, x)),
         "norms": lambda: norms(sweep()),
         "output": lambda: seconds(partial(output_norms, network, x)),
-        "output norms": lambda: output_norms(network, x).squared[0, :-1].tolist(),
+        "output norms": lambda: [float(squared[0]) for _, squared in sorted(output_norms(network, x).squared.items())],
     }

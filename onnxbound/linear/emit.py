@@ -11,7 +11,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxbound.graph.network import Layer, Network
-from onnxbound.linear.jacobian_norm import class_products, combs, pair_products, plan_exact_pairs
+from onnxbound.linear.jacobian_norm import combs, exact_jacobians, plan_exact_pairs
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.observation import observed
 from onnxbound.linear.programme import Programme
@@ -37,10 +37,10 @@ without_bias_name = "without bias/{}".format
 """Output of a layer: |A^i a^i|^2, (n,)."""
 stream_name = "{}/{}".format
 """Output of a kind and a target: squared norms of the tangents, residuals or signals that arrive, (streams, n)."""
-output_name = "output {}/{}".format
-"""Output of a kind and a layer: |J|_F^2 to the logits, or the largest of its parts per pixel, (n,)."""
 pair_name = "pair {}/{}".format
-"""Output of a pair whose one side is small: |J|_F^2, (n,)."""
+"""Output of a pair: |J|_F^2, (n,)."""
+largest_pixel_name = "largest pixel/{}".format
+"""Output of a layer: the largest part of one pixel in |J|_F^2 to the logits, (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Emission:
 
     Attributes:
         sources: Target layer to the layers whose streams arrive there, in order.
-        reached: Layers from which a path leads to the logits, where those Jacobians are exact.
-        exact: Other pairs whose Jacobian is exact.
+        exact: Pairs whose Jacobian is exact.
+        pixels: Layers whose pixels are told apart in the Jacobian to the logits.
         weights: Large constants that the model mentions and does not contain, by name.
     """
 
     sources: Mapping[int, tuple[int, ...]]
-    reached: tuple[int, ...]
-    exact: frozenset[tuple[int, int]]
+    exact: tuple[tuple[int, int], ...]
+    pixels: tuple[int, ...]
     weights: Mapping[str, Array]
 
 
@@ -80,15 +80,13 @@ def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
     if sweep.ties:
         writer.output(TIES, sweep.ties[0].apply("Max", *sweep.ties[1:]))
     at, plan = Linearisation(network, sweep.states), plan_exact_pairs(network, programme)
-    reached = []
-    for index, per_pixel in class_products(at, writer.units) if programme.exact_output else ():
-        reached.append(index)
-        writer.output(output_name("squared", index), per_pixel.sum(axis=1))
-        writer.output(output_name("largest pixel", index), per_pixel.reduce("ReduceMax", 1))
-    for source, target, squared in pair_products(at, plan, writer.units):
-        writer.output(pair_name(source, target), squared)
+    exact = exact_jacobians(at, plan, writer.units, output=programme.exact_output)
+    for pair, squared in exact.squared.items():
+        writer.output(pair_name(*pair), squared)
+    for index, largest in exact.largest_pixel.items():
+        writer.output(largest_pixel_name(index), largest)
     weights: dict[str, Array] = {}
-    return writer.model(weights), Emission(sweep.arrivals, tuple(reached), plan.pairs, weights)
+    return writer.model(weights), Emission(sweep.arrivals, tuple(exact.squared), tuple(exact.largest_pixel), weights)
 
 
 class _Writer(Sweeper):

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
 from onnxbound.linear import emit
-from onnxbound.linear.jacobian_norm import plan_exact_pairs
+from onnxbound.linear.jacobian_norm import ExactJacobians, plan_exact_pairs
 from onnxbound.linear.measure import measure
-from onnxbound.linear.observation import Arrival, Observation, OutputJacobians, join_probes, observed, to_measurement
+from onnxbound.linear.observation import Arrival, Observation, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme, Share
 from onnxbound.linear.threads import in_parts, part_rows
 from onnxbound.operators.operator import Array
-from onnxbound.results import Float64Array
 from onnxbound.rng import noise_words
 from onnxbound.run.device import Device
 from onnxbound.run.session import Runner
@@ -189,26 +188,17 @@ def _observation(
                 signal=outputs[emit.stream_name("signals", target)][position] if linear else None,
             )
 
-    def to_output(kind: str) -> Float64Array:
-        result = np.full((len(logits), network.depth), np.nan)
-        for layer in emission.reached:
-            result[:, layer - 1] = outputs[emit.output_name(kind, layer)]
-        return result
-
-    exact = OutputJacobians(to_output("squared"), to_output("largest pixel")) if programme.exact_output else None
-    pairs = None
-    if emission.exact:
-        pairs = np.full((len(logits), network.depth, network.depth), np.nan)
-        for source, target in emission.exact:
-            pairs[:, source - 1, target - 1] = outputs[emit.pair_name(source, target)]
+    exact = ExactJacobians(
+        {pair: outputs[emit.pair_name(*pair)] for pair in emission.exact},
+        {layer: outputs[emit.largest_pixel_name(layer)] for layer in emission.pixels},
+    )
     return Observation(
         logits=logits,
         ties=ties,
         squared={name: outputs[emit.squared_name(name)] for name in observed(network)},
         without_bias={layer: outputs[emit.without_bias_name(layer)] for layer in layers} if linear else {},
         arrivals=arrivals,
-        output=exact,
-        pairs=pairs,
+        exact=exact,
     )
 
 

@@ -8,13 +8,11 @@ import numpy as np
 
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import Linearisation
-from onnxbound.linear.observation import OutputJacobians
 from onnxbound.linear.programme import Programme
 from onnxbound.linear.receptive_field import column_spacing, receptive_fields, row_spacing
 from onnxbound.linear.row_norms import pixel_squared_norms, squared_norms
 from onnxbound.operators.calculus import Tensor
 from onnxbound.operators.operator import Array, Shape
-from onnxbound.results import Float64Array
 
 CHUNK_ENTRIES = 1 << 21
 """Entries that the largest tensor of one chunk of products may have."""
@@ -48,66 +46,64 @@ class ExactPlan:
         return sorted(j for i, j in self.pairs if i == source and j not in self.targets)
 
 
-def output_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating]) -> OutputJacobians:
-    """|J^{i,d}|_F^2 and max over pixels of |J_{:,pixel}|_F^2 for every layer, by one cotangent per class.
+@dataclass(frozen=True, slots=True)
+class ExactJacobians:
+    """Exact norms of Jacobians at n rows.
 
-    Both are NaN at i = d and where no path leads to the logits.
+    Attributes:
+        squared: (i, j) to |J^{i,j}|_F^2, (n,), of every pair with a path.
+        largest_pixel: Layer i to max over pixels of |J^{i,d}_{:,pixel}|_F^2, (n,); empty if nobody asked for it.
     """
-    norms = np.full((rows, at.network.depth), np.nan)
-    pixels: dict[int, Float64Array] = {}
-    for index, found in class_products(at, _at_rows(at.network, rows, dtype)):
-        pixels[index] = pixels.get(index, 0.0) + found
-    largest = np.full_like(norms, np.nan)
-    for index, per_pixel in pixels.items():
-        norms[:, index - 1] = per_pixel.sum(axis=1)
-        largest[:, index - 1] = per_pixel.max(axis=1)
-    return OutputJacobians(norms, largest)
 
-
-def pair_jacobians(at: Linearisation, rows: int, dtype: np.dtype[np.floating], plan: ExactPlan) -> Float64Array:
-    """|J^{i,j}|_F^2 of the pairs of a plan, each from the side that takes fewer products: columns forward or rows back.
-
-    One sweep serves several pairs, and unit vectors whose images cannot overlap share a product.
-
-    Returns:
-        (n, d, d), float64, NaN where there is no pair of the plan.
-    """
-    result = np.full((rows, at.network.depth, at.network.depth), np.nan)
-    for source, target, found in pair_products(at, plan, _at_rows(at.network, rows, dtype)):
-        total = result[:, source - 1, target - 1]
-        np.copyto(total, 0, where=np.isnan(total))
-        total += found
-    return result
+    squared: Mapping[tuple[int, int], Tensor]
+    largest_pixel: Mapping[int, Tensor]
 
 
 Units = Callable[[Shape, Shape], Iterable[Tensor]]
 """(shape, spacing) to all combs of that spacing at every row, in parts `(s, n, *shape)`."""
 
 
-def class_products(at: Linearisation, units: Units) -> Iterator[tuple[int, Tensor]]:
-    """Layer, and |J_{:,pixel}|_F^2 to the logits of some classes, (n, pixels): one cotangent per class sent back."""
+def exact_jacobians(at: Linearisation, plan: ExactPlan, units: Units, *, output: bool) -> ExactJacobians:
+    """|J^{i,j}|_F^2 of the pairs of a plan, each from the side that takes fewer products: columns forward or rows back.
+
+    One sweep serves several pairs, and unit vectors whose images cannot overlap share a product.
+
+    Args:
+        at: At arrays, or at symbols.
+        plan: Which pairs.
+        units: What is sent.
+        output: Whether the pairs with the logits come in addition, by one cotangent per class.
+    """
     network, logits = at.network, (at.network.classes,)
     layers = {layer.output: layer for layer in network.layers[:-1]}
-    for c in units(logits, logits):
+    squared: dict[tuple[int, int], Tensor] = {}
+    pixels: dict[int, Tensor] = {}
+    for source, target, products in _products(at, plan, units):
+        found, pair = squared_norms(products, 2).sum(axis=0), (source, target)
+        squared[pair] = squared[pair] + found if pair in squared else found
+    for c in units(logits, logits) if output else ():
         for name, cotangents in at.vjp(network.output, c, layers.keys()).items():
-            yield layers[name].index, pixel_squared_norms(cotangents, layers[name].operator.channel_axis)
+            i, found = layers[name].index, pixel_squared_norms(cotangents, layers[name].operator.channel_axis)
+            pixels[i] = pixels[i] + found if i in pixels else found
+    squared |= {(i, network.depth): found.sum(axis=1) for i, found in pixels.items()}
+    return ExactJacobians(squared, {i: found.max(axis=1) for i, found in pixels.items()})
 
 
-def pair_products(at: Linearisation, plan: ExactPlan, units: Units) -> Iterator[tuple[int, int, Tensor]]:
-    """Layers i, j of the pairs of a plan, and |J|_F^2 of some rows or columns of their Jacobian, (n,)."""
+def _products(at: Linearisation, plan: ExactPlan, units: Units) -> Iterator[tuple[int, int, Tensor]]:
+    """Source, target, and rows or columns of their Jacobian at every row, `(s, n, *shape)`."""
     network = at.network
     for target, spacing in plan.targets.items():
         name = network.target(target)
         wanted = {network.layers[i - 1].output: i for i in plan.sources_of(target)}
         for c in units(network.shapes[name], spacing):
             for tensor, cotangents in at.vjp(name, c, wanted.keys()).items():
-                yield wanted[tensor], target, squared_norms(cotangents, 2).sum(axis=0)
+                yield wanted[tensor], target, cotangents
     for source, spacing in plan.sources.items():
         layer = network.layers[source - 1]
         wanted = {network.target(j): j for j in plan.targets_of(source)}
         for t in units(layer.output_shape, spacing):
             for tensor, tangents in at.jvp(layer.output, t, wanted.keys()).items():
-                yield source, wanted[tensor], squared_norms(tangents, 2).sum(axis=0)
+                yield source, wanted[tensor], tangents
 
 
 def exact_pairs(network: Network, programme: Programme) -> frozenset[tuple[int, int]]:
@@ -125,7 +121,7 @@ def exact_pairs(network: Network, programme: Programme) -> frozenset[tuple[int, 
 def plan_exact_pairs(network: Network, programme: Programme) -> ExactPlan:
     """The sweeps that compute every exact pair from the side that takes fewer products.
 
-    Pairs with the logits are left out where `output_jacobians` computes them.
+    Pairs with the logits are left out where one cotangent per class gives them.
     """
     wanted = exact_pairs(network, programme)
     if programme.exact_output:
@@ -161,7 +157,7 @@ def combs(shape: Shape, spacing: Shape, start: int, stop: int) -> Array:
     return result
 
 
-def _at_rows(network: Network, rows: int, dtype: np.dtype[np.floating]) -> Units:
+def units_in_parts(network: Network, rows: int, dtype: np.dtype[np.floating]) -> Units:
     """Combs in parts of so many streams that the largest tensor stays within its budget."""
     chunk = max(1, CHUNK_ENTRIES // (rows * max(prod(shape) for shape in network.shapes.values())))
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from onnxbound.graph.network import Layer, Network
-from onnxbound.linear.jacobian_norm import ExactPlan, output_jacobians, pair_jacobians, plan_exact_pairs
+from onnxbound.linear.jacobian_norm import ExactPlan, exact_jacobians, plan_exact_pairs, units_in_parts
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.numpy_sweep import NumpySweeper
 from onnxbound.linear.observation import Arrival, Observation, join_probes, observed, to_measurement
@@ -71,14 +71,13 @@ def measure(
     for (first, _), found in zip(wanted, sweeps, strict=True):
         arrivals.setdefault(first, {}).update(found.arrivals)
     sweep = sweeps[-1]
-    at = Linearisation(network, sweep.states)
+    at, units = Linearisation(network, sweep.states), units_in_parts(network, len(rows), rows.dtype)
     observation = Observation(
         logits=sweep.logits,
         ties=np.any([np.zeros(len(rows), bool), *sweep.ties], axis=0),
         squared=sweep.squared,
         without_bias=sweep.without_bias,
         arrivals=join_probes(list(arrivals.values())),
-        output=output_jacobians(at, len(rows), rows.dtype) if programme.exact_output else None,
-        pairs=pair_jacobians(at, len(rows), rows.dtype, plan) if plan.pairs else None,
+        exact=exact_jacobians(at, plan, units, output=programme.exact_output),
     )
     return to_measurement(network, programme, index, observation)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.graph.network import Network
+from onnxbound.linear.jacobian_norm import ExactJacobians
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
@@ -28,14 +29,6 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputJacobians:
-    """For every layer, |J|_F^2 to the logits and the largest share of one pixel in it, (n, d); NaN where undefined."""
-
-    squared: Float64Array
-    largest_pixel: Float64Array
-
-
-@dataclass(frozen=True, slots=True)
 class Observation:
     """Squared norms of n rows, float64.
 
@@ -45,8 +38,7 @@ class Observation:
         squared: Tensor name to |value|^2, (n,), for what `observed` names.
         without_bias: Layer to |A^i a^i|^2, (n,); empty in the affine form.
         arrivals: (source, target) to the norms there, for every pair with a path.
-        output: Exact Jacobians to the logits; None if the programme wants none.
-        pairs: Exact |J|_F^2 of other pairs, (n, d, d), NaN where it is not exact; None if there are none.
+        exact: What the programme wants exactly.
     """
 
     logits: Array
@@ -54,8 +46,7 @@ class Observation:
     squared: Mapping[str, Float64Array]
     without_bias: Mapping[int, Float64Array]
     arrivals: Mapping[tuple[int, int], Arrival]
-    output: OutputJacobians | None
-    pairs: Float64Array | None = None
+    exact: ExactJacobians
 
 
 def join_probes(parts: Sequence[Mapping[tuple[int, int], Arrival]]) -> dict[tuple[int, int], Arrival]:
@@ -103,13 +94,11 @@ def to_measurement(network: Network, programme: Programme, index: Array, observa
             error[pair] = arrival.tangents.std(axis=0, ddof=1) / np.sqrt(programme.probes)
         residual[pair] = np.sqrt(arrival.residuals.max(axis=0))
     largest_pixel = np.full_like(source_norm, np.nan)
-    if observation.output is not None:
-        largest_pixel = observation.output.largest_pixel
-        jacobian[:, :, -1] = observation.output.squared
-        error[:, :, -1] = np.where(np.isnan(observation.output.squared), np.nan, 0.0)
-    if observation.pairs is not None:
-        exact = ~np.isnan(observation.pairs)
-        jacobian[exact], error[exact] = observation.pairs[exact], 0.0
+    for i, largest in observation.exact.largest_pixel.items():
+        largest_pixel[:, i - 1] = largest
+    for (i, j), squared in observation.exact.squared.items():
+        jacobian[:, i - 1, j - 1] = squared
+        error[:, i - 1, j - 1] = np.where(np.isnan(squared), np.nan, 0.0)
     return Measurement(
         index=np.asarray(index, np.int64),
         logits=observation.logits.astype(np.float64),

@@ -161,9 +161,13 @@ class Symbol(NDArrayOperatorsMixin):
         """Means over axes."""
         return self.reduce("ReduceMean", axis, keepdims=keepdims)
 
+    def max(self, axis: tuple[int, ...] | int) -> "Symbol":
+        """Maxima over axes."""
+        return self.reduce("ReduceMax", axis)
+
     def any(self, axis: tuple[int, ...]) -> "Symbol":
         """1 where an entry is true, else 0: ReduceMax takes no booleans before opset 20."""
-        return self.astype(_FLOAT).reduce("ReduceMax", axis)
+        return self.astype(_FLOAT).max(axis)
 
 
 def _common_shape(*shapes: Shape) -> Shape:
