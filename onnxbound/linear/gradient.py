@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto, helper
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.threads import parts, side_by_side
+from onnxbound.linear.values import all_values
 from onnxbound.operators.calculus import Symbol, Tensor, concatenate, softmax
 from onnxbound.operators.emitter import Emitter
 from onnxbound.operators.operator import Array, join_streams
@@ -78,8 +79,7 @@ def parameters(network: Network) -> Float64Array:
 
 def _written(network: Network, views: int) -> ModelProto:
     """The graph; its outputs stand in the order of the parameters."""
-    e, states = Emitter(), []
-    values: dict[str, Tensor] = {network.input: Symbol(e, _ROWS, (-views, *network.input_shape))}
+    e = Emitter()
     shapes: dict[str, list[int | str]] = {
         _ROWS: ["m", *network.input_shape],
         _WANTED: ["n", network.classes],
@@ -88,16 +88,14 @@ def _written(network: Network, views: int) -> ModelProto:
     for name, array in _constants(network):
         e.variable(name, array)
         shapes[name] = [*array.shape]
-    for step in network.steps:
-        x = [values[name] for name in step.inputs]
-        states.append(step.operator.linearise(*x))
-        values[step.output] = step.operator.act(*x)
+    values = all_values(network, Symbol(e, _ROWS, (-views, *network.input_shape)))
+    states = tuple(step.operator.linearise(*(values[name] for name in step.inputs)) for step in network.steps)
     wanted, heat = Symbol(e, _WANTED, (-1, network.classes)), Symbol(e, _HEAT, (1,))
     logits = values[network.output].reshape(views, -1, network.classes).mean(axis=0)
     slope = (softmax(logits / heat, -1) - wanted) / (heat * views)
     cotangent = concatenate([slope] * views, 0).reshape(1, -1, network.classes)
     outputs, layers = [], {layer.output: layer for layer in network.layers}
-    arrived = Linearisation(network, tuple(states)).vjp(network.output, cotangent, layers)
+    arrived = Linearisation(network, states).vjp(network.output, cotangent, layers)
     for layer in network.layers:
         operator, c = layer.operator, join_streams(arrived[layer.output])
         found: dict[str, Tensor] = {"weight": operator.weight_gradient(values[layer.input], c)}

@@ -3,10 +3,10 @@
 import numpy as np
 
 from onnxbound.graph.network import Network
-from onnxbound.operators.operator import Array
+from onnxbound.operators.operator import Array, Tensor
 
 
-def all_values(network: Network, rows: Array) -> dict[str, Array]:
+def all_values(network: Network, rows: Tensor) -> dict[str, Tensor]:
     """Evaluate a network.
 
     Args:
