@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,13 @@ class Case:
     model: Path
     dataset: str
     options: tuple[str, ...]
+
+
+Rivals = Callable[[list[Case]], list[Case]]
+"""From the fixtures and the nets of the folders to those that are measured."""
+
+Measure = Callable[[Case, Path], str]
+"""From a net and a folder for its certificate to a line."""
 
 
 def own() -> Iterator[Case]:
@@ -156,20 +163,20 @@ def upward(percent: float) -> str:
     return f"{math.ceil(100 * percent) / 100:.2f}"
 
 
-def main() -> None:
-    """Run, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def league(table: str, head: str, said: str | None, rivals: Rivals, measure: Measure) -> None:
+    """Measure the nets that the command line asks for, print their lines, and put them into a table of the page."""
+    parser = argparse.ArgumentParser(description=said, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--models", type=Path, nargs="*", default=[])
     arguments = parser.parse_args()
-    cases = [*own(), *(case for folder in arguments.models for case in of_manifest(folder))]
-    print(f"| {HEAD} |", flush=True)
+    cases = rivals([*own(), *(case for folder in arguments.models for case in of_manifest(folder))])
+    print(f"| {head} |", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             if not arguments.names or case.name in arguments.names:
                 line = measure(case, Path(folder) / case.name)
                 print(line, flush=True)
-                write("certificates", HEAD, line, [each.name for each in cases])
+                write(table, head, line, [each.name for each in cases])
 
 
 def write(table: str, head: str, line: str, order: list[str]) -> None:
@@ -196,4 +203,4 @@ def name_of(line: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    league("certificates", HEAD, __doc__, lambda cases: cases, measure)

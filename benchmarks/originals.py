@@ -7,12 +7,11 @@ as unlabelled rows, which neither the net nor the search has seen; and, where a 
 first half of the rows, with that one as the prior. Hold-out uses the same test rows with their labels.
 """
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.certificates import CERTIFIED, CIFAR, MNIST, Case, Run, of_manifest, own, run, upward, write
+from benchmarks.certificates import CERTIFIED, CIFAR, MNIST, Case, Run, league, run, upward
 from fixtures import excerpts
 from onnxbound.words import percent
 
@@ -52,22 +51,14 @@ def line(case: Case, about: str, done: Run, verified: Run) -> str:
     return f"| {case.name} | {case.dataset} | {about} | {found} | {bounds} | {done.seconds:.0f} |"
 
 
-def main() -> None:
-    """Run, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--models", type=Path, nargs="*", default=[])
-    arguments = parser.parse_args()
-    cases = [*own(), *(case for folder in arguments.models for case in of_manifest(folder))]
-    cases = [case for case in cases if case.name in UNLABELLED] + list(continued())
-    print(f"| {HEAD} |", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for case in cases:
-            if not arguments.names or case.name in arguments.names:
-                measure = from_prior if case.name in PRIORS else through_unlabelled
-                row = measure(case, Path(folder) / case.name)
-                print(row, flush=True)
-                write("originals", HEAD, row, [each.name for each in cases])
+def rivals(cases: list[Case]) -> list[Case]:
+    """The originals among them, and the nets with a prior."""
+    return [*(case for case in cases if case.name in UNLABELLED), *continued()]
+
+
+def measure(case: Case, folder: Path) -> str:
+    """The line of a net, by what it has."""
+    return (from_prior if case.name in PRIORS else through_unlabelled)(case, folder)
 
 
 def continued() -> Iterator[Case]:
@@ -78,4 +69,4 @@ def continued() -> Iterator[Case]:
 
 
 if __name__ == "__main__":
-    main()
+    league("originals", HEAD, __doc__, rivals, measure)
