@@ -65,11 +65,18 @@ def rounded_in_order(wanted: Float64Array, compensating: Matrix, lattice: Lattic
 
 
 def descended(
-    levels: NDArray[np.int64], wanted: Float64Array, curvature: Matrix, lattice: Lattice, sweeps: int
+    levels: NDArray[np.int64], slope: Float64Array, curvature: Matrix, lattice: Lattice, sweeps: int
 ) -> NDArray[np.int64]:
-    """Sweeps in which every entry takes the cheapest level given all others; the cost never rises."""
-    result = levels.copy()
-    slope = curvature @ (lattice.step * result - wanted)
+    """Sweeps in which every entry takes the cheapest level given all others; the cost never rises.
+
+    Args:
+        levels: Where the entries are, (P,).
+        slope: Of the divergence there, (P,).
+        curvature: F, (P, P).
+        lattice: Levels and prices.
+        sweeps: At most.
+    """
+    result, slope = levels.copy(), slope.copy()
     for _ in range(sweeps):
         changed = False
         for i in range(result.size):

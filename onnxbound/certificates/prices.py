@@ -52,6 +52,10 @@ class Prices:
         flags = np.where(levels == 0, self.zero, self.nonzero)
         return float(flags.sum() + self.size[tensor, np.abs(levels)].sum())
 
+    def of(self, entries: NDArray[np.int64]) -> "Prices":
+        """Of some entries alone."""
+        return Prices(self.zero[entries], self.nonzero[entries], self.size)
+
 
 def prices(tensors: Sequence[NDArray[np.int64]]) -> Prices:
     """Prices that fit some levels.

@@ -16,7 +16,7 @@ from onnxbound.certificates.judge import Judge
 from onnxbound.certificates.lattice import Lattice, descended, rounded_in_order
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.prices import LARGEST, nearest_levels
-from onnxbound.certificates.space import LevelVector, Space
+from onnxbound.certificates.space import LevelVector, Point, Space
 from onnxbound.codec.network_code import rounded_step
 from onnxbound.compressors.second_order import Matrix, compensation
 from onnxbound.linear.curvature import Curvature, Target, curvature
@@ -64,21 +64,6 @@ _FEWEST_TO_TUNE = 100
 _SWEEPS = 4
 _PROBES = 1
 _BATCH_BYTES = 1 << 28
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A network on the lattice.
-
-    Attributes:
-        levels: (P,).
-        steps: One per tensor.
-        price: Of a bit, at which it was found.
-    """
-
-    levels: LevelVector
-    steps: Float64Array
-    price: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +191,8 @@ class Rounding:
     def _descended(self, aim: _Aim, at: Point, price: float) -> Point:
         """The entries moved one by one from where they are."""
         lattice = self._lattice(at.levels, at.steps, price)
-        return Point(descended(at.levels, aim.wanted, aim.damped, lattice, _SWEEPS), at.steps, price)
+        slope = aim.damped @ (lattice.step * at.levels - aim.wanted)
+        return Point(descended(at.levels, slope, aim.damped, lattice, _SWEEPS), at.steps, price)
 
     def _lattice(self, levels: LevelVector, steps: Float64Array, price: float) -> Lattice:
         """Where the entries may lie, with prices that fit some levels."""

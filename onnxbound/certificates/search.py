@@ -1,11 +1,12 @@
-"""The search for the code with the best bound, in two ways: of a small network both are tried, and the better goes on.
+"""The search for the code with the best bound: in two ways, of which the better goes on, and then settled.
 
 No label is learnt unless it is asked for: the only targets are the network's own decisions and outputs. `thinning`
 drives most weights to zero by gradient steps and ends on a lattice. Its first runs are short, and find out how coarse
 the lattice may be. Whole runs are long: at the same price, more batches find a code of fewer bits.
 The price of a bit goes up from one to the next as long as that gives better bounds, then down, in steps that become
-smaller. `rounding` moves all parameters onto a lattice to second order, in rounds. The errors of what is found on the
-way are counted on rows that are set aside for that.
+smaller. `rounding` moves all parameters of a small network onto a lattice to second order, in rounds. `settling` moves
+the entries of the best network that either has found. The errors of what is found on the way are counted on rows that
+are set aside for that.
 """
 
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ import numpy as np
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.decisions import Progress
 from onnxbound.certificates.judge import Judge, errors_of
+from onnxbound.certificates.loss import Loss
 from onnxbound.certificates.rounding import Rounding
-from onnxbound.certificates.space import LevelVector, Space
+from onnxbound.certificates.settling import Settling
+from onnxbound.certificates.space import LevelVector, Point, Space
 from onnxbound.certificates.task import Effort, Found, Task
 from onnxbound.certificates.thinning import Thinning
-from onnxbound.codec.network_code import NetworkCode, encode
+from onnxbound.codec.network_code import encode
 from onnxbound.results import Float64Array
 
 _PRICE, _PRICE_OF_ERRORS = 4.5, 5.0
@@ -42,10 +45,17 @@ Where there are many rows for each weight, a fine one is worth its bits.
 _RISE, _SHRINK = 1.6, 0.75
 """By what the price changes, and the power of that which is left after a change for the worse."""
 
-_JUDGED = 10_000
+_BATCHES, _SHARE = (256, 128, 64), 0.75
+"""Rows of a batch: the first that leaves this share of the batches that a run may have, or else the last."""
 
-_ROUND = 0.5
-"""What a round of rounding takes, over a whole run, about: for progress only."""
+_JUDGED = 10_000
+"""Rows that judge what a run passes."""
+
+_SETTLED, _SETTLED_JUDGED = 0.03, 0.1
+"""Shares of the rows of a run: those that a round of settling linearises, and those that judge its candidates."""
+
+_ROUND, _SETTLED_ROUND = 0.5, 0.2
+"""What a round takes, over a whole run, about: for progress only."""
 
 
 def search(
@@ -62,20 +72,22 @@ def search(
     ground = _Ground(task, effort, generator, progress)
     yield from ground.short_runs()
     runs, rounds = ground.runs(), ground.rounds()
-    if not effort.rounds_of(task.parameters):
+    if effort.rounds_of(task.parameters):
+        yield (thinned := next(runs))
+        yield (rounded := next(rounds))
+        thins = thinned.bound <= rounded.bound
+        ground.goes_on(thins=thins)
+        yield from runs if thins else rounds
+    else:
         yield from runs
-        return
-    yield (thinned := next(runs))
-    yield (rounded := next(rounds))
-    thins = thinned.bound <= rounded.bound
-    ground.goes_on(thins=thins)
-    yield from runs if thins else rounds
+    yield from ground.settled()
 
 
 def turns(task: Task, effort: Effort) -> int:
     """How many runs and rounds there are, at most."""
     rounds = effort.rounds_of(task.parameters)
-    return len(_COARSE) + (1 + max(effort.runs, rounds) if rounds else effort.runs)
+    ways = 1 + max(effort.runs, rounds) if rounds else effort.runs
+    return len(_COARSE) + ways + effort.rounds
 
 
 class _Ground:
@@ -90,14 +102,17 @@ class _Ground:
         self._task, self._effort, self._generator, self._made = task, effort, generator, 0
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
         self.ahead = turns(task, effort)
-        count = len(task.labels)
-        places = np.sort(generator.choice(count, min(_JUDGED, count), replace=False))
-        self._judge = Judge.of(task.outputs, task.labels, float(task.delta), task.logits, places)
-        self._thinning = Thinning(self.space, task.outputs, task.logits, task.wanted, generator, self._worked)
+        loss = Loss(self.space, task.outputs, task.logits, task.wanted)
+        affordable = effort.work // loss.work
+        batch = next((b for b in _BATCHES if affordable // b >= _SHARE * effort.batches), _BATCHES[-1])
+        self._thinning = Thinning(self.space, loss, batch, generator, self._worked)
+        self._judge = self._judge_of(_JUDGED)
+        judge = self._judge_of(max(_JUDGED, int(_SETTLED_JUDGED * affordable)))
+        self._settling = Settling(self.space, loss, judge, 1 + int(_SETTLED * affordable), generator)
         self._short = min(_SHORT, int(_SHORT_SHARE * effort.batches))
-        self._whole = min(effort.batches, max(effort.work // self._thinning.work, _SHORT))
+        self._whole = min(effort.batches, max(affordable // batch, _SHORT))
         self._progress, self._batches = progress, 0
-        self._left = len(_COARSE) * self._short + self._whole
+        self._left = len(_COARSE) * self._short + self._whole + effort.rounds * self._settled_round
         if effort.rounds_of(task.parameters):
             self._left += self._round + max((effort.runs - 1) * self._whole, (effort.rounds - 1) * self._round)
         else:
@@ -105,12 +120,19 @@ class _Ground:
         self._worked(0)
         self._price = _PRICE + _PRICE_OF_ERRORS * float(np.mean(~task.right))
         self._coarse = _COARSE[0]
+        self._best: tuple[Decimal, Point] | None = None
+
+    def _judge_of(self, rows: int) -> Judge:
+        """By so many rows, drawn once."""
+        task, count = self._task, len(self._task.labels)
+        places = np.sort(self._generator.choice(count, min(rows, count), replace=False))
+        return Judge.of(task.outputs, task.labels, float(task.delta), task.logits, places)
 
     def short_runs(self) -> Iterator[Found]:
         """The best of each; they find how coarse the lattice may be."""
         least = Decimal(1)
         for finer in _COARSE:
-            found = self._best_of(self._thinning.run(self._short, _SHORT_PRICE * self._price, finer))
+            found = self._best_of(self._thinning.run(self._short, _SHORT_PRICE * self._price, finer), self._price)
             yield found
             if found.bound >= least:
                 break
@@ -123,7 +145,7 @@ class _Ground:
         """The best of each whole run."""
         least, tried, rise = Decimal(1), self._price, _RISE
         for _ in range(self._effort.runs):
-            found = self._best_of(self._thinning.run(self._whole, tried, self._coarse))
+            found = self._best_of(self._thinning.run(self._whole, tried, self._coarse), tried)
             yield found
             if found.bound < least:
                 least, self._price = found.bound, tried
@@ -139,36 +161,53 @@ class _Ground:
         )
         for point in islice(rounding.rounds(), self._effort.rounds):
             self._worked(self._round)
-            yield self._found(self.space.code(point.levels, point.steps))
+            yield self._found(point)
 
     def goes_on(self, *, thins: bool) -> None:
         """One of both ways alone, after the first run and the first round."""
-        self.ahead = (self._effort.runs if thins else self._effort.rounds) - 1
-        self._left = self.ahead * (self._whole if thins else self._round)
+        ahead, settled = (self._effort.runs if thins else self._effort.rounds) - 1, self._effort.rounds
+        self.ahead = ahead + settled
+        self._left = ahead * (self._whole if thins else self._round) + settled * self._settled_round
+
+    def settled(self) -> Iterator[Found]:
+        """The best network after each round."""
+        assert self._best is not None
+        _, at = self._best
+        for _ in range(self._effort.rounds):
+            at = self._settling.round(at)
+            self._worked(self._settled_round)
+            yield self._found(at)
 
     @property
     def _round(self) -> int:
         return int(_ROUND * self._whole)
 
+    @property
+    def _settled_round(self) -> int:
+        return int(_SETTLED_ROUND * self._whole)
+
     def _worked(self, batches: int) -> None:
         self._batches, self._left = self._batches + batches, self._left - batches
         self._progress("search", self._batches, self._batches + self._left)
 
-    def _best_of(self, passed: Iterator[tuple[LevelVector, Float64Array]]) -> Found:
+    def _best_of(self, passed: Iterator[tuple[LevelVector, Float64Array]], price: float) -> Found:
         """Of the networks that a run passes."""
-        best: NetworkCode | None = None
+        best: Point | None = None
         least = np.inf
         for levels, steps in passed:
             estimate = self._judge.worth(self.space, levels, steps, least)
             if best is None or estimate < least:
-                best, least = self.space.code(levels, steps), estimate
+                best, least = Point(levels, steps, price), estimate
         assert best is not None
         return self._found(best)
 
-    def _found(self, code: NetworkCode) -> Found:
-        """A code, its errors counted on all rows."""
-        task, data = self._task, encode(code)
+    def _found(self, at: Point) -> Found:
+        """The code of a network, its errors counted on all rows."""
+        task, code = self._task, self.space.code(at.levels, at.steps)
+        data = encode(code)
         self._made, self.ahead = self._made + 1, self.ahead - 1
         errors = errors_of(task.outputs.logits(code.tensors(task.prior)), task.labels)
         bound = error_bound(errors, len(task.labels), 8 * len(data), task.delta)
+        if self._best is None or bound < self._best[0]:
+            self._best = bound, at
         return Found(code, data, errors, bound, self._made, self._made + self.ahead)

@@ -36,6 +36,21 @@ class _Tensor:
     filters: Filters
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A network on the lattice.
+
+    Attributes:
+        levels: (P,).
+        steps: One per tensor.
+        price: Of a bit, at which it was found.
+    """
+
+    levels: LevelVector
+    steps: Float64Array
+    price: float
+
+
 class Space:
     """P parameters, less those of a prior network, in the order of `onnxbound.linear.gradient.parameters`.
 

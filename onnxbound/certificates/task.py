@@ -26,10 +26,10 @@ class Effort:
     Attributes:
         runs: Of thinning, short ones not counted.
         batches: Of a run, at most.
-        work: Of a run, at most: `Thinning.work` of all its batches together.
-        rounds: Of rounding to second order.
+        work: Of a run, at most: `Loss.work` of all its rows together.
+        rounds: Of rounding to second order, and of settling.
         parameters: Of the largest network that is rounded so.
-        rows: Linearised in a round.
+        rows: Linearised in a round of rounding.
     """
 
     runs: int

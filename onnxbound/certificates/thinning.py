@@ -13,19 +13,16 @@ zero. On a coarse lattice most of what is left ends at one step, up or down.
 """
 
 from collections.abc import Callable, Iterator
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.certificates.outputs import Outputs
+from onnxbound.certificates.loss import Loss
 from onnxbound.certificates.prices import LARGEST, Prices, nearest_levels
 from onnxbound.certificates.space import LevelVector, Space
 from onnxbound.codec.network_code import rounded_step
-from onnxbound.linear.gradient import CrossEntropy
 from onnxbound.results import Float64Array
 
-_BATCH = 256
 _RATE = 0.06
 """Length of the first steps, in steps of the lattice; it falls to 0 with the square of what is left to do.
 
@@ -49,14 +46,8 @@ _RISING = 0.5
 _ON_LATTICE = 0.5
 """Share of the batches that see the network on its lattice."""
 
-_SHARPNESS = 4.0
-"""Median gap of the two largest logits of the trained network, over the temperature of the loss."""
-
 _ALIVE = 0.5
 """Entries below this share of a step are 0."""
-
-_ENTRY = 150
-"""Multiply-adds that take as long as an activation: measured on nine nets, forwards and back."""
 
 Float32Array = NDArray[np.float32]
 
@@ -64,14 +55,10 @@ Float32Array = NDArray[np.float32]
 class Thinning:
     """One run, from the trained network to a price.
 
-    Attributes:
-        work: Of a batch's forward pass, in multiply-adds.
-
     Args:
         space: Of the network.
-        outputs: Where rows come from.
-        logits: Of the trained network at all rows, (m, K).
-        wanted: The classes that it is to decide for, (m,); -1 for rows that do not matter.
+        loss: What is lowered.
+        batch: Rows of a batch.
         generator: Of the order of the rows.
         told: Called with a number of batches as soon as they are done.
     """
@@ -79,24 +66,12 @@ class Thinning:
     def __init__(
         self,
         space: Space,
-        outputs: Outputs,
-        logits: Float64Array,
-        wanted: NDArray[np.int64],
+        loss: Loss,
+        batch: int,
         generator: np.random.Generator,
         told: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self._space, self._outputs, self._generator, self._told = space, outputs, generator, told
-        self._wanted = wanted
-        views = 1 + outputs.architecture.mirrored
-        net = space.network(space.trained)
-        entries = sum(prod(shape) for shape in net.shapes.values())
-        self.work = _BATCH * views * (net.multiply_adds + _ENTRY * entries)
-        self._loss = CrossEntropy(net, outputs.device, outputs.threads, views)
-        self._kept = np.flatnonzero(wanted >= 0)
-        ordered = np.sort(logits, axis=1)
-        gap = float(np.median(ordered[:, -1] - ordered[:, -2]))
-        self._temperature = max(gap, float(np.finfo(np.float32).tiny)) / _SHARPNESS
-        self._rows = len(wanted)
+        self._space, self._loss, self._batch, self._generator, self._told = space, loss, batch, generator, told
 
     def run(self, batches: int, price: float, coarse: float) -> Iterator[tuple[LevelVector, Float64Array]]:
         """Thin the trained network.
@@ -114,7 +89,7 @@ class Thinning:
         steps = self._measured(at, np.zeros(len(space.starts)), _FIRST * coarse)
         mean, square = np.zeros_like(at), np.zeros_like(at)
         force = length = np.zeros_like(at)
-        batches = batches if self._kept.size else 0
+        batches = batches if self._loss.kept.size else 0
         for number, places in enumerate(self._batches(batches), 1):
             left = 1 - (number - 1) / batches
             on_lattice = left <= _ON_LATTICE
@@ -125,15 +100,14 @@ class Thinning:
                 self._told(number - max(1, number - _LOOK))
                 if on_lattice:
                     yield nearest_levels(at, length), steps
-            slope = self._slope(
-                nearest_levels(at, length) * length if on_lattice else _without_small(at, length), places
-            )
+            seen = nearest_levels(at, length) * length if on_lattice else _without_small(at, length)
+            slope = self._loss.slope(seen, places).astype(np.float32)
             mean += np.float32(1 - _MEAN_DECAY) * (slope - mean)
             square += np.float32(1 - _SQUARE_DECAY) * (slope * slope - square)
             rate = length / (np.sqrt(square / np.float32(1 - _SQUARE_DECAY**number)) + np.float32(_TINY))
             rate *= np.float32(_RATE * left**2)
             at -= rate * mean * np.float32(1 / (1 - _MEAN_DECAY**number))
-            rate *= force * np.float32(price / self._rows * min(1, (1 - left) / _RISING))
+            rate *= force * np.float32(price / self._loss.rows * min(1, (1 - left) / _RISING))
             at = np.copysign(np.maximum(np.abs(at) - rate, 0), at)
         self._told(batches - (batches - 1) // _LOOK * _LOOK if batches else 0)
         steps = _written(steps)
@@ -141,17 +115,12 @@ class Thinning:
 
     def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:
         """Rows that matter, each once before any comes again."""
-        order = self._kept[:0]
+        order = self._loss.kept[:0]
         for _ in range(count):
-            if order.size < _BATCH:
-                order = np.concatenate([order, self._generator.permutation(self._kept)])
-            yield np.sort(order[:_BATCH])
-            order = order[_BATCH:]
-
-    def _slope(self, at: Float32Array, places: NDArray[np.int64]) -> Float32Array:
-        """Of the mean loss, (P,)."""
-        network, views = self._space.network(at), self._outputs.views(places)
-        return self._loss.gradient(network, views, self._wanted[places], self._temperature).astype(np.float32)
+            if order.size < self._batch:
+                order = np.concatenate([order, self._generator.permutation(self._loss.kept)])
+            yield np.sort(order[: self._batch])
+            order = order[self._batch :]
 
     def _measured(self, at: Float32Array, steps: Float64Array, coarse: float) -> Float64Array:
         """Steps by the size of the entries that are not 0; those before where there are none."""

@@ -55,6 +55,7 @@ def curvature(
     targets: Iterator[Target],
     probes: int,
     generator: np.random.Generator,
+    entries: NDArray[np.int64] | None = None,
 ) -> Curvature:
     """Curvature and gradient at the network's own weights.
 
@@ -63,12 +64,15 @@ def curvature(
         targets: Batches of rows.
         probes: Number of random cotangents C^{1/2} u per row, u of independent signs.
         generator: Generator of the signs.
+        entries: Of the parameters, ascending, (E,): the matrix is (E, E), the gradient (E,); None for all.
     """
-    size = parameters(network).size
+    if entries is None:
+        entries = np.arange(parameters(network).size)
+    size = entries.size
     upper, gradient, count = np.zeros((size, size), np.float32), np.zeros(size), 0
     keep = _kept(network)
     for target in targets:
-        jacobian = _probed(network, target, keep, probes, generator)
+        jacobian = _probed(network, target, keep, probes, generator, entries)
         flat = jacobian[:-1].reshape(-1, size)
         for start in range(0, size, _STRIPE):
             stripe = slice(start, start + _STRIPE)
@@ -89,8 +93,9 @@ def _probed(
     keep: set[str],
     probes: int,
     generator: np.random.Generator,
+    entries: NDArray[np.int64],
 ) -> Array:
-    """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, P)."""
+    """J^T C^{1/2} u / T for each of the probes, and J^T (q - p) / T last, (probes + 1, n, E)."""
     heat = target.temperature[:, None]
     seen = [linearise(network, rows, keep) for rows in target.views]
     logits = sum(forward.values[network.output] for forward in seen) / len(seen)
@@ -99,24 +104,28 @@ def _probed(
     roots = np.sqrt(q) * signs
     cotangents = np.concatenate([roots - q * roots.sum(axis=-1, keepdims=True), (q - p)[None]]) / heat
     cotangents = (cotangents / len(seen)).astype(np.float32)
-    found = _pulled_back(network, seen[0], cotangents)
+    found = _pulled_back(network, seen[0], cotangents, entries)
     for forward in seen[1:]:
-        found += _pulled_back(network, forward, cotangents)
+        found += _pulled_back(network, forward, cotangents, entries)
     return found
 
 
-def _pulled_back(network: Network, forward: Forward, cotangents: Array) -> Array:
-    """Cotangents (s, n, K) of the logits as cotangents (s, n, P) of the parameters."""
+def _pulled_back(network: Network, forward: Forward, cotangents: Array, entries: NDArray[np.int64]) -> Array:
+    """Cotangents (s, n, K) of the logits as cotangents (s, n, E) of some parameters."""
     outputs = [layer.output for layer in network.layers]
     gradients: Mapping[str, Array] = forward.linearisation.vjp(network.output, cotangents, outputs)
-    parts = []
+    parts, start = [], 0
     for layer in network.layers:
         c = gradients.get(layer.output)
         if c is None:
             c = np.zeros((*cotangents.shape[:2], *layer.output_shape), cotangents.dtype)
-        parts.append(layer.operator.weight_cotangent(forward.values[layer.input], c).reshape(*c.shape[:2], -1))
+        found = [layer.operator.weight_cotangent(forward.values[layer.input], c).reshape(*c.shape[:2], -1)]
         if layer.operator.bias is not None:
-            parts.append(layer.operator.bias_cotangent(c))
+            found.append(layer.operator.bias_cotangent(c))
+        for part in found:
+            first, last = np.searchsorted(entries, (start, start + part.shape[2]))
+            parts.append(part[:, :, entries[first:last] - start])
+            start += part.shape[2]
     return np.concatenate(parts, axis=2)
 
 

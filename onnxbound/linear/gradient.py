@@ -23,8 +23,8 @@ from onnxbound.run.device import Device
 from onnxbound.run.session import Runner
 
 _ROWS, _WANTED, _HEAT = "rows", "wanted", "heat"
-_PART_ROWS = 64
-"""Rows of a part. They do not depend on the number of threads, and so neither does any result."""
+_PARTS = 4
+"""Of a batch. They do not depend on the number of threads, and so neither does any result."""
 
 
 class CrossEntropy:
@@ -63,7 +63,7 @@ class CrossEntropy:
             found = self._runner.run(feeds | {_ROWS: rows, _WANTED: classes[wanted[where]]})
             return np.concatenate([values.ravel() for values in found.values()]).astype(np.float64)
 
-        found = side_by_side(part, parts(len(wanted), _PART_ROWS), self._threads)
+        found = side_by_side(part, parts(len(wanted), -(-len(wanted) // _PARTS)), self._threads)
         return np.asarray(sum(found[1:], start=found[0])) / len(wanted)
 
 

@@ -29,6 +29,13 @@ def on_lattice(levels: Float64Array, step: Float64Array, tensor: NDArray[np.int6
     return Lattice(step, tensor, prices(parts), price)
 
 
+def descent(
+    start: NDArray[np.int64], wanted: Float64Array, curvature: Float64Array, lattice: Lattice, sweeps: int = 20
+) -> NDArray[np.int64]:
+    """From some levels, of a divergence that is least at `wanted`."""
+    return descended(start, curvature @ (lattice.step * start - wanted), curvature, lattice, sweeps)
+
+
 def test_better_than_rounding_and_never_worse_after_descent() -> None:
     """On the mean of ten problems; single ones may go the other way before the descent."""
     ratios = []
@@ -36,10 +43,10 @@ def test_better_than_rounding_and_never_worse_after_descent() -> None:
         wanted, curvature, lattice = problem(120, seed, 0.002)
         plain = np.rint(wanted / lattice.step).astype(np.int64)
         ordered = rounded_in_order(wanted, compensation(curvature), lattice)
-        refined = descended(ordered, wanted, curvature, lattice, 20)
+        refined = descent(ordered, wanted, curvature, lattice)
         costs = [lattice.cost(levels, wanted, curvature) for levels in (plain, ordered, refined)]
         assert costs[2] <= costs[1]
-        np.testing.assert_array_equal(descended(refined, wanted, curvature, lattice, 1), refined)
+        np.testing.assert_array_equal(descent(refined, wanted, curvature, lattice, 1), refined)
         ratios.append((costs[1] / costs[0], costs[2] / costs[0]))
     in_order, after_descent = np.mean(ratios, axis=0)
     assert in_order < 0.6
@@ -51,7 +58,7 @@ def test_close_to_the_best_of_all(seed: int) -> None:
     """With six entries and levels -2 .. 2 everything can be tried."""
     wanted, curvature, lattice = problem(6, seed, 0.05)
     best = min(lattice.cost(np.array(levels), wanted, curvature) for levels in product(range(-2, 3), repeat=6))
-    found = descended(rounded_in_order(wanted, compensation(curvature), lattice), wanted, curvature, lattice, 20)
+    found = descent(rounded_in_order(wanted, compensation(curvature), lattice), wanted, curvature, lattice)
     assert lattice.cost(found, wanted, curvature) <= 1.25 * best
 
 

@@ -14,6 +14,7 @@ import pytest
 import onnxbound
 from onnxbound.bounds.binomial_tail import error_bound
 from onnxbound.certificates.judge import Judge, chernoff_bound
+from onnxbound.certificates.loss import Loss
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.rounding import temperatures
 from onnxbound.certificates.search import search, turns
@@ -170,33 +171,40 @@ def test_the_better_way_goes_on(better: str, task: Task, monkeypatch: pytest.Mon
         return every
 
     made: list[str] = []
-    counts = {"short_runs": 2, "runs": 4, "rounds": 5}
+    counts = {"short_runs": 2, "runs": 4, "rounds": 5, "settled": 2}
     for name, count in counts.items():
         monkeypatch.setattr(f"onnxbound.certificates.search._Ground.{name}", way(name, count))
     effort = replace(EFFORT, parameters=task.network.parameters)
     found_by(task, effort)
-    assert made == ["short_runs"] * 2 + ["runs", "rounds"] + [better] * (counts[better] - 1)
+    assert made == ["short_runs"] * 2 + ["runs", "rounds"] + [better] * (counts[better] - 1) + ["settled"] * 2
     made.clear()
     found_by(task, replace(effort, parameters=task.network.parameters - 1))
-    assert made == ["short_runs"] * 2 + ["runs"] * 4
+    assert made == ["short_runs"] * 2 + ["runs"] * 4 + ["settled"] * 2
 
 
 def test_a_run_is_as_long_as_the_work_allows(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No longer than asked for, no shorter than a short one; the net's own cost says how much work a batch is."""
-    asked: list[int] = []
+    """No longer than asked for, no shorter than a short one; a batch has few rows where a run could have few batches."""
+    asked: list[tuple[int, int]] = []
     plain = Thinning.run
 
     def run(self: Thinning, batches: int, price: float, coarse: float) -> Any:
-        asked.append(batches)
+        asked.append((batches, self._batch))
         return plain(self, batches // 10, price, coarse)
 
     monkeypatch.setattr(Thinning, "run", run)
-    per_batch = 256 * (WEIGHTS + 150 * ENTRIES)
-    for work, batches in ((10**12, 800), (300 * per_batch + 1, 300), (1, 180)):
+    per_row = WEIGHTS + 150 * ENTRIES
+    for rows, batches in (
+        (10**9, (800, 256)),
+        (700 * 256, (700, 256)),
+        (500 * 256, (800, 128)),
+        (300 * 256, (800, 64)),
+        (100 * 256, (400, 64)),
+        (0, (180, 64)),
+    ):
         asked.clear()
-        found_by(task, replace(EFFORT, batches=800, work=work))
+        found_by(task, replace(EFFORT, batches=800, work=rows * per_row))
         assert asked[-2:] == [batches] * 2
-        assert set(asked[:-2]) == {180}
+        assert set(asked[:-2]) == {(180, batches[1])}
 
 
 def test_a_seed_gives_one_result(task: Task) -> None:
@@ -211,13 +219,13 @@ def test_labels_are_seen_only_where_it_is_asked_for(
     own = task.labels
     confused = np.where(np.random.default_rng(4).random(own.size) < 0.1, (own + 1) % 4, own)
     seen = []
-    plain = Thinning.__init__
+    plain = Loss.__init__
 
-    def init(self: Thinning, *given: Any) -> None:
+    def init(self: Loss, *given: Any) -> None:
         seen.append(given[3])
         plain(self, *given)
 
-    monkeypatch.setattr(Thinning, "__init__", init)
+    monkeypatch.setattr(Loss, "__init__", init)
     found_by(replace(task, labels=confused, right=own == confused, targets=targets))
     expected = confused if targets == "labels" else np.where(own == confused, own, -1)
     for wanted in seen:
@@ -244,7 +252,8 @@ def test_a_thin_network_decides_as_wanted(task: Task) -> None:
     logits = task.outputs.logits(task.described.tensors)
     wanted = np.where(np.arange(3000) % 5 == 0, -1, (task.labels + 1) % 4)
     generator = np.random.Generator(np.random.Philox(3))
-    *_, (levels, steps) = Thinning(space, task.outputs, logits, wanted, generator).run(400, 3.0, 0.6)
+    loss = Loss(space, task.outputs, logits, wanted)
+    *_, (levels, steps) = Thinning(space, loss, 256, generator).run(400, 3.0, 0.6)
     assert 0 < np.count_nonzero(levels) < 0.8 * levels.size
     assert all(rounded_step(step) == step for step in steps)
     matters = wanted >= 0

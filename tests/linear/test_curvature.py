@@ -97,6 +97,19 @@ def test_against_differences(kind: str, views: int, tmp_path: Path) -> None:
         assert direction @ found.matrix @ direction == pytest.approx(exact, rel=5 * np.sqrt(2 / PROBES))
 
 
+def test_some_entries_alone(tmp_path: Path) -> None:
+    """By the same signs as for all of them."""
+    network = onnxbound.load(residual_net(tmp_path / "net.onnx")).cast(np.float32)
+    random = np.random.default_rng(2)
+    rows = random.normal(size=(ROWS, *network.input_shape)).astype(np.float32)
+    target = Target([rows], random.normal(size=(ROWS, 4)), np.ones(ROWS))
+    whole = curvature(network, iter([target]), 3, np.random.default_rng(1))
+    entries = np.flatnonzero(random.random(whole.gradient.size) < 0.4)
+    part = curvature(network, iter([target]), 3, np.random.default_rng(1), entries)
+    np.testing.assert_allclose(part.matrix, whole.matrix[np.ix_(entries, entries)], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(part.gradient, whole.gradient[entries], rtol=1e-6)
+
+
 def test_no_gradient_at_the_reference(tmp_path: Path) -> None:
     """Where the outputs are those wanted, nothing pulls."""
     network = onnxbound.load(random_mlp(tmp_path / "net.onnx", (6, 8, 4))).cast(np.float32)

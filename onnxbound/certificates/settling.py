@@ -1,0 +1,82 @@
+"""A network on a lattice settled to second order, in rounds.
+
+The runs of `thinning` end with noise in their last steps. A round takes the gradient and the curvature of the loss
+where the network is, for the entries that are not 0 and for those zeros that promise most, and lets every entry take
+its cheapest level given all others, the price of bits in every choice. The quadratic model holds near by only: the more
+the curvature is damped, the fewer entries move. So several dampings and prices are tried, and what has the smallest
+bound is kept.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxbound.certificates.judge import Judge
+from onnxbound.certificates.lattice import Lattice, descended
+from onnxbound.certificates.loss import Loss
+from onnxbound.certificates.space import LevelVector, Point, Space
+from onnxbound.results import Float64Array
+
+_ENTRIES = 3000
+_SWEEPS = 4
+
+_DAMPINGS = (0.1, 0.3, 1.0)
+"""Added to the curvature's diagonal, over its mean in the tensor."""
+
+_PRICES = (0.67, 1.0, 1.5)
+"""Over that of the round before."""
+
+_LEAST_CURVATURE = 1e-20
+
+
+class Settling:
+    """Rounds, each from the network of the one before.
+
+    Args:
+        space: Of the network.
+        loss: What is lowered.
+        judge: What candidates would certify.
+        rows: Linearised in a round.
+        generator: Of the rows that are drawn and of the probes.
+    """
+
+    def __init__(self, space: Space, loss: Loss, judge: Judge, rows: int, generator: np.random.Generator) -> None:
+        self._space, self._loss, self._judge = space, loss, judge
+        self._rows, self._generator = min(rows, loss.kept.size), generator
+
+    def round(self, at: Point) -> Point:
+        """A better network, or the same."""
+        if not self._rows:
+            return at
+        space, tensor = self._space, self._space.tensor
+        places = np.sort(self._generator.choice(self._loss.kept, self._rows, replace=False))
+        lengths = at.steps[tensor]
+        here = at.levels * lengths
+        slope = self._loss.slope(here, places)
+        entries = self._entries(at.levels, slope * lengths)
+        matrix = self._loss.bend(here, places, entries, self._generator)
+        mean = space.mean_per_tensor(_spread(np.diag(matrix), entries, at.levels.size), entries)
+        mean = np.maximum(mean, max(1e-6 * float(mean.max()), _LEAST_CURVATURE))[tensor[entries]]
+        prices = space.prices(at.levels).of(entries)
+        best, least = at, self._judge.worth(space, at.levels, at.steps, np.inf)
+        for damping in _DAMPINGS:
+            damped = matrix.copy()
+            damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
+            for price in (factor * at.price for factor in _PRICES):
+                lattice = Lattice(lengths[entries], tensor[entries], prices, price / self._loss.rows)
+                levels = at.levels.copy()
+                levels[entries] = descended(levels[entries], slope[entries], damped, lattice, _SWEEPS)
+                bound = self._judge.worth(space, levels, at.steps, least)
+                if bound < least:
+                    best, least = Point(levels, at.steps, price), bound
+        return best
+
+    def _entries(self, levels: LevelVector, promise: Float64Array) -> NDArray[np.int64]:
+        """Those that are not 0, and the zeros that promise most."""
+        rank = np.where(levels != 0, np.inf, np.abs(promise))
+        return np.sort(np.argsort(-rank, kind="stable")[:_ENTRIES])
+
+
+def _spread(values: NDArray[np.float32], entries: NDArray[np.int64], size: int) -> Float64Array:
+    whole = np.zeros(size)
+    whole[entries] = values
+    return whole
