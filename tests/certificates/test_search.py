@@ -183,7 +183,7 @@ def test_the_better_way_goes_on(better: str, task: Task, monkeypatch: pytest.Mon
 
 
 def test_a_run_is_as_long_as_the_work_allows(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No longer than asked for, no shorter than a short one; a batch has few rows where a run could have few batches."""
+    """No longer than asked for, no shorter than a short one; of few rows where a run could have few batches."""
     asked: list[tuple[int, int]] = []
     plain = Thinning.run
 
@@ -197,7 +197,7 @@ def test_a_run_is_as_long_as_the_work_allows(task: Task, monkeypatch: pytest.Mon
         (10**9, (800, 256)),
         (700 * 256, (700, 256)),
         (500 * 256, (800, 128)),
-        (300 * 256, (800, 64)),
+        (200 * 256, (800, 64)),
         (100 * 256, (400, 64)),
         (0, (180, 64)),
     ):
