@@ -1,12 +1,12 @@
-"""The search for the code with the best bound: in two ways, of which the better goes on, and then settled.
+"""The search for the code with the best bound, in two ways: of a small network both are tried, and the better goes on.
 
 No label is learnt unless it is asked for: the only targets are the network's own decisions and outputs. `thinning`
 drives most weights to zero by gradient steps and ends on a lattice. Its first runs are short, and find out how coarse
 the lattice may be. Whole runs are long: at the same price, more batches find a code of fewer bits.
 The price of a bit goes up from one to the next as long as that gives better bounds, then down, in steps that become
-smaller. `rounding` moves all parameters of a small network onto a lattice to second order, in rounds. `settling` moves
-the entries of the best network that either has found. The errors of what is found on the way are counted on rows that
-are set aside for that.
+smaller. The best of them is settled to second order by `settling`, in rounds. `rounding` moves all parameters of a
+small network onto a lattice to second order, in rounds. The errors of what is found on the way are counted on rows
+that are set aside for that.
 """
 
 from collections.abc import Iterator
@@ -77,17 +77,16 @@ def search(
         yield (rounded := next(rounds))
         thins = thinned.bound <= rounded.bound
         ground.goes_on(thins=thins)
-        yield from runs if thins else rounds
-    else:
-        yield from runs
+        if not thins:
+            yield from rounds
+            return
+    yield from runs
     yield from ground.settled()
 
 
 def turns(task: Task, effort: Effort) -> int:
     """How many runs and rounds there are, at most."""
-    rounds = effort.rounds_of(task.parameters)
-    ways = 1 + max(effort.runs, rounds) if rounds else effort.runs
-    return len(_COARSE) + ways + effort.rounds
+    return len(_COARSE) + bool(effort.rounds_of(task.parameters)) + effort.runs + effort.rounds
 
 
 class _Ground:
@@ -112,11 +111,9 @@ class _Ground:
         self._short = min(_SHORT, int(_SHORT_SHARE * effort.batches))
         self._whole = min(effort.batches, max(affordable // batch, _SHORT))
         self._progress, self._batches = progress, 0
-        self._left = len(_COARSE) * self._short + self._whole + effort.rounds * self._settled_round
+        self._left = len(_COARSE) * self._short + effort.runs * self._whole + effort.rounds * self._settled_round
         if effort.rounds_of(task.parameters):
-            self._left += self._round + max((effort.runs - 1) * self._whole, (effort.rounds - 1) * self._round)
-        else:
-            self._left += (effort.runs - 1) * self._whole
+            self._left += self._round
         self._worked(0)
         self._price = _PRICE + _PRICE_OF_ERRORS * float(np.mean(~task.right))
         self._coarse = _COARSE[0]
@@ -165,9 +162,13 @@ class _Ground:
 
     def goes_on(self, *, thins: bool) -> None:
         """One of both ways alone, after the first run and the first round."""
-        ahead, settled = (self._effort.runs if thins else self._effort.rounds) - 1, self._effort.rounds
-        self.ahead = ahead + settled
-        self._left = ahead * (self._whole if thins else self._round) + settled * self._settled_round
+        effort = self._effort
+        if thins:
+            self.ahead = effort.runs - 1 + effort.rounds
+            self._left = (effort.runs - 1) * self._whole + effort.rounds * self._settled_round
+        else:
+            self.ahead = effort.rounds - 1
+            self._left = self.ahead * self._round
 
     def settled(self) -> Iterator[Found]:
         """The best network after each round."""

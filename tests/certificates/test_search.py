@@ -176,7 +176,8 @@ def test_the_better_way_goes_on(better: str, task: Task, monkeypatch: pytest.Mon
         monkeypatch.setattr(f"onnxbound.certificates.search._Ground.{name}", way(name, count))
     effort = replace(EFFORT, parameters=task.network.parameters)
     found_by(task, effort)
-    assert made == ["short_runs"] * 2 + ["runs", "rounds"] + [better] * (counts[better] - 1) + ["settled"] * 2
+    rest = ["runs"] * 3 + ["settled"] * 2 if better == "runs" else ["rounds"] * 4
+    assert made == ["short_runs"] * 2 + ["runs", "rounds"] + rest
     made.clear()
     found_by(task, replace(effort, parameters=task.network.parameters - 1))
     assert made == ["short_runs"] * 2 + ["runs"] * 4 + ["settled"] * 2
