@@ -48,11 +48,16 @@ _RISE, _SHRINK = 1.6, 0.75
 _BATCHES, _SHARE = (256, 128, 64), 0.75
 """Rows of a batch: the first that leaves this share of the batches that a run may have, or else the last."""
 
-_JUDGED = 10_000
-"""Rows that judge what a run passes."""
+_UPDATE = 1000
+"""Multiply-adds that take as long as a batch's change of a parameter."""
 
-_SETTLED, _SETTLED_JUDGED = 0.03, 0.1
-"""Shares of the rows of a run: those that a round of settling linearises, and those that judge its candidates."""
+_JUDGED = 10_000, 0.03
+"""Rows that judge what a run passes: at most, and over the rows of a run."""
+
+_FEWEST_JUDGED = 1000
+
+_SETTLED, _SETTLED_JUDGED = 0.02, 0.05
+"""The rows that a round of settling linearises, and those that judge its candidates, over the rows of a run."""
 
 _ROUND, _SETTLED_ROUND = 0.5, 0.2
 """What a round takes, over a whole run, about: for progress only."""
@@ -102,14 +107,15 @@ class _Ground:
         self.space = Space(task.network, task.described, task.prior, task.preprocessing)
         self.ahead = turns(task, effort)
         loss = Loss(self.space, task.outputs, task.logits, task.wanted)
-        affordable = effort.work // loss.work
-        batch = next((b for b in _BATCHES if affordable // b >= _SHARE * effort.batches), _BATCHES[-1])
+        rows = effort.work // loss.work
+        batch = next((b for b in _BATCHES if rows // b >= _SHARE * effort.batches), _BATCHES[-1])
         self._thinning = Thinning(self.space, loss, batch, generator, self._worked)
-        self._judge = self._judge_of(_JUDGED)
-        judge = self._judge_of(max(_JUDGED, int(_SETTLED_JUDGED * affordable)))
-        self._settling = Settling(self.space, loss, judge, 1 + int(_SETTLED * affordable), generator)
+        self._judge = self._judge_of(min(_JUDGED[0], int(_JUDGED[1] * rows)))
+        judge = self._judge_of(int(_SETTLED_JUDGED * rows))
+        self._settling = Settling(self.space, loss, judge, 1 + int(_SETTLED * rows), generator)
         self._short = min(_SHORT, int(_SHORT_SHARE * effort.batches))
-        self._whole = min(effort.batches, max(affordable // batch, _SHORT))
+        per_batch = batch * loss.work + _UPDATE * task.parameters
+        self._whole = min(effort.batches, max(effort.work // per_batch, _SHORT))
         self._progress, self._batches = progress, 0
         self._left = len(_COARSE) * self._short + effort.runs * self._whole + effort.rounds * self._settled_round
         if effort.rounds_of(task.parameters):
@@ -122,7 +128,7 @@ class _Ground:
     def _judge_of(self, rows: int) -> Judge:
         """By so many rows, drawn once."""
         task, count = self._task, len(self._task.labels)
-        places = np.sort(self._generator.choice(count, min(rows, count), replace=False))
+        places = np.sort(self._generator.choice(count, min(max(rows, _FEWEST_JUDGED), count), replace=False))
         return Judge.of(task.outputs, task.labels, float(task.delta), task.logits, places)
 
     def short_runs(self) -> Iterator[Found]:
@@ -171,11 +177,14 @@ class _Ground:
             self._left = self.ahead * self._round
 
     def settled(self) -> Iterator[Found]:
-        """The best network after each round."""
+        """The best network after each round, until one finds nothing better."""
         assert self._best is not None
         _, at = self._best
-        for _ in range(self._effort.rounds):
-            at = self._settling.round(at)
+        for left in reversed(range(self._effort.rounds)):
+            before, at = at, self._settling.round(at)
+            if at is before:
+                self._worked((left + 1) * self._settled_round)
+                return
             self._worked(self._settled_round)
             yield self._found(at)
 

@@ -66,7 +66,7 @@ class Found:
         errors: Rows that the network errs on, as counted during the search.
         bound: The error it certifies.
         round: In which it was found, from 1.
-        rounds: In all.
+        rounds: In all, at most.
     """
 
     code: NetworkCode

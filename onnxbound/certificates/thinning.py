@@ -37,8 +37,8 @@ _FIRST = 0.4
 
 _BIAS_FINE = 0.5
 _STEP_KEPT = 0.6
-_LOOK = 50
-"""Prices and steps are found again after so many batches."""
+_LOOK, _LOOKS = 50, 60
+"""Prices and steps are found again after so many batches at least, and so often at most."""
 
 _RISING = 0.5
 """Share of the batches in which the price rises from 0."""
@@ -90,14 +90,15 @@ class Thinning:
         mean, square = np.zeros_like(at), np.zeros_like(at)
         force = length = np.zeros_like(at)
         batches = batches if self._loss.kept.size else 0
+        look = max(_LOOK, -(-batches // _LOOKS))
         for number, places in enumerate(self._batches(batches), 1):
             left = 1 - (number - 1) / batches
             on_lattice = left <= _ON_LATTICE
-            if number % _LOOK == 1:
+            if number % look == 1:
                 steps = _written(_STEP_KEPT * steps + (1 - _STEP_KEPT) * self._measured(at, steps, coarse))
                 length = steps[tensor].astype(np.float32)
                 force = self._force(at, steps).astype(np.float32)
-                self._told(number - max(1, number - _LOOK))
+                self._told(number - max(1, number - look))
                 if on_lattice:
                     yield nearest_levels(at, length), steps
             seen = nearest_levels(at, length) * length if on_lattice else _without_small(at, length)
@@ -109,7 +110,7 @@ class Thinning:
             at -= rate * mean * np.float32(1 / (1 - _MEAN_DECAY**number))
             rate *= force * np.float32(price / self._loss.rows * min(1, (1 - left) / _RISING))
             at = np.copysign(np.maximum(np.abs(at) - rate, 0), at)
-        self._told(batches - (batches - 1) // _LOOK * _LOOK if batches else 0)
+        self._told(batches - (batches - 1) // look * look if batches else 0)
         steps = _written(steps)
         yield nearest_levels(at, steps[tensor].astype(np.float32)), steps
 

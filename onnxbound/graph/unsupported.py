@@ -7,7 +7,7 @@ from onnxbound.graph.passes.spell_quantised import SPELLED
 from onnxbound.operators.operator import Array, Unsupported
 from onnxbound.operators.quantisation import AS_QDQ, FLOAT
 
-_CONSTANT = "it is read only if its scales and weights are constants, not computed from the rows"
+_CONSTANT = "onnxbound reads it only if its scales and weights are constants, not computed from the rows"
 _DYNAMIC = "it computes its scale from the whole batch, so the logits of a row depend on the other rows"
 _INTEGER = "it multiplies integers whose scales come from other nodes, which is dynamic quantisation"
 _PACKED = "its weights are packed in a format of onnxruntime's own"

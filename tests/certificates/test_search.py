@@ -147,7 +147,6 @@ def test_codes_are_worth_what_is_said(task: Task, largest: int) -> None:
     assert all(each[0] == "search" and each[1] <= each[2] for each in told)
     assert [found.round for found in every] == list(range(1, len(every) + 1))
     assert every[0].rounds == turns(task, replace(EFFORT, parameters=largest))
-    assert every[-1].rounds == len(every)
     assert all(found.rounds >= len(every) for found in every)
     for found in every:
         assert encode(decode(found.data)) == found.data
@@ -194,6 +193,7 @@ def test_a_run_is_as_long_as_the_work_allows(task: Task, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Thinning, "run", run)
     per_row = WEIGHTS + 150 * ENTRIES
+    monkeypatch.setattr("onnxbound.certificates.search._UPDATE", 0)
     for rows, batches in (
         (10**9, (800, 256)),
         (700 * 256, (700, 256)),
