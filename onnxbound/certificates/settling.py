@@ -7,6 +7,8 @@ the curvature is damped, the fewer entries move. So several dampings and prices 
 bound is kept.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,38 +47,36 @@ class Settling:
 
     def round(self, at: Point) -> Point:
         """A better network, or the same."""
+        best, least = at, self._judge.worth(self._space, at.levels, at.steps, np.inf)
+        for tried in self._candidates(at):
+            bound = self._judge.worth(self._space, tried.levels, tried.steps, least)
+            if bound < least:
+                best, least = tried, bound
+        return best
+
+    def _candidates(self, at: Point) -> Iterator[Point]:
+        """One per damping and price; none where no row matters."""
         if not self._rows:
-            return at
-        space, tensor = self._space, self._space.tensor
+            return
         places = np.sort(self._generator.choice(self._loss.kept, self._rows, replace=False))
-        lengths = at.steps[tensor]
-        here = at.levels * lengths
-        slope = self._loss.slope(here, places)
-        entries = self._entries(at.levels, slope * lengths)
-        matrix = self._loss.bend(here, places, entries, self._generator)
-        mean = space.mean_per_tensor(_spread(np.diag(matrix), entries, at.levels.size), entries)
-        mean = np.maximum(mean, max(1e-6 * float(mean.max()), _LEAST_CURVATURE))[tensor[entries]]
-        prices = space.prices(at.levels).of(entries)
-        best, least = at, self._judge.worth(space, at.levels, at.steps, np.inf)
+        step = at.steps[self._space.tensor]
+        slope = self._loss.slope(at.levels * step, places)
+        entries = _promising(at.levels, slope * step)
+        matrix = self._loss.bend(at.levels * step, places, entries, self._generator)
+        tensor = self._space.tensor[entries]
+        mean = np.bincount(tensor, np.diag(matrix)) / np.maximum(np.bincount(tensor), 1)
+        mean = np.maximum(mean, max(1e-6 * float(mean.max()), _LEAST_CURVATURE))[tensor]
+        prices = self._space.prices(at.levels).of(entries)
         for damping in _DAMPINGS:
             damped = matrix.copy()
             damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
             for price in (factor * at.price for factor in _PRICES):
-                lattice = Lattice(lengths[entries], tensor[entries], prices, price / self._loss.rows)
+                lattice = Lattice(step[entries], tensor, prices, price / self._loss.rows)
                 levels = at.levels.copy()
                 levels[entries] = descended(levels[entries], slope[entries], damped, lattice, _SWEEPS)
-                bound = self._judge.worth(space, levels, at.steps, least)
-                if bound < least:
-                    best, least = Point(levels, at.steps, price), bound
-        return best
-
-    def _entries(self, levels: LevelVector, promise: Float64Array) -> NDArray[np.int64]:
-        """Those that are not 0, and the zeros that promise most."""
-        rank = np.where(levels != 0, np.inf, np.abs(promise))
-        return np.sort(np.argsort(-rank, kind="stable")[:_ENTRIES])
+                yield Point(levels, at.steps, price)
 
 
-def _spread(values: NDArray[np.float32], entries: NDArray[np.int64], size: int) -> Float64Array:
-    whole = np.zeros(size)
-    whole[entries] = values
-    return whole
+def _promising(levels: LevelVector, slope: Float64Array) -> NDArray[np.int64]:
+    """Entries that are not 0, and zeros behind them, each by how much the loss changes with a step; ascending."""
+    return np.sort(np.lexsort((-np.abs(slope), levels == 0))[:_ENTRIES])

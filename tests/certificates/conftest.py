@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,14 +16,18 @@ import onnxbound
 from onnxbound.certificates.canonical import canonical_json, read_canonical
 from onnxbound.certificates.certificate import decimal_of
 from onnxbound.certificates.evidence import Evidence, Opener
+from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.statement import Disagreements, Statement
+from onnxbound.certificates.task import Task
 from onnxbound.certificates.verify import Verification, verify
+from onnxbound.codec.describe import describe
 from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.run.device import CPU
 from tests.cli.command import onnxbound as command
+from tests.cli.command import write_rows
 from tests.nets import random_mlp
 
 ROOT = Path(__file__).parents[2]
@@ -149,3 +154,18 @@ def rewrite(folder: Path, **changes: Any) -> None:
     )
     follows = {"bound": float(statement.bound), "vacuous": statement.vacuous, "statement": statement.sentence()}
     path.write_bytes(canonical_json(document | follows))
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    """A net that labels its own 3,000 rows."""
+    network = onnxbound.load(random_mlp(tmp_path / "net.onnx", (6, 5, 4)))
+    x = np.random.default_rng(1).normal(size=(3000, 6)).astype(np.float32)
+    single = network.cast(np.float32)
+    labels = linearise(single, x, [single.output]).values[single.output].argmax(axis=1)
+    rows = open_rows(write_rows(tmp_path / "rows.npz", x=x, y=labels), network)
+    described = describe(network)
+    outputs = Outputs(described.architecture, rows, CPU, None)
+    right = np.ones(3000, np.bool_)
+    logits = outputs.logits(described.tensors)
+    return Task(network, described, outputs, logits, rows.labels, right, None, Preprocessing(), delta=Decimal("0.05"))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,14 +23,10 @@ from onnxbound.certificates.thinning import Thinning
 from onnxbound.codec.describe import Description, describe
 from onnxbound.codec.network_code import decode, encode, rounded_step
 from onnxbound.codec.tensors import Levels
-from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.linear.gradient import parameters
 from onnxbound.linear.linearisation import linearise
-from onnxbound.run.device import CPU
 from onnxbound.stability.collect import Progress
-from tests.cli.command import write_rows
-from tests.nets import random_mlp
 
 
 def opened(described: Description) -> bytes:
@@ -84,21 +79,6 @@ def test_one_vector_is_the_network_and_its_code(name: str, with_prior: bool) -> 
 
     (found,) = InferenceSession(opened(described)).run(None, {"input": rows, **tensors})
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
-
-
-@pytest.fixture
-def task(tmp_path: Path) -> Task:
-    """A net that labels its own 3,000 rows."""
-    network = onnxbound.load(random_mlp(tmp_path / "net.onnx", (6, 5, 4)))
-    x = np.random.default_rng(1).normal(size=(3000, 6)).astype(np.float32)
-    single = network.cast(np.float32)
-    labels = linearise(single, x, [single.output]).values[single.output].argmax(axis=1)
-    rows = open_rows(write_rows(tmp_path / "rows.npz", x=x, y=labels), network)
-    described = describe(network)
-    outputs = Outputs(described.architecture, rows, CPU, None)
-    right = np.ones(3000, np.bool_)
-    logits = outputs.logits(described.tensors)
-    return Task(network, described, outputs, logits, rows.labels, right, None, Preprocessing(), delta=Decimal("0.05"))
 
 
 def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
