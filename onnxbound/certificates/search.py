@@ -59,7 +59,7 @@ _FEWEST_JUDGED = 1000
 _SETTLED, _SETTLED_JUDGED = 0.02, 0.05
 """The rows that a round of settling linearises, and those that judge its candidates, over the rows of a run."""
 
-_ROUND, _SETTLED_ROUND = 0.5, 0.2
+_ROUND, _SETTLED_ROUND = 0.5, 0.1
 """What a round takes, over a whole run, about: for progress only."""
 
 
@@ -91,7 +91,7 @@ def search(
 
 def turns(task: Task, effort: Effort) -> int:
     """How many runs and rounds there are, at most."""
-    return len(_COARSE) + bool(effort.rounds_of(task.parameters)) + effort.runs + effort.rounds
+    return len(_COARSE) + bool(effort.rounds_of(task.parameters)) + effort.runs + effort.settled
 
 
 class _Ground:
@@ -117,7 +117,7 @@ class _Ground:
         per_batch = batch * loss.work + _UPDATE * task.parameters
         self._whole = min(effort.batches, max(effort.work // per_batch, _SHORT))
         self._progress, self._batches = progress, 0
-        self._left = len(_COARSE) * self._short + effort.runs * self._whole + effort.rounds * self._settled_round
+        self._left = len(_COARSE) * self._short + effort.runs * self._whole + effort.settled * self._settled_round
         if effort.rounds_of(task.parameters):
             self._left += self._round
         self._worked(0)
@@ -170,8 +170,8 @@ class _Ground:
         """One of both ways alone, after the first run and the first round."""
         effort = self._effort
         if thins:
-            self.ahead = effort.runs - 1 + effort.rounds
-            self._left = (effort.runs - 1) * self._whole + effort.rounds * self._settled_round
+            self.ahead = effort.runs - 1 + effort.settled
+            self._left = (effort.runs - 1) * self._whole + effort.settled * self._settled_round
         else:
             self.ahead = effort.rounds - 1
             self._left = self.ahead * self._round
@@ -180,7 +180,7 @@ class _Ground:
         """The best network after each round, until one finds nothing better."""
         assert self._best is not None
         _, at = self._best
-        for left in reversed(range(self._effort.rounds)):
+        for left in reversed(range(self._effort.settled)):
             before, at = at, self._settling.round(at)
             if at is before:
                 self._worked((left + 1) * self._settled_round)

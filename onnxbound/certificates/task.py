@@ -27,7 +27,8 @@ class Effort:
         runs: Of thinning, short ones not counted.
         batches: Of a run, at most.
         work: Of a run, at most: `Loss.work` of all its rows together.
-        rounds: Of rounding to second order, and of settling.
+        rounds: Of rounding to second order.
+        settled: Rounds of settling, at most.
         parameters: Of the largest network that is rounded so.
         rows: Linearised in a round of rounding.
     """
@@ -36,6 +37,7 @@ class Effort:
     batches: int
     work: int
     rounds: int
+    settled: int
     parameters: int
     rows: int
 
@@ -47,6 +49,7 @@ class Effort:
             batches=160 * level**2,
             work=12 * 10**10 * level**2,
             rounds=max(1, level - 1),
+            settled=2 * level,
             parameters=1000 + 1200 * level,
             rows=4000 * (level + 1),
         )

@@ -108,7 +108,7 @@ def test_rows_are_counted_no_further_than_needed(task: Task, monkeypatch: pytest
 WEIGHTS, ENTRIES = 6 * 5 + 5 * 4, 6 + 5 + 5 + 4
 """Of the net below; entries of the activations before and after the gate."""
 
-EFFORT = Effort(runs=2, batches=200, work=10**12, rounds=3, parameters=0, rows=1000)
+EFFORT = Effort(runs=2, batches=200, work=10**12, rounds=3, settled=2, parameters=0, rows=1000)
 
 
 def found_by(task: Task, effort: Effort = EFFORT, progress: Progress = lambda *_: None) -> list[Found]:
