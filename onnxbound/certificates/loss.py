@@ -45,7 +45,7 @@ class Loss:
         ordered = np.sort(logits, axis=1)
         gap = float(np.median(ordered[:, -1] - ordered[:, -2]))
         self._temperature = max(gap, float(np.finfo(np.float32).tiny)) / _SHARPNESS
-        self._sure = np.eye(logits.shape[1]) / np.finfo(np.float32).tiny
+        self._classes = logits.shape[1]
         self.rows, self.kept = len(wanted), np.flatnonzero(wanted >= 0)
 
     def slope(self, at: Float64Array | NDArray[np.float32], places: NDArray[np.int64]) -> Float64Array:
@@ -66,8 +66,10 @@ class Loss:
     ) -> NDArray[np.float32]:
         """The Gauss-Newton matrix of some entries, estimated from some rows, (E, E)."""
         batch = max(1, min(250, _BATCH_BYTES // (8 * len(at))))
+        heat = np.full(batch, self._temperature)
+        # The matrix is the same whatever outputs are wanted.
         targets = (
-            Target(self._outputs.views(part), self._sure[self._wanted[part]], np.full(len(part), self._temperature))
+            Target(self._outputs.views(part), np.zeros((len(part), self._classes)), heat[: len(part)])
             for part in np.split(places, range(batch, len(places), batch))
         )
         return curvature(self._space.network(at), targets, 1, generator, entries).matrix
