@@ -51,12 +51,12 @@ _BATCHES, _SHARE = (256, 128, 64), 0.75
 _UPDATE = 1000
 """Multiply-adds that take as long as a batch's change of a parameter."""
 
-_JUDGED = 10_000, 0.03
+_JUDGED = 20_000, 0.03
 """Rows that judge what a run passes: at most, and over the rows of a run."""
 
 _FEWEST_JUDGED = 1000
 
-_SETTLED, _SETTLED_JUDGED = 0.02, 0.05
+_SETTLED, _SETTLED_JUDGED = 0.02, 0.08
 """The rows that a round of settling linearises, and those that judge its candidates, over the rows of a run."""
 
 _ROUND, _SETTLED_ROUND = 0.5, 0.1
