@@ -56,7 +56,7 @@ _JUDGED = 20_000, 0.03
 
 _FEWEST_JUDGED = 1000
 
-_SETTLED, _SETTLED_JUDGED = 0.02, 0.08
+_SETTLED, _SETTLED_JUDGED = 0.02, 0.05
 """The rows that a round of settling linearises, and those that judge its candidates, over the rows of a run."""
 
 _ROUND, _SETTLED_ROUND = 0.5, 0.1

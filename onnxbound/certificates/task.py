@@ -49,7 +49,7 @@ class Effort:
             batches=160 * level**2,
             work=12 * 10**10 * level**2,
             rounds=max(1, level - 1),
-            settled=2 * level,
+            settled=level,
             parameters=1000 + 1200 * level,
             rows=4000 * (level + 1),
         )
