@@ -13,6 +13,9 @@ from onnxbound.certificates.prices import LARGEST, Prices
 from onnxbound.compressors.second_order import Matrix
 from onnxbound.results import Float64Array
 
+_LEAST_CURVATURE = 1e-20
+"""Where no row matters, there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
@@ -92,6 +95,15 @@ def descended(
                 changed = True
         if not changed:
             break
+    return result
+
+
+def damped(curvature: Matrix, tensor: NDArray[np.int64], damping: float) -> Matrix:
+    """The curvature with this share of the mean of its diagonal in each tensor added to the diagonal."""
+    mean = np.bincount(tensor, np.diag(curvature)) / np.maximum(np.bincount(tensor), 1)
+    mean = np.maximum(mean[tensor], max(1e-6 * float(mean.max()), _LEAST_CURVATURE))
+    result = curvature.copy()
+    result[np.diag_indices_from(result)] += (damping * mean).astype(np.float32)
     return result
 
 

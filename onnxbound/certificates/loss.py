@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import Space
-from onnxbound.linear.curvature import Target, curvature
+from onnxbound.linear.curvature import Target, curvature, in_batches
 from onnxbound.linear.gradient import CrossEntropy
 from onnxbound.results import Float64Array
 
@@ -18,7 +18,6 @@ _ENTRY = 150
 """Multiply-adds that take as long as an activation: measured on nine nets, forwards and back."""
 
 _PART_ROWS = 256
-_BATCH_BYTES = 1 << 28
 
 
 class Loss:
@@ -65,11 +64,11 @@ class Loss:
         generator: np.random.Generator,
     ) -> NDArray[np.float32]:
         """The Gauss-Newton matrix of some entries, estimated from some rows, (E, E)."""
-        batch = max(1, min(250, _BATCH_BYTES // (8 * len(at))))
-        heat = np.full(batch, self._temperature)
         # The matrix is the same whatever outputs are wanted.
         targets = (
-            Target(self._outputs.views(part), np.zeros((len(part), self._classes)), heat[: len(part)])
-            for part in np.split(places, range(batch, len(places), batch))
+            Target(
+                self._outputs.views(part), np.zeros((len(part), self._classes)), np.full(len(part), self._temperature)
+            )
+            for part in in_batches(places, len(at), 1)
         )
         return curvature(self._space.network(at), targets, 1, generator, entries).matrix

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.judge import Judge
-from onnxbound.certificates.lattice import Lattice, descended, rounded_in_order
+from onnxbound.certificates.lattice import Lattice, damped, descended, rounded_in_order
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.prices import LARGEST, nearest_levels
 from onnxbound.certificates.space import LevelVector, Point, Space
 from onnxbound.codec.network_code import rounded_step
 from onnxbound.compressors.second_order import Matrix, compensation
-from onnxbound.linear.curvature import Curvature, Target, curvature
+from onnxbound.linear.curvature import Curvature, Target, curvature, in_batches
 from onnxbound.results import Float64Array
 
 _STEP = 0.02
@@ -63,7 +63,6 @@ _FEWEST_TO_TUNE = 100
 
 _SWEEPS = 4
 _PROBES = 1
-_BATCH_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +172,10 @@ class Rounding:
         self, here: Float64Array, gradient: Float64Array, matrix: Matrix, dampings: tuple[float, ...]
     ) -> Iterator[_Aim]:
         """One step of Newton's method away, the curvature damped so that no direction is taken for free."""
-        mean = self._mean_curvature(matrix)[self._space.tensor]
-        mean = np.maximum(mean, max(1e-6 * float(mean.max()), _LEAST_CURVATURE))
         for damping in dampings:
-            damped = matrix.copy()
-            damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
-            compensating = compensation(damped)
-            yield _Aim(here, here - compensating.T @ (compensating @ gradient), damped, compensating)
+            bend = damped(matrix, self._space.tensor, damping)
+            compensating = compensation(bend)
+            yield _Aim(here, here - compensating.T @ (compensating @ gradient), bend, compensating)
 
     def _rounded(self, aim: _Aim, steps: Float64Array, price: float) -> Point:
         """The entries rounded in order, at prices that fit plain rounding of where they are."""
@@ -218,8 +214,7 @@ class Rounding:
     def _targets(self, numbers: int) -> Iterator[Target]:
         """Fresh rows and what the trained network makes of them, in batches that fit so many numbers per row."""
         places = np.sort(self._generator.choice(len(self._temperature), self._rows, replace=False))
-        batch = max(1, min(250, _BATCH_BYTES // (4 * (_PROBES + 1) * numbers)))
-        for p in np.split(places, range(batch, len(places), batch)):
+        for p in in_batches(places, numbers, _PROBES):
             yield Target(self._outputs.views(p), self._logits[p], self._temperature[p])
 
 

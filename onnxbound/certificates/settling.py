@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.certificates.judge import Judge
-from onnxbound.certificates.lattice import Lattice, descended
+from onnxbound.certificates.lattice import Lattice, damped, descended
 from onnxbound.certificates.loss import Loss
 from onnxbound.certificates.space import LevelVector, Point, Space
 from onnxbound.results import Float64Array
@@ -26,8 +26,6 @@ _DAMPINGS = (0.1, 0.3, 1.0)
 
 _PRICES = (0.67, 1.0, 1.5)
 """Over that of the round before."""
-
-_LEAST_CURVATURE = 1e-20
 
 
 class Settling:
@@ -64,16 +62,13 @@ class Settling:
         entries = _promising(at.levels, slope * step)
         matrix = self._loss.bend(at.levels * step, places, entries, self._generator)
         tensor = self._space.tensor[entries]
-        mean = np.bincount(tensor, np.diag(matrix)) / np.maximum(np.bincount(tensor), 1)
-        mean = np.maximum(mean, max(1e-6 * float(mean.max()), _LEAST_CURVATURE))[tensor]
         prices = self._space.prices(at.levels).of(entries)
         for damping in _DAMPINGS:
-            damped = matrix.copy()
-            damped[np.diag_indices_from(damped)] += (damping * mean).astype(np.float32)
+            bend = damped(matrix, tensor, damping)
             for price in (factor * at.price for factor in _PRICES):
                 lattice = Lattice(step[entries], tensor, prices, price / self._loss.rows)
                 levels = at.levels.copy()
-                levels[entries] = descended(levels[entries], slope[entries], damped, lattice, _SWEEPS)
+                levels[entries] = descended(levels[entries], slope[entries], bend, lattice, _SWEEPS)
                 yield Point(levels, at.steps, price)
 
 

@@ -18,6 +18,8 @@ from onnxbound.linear.linearisation import Forward, linearise
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 
+_BATCH_ROWS, _BATCH_BYTES = 250, 1 << 28
+
 _STRIPE = 512
 """Rows of the matrix that are added to at a time, from the diagonal on: what lies below is their mirror image."""
 
@@ -48,6 +50,12 @@ class Curvature:
 
     matrix: NDArray[np.float32]
     gradient: Float64Array
+
+
+def in_batches(places: NDArray[np.int64], numbers: int, probes: int) -> list[NDArray[np.int64]]:
+    """Places of rows, in batches whose Jacobians of so many numbers fit in memory."""
+    batch = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (4 * (probes + 1) * numbers)))
+    return np.split(places, range(batch, len(places), batch))
 
 
 def curvature(
