@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from benchmarks import all_pairs, growth, memory, norms, output_jacobians, sign_projection, start_up
+from benchmarks import all_pairs, growth, memory, norms, output_jacobians, sign_projection, start_up, whole_rows
 from benchmarks.result import Result, as_markdown, shown
 from benchmarks.worker import TUNING
 from onnxbound.linear.threads import cores
@@ -65,6 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     about = machine(options.threads)
     results = [
+        whole_rows.run(options.rows, options.repeats, options.threads),
         all_pairs.run(options.rows, options.repeats, options.threads),
         output_jacobians.run(options.rows, options.repeats, options.threads),
         growth.run(options.repeats),

@@ -1,6 +1,7 @@
 """The measurement as onnxbound does it, its own forward pass, and the matrix product both are made of."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from benchmarks import vgg19
 from benchmarks.worker import seconds
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import OnnxruntimeEngine
+from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
 from onnxbound.linear.jacobian_norm import ExactJacobians, exact_jacobians, plan_exact_pairs, units_in_parts
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.measure import measure
@@ -21,6 +22,8 @@ from onnxbound.run.device import CPU
 PROGRAMME = Programme(
     form="affine", probes=1, exact_pairs=False, exact_output=False, radius=0.1, output_only=False, seed=0
 )
+WHOLE = replace(PROGRAMME, exact_output=True)
+WHOLE_ROWS = 64
 GEMM = (2048, 2304, 256)
 """A product of the shape that the widest of VGG-19's convolutions have."""
 
@@ -77,7 +80,10 @@ def tasks(rows: int, threads: int) -> Mapping[str, Callable[[], Any]]:
     x, index = rows_of(rows), np.arange(rows)
     sweep = partial(measure, network, PROGRAMME, index, x)
     runtime = cache(lambda: OnnxruntimeEngine(loaded, PROGRAMME, CPU, threads))
+    whole = cache(lambda: (NumpyEngine(loaded, WHOLE, threads), OnnxruntimeEngine(loaded, WHOLE, CPU, threads)))
     return {
+        "whole rows": lambda: seconds(partial(whole()[0].measure, index, x)),
+        "whole rows, onnxruntime": lambda: seconds(partial(whole()[1].measure, index, x)),
         "gemm": gemm_seconds,
         "forward": lambda: seconds(partial(forward, network, x)),
         "all pairs": lambda: seconds(sweep),

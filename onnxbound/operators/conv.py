@@ -97,7 +97,7 @@ class Conv(Weighted):
         fits = w.kernel == (3, 3) and w.strides == w.dilations == (1, 1) and self.groups == 1
         if not fits or min(self.weight.shape[:2]) < _WINOGRAD_CHANNELS:
             return None
-        return Winograd.of(self.weight, w.begin, w.output)
+        return Winograd.of(self.weight, w.size, w.begin, w.output)
 
     def linear(self, *x: Tensor) -> Tensor:
         """One node of a graph; NumPy has no convolution, and patches in blocks are the fastest way there."""

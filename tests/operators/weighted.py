@@ -109,8 +109,9 @@ def _wide_conv(size: tuple[int, int], pads: tuple[int, ...]) -> Case:
 CASES = [
     *(
         _wide_conv(size, pads)
-        for size in ((6, 6), (5, 8), (3, 3), (4, 7))
+        for size in ((6, 6), (5, 8), (3, 3), (4, 7), (2, 2), (1, 2))
         for pads in ((1, 1, 1, 1), (0, 0, 0, 0), (0, 2, 1, 0))
+        if min(size) > 2 or pads == (1, 1, 1, 1)
     ),
     *map(
         _conv,
