@@ -60,7 +60,7 @@ def test_the_readmes_first_command_is_the_one_that_a_clean_install_runs() -> Non
 
 def test_the_readmes_sample_is_what_its_first_command_prints() -> None:
     """Word for word but for the line of the run, numbers to what another processor changes of three digits."""
-    section = (ROOT / "README.md").read_text().partition("## What it says")[2].partition("\n* ")[0]
+    section = (ROOT / "README.md").read_text().partition("The first command prints:")[2].partition("\n* ")[0]
     shown = [line.split() for line in re.sub("^ {4}", "", section, flags=re.MULTILINE).strip().splitlines()]
     printed = [line.split() for line in onnxbound(*noxfile.ANALYZE_EXAMPLE).stdout.strip().splitlines()]
     assert [line[:1] for line in shown] == [line[:1] for line in printed]

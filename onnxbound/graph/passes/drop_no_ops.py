@@ -1,4 +1,4 @@
-"""Nodes that change no value are removed: Identity, Dropout at inference, Cast between floating types."""
+"""Nodes that change values at most by rounding are removed: Identity, Dropout at inference, Cast to a wide float."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
