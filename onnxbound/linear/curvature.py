@@ -127,13 +127,14 @@ def _pulled_back(network: Network, forward: Forward, cotangents: Array, entries:
         c = gradients.get(layer.output)
         if c is None:
             c = np.zeros((*cotangents.shape[:2], *layer.output_shape), cotangents.dtype)
-        found = [layer.operator.weight_cotangent(forward.values[layer.input], c).reshape(*c.shape[:2], -1)]
-        if layer.operator.bias is not None:
-            found.append(layer.operator.bias_cotangent(c))
-        for part in found:
-            first, last = np.searchsorted(entries, (start, start + part.shape[2]))
-            parts.append(part[:, :, entries[first:last] - start])
-            start += part.shape[2]
+        weight, bias = layer.operator.weight, layer.operator.bias
+        ends = np.cumsum([start, weight.size, 0 if bias is None else bias.size])
+        first, middle, last = np.searchsorted(entries, ends)
+        x = forward.values[layer.input]
+        parts.append(layer.operator.weight_cotangent(x, c, entries[first:middle] - start))
+        if bias is not None:
+            parts.append(layer.operator.bias_cotangent(c)[:, :, entries[middle:last] - ends[1]])
+        start = ends[2]
     return np.concatenate(parts, axis=2)
 
 

@@ -97,17 +97,27 @@ class Weighted(Affine):
         """A x from y = A x + bias."""
         return y if self.bias is None else y - self._beside(y, self.bias)
 
-    def weight_cotangent(self, x: Array, c: Array) -> Array:
-        """The cotangent of A, per row: of each `<c, A x>` the derivative with respect to the entries of A.
+    def weight_cotangent(self, x: Array, c: Array, entries: NDArray[np.int64]) -> Array:
+        """The cotangent of A, per row: of each `<c, A x>` the derivative with respect to entries of A.
+
+        A layer with a single position, such as a dense one, computes no others.
 
         Args:
             x: What enters the layer, `(n, *input_shape)`.
             c: Cotangents of what leaves it, `(s, n, *output_shape)`.
+            entries: Places in the flattened A, `(e,)`.
 
         Returns:
-            `(s, n, *weight.shape)`.
+            `(s, n, e)`.
         """
-        return self.as_weight(np.matmul(self.by_group(c), self.patches(x)))
+        units, patches = self.by_group(c), self.patches(x)
+        if patches.shape[-2] > 1:
+            return self.as_weight(np.matmul(units, patches)).reshape(*c.shape[:2], -1)[:, :, entries]
+        shape = (*units.shape[2:4], patches.shape[-1])
+        places = self.as_weight(np.arange(np.prod(shape)).reshape(shape)).ravel()[entries]
+        group, unit, entry = np.unravel_index(places, shape)
+        found: Array = units[:, :, group, unit, 0] * patches[:, group, 0, entry]
+        return found
 
     @abstractmethod
     def weight_gradient(self, x: Symbol, c: Symbol) -> Symbol:

@@ -38,7 +38,7 @@ def test_against_differences(kind: str) -> None:
     x = generator.normal(size=(3, *row_shape))
     y = layer.act(x)
     c = generator.normal(size=(2, *y.shape))
-    weights, biases = layer.weight_cotangent(x, c), layer.bias_cotangent(c)
+    weights, biases = whole(layer, x, c), layer.bias_cotangent(c)
     assert weights.shape == (2, 3, *weight_shape)
     assert biases.shape == (2, 3, weight_shape[0])
     for place in np.ndindex(weight_shape):
@@ -61,6 +61,21 @@ def drawn(kind: str, generator: np.random.Generator) -> tuple[Weighted, np.ndarr
     return layer, x, generator.normal(size=(2, *layer.act(x).shape))
 
 
+def whole(layer: Weighted, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """All entries, `(s, n, *weight.shape)`."""
+    return layer.weight_cotangent(x, c, np.arange(layer.weight.size)).reshape(*c.shape[:2], *layer.weight.shape)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_some_entries(kind: str) -> None:
+    """In the order that they are asked for, as among all."""
+    layer, x, c = drawn(kind, np.random.Generator(np.random.Philox(16)))
+    entries = np.array([7, 0, layer.weight.size - 1])
+    expected = whole(layer, x, c).reshape(2, 3, -1)[:, :, entries]
+    np.testing.assert_array_equal(layer.weight_cotangent(x, c, entries), expected)
+    assert layer.weight_cotangent(x, c, entries[:0]).shape == (2, 3, 0)
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_the_sum_over_rows_as_a_graph(kind: str) -> None:
     layer, x, c = drawn(kind, np.random.Generator(np.random.Philox(15)))
@@ -74,7 +89,7 @@ def test_the_sum_over_rows_as_a_graph(kind: str) -> None:
     ]
     model = e.model(inputs, [helper.make_tensor_value_info("sum", TensorProto.FLOAT, None)])
     found = Runner(model, Path(), CPU, 1).run({"x": x.astype(np.float32), "c": c[1].astype(np.float32)})["sum"]
-    expected = layer.weight_cotangent(x, c)[1].sum(axis=0)
+    expected = whole(layer, x, c)[1].sum(axis=0)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
@@ -82,5 +97,5 @@ def test_the_sum_over_rows_as_a_graph(kind: str) -> None:
 def test_squared_without_the_cotangent_itself(kind: str) -> None:
     generator = np.random.Generator(np.random.Philox(12))
     layer, x, c = drawn(kind, generator)
-    expected = (layer.weight_cotangent(x, c).reshape(2, 3, -1) ** 2).sum(axis=2)
+    expected = (whole(layer, x, c).reshape(2, 3, -1) ** 2).sum(axis=2)
     np.testing.assert_allclose(layer.weight_cotangent_squared(x, c), expected, rtol=1e-12)
