@@ -6,8 +6,8 @@ three numbers are kept apart: the kernel matrix's own, for comparison with publi
 products with the layer; and a proved upper bound, the only one that may enter an explicit bound.
 """
 
-from dataclasses import dataclass
-from math import sqrt
+from dataclasses import dataclass, replace
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 from onnxbound.bounds.spectral import LARGEST_GRAM, outward, spectral_norm_and_upper, spectral_upper, torus_upper
 from onnxbound.graph.network import Layer
 from onnxbound.operators.conv import Conv
-from onnxbound.results import UpperBound
+from onnxbound.results import Float64Array, UpperBound
 
 _STEPS, _TOLERANCE = 100, 1e-4
+_DENSE_SIDE, _DENSE_ENTRIES = 2048, 1 << 23
+"""Inputs or outputs, and entries, up to which a convolution's whole linear map is written out as a matrix."""
+
 _LARGEST_IN_FLOAT32 = 2.0**60
 """Of |A|^2; its square, |A^T A v|^2, is then a float32."""
 
 _WHOLE = "largest singular value of the weight, rounded up"
+_WRITTEN_OUT = "largest singular value of the convolution's whole linear map, rounded up"
 _SLICES = "largest singular values of slices of the weight, their squares added, rounded up"
 
 
@@ -74,10 +78,15 @@ def layer_norms(layer: Layer) -> LayerNorms:
     source = _WHOLE if min(operator.matrix.shape) <= LARGEST_GRAM else _SLICES
     bound, estimate = UpperBound(upper, source), exact
     if isinstance(operator, Conv):
-        bound = conv_upper(layer, operator)
         # Of a kernel of one tap, every position has the same matrix.
         pointwise = operator.weight[0, 0].size == 1 and operator.groups == 1
-        estimate = min(bound.value, exact if pointwise else lower_estimate(layer, operator))
+        whole = None if pointwise else written_out(layer, operator)
+        if whole is None:
+            bound = conv_upper(layer, operator)
+            estimate = min(bound.value, exact if pointwise else lower_estimate(layer, operator))
+        else:
+            estimate, upper = spectral_norm_and_upper(whole)
+            bound = UpperBound(upper, _WRITTEN_OUT)
     return LayerNorms(
         frobenius=sqrt(squared),
         l1_inf=l1_inf,
@@ -85,6 +94,25 @@ def layer_norms(layer: Layer) -> LayerNorms:
         spectral=SpectralNorm(exact, estimate, bound),
         stable_rank=squared / exact**2 if exact > 0 else None,
     )
+
+
+def written_out(layer: Layer, operator: Conv) -> Float64Array | None:
+    """A convolution's whole linear map as a matrix, `(inputs, outputs)`, pixels before channels.
+
+    Returns:
+        None where it is too large, or has groups.
+    """
+    inputs, outputs = prod(layer.input_shape), prod(layer.output_shape)
+    if operator.groups > 1 or min(inputs, outputs) > _DENSE_SIDE or inputs * outputs > _DENSE_ENTRIES:
+        return None
+    kernel, size = operator.windows.kernel, prod(layer.input_shape[1:])
+    # Which tap lies between an input pixel and an output pixel: the images of pixels, by kernels of one tap each.
+    one_tap = np.eye(prod(kernel)).reshape(-1, 1, *kernel)
+    pixels = np.eye(size).reshape(size, 1, *layer.input_shape[1:])
+    taps = replace(operator, weight=one_tap, scale=None, bias=None).linear(pixels).reshape(size, prod(kernel), -1)
+    weight = operator.effective_weight().reshape(operator.channels, -1, prod(kernel))
+    matrix: Float64Array = np.einsum("qtp,oct->qcpo", taps, weight, optimize=True).reshape(inputs, outputs)
+    return matrix
 
 
 def conv_upper(layer: Layer, operator: Conv) -> UpperBound:

@@ -30,7 +30,8 @@ _DIRECT = 256
 _TORUS_WORK = 1e12
 """Multiply-adds that a bound on a torus may cost; above it there is none."""
 
-_BLOCK_BYTES = 64 << 20
+_BLOCK_BYTES = 8 << 20
+"""Matrices of a few frequencies of a torus: more at a time leave the cache."""
 _STRIP = 1024
 _POWER_STEPS = 15
 
@@ -90,32 +91,87 @@ def torus_upper(operator: Conv) -> float | None:
     """
     w = operator.windows
     sizes = [n + span - 1 if span > 1 else 1 for n, span in zip(w.size, w.span, strict=True)]
-    frequencies = [*(range(n) for n in sizes[:-1]), range(sizes[-1] // 2 + 1)]
     taps = prod(w.kernel)
     rows, columns = operator.channels // operator.groups, operator.weight.shape[1]
-    count = prod(map(len, frequencies))
     small = min(rows, columns)
-    if count * operator.groups * 4 * small * (rows * columns + small * small) > _TORUS_WORK:
+    if prod(sizes) * operator.groups * small * (rows * columns + small * small) > _TORUS_WORK:
         return None
     unit = _power_of_two(operator.matrix, operator.scale)
     grouped = operator.effective_weight().reshape(operator.groups, rows, columns, taps)
     blocks = np.moveaxis(grouped / unit, -1, 0).reshape(taps, -1)
     offsets = np.array(list(product(*map(range, w.kernel)))) * np.array(w.dilations)
-    turns = np.array(list(product(*frequencies))) / np.array(sizes)
+    turns = _half(sizes) / np.array(sizes)
     step = max(1, _BLOCK_BYTES // (16 * operator.groups * rows * columns))
     sigma = squared = 0.0
-    for start in range(0, count, step):
-        phases = np.exp(2j * np.pi * (turns[start : start + step] @ offsets.T))
-        symbols = (phases @ blocks).reshape(-1, rows, columns)
-        adjoint = symbols.conj().swapaxes(1, 2)
-        gram = symbols @ adjoint if rows <= columns else adjoint @ symbols
-        squared = max(squared, float(np.sum(np.abs(symbols) ** 2, axis=(1, 2)).max()))
-        trace = float(np.abs(np.trace(gram, axis1=1, axis2=2)).max())
-        sigma = _proved(partial(_all_factorise, gram), small, trace, max(sigma, 1.01 * _estimates(gram)), 0.01)
+    for start in range(0, len(turns), step):
+        angles = 2 * np.pi * (turns[start : start + step] @ offsets.T)
+        parts = (np.cos(angles) @ blocks, np.sin(angles) @ blocks)
+        real, imaginary = (part.reshape(-1, rows, columns) for part in parts)
+        if rows > columns:
+            real, imaginary = real.swapaxes(1, 2), -imaginary.swapaxes(1, 2)
+        grams = Grams.of(real, imaginary)
+        squared = max(squared, grams.trace)
+        # Most frequencies are not the one with the largest norm, and need no estimate of their own.
+        if not grams.factorise(sigma):
+            sigma = _proved(grams.factorise, small, grams.trace, max(sigma, 1.01 * grams.estimate()), 0.01)
     # Phases are off by at most 64 eps per unit of the angle, which is below 2 pi times the span.
-    off = (taps + 400 * max(w.span)) * EPS * float(np.linalg.norm(blocks, axis=1).sum())
-    proved = sigma + 8 * (rows + columns) * EPS * squared
+    off = (2 * taps + 400 * max(w.span)) * EPS * float(np.linalg.norm(blocks, axis=1).sum())
+    proved = _charged(sigma, small) + 8 * (rows + columns) * EPS * squared
     return outward(outward((sqrt(proved) + off) * (1 + 4 * EPS)) * unit)
+
+
+def _half(sizes: list[int]) -> NDArray[np.int64]:
+    """Of the frequencies of a torus and their negatives, modulo its sizes, one of each: `(count, axes)`."""
+    every = np.stack(np.unravel_index(np.arange(prod(sizes)), sizes), axis=1)
+    negative = np.ravel_multi_index(tuple(-every.T % np.array(sizes)[:, None]), sizes)
+    chosen: NDArray[np.int64] = every[np.arange(len(every)) <= negative]
+    return chosen
+
+
+class Grams:
+    """Hermitian matrices S S*, `(b, n, n)`, held with the opposite sign, ready to be factorised.
+
+    Attributes:
+        trace: The largest of their traces.
+    """
+
+    def __init__(self, negative: NDArray[np.complex128]) -> None:
+        places = np.arange(negative.shape[-1])
+        self._negative, self._places = negative, places
+        self._diagonal = -negative[:, places, places]
+        self.trace = float(self._diagonal.real.sum(axis=1).max())
+
+    @classmethod
+    def of(cls, real: Float64Array, imaginary: Float64Array) -> "Grams":
+        """Of S from its parts, `(b, n, k)`: a product of matrices where complex ones would take four."""
+        beside = np.concatenate([real, imaginary], axis=2)
+        turned = imaginary @ real.swapaxes(1, 2)
+        negative = np.empty(turned.shape, np.complex128)
+        np.negative(beside @ beside.swapaxes(1, 2), out=negative.real)
+        np.subtract(turned.swapaxes(1, 2), turned, out=negative.imag)
+        return cls(negative)
+
+    def factorise(self, sigma: float) -> bool:
+        """Whether sigma I - G has a Cholesky factorisation for all of them."""
+        if sigma <= 0:
+            return False
+        self._negative[:, self._places, self._places] = sigma - self._diagonal
+        try:
+            np.linalg.cholesky(self._negative)
+        except np.linalg.LinAlgError:
+            return False
+        return True
+
+    def estimate(self) -> float:
+        """Of the largest eigenvalue of all, from below, by the power method."""
+        self._negative[:, self._places, self._places] = -self._diagonal
+        grams = self._negative.astype(np.complex64)
+        random = np.random.Generator(np.random.Philox(key=[grams.shape[-1], 1]))
+        v = random.standard_normal((len(grams), grams.shape[-1], 1)).astype(grams.dtype)
+        for _ in range(_POWER_STEPS):
+            v = grams @ v
+            v /= np.linalg.norm(v, axis=1, keepdims=True) + np.float32(1e-30)
+        return float(np.linalg.norm(grams @ v, axis=1).max())
 
 
 def outward(value: float) -> float:
@@ -135,21 +191,14 @@ def _proved(factorises: Callable[[float], bool], n: int, trace: float, estimate:
     """
     while estimate < trace:
         if factorises(estimate):
-            return float(estimate * (1 + 4 * (n + 3) * n * EPS))
+            return _charged(estimate, n)
         estimate, relative = estimate * (1 + relative), 2 * relative
     return float(trace * (1 + 4 * n * EPS))
 
 
-def _all_factorise(grams: NDArray[np.inexact], sigma: float) -> bool:
-    """Of matrices (b, n, n)."""
-    shifted = -grams
-    diagonal = np.arange(grams.shape[-1])
-    shifted[:, diagonal, diagonal] += sigma
-    try:
-        np.linalg.cholesky(shifted)
-    except np.linalg.LinAlgError:
-        return False
-    return True
+def _charged(sigma: float, n: int) -> float:
+    """What bounds the eigenvalues of G of n rows if sigma I - G was factorised."""
+    return float(sigma * (1 + 4 * (n + 3) * n * EPS))
 
 
 def _factorises(gram: Float64Array, diagonal: Float64Array, sigma: float) -> bool:
@@ -163,16 +212,6 @@ def _factorises(gram: Float64Array, diagonal: Float64Array, sigma: float) -> boo
         gram[start:stop, start:stop] = corner - corner.T
     np.fill_diagonal(gram, sigma - diagonal)
     return bool(dpotrf(gram, lower=0, overwrite_a=1, clean=0)[1] == 0)
-
-
-def _estimates(grams: NDArray[np.inexact]) -> float:
-    """Of the largest eigenvalue of all the matrices, from below, by the power method."""
-    random = np.random.Generator(np.random.Philox(key=[grams.shape[-1], 1]))
-    v = random.standard_normal((len(grams), grams.shape[-1], 1)).astype(grams.dtype)
-    for _ in range(_POWER_STEPS):
-        v = grams @ v
-        v /= np.linalg.norm(v, axis=1, keepdims=True) + 1e-300
-    return float(np.linalg.norm(grams @ v, axis=1).max())
 
 
 def _gram(matrix: Array, factors: Float64Array | None, unit: float) -> Float64Array:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from onnxbound.bounds.norms import layer_norms, overlap
+from onnxbound.bounds.norms import conv_upper, layer_norms, lower_estimate, overlap
 from onnxbound.bounds.spectral import spectral_norm, spectral_upper, torus_upper
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Layer
@@ -78,7 +78,11 @@ def test_upper_bound_and_estimate_enclose_the_norm_of_the_map(
     assert norms.upper.value >= true
     assert norms.estimate <= true * (1 + 1e-6)
     assert norms.estimate >= 0.999 * true
-    assert norms.upper.value <= norms.kernel_matrix * np.prod(kernel[2:]) ** 0.5 * (1 + 1e-9)
+    if "group" not in attributes:
+        assert norms.upper.value <= true * (1 + 1e-8)
+    assert lower_estimate(layer, layer.operator) == pytest.approx(true, rel=1e-3)
+    by_windows = conv_upper(layer, layer.operator).value
+    assert true <= by_windows <= norms.kernel_matrix * np.prod(kernel[2:]) ** 0.5 * (1 + 1e-9)
     torus = torus_upper(layer.operator)
     assert torus is not None
     assert torus >= true * (1 - 1e-12)
@@ -95,7 +99,7 @@ def test_without_strides_the_torus_is_nearly_the_truth_on_large_inputs(tmp_path:
     for attributes in ({"pads": [1] * 4}, {"pads": [1] * 4, "dilations": [1, 2]}):
         layer = conv_layer(tmp_path, weight, (2, 20, 20), **attributes)
         true = float(np.linalg.norm(dense(layer), 2))
-        assert true <= layer_norms(layer).spectral.upper.value <= 1.05 * true
+        assert true <= conv_upper(layer, layer.operator).value <= 1.05 * true
 
 
 def test_random_convolutions_are_bounded(tmp_path: Path) -> None:
@@ -114,6 +118,7 @@ def test_random_convolutions_are_bounded(tmp_path: Path) -> None:
         assert torus is not None
         assert true * (1 - 1e-12) <= torus
         assert true * (1 - 1e-12) <= layer_norms(layer).spectral.upper.value
+        assert true * (1 - 1e-12) <= conv_upper(layer, layer.operator).value
 
 
 def test_the_kernel_matrix_is_too_small_on_large_inputs_and_too_large_on_small_ones(tmp_path: Path) -> None:
@@ -122,7 +127,8 @@ def test_the_kernel_matrix_is_too_small_on_large_inputs_and_too_large_on_small_o
     norms, true = layer_norms(large).spectral, float(np.linalg.norm(dense(large), 2))
     assert norms.kernel_matrix == pytest.approx(3)
     assert true > 8.9
-    assert true <= norms.upper.value == pytest.approx(9)
+    assert true <= norms.upper.value == pytest.approx(true)
+    assert conv_upper(large, large.operator).value == pytest.approx(9)
     small = conv_layer(tmp_path, ones, (1, 1, 1), pads=[1] * 4)
     of_small = layer_norms(small).spectral
     assert float(np.linalg.norm(dense(small), 2)) == 1 < of_small.kernel_matrix
