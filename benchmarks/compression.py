@@ -25,6 +25,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 import onnxbound
+from benchmarks.model_rows import ROWS, Rows, rows_of
 from benchmarks.peers import CALIBRATED, Write, of_onnxruntime, of_onnxsim, strip
 from onnxbound import Method, Request
 from onnxbound.compressors.compressed import MethodName
@@ -33,14 +34,12 @@ from onnxbound.linear.threads import cores
 from tests.oracle import models
 from tests.oracle.models import FIXTURES, Model, fixtures, full_data, public_models
 
-ROWS, SEED, TIMED, ROUNDS, MAX_DROP = 10_000, 0, 64, 15, 0.005
+TIMED, ROUNDS, MAX_DROP = 64, 15, 0.005
 HERE = Path(__file__)
 OURS = ("smallest", "int8-weights", "int8", "codes")
 PEERS = ("static int8", "dynamic int8", "fp16", "MatMulNBits", "onnxsim")
 WITH_CODES = {"mnist_lenet5": 0.001, "vnn21_marabou_cifar10_large": 0.014}
 """Nets whose codes are measured, and the drop on training rows that they may have."""
-
-Rows = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +104,6 @@ def state() -> str:
     """Of the code that compresses."""
     words = ("git", "rev-parse", "--short", "HEAD:onnxbound/compressors")
     return subprocess.run(words, capture_output=True, text=True, check=True, cwd=HERE.parent).stdout.strip()
-
-
-def rows_of(model: Model) -> tuple[Rows, Rows]:
-    """Training rows, of the full set where the net was trained on it, and all test rows of the full set."""
-    whole = full_data(model.dataset)
-    assert whole is not None
-    count = {"cifar10": 50_000}.get(model.dataset, 60_000)
-    if model in fixtures():
-        count = {"cifar10": 600}.get(model.dataset, 1_000)
-    chosen = np.sort(np.random.default_rng(SEED).choice(count, min(ROWS, count), replace=False))
-    return model.rows(chosen), replace(model, data=whole).rows(np.arange(10_000), "test")
 
 
 def ours(network: Network, before: float, method: MethodName, train: Rows, test: Rows, out: Path) -> Entry:

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import inf
@@ -74,7 +74,7 @@ def require_known(thresholds: Iterable[Threshold], network: Network, settings: S
         UsageError: usage-gate, with the closest names.
     """
     names = known_names(network, settings)
-    unknown = [t for t in thresholds if not {re.sub(r"\.\d+$", ".#", name) for name in _behind(t.name, names)} & names]
+    unknown = [t for t in thresholds if not any(_is_known(name, names) for name in _behind(t.name, names))]
     if not unknown:
         return
     problems = []
@@ -84,6 +84,11 @@ def require_known(thresholds: Iterable[Threshold], network: Network, settings: S
         near = ", ".join(get_close_matches(wanted, names, cutoff=0))
         problems.append(Problem(threshold.text, f"it has no number {threshold.name!r}", f"closest: {near}"))
     raise UsageError("usage-gate", f"The report of {network.path} has no number {unknown[0].name!r}.", problems)
+
+
+def _is_known(name: str, names: Container[str]) -> bool:
+    """Whether a report has that number, or a list of numbers with such a place."""
+    return name in names or re.sub(r"\.\d+$", ".#", name) in names
 
 
 def known_names(network: Network, settings: Settings) -> set[str]:

@@ -33,7 +33,7 @@ _TORUS_WORK = 1e12
 _BLOCK_BYTES = 8 << 20
 """Matrices of a few frequencies of a torus: more at a time leave the cache."""
 _STRIP = 1024
-_POWER_STEPS = 15
+_POWER_STEPS = 40
 
 
 def spectral_norm(matrix: Array) -> float:
@@ -113,7 +113,7 @@ def torus_upper(operator: Conv) -> float | None:
         squared = max(squared, grams.trace)
         # Most frequencies are not the one with the largest norm, and need no estimate of their own.
         if not grams.factorise(sigma):
-            sigma = _proved(grams.factorise, small, grams.trace, max(sigma, 1.01 * grams.estimate()), 0.01)
+            sigma = _proved(grams.factorise, small, grams.trace, max(sigma, 1.003 * grams.estimate()), 0.003)
     # Phases are off by at most 64 eps per unit of the angle, which is below 2 pi times the span.
     off = (2 * taps + 400 * max(w.span)) * EPS * float(np.linalg.norm(blocks, axis=1).sum())
     proved = _charged(sigma, small) + 8 * (rows + columns) * EPS * squared

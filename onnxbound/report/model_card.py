@@ -7,7 +7,7 @@ from typing import Any
 
 from onnxbound.analysis.result import Report
 from onnxbound.report.of_certificate import StatedCertificate
-from onnxbound.report.verdict import best_bound
+from onnxbound.report.verdict import best_bound, is_of_the_net
 from onnxbound.version import __version__
 
 
@@ -34,6 +34,7 @@ def _of_report(report: Report) -> dict[str, Any]:
         "error_at_most": None if best is None else best.value,
         "delta": None if best is None else best.delta,
         "bound": None if best is None else best.name,
+        "object": None if best is None else "original" if is_of_the_net(best) else "compressed",
         "assumptions": [] if best is None else list(best.assumptions),
     }
     name = Path(report.model.path).stem or "model"

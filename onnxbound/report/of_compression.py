@@ -133,7 +133,7 @@ def _tried(report: "Compression") -> Table:
         limits = [_upwards(found.limit) for found in seen if found and found.limit is not None]
         time = "" if attempt.ratio is None else f"{attempt.ratio:.2f}"
         rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + limits + [""] * 7)[:7]))
-    apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "drop")
+    apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "limit")
     head = ("bits", "weights", "bytes", "time", *apart, *there)
     columns = dict(zip(head, zip(*rows, strict=True), strict=True))
     spare = ("time", "rows apart", "better", "better there")
@@ -171,7 +171,11 @@ def _compressibility(report: "Compression") -> Table:
         "|f(x) - g(x)|_2 <= gamma / sqrt 2": found.in_norm,
         "errors of g are at most the rows of f with margin <= gamma": found.own_errors,
     }
-    rows = [(name, "held" if form.held else "not held", f"{form.violations:,}") for name, form in forms.items()]
+    unit = {found.own_errors: " errors of g"}
+    rows = [
+        (name, "held" if form.held else "not held", f"{form.violations:,}{unit.get(form, '')}")
+        for name, form in forms.items()
+    ]
     return Table("On the training rows", ("condition", "", "rows that violate it"), tuple(rows), left=2)
 
 

@@ -53,7 +53,10 @@ def _sections(report: Report, drawn: dict[str, Figure]) -> Iterator[Section]:
     rows = tuple((b.name, error_at_most(b), f"{_MET[b.met]}: {b.met_reason}") for b in explicit)
     table = Table("Bounds with every constant", ("bound", "error at most", "precondition"), rows, left=3)
     chance = percent(1 - 1 / report.data.classes)
-    holds = f"A bound holds if its precondition is met. Guessing errs on {chance}; a vacuous bound is no better."
+    holds = (
+        f"A bound holds if its precondition is met. The theorems bound the error of a compressed copy of the net."
+        f" Guessing errs on {chance}; a vacuous bound is no better."
+    )
     yield Section("Bounds on the error of new rows", (holds, table, *_known(drawn, "bounds")))
     yield Section("Layers", (_layers(report), _about_layers(report)))
     histograms = _known(drawn, *(prop.topic.name for prop in PLOTTED))

@@ -57,6 +57,11 @@ def best_bound(report: Report) -> Bound | None:
     return min(proved, key=lambda bound: bound.value or 0.0, default=None)
 
 
+def is_of_the_net(bound: Bound) -> bool:
+    """Whether a bound is about the net itself, and not about a compressed copy that its proof makes of it."""
+    return bound.name == "holdout"
+
+
 def _command(report: Report, verb: str, **more: str) -> str:
     how = dict(report.settings.get("preprocessing") or {})
     given = {name: _word(value) for name, value in how.items() if value is not None}
@@ -99,9 +104,12 @@ def _bounds(report: Report) -> Iterator[str]:
         return
     drawn = "test" if best.name == "holdout" else "training"
     confidence = percent(1 - (best.delta or 0.0))
+    subject, rest = (
+        ("It", "") if is_of_the_net(best) else ("A compressed copy of it", "; of the net itself it says nothing")
+    )
     yield (
-        f"It errs on at most {at_most(best.value, 100)} % of new rows, with {confidence} confidence over the draw of"
-        f" the {drawn} rows ({best.name})."
+        f"{subject} errs on at most {at_most(best.value, 100)} % of new rows, with {confidence} confidence over the"
+        f" draw of the {drawn} rows ({best.name}{rest})."
     )
 
 

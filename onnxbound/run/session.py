@@ -33,6 +33,9 @@ _ROUNDING = {"QuantizeLinear", "DequantizeLinear"}
 _LARGE = 1 << 29
 """Bytes of weights of which there is to be one copy, at the price of some speed."""
 
+_WORTH_RETURNING = 1 << 23
+"""Bytes of a model from which on what its building freed is returned: else it is soon needed again."""
+
 _NONE: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 
@@ -85,7 +88,8 @@ def open_session(
             session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
     except Exception as error:
         raise _explained(error, model) from error
-    return_freed_memory()
+    if model.ByteSize() + sum(weights[name].nbytes for name in outside) > _WORTH_RETURNING:
+        return_freed_memory()
     wanted = device.providers[0][0]
     if wanted not in session.get_providers():
         raise DeviceError(

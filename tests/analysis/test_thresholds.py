@@ -121,7 +121,7 @@ def test_unknown_names(tmp_path: Path, text: str, closest: str) -> None:
     network = load(random_mlp(tmp_path / "net.onnx", [6, 5, 4]))
     good = [
         parse_threshold(condition)
-        for condition in ("arora > 1", "layers.2.output_shape.0 > 5", "min(pairs.target) < 1")
+        for condition in ("theorem-2.2 > 1", "layers.2.output_shape.0 > 5", "min(pairs.target) < 1")
     ]
     require_known(good, network, Settings(worst=2))
     with pytest.raises(UsageError, match="has no number") as caught:

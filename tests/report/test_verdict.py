@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from onnxbound.analysis.sections import ErrorUnderNoise, WeightNoise
+from onnxbound.report.model_card import model_card
 from onnxbound.report.verdict import verdict
 from tests.report.example import example
 
@@ -27,6 +28,22 @@ def test_a_doubt_is_said_first_and_not_again_among_the_caveats() -> None:
 def test_a_net_that_fails_on_test_rows_overfits(test_error: float | None, overfits: bool) -> None:
     data = replace(example("chain").data, train_error=0.0, test_error=test_error)
     assert bool(said("overfits", data=data)) == overfits
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "end"),
+    [
+        ("holdout", "It", "test rows (holdout)."),
+        ("theorem-2.2", "A compressed copy of it", "training rows (theorem-2.2; of the net itself it says nothing)."),
+    ],
+)
+def test_a_bound_is_said_of_the_net_that_it_is_about(name: str, subject: str, end: str) -> None:
+    (bound,) = (bound for bound in example("chain").bounds if bound.name == name)
+    proved = replace(bound, value=0.0625, met=True, vacuous=False, delta=0.05)
+    sentence = f"{subject} errs on at most 6.25 % of new rows, with 95 % confidence over the draw of the {end}"
+    assert said("of new rows, with", bounds=(proved,)) == sentence
+    card = model_card(replace(example("chain"), bounds=(proved,)))
+    assert f'object: "{"original" if name == "holdout" else "compressed"}"' in card
 
 
 @pytest.mark.parametrize(("effective", "expected"), [(0.5, "50 %"), (0.95, "5 %"), (2.0, "none of the")])
