@@ -9,6 +9,9 @@ from onnxbound.documents.viewed import Viewed
 from onnxbound.report.view import Facts, Section, Table, View, command
 from onnxbound.words import percent
 
+_OF_THE_CODE = ("compressed", "prior")
+"""Objects whose statement is about the network in the code."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StatedCertificate(Viewed):
@@ -43,7 +46,13 @@ class StatedCertificate(Viewed):
         ledger = tuple((event.event, f"{event.delta:g}") for event in self.delta_ledger)
         return View(
             title="Certificate",
-            about=Facts((("certificate", self.object.replace("_", " ")), ("rows", f"{self.rows:,}"))),
+            about=Facts(
+                (
+                    ("certificate", self.object.replace("_", " ")),
+                    ("this network", "decoded.onnx" if self.object in _OF_THE_CODE else "the original"),
+                    ("rows", f"{self.rows:,}"),
+                )
+            ),
             verdict=(self.statement,),
             sections=(
                 Section("What the bound is computed from", (Facts(facts),)),

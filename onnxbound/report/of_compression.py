@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from onnxbound.compressors.guarantee import Guarantee
 
 _TRIED = (
-    "3 x 8 stands for three layers of 8 bits. Worse and better are rows on which only the original, or only the"
-    " candidate, is right: first among training rows kept apart, then among the test rows."
+    "3 x 8 means three layers of 8 bits. Worse and better are rows on which only the original, or only the candidate,"
+    " is right, among training rows kept apart"
 )
+_TESTED = ", then among the test rows; the limit is that of this test alone"
 _MET = {True: "met: ", False: "not met: ", None: "open: "}
 
 
@@ -54,7 +55,8 @@ def _verdict(report: "Compression") -> Iterator[str]:
 
 def _sections(report: "Compression") -> Iterator[Section]:
     if report.tried:
-        yield Section("Tried", (_tried(report), _TRIED))
+        tested = any(attempt.tested_by for attempt in report.tried)
+        yield Section("Tried", (_tried(report), f"{_TRIED}{_TESTED if tested else ''}."))
     yield Section("Layers", (_layers(report),))
     if report.compressibility is not None:
         yield Section("Is the compressed net close to the original at gamma?", (_compressibility(report),))
@@ -92,7 +94,7 @@ def _time(work: "RowCost") -> str:
     between = f"{work.ratio_low:.2f} to {work.ratio_high:.2f} with 96 % confidence"
     said = f"{work.ratio:.2f} times the original's ({between})"
     if work.ratio_low <= 1 <= work.ratio_high:
-        said = f"no difference measurable here: {between}"
+        said = f"no difference measurable here: {work.ratio_low:.2f} to {work.ratio_high:.2f} times the original's"
     adds = work.multiply_adds
     return f"{said}; multiply-adds {adds.before:,.0f} to {adds.after:,.0f}"
 
