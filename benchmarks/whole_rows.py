@@ -27,7 +27,7 @@ from benchmarks.worker import ROOT, Worker, environment, seconds
 from onnxbound.linear.threads import cores
 
 OWN = ("whole rows", "whole rows, onnxruntime")
-FEW, MANY = 64, 320
+FEW, MANY = 320, 832
 OPTIONS = ("--layout", "nhwc", "--scale", "1/255", "--measured", "all", "--probes", "1", "-q", "--json")
 
 

@@ -17,7 +17,7 @@ from onnxbound.linear.jacobian_norm import ExactJacobians, plan_exact_pairs
 from onnxbound.linear.measure import measure
 from onnxbound.linear.observation import Arrival, Observation, join_probes, observed, to_measurement
 from onnxbound.linear.programme import Measurement, Programme, Share
-from onnxbound.linear.threads import in_parts, part_rows
+from onnxbound.linear.threads import LEAST_ROWS, even_rows, in_parts, part_rows
 from onnxbound.operators.operator import Array
 from onnxbound.rng import noise_words
 from onnxbound.run.device import Device
@@ -121,7 +121,10 @@ class NumpyEngine(Engine):
                     self._threads,
                 )
 
-        return Measurement.merge(in_parts(run, len(index), self._part_rows, self._threads))
+        most = self._part_rows
+        # Of a small net, whose parts are larger, Python takes the time, which threads cannot share.
+        size = even_rows(len(index), most) if most == LEAST_ROWS and not alone else most
+        return Measurement.merge(in_parts(run, len(index), size, self._threads))
 
 
 _NO_SHARES = Problem("`engine`", "onnxruntime needs memory for the noise of all layers at once", "allow more `memory`")

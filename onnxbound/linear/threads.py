@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from math import prod
+from math import ceil, prod
 from threading import get_ident
 from typing import TypeVar
 
@@ -18,8 +18,11 @@ from onnxbound.graph.network import Network
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-_LEAST_ROWS = 16
+LEAST_ROWS = 16
 """Fewer rows at a time take longer per row."""
+
+_LEAST_IN_HALVES = 8
+"""Rows of a batch from which on two parts, one core each, take less time than one."""
 
 _LEAST_ENTRIES = 1 << 17
 """Activations of a part, below which Python's share of the work, which threads cannot share, is the larger one."""
@@ -28,7 +31,19 @@ _LEAST_ENTRIES = 1 << 17
 def part_rows(network: Network) -> int:
     """Rows of a part. They do not depend on the number of threads, and so neither does any result."""
     entries = sum(prod(shape) for shape in network.shapes.values())
-    return max(_LEAST_ROWS, _LEAST_ENTRIES // entries)
+    return max(LEAST_ROWS, _LEAST_ENTRIES // entries)
+
+
+def even_rows(rows: int, most: int) -> int:
+    """Rows of a part if a batch is cut into an even number of parts alike, none with more than `most`.
+
+    Even, since most machines have an even number of cores; and whatever their number is, so that it changes no result.
+
+    >>> even_rows(17, 16), even_rows(40, 16), even_rows(64, 16), even_rows(3, 16)
+    (9, 10, 16, 3)
+    """
+    pairs = ceil(rows / (2 * most)) if rows >= _LEAST_IN_HALVES else 0
+    return ceil(rows / (2 * pairs)) if pairs else max(1, rows)
 
 
 def in_parts(run: Callable[[slice], Result], rows: int, size: int, threads: int | None) -> list[Result]:
