@@ -91,10 +91,10 @@ def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
 
 def _time(work: "RowCost") -> str:
     """Write the ratio of onnxruntime's times, with the limits that nine rounds give."""
-    between = f"{work.ratio_low:.2f} to {work.ratio_high:.2f} with 96 % confidence"
-    said = f"{work.ratio:.2f} times the original's ({between})"
+    between, sure = f"{work.ratio_low:.2f} to {work.ratio_high:.2f}", "with 96 % confidence"
+    said = f"{work.ratio:.2f} times the original's ({between} {sure})"
     if work.ratio_low <= 1 <= work.ratio_high:
-        said = f"no difference measurable here: {work.ratio_low:.2f} to {work.ratio_high:.2f} times the original's"
+        said = f"no difference measurable here: {between} times the original's, {sure}"
     adds = work.multiply_adds
     return f"{said}; multiply-adds {adds.before:,.0f} to {adds.after:,.0f}"
 
@@ -169,14 +169,13 @@ def _compressibility(report: "Compression") -> Table:
     assert report.compressibility is not None
     found = report.compressibility
     forms = {
-        "|f(x)[y] - g(x)[y]| <= gamma / 2 for every y": found.per_logit,
-        "|f(x) - g(x)|_2 <= gamma / sqrt 2": found.in_norm,
-        "errors of g are at most the rows of f with margin <= gamma": found.own_errors,
+        "|f(x)[y] - g(x)[y]| <= gamma / 2 for every y": (found.per_logit, ""),
+        "|f(x) - g(x)|_2 <= gamma / sqrt 2": (found.in_norm, ""),
+        "errors of g are at most the rows of f with margin <= gamma": (found.own_errors, " errors of g"),
     }
-    unit = {found.own_errors: " errors of g"}
     rows = [
-        (name, "held" if form.held else "not held", f"{form.violations:,}{unit.get(form, '')}")
-        for name, form in forms.items()
+        (name, "held" if form.held else "not held", f"{form.violations:,}{unit}")
+        for name, (form, unit) in forms.items()
     ]
     return Table("On the training rows", ("condition", "", "rows that violate it"), tuple(rows), left=2)
 
