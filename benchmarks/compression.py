@@ -28,7 +28,6 @@ import onnxbound
 from benchmarks.model_rows import ROWS, Rows, rows_of
 from benchmarks.peers import CALIBRATED, Write, of_onnxruntime, of_onnxsim, strip
 from onnxbound import Method, Request
-from onnxbound.compressors.compressed import MethodName
 from onnxbound.graph.network import Network
 from onnxbound.linear.threads import cores
 from tests.oracle import models
@@ -36,7 +35,8 @@ from tests.oracle.models import FIXTURES, Model, fixtures, full_data, public_mod
 
 TIMED, ROUNDS, MAX_DROP = 64, 15, 0.005
 HERE = Path(__file__)
-OURS = ("smallest", "int8-weights", "int8", "codes")
+OURS = ("smallest", "int8-weights", "int8", "tuned int8", "codes")
+TUNED = "tuned int8"
 PEERS = ("static int8", "dynamic int8", "fp16", "MatMulNBits", "onnxsim")
 WITH_CODES = {"mnist_lenet5": 0.001, "vnn21_marabou_cifar10_large": 0.014}
 """Nets whose codes are measured, and the drop on training rows that they may have."""
@@ -69,8 +69,9 @@ def entries_of(model: Model, folder: Path, ways: tuple[str, ...]) -> dict[str, E
     before = result["float32"].accuracy
     peers = of_onnxruntime(network, train[0], folder)
     for way in ways:
-        if way in ("smallest", "int8", "int8-weights"):
-            result[way] = ours(network, before, way, train, test, folder / "ours.onnx")  # type: ignore[arg-type]
+        if way in ("smallest", "int8", "int8-weights", TUNED):
+            method = Method("int8-weights", fine_tune=True) if way == TUNED else Method(way)  # type: ignore[arg-type]
+            result[way] = ours(network, before, method, train, test, folder / "ours.onnx")
         elif way == "codes" and model.name in WITH_CODES:
             result[way] = coded(network, WITH_CODES[model.name], train, test, folder / "coded.onnx")
         elif way in peers:
@@ -106,15 +107,15 @@ def state() -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True, cwd=HERE.parent).stdout.strip()
 
 
-def ours(network: Network, before: float, method: MethodName, train: Rows, test: Rows, out: Path) -> Entry:
+def ours(network: Network, before: float, method: Method, train: Rows, test: Rows, out: Path) -> Entry:
     """What `compress` makes; what it says of bytes and rows is counted again."""
     rows, unseen = (onnxbound.open_rows(part, network) for part in (train, test))
     started, now = process_time(), perf_counter()
-    found = onnxbound.compress(network, rows, out, Request(Method(method)), test=unseen, force=True, progress=False)
+    found = onnxbound.compress(network, rows, out, Request(method), test=unseen, force=True, progress=False)
     seconds, wall = process_time() - started, perf_counter() - now
     assert found.guarantee is not None
     assert found.guarantee.measured.limit is not None
-    entry = measured(out, network, test, unfused=method != "int8")
+    entry = measured(out, network, test, unfused=method.name != "int8")
     assert found.file.bytes_after == entry.size
     assert abs(found.guarantee.measured.drop - (before - entry.accuracy)) < 1e-9
     held = "" if found.guarantee.held else "not guaranteed, "
@@ -218,7 +219,8 @@ def page(table: dict[str, dict[str, Any]]) -> str:
     versions = ", ".join(f"{each.__name__} {each.__version__}" for each in (onnxruntime, onnx, np))
     said = (
         f"`compress` with its defaults ({ROWS:,} training rows or all there are, 10,000 test rows, at most"
-        f" {MAX_DROP:.1%}), `--method int8` (weights and activations) and `--method int8-weights`, beside onnxruntime's"
+        f" {MAX_DROP:.1%}), `--method int8-weights`, the same with `--fine-tune` (tuned int8), and `--method int8`"
+        " (weights and activations), beside onnxruntime's"
         f" static int8 (QDQ, per channel, {CALIBRATED} rows), dynamic int8, fp16 and MatMulNBits (4 bits, blocks of 32)"
         f" and the best of onnxsim 0.8.1; nodes and constants that nothing reads removed from their files. {versions}."
         f" On {len(good)} of {len(against)} nets the smallest file has at most 60 % of the bytes of static int8 and"
@@ -242,7 +244,7 @@ def page(table: dict[str, dict[str, Any]]) -> str:
         " pipeline with and without a quarter of the channels pruned. The table has the smallest of these files that"
         " loses at most 0.5 points, or else the most accurate: chosen in its favour by the test rows themselves."
     )
-    names = ("float32", "smallest", "int8-weights", "int8", *PEERS)
+    names = ("float32", *OURS[:4], *PEERS)
     lines = ["# Compression", "", *textwrap.wrap(said, 120), "", *textwrap.wrap(peer, 120), ""]
     lines += ["Bytes and accuracy on 10,000 test rows:", "", "| net | " + " | ".join(names) + " |"]
     lines.append("|---" * (len(names) + 1) + "|")
@@ -263,7 +265,7 @@ def page(table: dict[str, dict[str, Any]]) -> str:
 
 def _is_beaten(entries: dict[str, Any]) -> bool:
     """Whether one of our files is no larger than that of static int8, and no less accurate."""
-    peer, mine = entries["static int8"], (entries.get(name) for name in ("smallest", "int8-weights", "int8"))
+    peer, mine = entries["static int8"], (entries.get(name) for name in OURS[:4])
     return any(e and e["size"] <= peer["size"] and e["accuracy"] >= peer["accuracy"] for e in mine)
 
 

@@ -52,7 +52,8 @@ class Loss:
         network, total = self._space.network(at), np.zeros(len(at))
         for start in range(0, len(places), _PART_ROWS):
             part = places[start : start + _PART_ROWS]
-            found = self._entropy.gradient(network, self._outputs.views(part), self._wanted[part], self._temperature)
+            wanted = np.eye(self._classes, dtype=np.float32)[self._wanted[part]]
+            found = self._entropy.gradient(network, self._outputs.views(part), wanted, self._temperature)
             total += len(part) / len(places) * found
         return total
 

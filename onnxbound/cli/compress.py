@@ -50,6 +50,7 @@ class MethodOptions:
     eta: float = option("P", "Probability that an algorithm misses its epsilon.", 0.05)
     width: int | None = option("B", "Bits of each number in the factors of svd; by default 32.")
     block: int = option("N", "Weights of a unit that share a scale with int4-weights; 0: all.", 0)
+    fine_tune: bool = option(None, "Fit the net to its labels after int8-weights or int4-weights.", False)
     subspace: str = option("auto|haar|hadamard", "The random subspace of matrix-project-conv.", "auto")
     filter_cap: str = option("SIZE", "Largest size of the filters of matrix-project-conv.", "256MiB")
 

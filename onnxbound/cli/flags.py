@@ -14,8 +14,8 @@ _SAME = (
     "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
     "cluster", "fail_if", "force", "tolerance", "surrogate", "unlabelled", "unlabelled_known", "repeated_rows",
     "holdout", "prior", "prior_rows", "effort", "targets", "symmetry", "method", "model", "max_drop",
-    "init", "codes", "constants", "eta", "width", "block", "subspace", "filter_cap", "factorise", "sweep", "bounds",
-    "epsilon", "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
+    "init", "codes", "constants", "eta", "width", "block", "fine_tune", "subspace", "filter_cap", "factorise", "sweep",
+    "bounds", "epsilon", "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
 )  # fmt: skip
 FLAGS = {
     **{name: f"--{name.replace('_', '-')}" for name in _SAME},

@@ -76,12 +76,14 @@ class CompressedNetwork:
         weights: Weight name to what became of it, in the order of the layers.
         roundings: Tensor name to the grid that it is rounded to.
         halved: Whether everything between inputs and outputs is computed in 16 bits.
+        fine_tuned: Whether levels and biases were moved by the decisions of the whole net.
     """
 
     network: Network
     weights: Mapping[str, CompressedLayer]
     roundings: Mapping[str, SaturatingRounding] = field(default_factory=dict)
     halved: bool = False
+    fine_tuned: bool = False
 
     def of(self, layer: Layer) -> CompressedLayer:
         """What became of a layer's weight."""

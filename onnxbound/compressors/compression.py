@@ -233,6 +233,7 @@ class Compression(Viewed):
     bounds: tuple[Bound, ...]
     sweep: BudgetSweep | None
     tried: tuple[Attempt, ...]
+    fine_tuned: bool
     guarantee: Guarantee | None
     warnings: tuple[str, ...]
     seconds: float

@@ -39,6 +39,7 @@ class Method:
         seed: Of the helper string.
         width: Bits of a number of a factor; None for float32.
         block: With int4-weights the entries of a unit of a matrix that share a scale; 0 for all of them.
+        fine_tune: With int8-weights and int4-weights, whether the rounded net is fine-tuned.
         subspace: Of Matrix-Project-Conv; None for the better one that can be computed.
         filter_cap: Bytes that filters per position may take.
         threads: Threads; None for all cores.
@@ -54,6 +55,7 @@ class Method:
     seed: int = 0
     width: int | None = None
     block: int = 0
+    fine_tune: bool = False
     subspace: SubspaceName | None = None
     filter_cap: int = 256 << 20
     threads: int | None = None

@@ -99,8 +99,7 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
     taken, rows_timed = outcome.baseline.rounds(outcome.reopened.network)
     fitting = max(1, _HELD_BYTES // (4 * sum(map(prod, network.shapes.values()))))
     sample = outcome.baseline.sample(min(request.measured, fitting)).astype(np.float32)
-    errors = layer_errors(compressed, sample, dict(outcome.origins))
-    weights = list(compressed.weights.values())
+    errors, weights = layer_errors(compressed, sample, dict(outcome.origins)), list(compressed.weights.values())
     margin = None if outcome.rows is None else _margin(comparison, request)
     work = RowCost(
         _multiply_adds(outcome, request), BeforeAfter(*np.median(taken, axis=0).tolist()), *ratio_of(taken), rows_timed
@@ -129,6 +128,7 @@ def compression_report(outcome: Outcome, request: Request, device: Device, start
         bounds=() if margin is None or not request.bounds else _bounds(outcome, request, margin),
         sweep=None,
         tried=(),
+        fine_tuned=compressed.fine_tuned,
         guarantee=None,
         warnings=(*_warnings(outcome, weights, file), *_speed_in_words(outcome, request, work)),
         seconds=perf_counter() - started,

@@ -70,6 +70,8 @@ class Request:
             "`width` must be 2 to 32 bits": self.method.width is None or 2 <= self.method.width <= 32,
             '`block` must be positive, and goes with `method="int4-weights"`': self.method.block == 0
             or (self.method.block > 0 and self.method.name == "int4-weights"),
+            '`fine_tune=True` goes with `method="int8-weights"` and int4-weights': not self.method.fine_tune
+            or self.method.name in ("int8-weights", "int4-weights"),
             "`seed` must lie between 0 and 2^64 - 1": 0 <= self.method.seed < 2**64,
             "`gamma` must be a positive number": self.gamma is None or 0 < self.gamma < np.inf,
             "`gamma_quantile` must lie between 0 and 1": 0 < self.gamma_quantile < 1,

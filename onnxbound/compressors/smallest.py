@@ -1,8 +1,9 @@
 """The smallest file whose accuracy falls by at most so much, guaranteed by rows that neither net has seen.
 
-Plans are rounded at some of the training rows and chosen by others of them. Units that are dead go at once; others only
-where all layers bear the narrowest numbers. Then a few plans are put to the test, the largest first. Where even rows
-none of which changes guarantee nothing, the plan that was chosen is the only one to be tested.
+Plans are rounded at some of the training rows and chosen by others of them; one that fails is fine-tuned, and seen
+again. Units that are dead go at once; others only where all layers bear the narrowest numbers. Then a few plans are put
+to the test, the largest first. Where even rows none of which changes guarantee nothing, the plan that was chosen is the
+only one to be tested.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,10 @@ _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
 """Bits of a level that are tried; in codes all of them differ in size."""
 
 _TRIALS, _TRIALS_OF_CODES, _TESTS = 6, 12, 4
-"""Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first."""
+"""Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first.
+
+The last four are tested whatever lies between them.
+"""
 
 _BOLD = 3
 """Smaller plans whose test may fail, behind those that should pass: a failure costs nothing of what passed before."""
@@ -36,6 +40,9 @@ _CALIBRATED, _CHOSEN = 2000, 5000
 
 _WORK, _LEAST = 10**11, 300
 """Multiply-adds that one pass of all rows may take, and rows that are used whatever they take."""
+
+_HOPELESS = 4.0
+"""Plans that lose so many times what they may are not fine-tuned."""
 
 _SHARE, _CUTS = 0.12, 6
 """Share of the weights that goes at a time where all layers bear the narrowest numbers, and how often at most."""
@@ -47,6 +54,7 @@ class Attempt:
 
     Attributes:
         widths: Layer name to bits of a number.
+        fine_tuned: Whether levels and biases were moved by the decisions of the whole net.
         weights: Those that are left, of all these layers.
         bytes: Of its file.
         ratio: Its time over the original's, where that was measured.
@@ -55,6 +63,7 @@ class Attempt:
     """
 
     widths: Mapping[str, int]
+    fine_tuned: bool
     weights: int
     bytes: int
     ratio: float | None
@@ -70,6 +79,7 @@ class Trials:
         chosen: Runs one on the training rows set apart, and gives its bytes too.
         tested: Runs one on the test rows.
         timed: Its time over the original's, with two limits.
+        fine_tuned: A rounder's net under a plan, fine-tuned; None where that cannot be done.
         test_rows: How many; 0 without them.
         max_drop: Share of the rows by which accuracy may fall.
         delta: Probability with which a guarantee may fail.
@@ -80,6 +90,7 @@ class Trials:
     chosen: Callable[[CompressedNetwork], tuple[PairedLogits, int]]
     tested: Callable[[CompressedNetwork], Changed]
     timed: Callable[[CompressedNetwork], tuple[float, float, float]]
+    fine_tuned: Callable[[Rounder, Plan], CompressedNetwork | None]
     test_rows: int
     max_drop: float
     delta: float
@@ -154,7 +165,8 @@ class Tried:
         widths = {layer.name: self.plan[layer.index] for layer in layers}
         found = (self.compressed.of(layer) for layer in layers)
         weights = sum(each.parameters if each.method == "svd" else each.weight.size for each in found)
-        return Attempt(widths, weights, self.size, self.ratio, self.changed, tested_by)
+        tuned = self.compressed.fine_tuned
+        return Attempt(widths, tuned, weights, self.size, self.ratio, self.changed, tested_by)
 
 
 def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen:
@@ -168,14 +180,20 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     widths = _IN_CODES if codes else _IN_FILES
     tried: list[Tried] = []
 
-    def passes(candidate: Rounder, plan: Plan) -> bool:
-        compressed = candidate.compressed(plan)
+    def looked_at(plan: Plan, compressed: CompressedNetwork) -> Tried:
         found, size = trials.chosen(compressed)
         changed = Changed.of(found)
-        passed = not tried or trials.bears(changed)
-        tried.append(Tried(plan, compressed, size, changed, passed))
+        tried.append(Tried(plan, compressed, size, changed, not tried or trials.bears(changed)))
         trials.progress("try", len(tried), _TRIALS + 4)
-        return passed
+        return tried[-1]
+
+    def passes(candidate: Rounder, plan: Plan) -> bool:
+        plain = looked_at(plan, candidate.compressed(plan))
+        is_smallest = not any(each.passed and each.bits <= plain.bits for each in tried)
+        if not is_smallest or plain.changed.drop > _HOPELESS * trials.max_drop:
+            return plain.passed
+        tuned = trials.fine_tuned(candidate, plan)
+        return tuned is not None and looked_at(plan, tuned).passed
 
     noise = rounder.importance()
     removal = Removal(rounder, noise, trials.folder)
@@ -208,8 +226,11 @@ def chosen(order: Sequence[Tried], bold: Sequence[Tried], tried: Sequence[Tried]
     best = order[-1]
     tests: list[Changed] = []
     if may_pass(trials.test_rows, trials.max_drop, trials.delta):
-        spread = np.unique(np.linspace(1, len(order) - 1, _TESTS).astype(np.int64)) if order[1:] else ()
-        order = [order[0], *(order[place] for place in spread), *bold]
+        last = len(order) - 1
+        places = {round(1 + step * (last - 1) / (_TESTS - 1)) for step in range(_TESTS)} | set(
+            range(last - 3, last + 1)
+        )
+        order = [order[0], *(order[place] for place in sorted(places) if 0 < place <= last), *bold]
         best, tests = put_to_the_test(order, lambda each: trials.tested(each.compressed), trials.max_drop)
     seen = {id(each): found for each, found in zip(order, tests, strict=False)}
     return Chosen(

@@ -1,13 +1,17 @@
 """Everything that stays the same while compressed nets are tried, each written beside its final place."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
 
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.evaluate import Baseline, ratio_of, reopen, require_agreement
 from onnxbound.compressors.fastest import fastest
+from onnxbound.compressors.fine_tuning import FineTuning
 from onnxbound.compressors.guarantee import Changed
 from onnxbound.compressors.method import Method, compress_layers
 from onnxbound.compressors.paired_logits import PairedLogits
@@ -86,7 +90,8 @@ class Task:
         """
         request, name = self.request, self.request.method.name
         first, others = split(rows, request.method.seed)
-        apart = self.baseline(others)
+        free, apart = _without(rows, others), self.baseline(others)
+        fine = FineTuning(apart.logits, free, self.device, request.threads, request.method.seed)
         rounder = Rounder(self.network, request.layers, first, self.device, request.threads, request.method.seed)
         if name not in ("smallest", "fastest"):
             if name == "int8":
@@ -97,6 +102,9 @@ class Task:
             else:
                 width = next(width for width, each in FORMATS.items() if each == name)
                 compressed = rounder.everywhere(width, request.method.block)
+                if request.method.fine_tune:
+                    plan = dict.fromkeys(rounder.sites, width)
+                    compressed = fine.tuned(rounder, plan, request.method.block) or _too_few(free, self.network)
             return Chosen(compressed, (), Changed.of(self.tried(compressed, apart)[0]), ())
 
         def tested(compressed: CompressedNetwork) -> Changed:
@@ -113,6 +121,7 @@ class Task:
             chosen=lambda compressed: self.tried(compressed, apart),
             tested=tested,
             timed=timed,
+            fine_tuned=fine.tuned,
             test_rows=0 if unseen is None else unseen.count,
             max_drop=request.tolerated_drop,
             delta=request.delta,
@@ -120,3 +129,15 @@ class Task:
             progress=self.progress,
         )
         return fastest(rounder, trials) if name == "fastest" else smallest(rounder, trials, codes=codes)
+
+
+def _without(rows: Rows, others: Rows) -> Rows:
+    """Those that are not among others."""
+    left = ~np.isin(rows.index, others.index)
+    return replace(rows, index=rows.index[left], labels=rows.labels[left])
+
+
+def _too_few(rows: Rows, network: Network) -> NoReturn:
+    why = f"{rows.count:,} are left beside those kept apart, and one takes {network.multiply_adds:,} multiply-adds"
+    problem = Problem("rows", why, "give more of a small net; leave out `fine_tune` for a large one")
+    raise UsageError("compress-method", "The rows that can be used are too few to fine-tune the net.", [problem])

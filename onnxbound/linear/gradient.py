@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from onnxbound.graph.network import Network
@@ -28,7 +27,7 @@ _PARTS = 4
 
 
 class CrossEntropy:
-    """The mean cross-entropy of wanted classes, of networks that differ in their parameters alone.
+    """The mean cross-entropy with wanted classes, of networks that differ in their parameters alone.
 
     Args:
         network: Any of them, cast to float32; every weight lies in memory as in those whose gradient is asked for.
@@ -41,26 +40,24 @@ class CrossEntropy:
         self._threads = threads
         self._runner = Runner(_written(network, views), Path(), device, 1)
 
-    def gradient(
-        self, network: Network, views: Sequence[Array], wanted: NDArray[np.int64], temperature: float
-    ) -> Float64Array:
+    def gradient(self, network: Network, views: Sequence[Array], wanted: Array, temperature: float) -> Float64Array:
         """Of the loss with logits over a temperature, in the order of `parameters`.
 
         Args:
             network: Cast to float32.
             views: The rows in each way, (n, *input_shape), float32.
-            wanted: A class per row, (n,).
+            wanted: The share of each class in what is wanted of a row, (n, K).
             temperature: More than 0.
 
         Returns:
             (P,).
         """
         feeds = dict(_constants(network)) | {_HEAT: np.array([temperature], np.float32)}
-        classes = np.eye(network.classes, dtype=np.float32)
+        shares = wanted.astype(np.float32, copy=False)
 
         def part(where: slice) -> Float64Array:
             rows = np.concatenate([view[where] for view in views])
-            found = self._runner.run(feeds | {_ROWS: rows, _WANTED: classes[wanted[where]]})
+            found = self._runner.run(feeds | {_ROWS: rows, _WANTED: shares[where]})
             return np.concatenate([values.ravel() for values in found.values()]).astype(np.float64)
 
         found = side_by_side(part, parts(len(wanted), -(-len(wanted) // _PARTS)), self._threads)

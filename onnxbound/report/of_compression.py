@@ -67,7 +67,8 @@ def _sections(report: "Compression") -> Iterator[Section]:
 
 
 def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
-    yield "method", f"{report.method}{_budget(report)}, seed {report.seed}"
+    tuned = ", fine-tuned" if report.fine_tuned else ""
+    yield "method", f"{report.method}{tuned}{_budget(report)}, seed {report.seed}"
     file, kept = report.file, report.parameters
     if kept.after < kept.before:
         share = percent(kept.after / kept.before)
@@ -130,6 +131,7 @@ def _tried(report: "Compression") -> Table:
     for attempt in report.tried:
         counts = Counter(attempt.widths.values())
         plan = ", ".join(f"{count} x {width}" for width, count in sorted(counts.items(), reverse=True))
+        plan += ", fine-tuned" if attempt.fine_tuned else ""
         seen = [attempt.chosen_by, attempt.tested_by]
         numbers = [f"{n:,}" for found in seen if found for n in (found.rows, found.worse, found.better)]
         limits = [_upwards(found.limit) for found in seen if found and found.limit is not None]

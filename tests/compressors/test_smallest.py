@@ -140,6 +140,7 @@ def trials(net: Path, drops: dict[str, int], tested: dict[str, int] | None, seen
         chosen=lambda compressed: (of(drops, compressed), compressed.bits),
         tested=on_test,
         timed=lambda _: (1.0, 1.0, 1.0),
+        fine_tuned=lambda *_: None,
         test_rows=0 if tested is None else 10_000,
         max_drop=most,
         delta=0.05,
