@@ -71,7 +71,10 @@ def entries_of(model: Model, folder: Path, ways: tuple[str, ...]) -> dict[str, E
     for way in ways:
         if way in ("smallest", "int8", "int8-weights", TUNED):
             method = Method("int8-weights", fine_tune=True) if way == TUNED else Method(way)  # type: ignore[arg-type]
-            result[way] = ours(network, before, method, train, test, folder / "ours.onnx")
+            try:
+                result[way] = ours(network, before, method, train, test, folder / "ours.onnx")
+            except onnxbound.UsageError as error:
+                result[way] = Entry(0, float("nan"), note=str(error.args[0]) if error.args else "refused")
         elif way == "codes" and model.name in WITH_CODES:
             result[way] = coded(network, WITH_CODES[model.name], train, test, folder / "coded.onnx")
         elif way in peers:

@@ -1095,8 +1095,7 @@ def canonical(value):
 
 def once_same(name, claimed, found):
     """Equal, and of equal types at every depth."""
-    same = canonical(claimed) == canonical(found)
-    require(same, f"{name}: it says {str(claimed)[:200]}, found {str(found)[:200]}")
+    require(canonical(claimed) == canonical(found), f"{name}: it says {str(claimed)[:200]}, found {str(found)[:200]}")
 
 
 def delta_of(text):
@@ -1226,6 +1225,7 @@ def count_errors(nodes, shapes, mirrored, preprocessing, rows, labels):
         raise Declined(f"it would hold {numbers:,} numbers at once, and take {work:,} products for each row")
     found, step = 0, min(250, max(1, (1 << 24) // numbers))
     for start in range(0, len(rows), step):
+        print(f"{start:,} of {len(rows):,} rows", end="\r", file=sys.stderr, flush=True)
         given = prepared(rows[start : start + step], preprocessing, shapes[0])
         each, own, right = np.arange(len(given)), labels[start : start + step], np.ones(len(given), bool)
         for kind in (np.float64, np.float32):  # what is right in one of them alone is decided by rounding

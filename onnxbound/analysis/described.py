@@ -55,6 +55,7 @@ def data(
     test: tuple[int, int] | None,
     measured: int,
     missed: float,
+    test_rows: Rows | None,
 ) -> Data:
     """Describe the training set, with the errors on it and on the test set."""
     return Data(
@@ -66,6 +67,7 @@ def data(
         train_error=float(np.mean(~(table.column("margin") > 0))),
         test_error=None if test is None else test[0] / test[1],
         test_rows=None if test is None else test[1],
+        test_path=None if test_rows is None else str(test_rows.path),
         largest_input_norm=float(table.column("input_norm", 1).max()),
         sub_sampling_zeta=missed,
     )

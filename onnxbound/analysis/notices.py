@@ -94,8 +94,8 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
             ' `probes="exact"` measures it exactly'
         )
     if data.measured_rows < data.rows:
-        share, confidence = data.sub_sampling_zeta, 1 - settings["delta"] / 3
-        others = f"may not hold on up to {at_most(share, 100)} % of the rows, with {percent(confidence)} confidence"
+        share, confidence = data.sub_sampling_zeta, f"{percent(1 - settings['delta'] / 3)} confidence (1 - delta / 3)"
+        others = f"may not hold on up to {at_most(share, 100)} % of the rows, with {confidence}"
         yield (
             f"the Jacobian properties were measured on {data.measured_rows:,} of {data.rows:,} rows: their extremes"
             f" {others if share < 1 else 'say nothing about the other rows'}"

@@ -74,6 +74,7 @@ class Data:
         sub_sampling_zeta: Share of the m rows on which an extreme over the n rows may not hold, with confidence 1 -
             delta / 3. If all rows were measured, the share that zeta left out or that has an undefined property.
         test_rows: Number of test rows behind test_error; None without a test set.
+        test_path: Their file.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Data:
     largest_input_norm: float
     sub_sampling_zeta: float
     test_rows: int | None = None
+    test_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

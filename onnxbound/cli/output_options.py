@@ -1,5 +1,6 @@
 """How results are printed and where they go, declared once and taken by every verb that needs it."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ class OutputOptions:
             if self.target is not None:
                 deliver(text, None, force=False)
             raise
+        if self.target is not None and sys.stderr.isatty():
+            self.say((f"wrote {self.target}",))
 
 
 @dataclass(frozen=True, kw_only=True)

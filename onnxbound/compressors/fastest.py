@@ -42,8 +42,9 @@ def fastest(rounder: Rounder, trials: Trials) -> Chosen:
         found, size = trials.chosen(compressed)
         changed = Changed.of(found)
         ratio, _, high = (1.0, 1.0, 1.0) if not tried else trials.timed(compressed)
-        bears = not tried or trials.bears(changed)
-        tried.append(Tried(plan, compressed, size, changed, bears and (not tried or high < 1), ratio))
+        limit = trials.limit(changed)
+        bears = not tried or limit <= trials.max_drop
+        tried.append(Tried(plan, compressed, size, changed, limit, bears and (not tried or high < 1), ratio))
         trials.progress("try", len(tried), _CUTS + len(_MULTIPLY_ADDS) + 4)
         return bears
 

@@ -92,12 +92,16 @@ def may_pass(rows: int, max_drop: float, delta: float) -> bool:
     return rows > 0 and accuracy_drop_limit(0, 0, rows, delta) <= max_drop
 
 
-def foreseen(changed: Changed, rows: int, max_drop: float, delta: float) -> bool:
-    """Whether so many test rows would guarantee the drop if they changed as often; without them, whether it is kept."""
+def foreseen(changed: Changed, rows: int, max_drop: float, delta: float) -> float:
+    """The limit that so many test rows would give if they changed as often; the drop where they decide nothing.
+
+    One row more counts as worse than was seen, since few rows may show none by chance.
+    """
     if not may_pass(rows, max_drop, delta):
-        return changed.drop <= max_drop
-    worse, better = (round(count * rows / changed.rows) for count in (changed.worse, changed.better))
-    return accuracy_drop_limit(worse, min(better, rows - worse), rows, delta) <= max_drop
+        return changed.drop
+    worse, better = (round(count * rows / changed.rows) for count in (changed.worse + 1, changed.better))
+    worse = min(worse, rows)
+    return accuracy_drop_limit(worse, min(better, rows - worse), rows, delta)
 
 
 def put_to_the_test(

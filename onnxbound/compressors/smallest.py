@@ -26,11 +26,8 @@ from onnxbound.stability.collect import Progress
 _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
 """Bits of a level that are tried; in codes all of them differ in size."""
 
-_TRIALS, _TRIALS_OF_CODES, _TESTS = 6, 12, 4
-"""Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first.
-
-The last four are tested whatever lies between them.
-"""
+_TRIALS, _TRIALS_OF_CODES, _TESTS = 6, 12, 8
+"""Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first."""
 
 _BOLD = 3
 """Smaller plans whose test may fail, behind those that should pass: a failure costs nothing of what passed before."""
@@ -44,7 +41,7 @@ _WORK, _LEAST = 10**11, 300
 _HOPELESS = 4.0
 """Plans that lose so many times what they may are not fine-tuned."""
 
-_SHARE, _CUTS = 0.12, 6
+_SHARE, _CUTS = 0.12, 16
 """Share of the weights that goes at a time where all layers bear the narrowest numbers, and how often at most."""
 
 
@@ -97,8 +94,8 @@ class Trials:
     folder: Path
     progress: Progress
 
-    def bears(self, changed: Changed) -> bool:
-        """Whether the test rows would guarantee the drop if they changed as often as those set apart."""
+    def limit(self, changed: Changed) -> float:
+        """What the test rows would say of the drop if they changed as often as those set apart."""
         return foreseen(changed, self.test_rows, self.max_drop, self.delta)
 
 
@@ -142,6 +139,7 @@ class Tried:
         compressed: The network.
         size: Bytes of its file.
         changed: On training rows set apart.
+        limit: What test rows would say if they changed as often.
         passed: Whether test rows would bear it.
         ratio: Its time over the original's, where that was measured.
     """
@@ -150,6 +148,7 @@ class Tried:
     compressed: CompressedNetwork
     size: int
     changed: Changed
+    limit: float
     passed: bool
     ratio: float | None = None
 
@@ -183,7 +182,8 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     def looked_at(plan: Plan, compressed: CompressedNetwork) -> Tried:
         found, size = trials.chosen(compressed)
         changed = Changed.of(found)
-        tried.append(Tried(plan, compressed, size, changed, not tried or trials.bears(changed)))
+        limit = trials.limit(changed)
+        tried.append(Tried(plan, compressed, size, changed, limit, not tried or limit <= trials.max_drop))
         trials.progress("try", len(tried), _TRIALS + 4)
         return tried[-1]
 
@@ -208,10 +208,21 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
         narrower = removal.narrower(_SHARE)
         if narrower is None or not passes(narrower, narrowest):
             break
-    order = sorted((each for each in tried if each.passed), key=lambda each: -each.bits)
+    order = _front([each for each in tried if each.passed])
     least = order[-1].bits
     bold = [each for each in tried if each.changed.drop <= trials.max_drop and each.bits < least]
     return chosen(order, sorted(bold, key=lambda each: -each.bits)[:_BOLD], tried, trials)
+
+
+def _front(passed: Sequence[Tried]) -> list[Tried]:
+    """Those than which no smaller one is safer, the largest first, behind the first of all."""
+    found: list[Tried] = []
+    for each in sorted(passed, key=lambda each: each.bits):
+        if not found or each.limit <= found[-1].limit:
+            found.append(each)
+    if passed[0] not in found:
+        found.append(passed[0])
+    return found[::-1]
 
 
 def chosen(order: Sequence[Tried], bold: Sequence[Tried], tried: Sequence[Tried], trials: Trials) -> Chosen:
@@ -226,11 +237,8 @@ def chosen(order: Sequence[Tried], bold: Sequence[Tried], tried: Sequence[Tried]
     best = order[-1]
     tests: list[Changed] = []
     if may_pass(trials.test_rows, trials.max_drop, trials.delta):
-        last = len(order) - 1
-        places = {round(1 + step * (last - 1) / (_TESTS - 1)) for step in range(_TESTS)} | set(
-            range(last - 3, last + 1)
-        )
-        order = [order[0], *(order[place] for place in sorted(places) if 0 < place <= last), *bold]
+        spread = np.unique(np.linspace(1, len(order) - 1, _TESTS).astype(np.int64)) if order[1:] else ()
+        order = [order[0], *(order[place] for place in spread), *bold]
         best, tests = put_to_the_test(order, lambda each: trials.tested(each.compressed), trials.max_drop)
     seen = {id(each): found for each, found in zip(order, tests, strict=False)}
     return Chosen(

@@ -13,10 +13,16 @@ from onnxbound.experiments.ranking import Ranked, Ranking, Track
 from onnxbound.report.terminal import bar, sparkline
 from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import shortened
+from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.words import number, percent
 
 _MOST_TARGETS = 8
 _NAME = 20
+_STABLE = {prop.topic.name: prop.stable for prop in PLOTTED}
+_OF_CAPACITIES = (
+    "A net with a larger capacity could memorise more. Capacities leave out constants: they compare nets, and bound"
+    " nothing."
+)
 _ROUNDING = 0.01
 """Medians that differ by a smaller share count as equal."""
 
@@ -70,12 +76,16 @@ def comparison_view(comparison: Comparison) -> View:
         "'Larger on' is the share of the rows on which a net has a larger value than one above it, with an"
         " interval. All intervals hold together with 95 % confidence."
     )
-    sections = [Section("Nets", (_nets(comparison.nets), said))]
+    sections = [
+        Section("Nets", (_nets(comparison.nets),)),
+        Section("Capacities", (_capacities(comparison.nets), _OF_CAPACITIES)),
+        Section("Properties", (said,)),
+    ]
     head = ("layer", "net", "larger on", "distribution", "median")
     for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
         rows = tuple(row for layer in group for row in _of_layer(layer, comparison.nets))
         table = Table(f"{name.replace('_', ' ')}, by layer", head, rows, left=4, drawn=3, spare=("distribution",))
-        sections.append(Section(name.replace("_", " "), (table, drawn[f"compare_{name}"])))
+        sections.append(Section(_directed(name), (table, drawn[f"compare_{name}"])))
     return View(
         title=f"{', '.join(net.name for net in comparison.nets)} compared",
         about=_about(comparison.nets, ("data", f"{comparison.data}: {comparison.measured_rows:,} rows measured")),
@@ -86,21 +96,41 @@ def comparison_view(comparison: Comparison) -> View:
     )
 
 
+def _directed(name: str) -> str:
+    """Name a property, and which of its values mean that a net tolerates more noise.
+
+    >>> _directed("layer_cushion"), _directed("margin")
+    ('layer cushion (larger is more stable)', 'margin')
+    """
+    stable = _STABLE.get(name)
+    return name.replace("_", " ") + (f" ({stable} is more stable)" if stable else "")
+
+
+def _capacities(nets: Sequence[Net]) -> Table:
+    rows = tuple((name, *(number(net.log10_capacities[name]) for net in nets)) for name in nets[0].log10_capacities)
+    return Table("log10 of each capacity", ("capacity, log10", *(shortened(net.name, _NAME) for net in nets)), rows)
+
+
 def _compared(comparison: Comparison) -> Iterator[str]:
-    """Name the properties that are surely larger in one net of a pair at every layer."""
+    """Name the properties by which one net of a pair is surely the more stable one at every layer."""
     for first, second in permutations(range(len(comparison.nets)), 2):
-        larger = []
+        by: dict[str, list[str]] = {"larger": [], "smaller": [], "margin": []}
         for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
+            stable = _STABLE.get(name, "margin")
+            low, high = (second, first) if stable == "smaller" else (first, second)
             sure = [
-                _surely_larger(layer, first, second)
+                _surely_larger(layer, low, high)
                 for layer in group
                 if None not in (layer.medians[first], layer.medians[second])
             ]
             if sure and all(sure):
-                larger.append(name.replace("_", " "))
-        if larger:
-            names = [comparison.nets[place].name for place in (second, first)]
-            yield f"{names[0]} has larger values than {names[1]} at every layer that both have: {', '.join(larger)}."
+                by[stable].append(name.replace("_", " "))
+        better, worse = (comparison.nets[place].name for place in (second, first))
+        if by["larger"] or by["smaller"]:
+            found = (f"{kind} {', '.join(by[kind])}" for kind in ("larger", "smaller") if by[kind])
+            yield f"{better} is more stable than {worse} at every layer that both have: {'; '.join(found)}."
+        if by["margin"]:
+            yield f"{better} has larger margins than {worse}."
 
 
 def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:

@@ -51,6 +51,18 @@ HEADINGS = {
 }
 """Headings of tables, in small letters, to the topics they stand for."""
 
+WORDS = {
+    "rho": "smoothness_inverse",
+    "affine": "form",
+    "linear": "form",
+    "superfluous": "compression_percent",
+    "noise": "weight_noise",
+    "overfits": "overfit",
+    "fine-tuned": "fine_tuned",
+    "fine-tuning": "fine_tuned",
+}
+"""Words of reports and papers to the topics that explain them."""
+
 _OF_STATISTICS = frozenset(field.name for field in fields(Statistic))
 
 
@@ -62,7 +74,7 @@ def topic_of(name: str) -> Topic | None:
     ['weight_noise_sensitivity', 'layer_cushion', 'rows', 'gamma']
     """
     head = name.strip().lower().partition(",")[0]
-    word = HEADINGS.get(head, head.replace(" ", "_"))
+    word = HEADINGS.get(head) or WORDS.get(head) or head.replace(" ", "_")
     ends = {match.end(): topic for topic in TOPICS if (match := re.search(rf"\b{re.escape(topic)}(?=[.)]|$)", word))}
     ordered = [ends[end] for end in sorted(ends, reverse=True)]
     own = [topic for topic in ordered if topic not in _OF_STATISTICS]

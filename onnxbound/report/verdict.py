@@ -48,7 +48,8 @@ def next_steps(report: Report) -> Iterator[tuple[str, str]]:
         yield "to measure the error on new rows", _command(report, "analyze", test="TEST.npz")
     if "compressed" in open_ and not useful:
         yield "to search for a bound that is better than guessing", _command(report, "certify", output="certificate")
-    yield "to make the file smaller", _command(report, "compress", test="TEST.npz", output="small.onnx")
+    test = report.data.test_path or "TEST.npz"
+    yield "to make the file smaller", _command(report, "compress", test=test, output="small.onnx")
 
 
 def best_bound(report: Report) -> Bound | None:

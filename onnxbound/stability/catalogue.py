@@ -18,4 +18,4 @@ FORWARD = tuple(prop for prop in CATALOGUE if prop.forward)
 
 OF_LAYERS = tuple(prop for prop in CATALOGUE if prop.per == "layer" or prop.to_output)
 OF_PAIRS = tuple(prop for prop in CATALOGUE if prop.per == "pair")
-PLOTTED = tuple(prop for prop in OF_LAYERS if prop.plotted)
+PLOTTED = tuple(prop for prop in OF_LAYERS if prop.stable)

@@ -30,7 +30,7 @@ LAYER_CUSHION = Property(
     extreme="min",
     forward=True,
     heading="cushion",
-    plotted=True,
+    stable="larger",
     values=lambda at: layer_cushion(
         at.norm("output_norm"), at.weights.frobenius[at.layer.index - 1], at.norm("input_norm")
     ),

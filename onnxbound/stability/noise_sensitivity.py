@@ -26,7 +26,7 @@ NOISE_SENSITIVITY = Property(
     title="noise sensitivity",
     extreme="max",
     forward=True,
-    plotted=True,
+    stable="smaller",
     values=lambda at: noise_sensitivity(
         at.weights.map_squared[at.layer.index - 1], at.norm("input_norm"), at.norm("output_norm")
     ),

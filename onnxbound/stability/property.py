@@ -87,7 +87,7 @@ class Property:
         of_noise: Whether it is measured with drawn noise, so that the number of probes is reported.
         to_output: Whether a layer shows the value of its pair with the output.
         heading: Column in tables of layers; empty if it has none.
-        plotted: Whether it has histograms and comparisons.
+        stable: Which values a net has that tolerates more noise; empty where it has no histograms and comparisons.
         absent: Says why the property does not exist at a layer; empty if it does.
     """
 
@@ -103,7 +103,7 @@ class Property:
     of_noise: bool = False
     to_output: bool = False
     heading: str = ""
-    plotted: bool = False
+    stable: Literal["", "larger", "smaller"] = ""
     absent: Callable[[Network, Layer], str] = lambda _network, _layer: ""
 
     def places(self, network: Network, *, output_only: bool) -> Iterator[tuple[int, ...]]:

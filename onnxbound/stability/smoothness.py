@@ -44,7 +44,7 @@ SMOOTHNESS_INVERSE = Property(
     per="pair",
     of_noise=True,
     to_output=True,
-    plotted=True,
+    stable="smaller",
     values=_of_pair,
     absent=lambda network, layer: (
         "" if network.has_path(layer.index, network.depth) else "no path leads to a later layer"

@@ -94,7 +94,7 @@ WEIGHT_NOISE_SENSITIVITY = Property(
     title="weight-noise sensitivity",
     extreme="median",
     heading="w. noise",
-    plotted=True,
+    stable="smaller",
     values=None,
     topic=Topic(
         "weight_noise_sensitivity",

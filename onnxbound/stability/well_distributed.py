@@ -40,7 +40,7 @@ BETA = Property(
     title="beta of the Jacobian",
     extreme="max",
     heading="beta",
-    plotted=True,
+    stable="smaller",
     values=_beta,
     topic=Topic(
         "beta",
