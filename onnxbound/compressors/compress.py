@@ -31,6 +31,9 @@ from onnxbound.run.scratch import scratch
 from onnxbound.stability.collect import Progress, silent
 from onnxbound.version import __version__
 
+_COMPARED = 2 * 10**10
+"""Multiply-adds that a pass of the training rows may take on which nets are compared where no bound is asked for."""
+
 _SWEEP_ROWS = 1000
 _SWEEP_WORK = 2e10
 """Sign-multiply-adds that a budget of a sweep may take."""
@@ -86,10 +89,12 @@ def compress(
     if test is not None:
         require_unseen(rows, test, request.delta)
     analysed = analysis() if analysis is not None and request.analyses else None
-    given = rows
+    given = compared = rows
     if rows is not None and request.stores:
-        rows = affordable(rows, network, request.method.seed)
-    baseline = task.baseline(rows)
+        rows = compared = affordable(rows, network, request.method.seed)
+        if not request.bounds:
+            compared = affordable(rows, network, request.method.seed, _COMPARED)
+    baseline = task.baseline(compared)
     unseen = None if test is None else task.baseline(test)
     budgets: Mapping[int, Budget] = {}
     searched: Chosen | None = None
@@ -116,7 +121,7 @@ def compress(
             reopened=reopened,
             comparison=baseline.compare(reopened.network, progress),
             baseline=baseline,
-            rows=rows,
+            rows=compared,
             analysed=analysed,
             origins=task.origins or {},
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -36,6 +37,9 @@ _OF_16_BITS = {TensorProto.FLOAT16: 2.0**-6, TensorProto.BFLOAT16: 2.0**-4}
 
 _OF_ROUNDING = 2.0**-5
 """And that activations of 8 bits can: some lie at the edge between two integers."""
+
+_KEPT_INPUTS = 1 << 26
+"""Bytes of rows that are kept for the next comparison; more are read again."""
 
 _KEPT_LOGITS = 1 << 24
 """Logits of the original that are kept for the next comparison; with more it is run again."""
@@ -106,6 +110,9 @@ class Baseline:
         self._noise = _noise_rows(network, seed)
         self._step = rows_at_once(network)
         self.count = len(self._noise) if rows is None else rows.count
+        self._kept: list[tuple[NDArray[Any], NDArray[np.int64]]] | None = None
+        if 4 * self.count * prod(network.input_shape) <= _KEPT_INPUTS:
+            self._kept = list(self._batches())
         self._before: list[Float64Array] | None = None
         if self.count * network.classes <= _KEPT_LOGITS:
             self._before = [self.logits.run(inputs) for inputs, _ in self._batches()]
@@ -138,6 +145,9 @@ class Baseline:
         return PairedLogits.merge(parts)
 
     def _batches(self) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+        if self._kept is not None:
+            yield from self._kept
+            return
         if self._rows is None:
             yield self._noise, np.zeros(len(self._noise), np.int64)
             return

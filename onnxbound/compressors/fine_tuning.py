@@ -8,6 +8,7 @@ Vinyals, Dean 2015), mixed with the label. Rows see the nearest levels, and the 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,14 @@ _BATCH, _BATCHES, _FEWEST = 128, 160, 30
 _PASSES = 4
 """A row is seen so often at most: what is learnt from few rows does not hold for others."""
 
-_WORK = 6 * 10**10
-"""Multiply-adds that the forward passes of all rows may take, in all networks together."""
+_WORK, _QUICK = 12 * 10**10, 17 * 10**9
+"""Multiply-adds that the forward passes of all rows in all networks may take, and those where no test rows decide."""
 
 _RATE, _BIAS_RATE = 0.03, 0.01
-"""Length of the first steps: of weights in steps of their grid; of biases in those times sqrt(entries of a unit)."""
+"""Length of the first steps: of weights in steps of their grid; of biases in those times sqrt(entries of a unit).
+
+Of 160 batches; of fewer they are longer by the root of the quotient.
+"""
 
 _LABEL = 0.3
 """Share of the label in what is wanted."""
@@ -50,16 +54,18 @@ _SHARPNESS = 2.0
 class FineTuning:
     """Rows at which rounded networks are fine-tuned, as long as there is work left."""
 
-    def __init__(self, original: Logits, rows: Rows, device: Device, threads: int | None, seed: int) -> None:
-        """`rows` have played no part where plans are chosen by others."""
+    def __init__(
+        self, original: Logits, rows: Rows, device: Device, threads: int | None, seed: int, *, quick: bool = False
+    ) -> None:
+        """`rows` have played no part where plans are chosen by others; `quick` where no test rows decide."""
         self._original, self._rows, self._device, self._threads, self._seed = original, rows, device, threads, seed
-        self._work = _WORK
+        self._work = _QUICK if quick else _WORK
 
     def tuned(self, rounder: Rounder, plan: Plan, block: int = 0) -> CompressedNetwork | None:
         """The network under a plan, fine-tuned; None where the rows are too few, or the work is done."""
         network = rounder.network
-        most = min(_BATCHES * _BATCH, _PASSES * self._rows.count, self._work // max(1, network.multiply_adds))
-        batches = most // _BATCH
+        affordable = self._work // max(1, network.multiply_adds)
+        batches = min(_BATCHES * _BATCH, _PASSES * self._rows.count, affordable) // _BATCH
         if batches < _FEWEST:
             return None
         self._work -= batches * _BATCH * network.multiply_adds
@@ -73,7 +79,8 @@ class FineTuning:
             labels = np.eye(network.classes)[batch.labels]
             wanted = (1 - _LABEL) * softmax(logits / temperature) + _LABEL * labels
             views = [batch.inputs.astype(np.float32, copy=False)]
-            moving.move(entropy.gradient(moving.network(), views, wanted, temperature), (1 - number / batches) ** 2)
+            rate = sqrt(_BATCHES / batches) * (1 - number / batches) ** 2
+            moving.move(entropy.gradient(moving.network(), views, wanted, temperature), rate)
         return replace(rounder.described(moving.rounded()), fine_tuned=True)
 
     def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:

@@ -29,6 +29,9 @@ _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
 _TRIALS, _TRIALS_OF_CODES, _TESTS = 6, 12, 8
 """Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first."""
 
+_SAFER = (2, 4)
+"""Plans before the last that take back one step down in so many, for test rows that may not bear the last."""
+
 _BOLD = 3
 """Smaller plans whose test may fail, behind those that should pass: a failure costs nothing of what passed before."""
 
@@ -116,9 +119,9 @@ class Chosen:
     tests: tuple[Changed, ...]
 
 
-def affordable(rows: Rows, network: Network, seed: int) -> Rows:
+def affordable(rows: Rows, network: Network, seed: int, work: int | None = None) -> Rows:
     """All rows, or a sample that passes a large network some thirty times within a minute or so, by no clock."""
-    return rows.sample(max(_LEAST, _WORK // max(1, network.multiply_adds)), seed)
+    return rows.sample(max(_LEAST, (work or _WORK) // max(1, network.multiply_adds)), seed)
 
 
 def split(rows: Rows, seed: int) -> tuple[Rows, Rows]:
@@ -202,7 +205,8 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     passes(first, dict.fromkeys(rounder.sites, Half.width))
     if passes(first, widest):
         steps = steps_down(first.sites, first.calibration, noise, widths)
-        narrowed(widest, steps, lambda plan: passes(first, plan), _TRIALS_OF_CODES if codes else _TRIALS)
+        most, safer = _TRIALS_OF_CODES if codes else _TRIALS, _SAFER if trials.test_rows else ()
+        narrowed(widest, steps, lambda plan: passes(first, plan), most, safer)
     bears_all = any(each.passed and each.plan == narrowest for each in tried)
     for _ in range(_CUTS if bears_all and not codes else 0):
         narrower = removal.narrower(_SHARE)

@@ -91,7 +91,8 @@ class Task:
         request, name = self.request, self.request.method.name
         first, others = split(rows, request.method.seed)
         free, apart = _without(rows, others), self.baseline(others)
-        fine = FineTuning(apart.logits, free, self.device, request.threads, request.method.seed)
+        quick = unseen is None
+        fine = FineTuning(apart.logits, free, self.device, request.threads, request.method.seed, quick=quick)
         rounder = Rounder(self.network, request.layers, first, self.device, request.threads, request.method.seed)
         if name not in ("smallest", "fastest"):
             if name == "int8":

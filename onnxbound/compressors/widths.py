@@ -69,8 +69,10 @@ def steps_down(
         steps.append((index, width))
 
 
-def narrowed(widest: Plan, steps: Sequence[Step], passes: Callable[[Plan], bool], most: int) -> None:
-    """Try plans that take more and more steps down, each from the smallest that passed, and two before the last.
+def narrowed(
+    widest: Plan, steps: Sequence[Step], passes: Callable[[Plan], bool], most: int, shares: Sequence[int] = (2, 4)
+) -> None:
+    """Try plans that take more and more steps down, each from the smallest that passed; then some before the last.
 
     Several steps are taken at once as long as that goes well. Nothing is inferred from how other plans do: a step that
     fails alone bars its layer from further ones, and those of other layers are tried all the same.
@@ -79,7 +81,8 @@ def narrowed(widest: Plan, steps: Sequence[Step], passes: Callable[[Plan], bool]
         widest: It has passed.
         steps: In the order in which they are tried.
         passes: Tries a plan.
-        most: Trials, at most, beside the two.
+        most: Trials, at most, beside those before the last.
+        shares: Of the steps of the last, those without one in so many.
     """
     known: dict[tuple[int, ...], bool] = {tuple(widest.values()): True}
     taken: list[Step] = []
@@ -99,5 +102,5 @@ def narrowed(widest: Plan, steps: Sequence[Step], passes: Callable[[Plan], bool]
             count = max(1, min(count, len(left)) // 2)
         else:
             left = [step for step in left if step[0] != left[0][0]]
-    for share in (2, 4):
+    for share in shares:
         tried(taken[: len(taken) - len(taken) // share])

@@ -50,7 +50,7 @@ def _verdict(report: "Compression") -> Iterator[str]:
     yield f"The file has {file.bytes_after:,} bytes, {share} of the original's {file.bytes_before:,}{codes}."
     if report.accuracy is not None:
         before, after = percent(report.accuracy.before), percent(report.accuracy.after)
-        yield f"Accuracy on the training rows goes from {before} to {after}."
+        yield f"Accuracy on {report.rows:,} training rows goes from {before} to {after}."
 
 
 def _sections(report: "Compression") -> Iterator[Section]:
