@@ -1,5 +1,6 @@
 """compare, track and rank: what they say of each net is what analyze says, and of two is true."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from onnxbound.data.open import open_rows
 from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.experiments.comparison import compare
 from onnxbound.experiments.nets import Subject
+from onnxbound.experiments.paired import Paired
 from onnxbound.experiments.ranking import rank
 from onnxbound.graph.load import load
+from onnxbound.report.view import Table
 from onnxbound.stability.work import MeasuringWork
+from onnxbound.words import number
 from tests.nets import random_mlp
 
 SETTINGS = Settings(probes="exact", measured=None)
@@ -33,8 +37,8 @@ def subjects(tmp_path: Path) -> list[Subject]:
         y_test=np.arange(40) % 3,
     )
     made = []
-    for number, sizes in enumerate(([5, 8, 3], [5, 7, 6, 3], [5, 8, 3], [5, 4, 3], [5, 16, 3])):
-        network = load(random_mlp(tmp_path / f"net{number}.onnx", sizes))
+    for place, sizes in enumerate(([5, 8, 3], [5, 7, 6, 3], [5, 8, 3], [5, 4, 3], [5, 16, 3])):
+        network = load(random_mlp(tmp_path / f"net{place}.onnx", sizes))
         rows = [open_rows(tmp_path / "rows.npz", network, Preprocessing(), role=role) for role in ("train", "test")]
         made.append(Subject(network, *rows))
     return made
@@ -88,3 +92,28 @@ def test_rank_and_track(subjects: list[Subject], checkpoints: bool) -> None:
         assert (entry.correlation.low is None) == (checkpoints or entry.correlation.tau is None)
     drawn = {figure.name for figure in found.figures()}
     assert drawn > ({"track", "track_capacities"} if checkpoints else {"rank"})
+
+
+@pytest.mark.parametrize("larger", [True, False])
+def test_which_net_is_more_stable_is_said_by_the_direction_of_each_property(
+    subjects: list[Subject], larger: bool
+) -> None:
+    """Of two nets, "a" has the larger values everywhere, or the smaller ones: a larger cushion, but no larger noise."""
+    found = compare([subjects[0], subjects[2]], ["a", "b"], SETTINGS)
+    sure = Paired(
+        1, 2, 60, 0 if larger else 60, 0, 0.0 if larger else 1.0, *((0.0, 0.1) if larger else (0.9, 1.0)), 1.0
+    )
+    medians = (2.0, 1.0) if larger else (1.0, 2.0)
+    properties = tuple(replace(layer, medians=medians, statements=(sure,)) for layer in found.properties)
+    verdict = list(replace(found, properties=properties).view().verdict)
+    larger_is = "more stable than b at every layer that both have: larger layer cushion, minimal interlayer cushion."
+    smaller_is = [said for said in verdict if "smaller contraction, noise sensitivity" in said]
+    first, second = ("a", "b") if larger else ("b", "a")
+    assert f"{first} is {larger_is.replace('than b', f'than {second}')}" in verdict
+    assert len(smaller_is) == 1
+    assert smaller_is[0].startswith(f"{second} is more stable than {first} ")
+    assert f"{first} has larger margins than {second}." in verdict
+    capacities = next(section for section in found.view().sections if section.title == "Capacities")
+    table = next(part for part in capacities.parts if isinstance(part, Table))
+    assert [row[0] for row in table.rows] == list(found.nets[0].log10_capacities)
+    assert table.rows[0][1:] == tuple(number(net.log10_capacities["parameters"]) for net in found.nets)

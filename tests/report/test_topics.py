@@ -12,7 +12,7 @@ from rich.table import Table
 import onnxbound
 from onnxbound.certificates.statement import OBJECTS
 from onnxbound.cli.compress import METHODS
-from onnxbound.report.topics import TOPICS, closest, topic_of
+from onnxbound.report.topics import TOPICS, WORDS, closest, topic_of
 from onnxbound.stability.catalogue import CATALOGUE
 from tests.report.example import example
 
@@ -76,3 +76,11 @@ def test_heads_of_printed_columns_are_explained(monkeypatch: pytest.MonkeyPatch)
     )
     assert len(heads) > 30
     assert not [head for head in heads.difference(evident) if topic_of(head) is None]
+
+
+def test_words_lead_to_topics() -> None:
+    for word, name in WORDS.items():
+        topic = topic_of(word)
+        assert topic is not None
+        assert topic.name == name, word
+        assert word not in TOPICS
