@@ -1210,7 +1210,7 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
     found = count_errors(nodes, shapes, mirrored, preprocessing, rows, labels)
     require(found <= errors, f"errors: it says {errors}, found {found} in float64 and float32")
     lines = ["The certificate verifies.", "", expected["statement"], ""]
-    lines += [f"  {name} is not checked here: do not use it" for name in sorted(files) if name.endswith(".onnx")]
+    lines += [f"  {name} is checked by onnxbound verify, not here" for name in sorted(files) if name.endswith(".onnx")]
     lines.append(f"  {keys[0]} {rows.shape} and {keys[1]}, {distinct:,} distinct rows, sha256 {inputs['sha256']}")
     lines.append(f"  {found:,} errors counted here, {errors:,} are claimed; {bits:,} bits")
     lines += [f"  {code['architecture']}", f"  {expected['preprocessing']}", "", "It assumes:"]
@@ -1225,7 +1225,7 @@ def count_errors(nodes, shapes, mirrored, preprocessing, rows, labels):
         raise Declined(f"it would hold {numbers:,} numbers at once, and take {work:,} products for each row")
     found, step = 0, min(250, max(1, (1 << 24) // numbers))
     for start in range(0, len(rows), step):
-        print(f"{start:,} of {len(rows):,} rows", end="\r", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{start:,} of {len(rows):,} rows\r" * sys.stderr.isatty())
         given = prepared(rows[start : start + step], preprocessing, shapes[0])
         each, own, right = np.arange(len(given)), labels[start : start + step], np.ones(len(given), bool)
         for kind in (np.float64, np.float32):  # what is right in one of them alone is decided by rounding

@@ -2,6 +2,7 @@
 # Fail a build whose net has become worse: gate.sh BASELINE.json MODEL --data FILE ...
 # The first run writes the baseline; commit it. Later runs fail if a gate is not met, or if the report has changed by more
 # than 5 %: look at the change, and if it is wanted, replace the baseline by new.json.
+# The three limits behind --fail-if are examples: write your own.
 set -euo pipefail
 baseline=$1
 shift

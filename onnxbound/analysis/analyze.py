@@ -108,6 +108,7 @@ def analyze(
     )
     smoothness = _smoothness(premises, measured, settings, rows, work.arrangement.batches, progress)
     bounds = every_bound(replace(premises, smoothness=smoothness))
+    wrong = int(np.sum(~(forward.column("margin") > 0)))
     analysis = Analysis(
         tool=described.tool(device, work.engine.name, engine_note, executor, started),
         model=described.model(network),
@@ -116,7 +117,7 @@ def analyze(
         margin=margin,
         layers=layer_reports(norms, extremes, forward, measured, noisy),
         pairs=pair_reports(measured),
-        bounds=(*bounds, *outlook(network, settings.delta, 1 - 1 / network.classes, test)),
+        bounds=(*bounds, *outlook(network, rows.count, wrong, settings.delta, 1 - 1 / network.classes, test)),
         coverage=Coverage(
             nodes=network.node_count,
             weighted_layers=network.depth,

@@ -89,9 +89,9 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if estimated:
         yield (
             f"for {len(estimated)} of {len(report.pairs)} pairs of layers the norm of the Jacobian is an estimate from"
-            f" {settings['probes']} probes per row{_error(estimated)}: numbers computed from it are marked"
-            " \N{ALMOST EQUAL TO}, and the smallest interlayer cushion tends to come out too small;"
-            ' `probes="exact"` measures it exactly'
+            f" {settings['probes']} probes per row{_error(estimated)}: numbers computed from it are"
+            " estimates, \N{ALMOST EQUAL TO} in a report, and the smallest interlayer cushion tends to come out too"
+            ' small; `probes="exact"` measures it exactly'
         )
     if data.measured_rows < data.rows:
         share, confidence = data.sub_sampling_zeta, f"{percent(1 - settings['delta'] / 3)} confidence (1 - delta / 3)"

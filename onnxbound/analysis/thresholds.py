@@ -82,7 +82,10 @@ def require_known(thresholds: Iterable[Threshold], network: Network, settings: S
         extreme = _EXTREME.fullmatch(threshold.name)
         wanted = f"{extreme[2]}.1.{extreme[3]}" if extreme else threshold.name
         near = ", ".join(get_close_matches(wanted, names, cutoff=0))
-        problems.append(Problem(threshold.text, f"it has no number {threshold.name!r}", f"closest: {near}"))
+        all_of_them = "the CSV of a report (report REPORT.json -o names.csv) lists all"
+        problems.append(
+            Problem(threshold.text, f"it has no number {threshold.name!r}", f"closest: {near}; {all_of_them}")
+        )
     raise UsageError("usage-gate", f"The report of {network.path} has no number {unknown[0].name!r}.", problems)
 
 

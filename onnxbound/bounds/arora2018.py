@@ -170,7 +170,10 @@ def _is_smooth(depth: int, realised: RealisedSmoothness | None) -> tuple[bool | 
     if realised is None:
         return (
             None,
-            'smoothness was measured under gaussian noise, or for another k; measure it with `noise="compression"`',
+            (
+                "it needs smoothness under the noise that this very compression makes, which was not measured;"
+                ' `noise="compression"` measures it, but makes the value no smaller'
+            ),
         )
     if realised.projected == 0:
         return True, "every layer stays as it is, since its projections would take more bits, so there is no noise"

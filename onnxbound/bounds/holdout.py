@@ -38,5 +38,5 @@ def holdout(errors: int, rows: int, delta: float, chance: float) -> Bound:
         reference=REFERENCE,
         assumptions=ASSUMPTIONS,
         met=True,
-        met_reason=f"{errors:,} of {rows:,} test rows; certify with `holdout` writes a certificate",
+        met_reason=f"{errors:,} errors on {rows:,} test rows; certify with `holdout` writes a certificate",
     )

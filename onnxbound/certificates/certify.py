@@ -23,10 +23,11 @@ from onnxbound.certificates.certificate import (
 from onnxbound.certificates.decisions import Evaluation, Progress, disagreements, errors
 from onnxbound.certificates.decoded import Decoded, decoded
 from onnxbound.certificates.files import CERTIFICATE, CODE, DECODED, require_folder, write_folder
+from onnxbound.certificates.outlook import hopeless
 from onnxbound.certificates.places import cheapest
 from onnxbound.certificates.request import CertificateOptions, Certified, Original, verified_with
 from onnxbound.certificates.search import search
-from onnxbound.certificates.statement import Disagreements, Object, Statement, largest_code_bits
+from onnxbound.certificates.statement import Disagreements, Object, Statement
 from onnxbound.certificates.symmetry import with_symmetry
 from onnxbound.certificates.task import Effort, Found, Task
 from onnxbound.codec.architecture import has_mirror_image
@@ -42,8 +43,6 @@ from onnxbound.graph.network import Network
 from onnxbound.run.device import CPU, Device
 
 _SINGLE = np.dtype(np.float32)
-_FEWEST_BITS = 0.1
-"""Bits per parameter below which no search is begun: trained networks do not shrink that far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,16 +222,12 @@ def _require_hope(network: Network, rows: Rows, wrong: int, options: Certificate
     """
     commonest = int(np.bincount(rows.labels).max())
     statement = Statement("compressed", rows.count, 0, 0, options.delta, network.classes, commonest)
-    bits = largest_code_bits(rows.count, wrong, options.delta, statement.chance)
-    if bits >= _FEWEST_BITS * network.parameters:
+    why = hopeless(network, rows.count, wrong, options.delta, statement.chance)
+    if not why:
         return
-    why = (
-        f"for a bound below chance, {rows.count:,} rows with {wrong:,} errors allow {max(bits, 0):,} bits,"
-        f" {max(bits, 0) / network.parameters:.2g} per parameter"
-    )
     raise ModelError(
         "certify-vacuous",
-        f"This network has {network.parameters:,} parameters, so every certificate of it would be vacuous.",
+        f"This network has {network.parameters:,} parameters, so a certificate of it would almost surely be vacuous.",
         [
             Problem(
                 str(network.path), why, "certify a smaller network, on more rows, from a `prior`, or by `holdout` alone"

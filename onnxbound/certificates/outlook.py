@@ -1,10 +1,16 @@
 """What can be certified of a net, whatever its operators are: by rows it has not seen, and by a code of few bits."""
 
+from decimal import Decimal
+
 from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.holdout import ASSUMPTIONS, REFERENCE, holdout
+from onnxbound.certificates.statement import largest_code_bits
 from onnxbound.codec.describe import describe
 from onnxbound.codec.range_coder import Malformed
 from onnxbound.graph.network import Network
+
+_FEWEST_BITS = 0.1
+"""Bits per parameter below which no search is begun."""
 
 _COMPRESSED = (
     "the rows of the training set were drawn independently like new rows, none dropped",
@@ -12,11 +18,15 @@ _COMPRESSED = (
 )
 
 
-def outlook(network: Network, delta: float, chance: float, test: tuple[int, int] | None) -> tuple[Bound, Bound]:
+def outlook(
+    network: Network, rows: int, errors: int, delta: float, chance: float, test: tuple[int, int] | None
+) -> tuple[Bound, Bound]:
     """The bounds of `certify` that need no theorem about the net: hold-out, and that of a compressed net.
 
     Args:
         network: The net.
+        rows: Of the training set.
+        errors: On it.
         delta: Probability that a bound fails.
         chance: 1 - 1/K.
         test: Errors on the test set and its rows; None without one.
@@ -26,10 +36,21 @@ def outlook(network: Network, delta: float, chance: float, test: tuple[int, int]
     else:
         reason = "no test set was given: analyze --test T, or onnxbound certify MODEL --holdout T -o DIR"
         held_out = _open("holdout", delta, REFERENCE, ASSUMPTIONS, reason, met=None)
-    obstacle = _obstacle(network)
+    obstacle = _obstacle(network) or hopeless(network, rows, errors, Decimal(repr(delta)), Decimal(repr(chance)))
     reason = obstacle or "onnxbound certify MODEL --data S -o DIR searches for it"
     met = False if obstacle else None
     return held_out, _open("compressed", delta, "Langford 2005; Kraft's inequality", _COMPRESSED, reason, met=met)
+
+
+def hopeless(network: Network, rows: int, errors: int, delta: Decimal, chance: Decimal) -> str:
+    """Why no search for a code is begun: a trained net seldom shrinks to so few bits; empty where one is."""
+    bits = max(0, largest_code_bits(rows, errors, delta, chance))
+    if bits >= _FEWEST_BITS * network.parameters:
+        return ""
+    return (
+        f"for a bound below chance, {rows:,} rows with {errors:,} errors allow {bits:,} bits,"
+        f" {bits / network.parameters:.2g} per parameter, and codes below {_FEWEST_BITS} are rare"
+    )
 
 
 def _obstacle(network: Network) -> str:

@@ -67,8 +67,9 @@ class Certified(Document):
             error = said["errors"] / said["rows"]
             each = f"{said['bits'] / original.parameters:.2f} per parameter, the architecture among them"
             lines += [
+                "  this network is decoded.onnx, not the original",
                 f"  code            {said['bits']:>9,} bits, {each}",
-                f"  training error  {percent(error):>9}, of the original {percent(original.error)}",
+                f"  training error  {percent(error):>9} of this network; the original: {percent(original.error)}",
                 f"  original file   {original.file_bytes:>9,} bytes",
             ]
             lines += [

@@ -109,6 +109,7 @@ class Verification(Document):
         if self.architecture:
             lines.append(f"  {'bits':13} {self.bits:,}, {self.architecture_bits:,} of them for the architecture:")
             lines.append(f"  {'':13} {self.architecture}")
+            lines.append(f"  {'files':13} every .onnx file there holds the network that is certified")
         lines += ["", "It assumes:", *(f"  - {text}" for text in self.assumptions)]
         print_prose(console, lines)
 

@@ -80,7 +80,7 @@ class OutputOptions:
             tell(messages)
 
     def show(self, document: "Document") -> None:
-        """Print a result or write it; its warnings go to stderr if no table or page on stdout has them.
+        """Print a result or write it; its warnings go to stderr if no page and no table on stdout has them.
 
         If the file cannot be written after all, the result is printed, so that the work is not lost.
 
@@ -90,7 +90,8 @@ class OutputOptions:
         from onnxbound.cli.output import deliver, text_of
         from onnxbound.errors import OutputError
 
-        if self.target is not None or self.format in (Format.JSON, Format.CSV):
+        on_page = self.format in (Format.HTML, Format.MARKDOWN)
+        if not on_page and (self.target is not None or self.format in (Format.JSON, Format.CSV)):
             self.say(getattr(document, "warnings", ()))
         text = text_of(document, self.format, to_file=self.target is not None, verbose=self.verbose)
         try:

@@ -1,7 +1,7 @@
 """The views of the experiments."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, permutations
+from itertools import combinations, groupby
 from math import isfinite
 from pathlib import Path
 
@@ -73,8 +73,9 @@ def comparison_view(comparison: Comparison) -> View:
     """Show medians and distributions per property and layer, and how often one net has the larger value."""
     drawn = {figure.name: figure for figure in comparison_figures(comparison)}
     said = (
-        "'Larger on' is the share of the rows on which a net has a larger value than one above it, with an"
-        " interval. All intervals hold together with 95 % confidence."
+        "'Larger on' is the share of the rows on which a net has a larger value than the"
+        f" {'first' if len(comparison.nets) < 3 else 'one behind vs'}, with an interval. All intervals hold together"
+        " with 95 % confidence."
     )
     sections = [
         Section("Nets", (_nets(comparison.nets),)),
@@ -112,25 +113,22 @@ def _capacities(nets: Sequence[Net]) -> Table:
 
 
 def _compared(comparison: Comparison) -> Iterator[str]:
-    """Name the properties by which one net of a pair is surely the more stable one at every layer."""
-    for first, second in permutations(range(len(comparison.nets)), 2):
-        by: dict[str, list[str]] = {"larger": [], "smaller": [], "margin": []}
-        for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
-            stable = _STABLE.get(name, "margin")
-            low, high = (second, first) if stable == "smaller" else (first, second)
-            sure = [
-                _surely_larger(layer, low, high)
-                for layer in group
-                if None not in (layer.medians[first], layer.medians[second])
-            ]
-            if sure and all(sure):
-                by[stable].append(name.replace("_", " "))
-        better, worse = (comparison.nets[place].name for place in (second, first))
-        if by["larger"] or by["smaller"]:
-            found = (f"{kind} {', '.join(by[kind])}" for kind in ("larger", "smaller") if by[kind])
-            yield f"{better} is more stable than {worse} at every layer that both have: {'; '.join(found)}."
-        if by["margin"]:
-            yield f"{better} has larger margins than {worse}."
+    """Name, for each net of a pair, the properties by which it is surely the more stable one, and at which layers."""
+    nets = comparison.nets
+    for first, second in combinations(range(len(nets)), 2):
+        for better, worse in ((first, second), (second, first)):
+            names, found = [nets[place].name for place in (better, worse)], []
+            for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
+                shared = [own for own in group if None not in (own.medians[first], own.medians[second])]
+                pair = (better, worse) if _STABLE.get(name) == "smaller" else (worse, better)
+                sure = [str(own.layer) for own in shared if _surely_larger(own, *pair)]
+                if name not in _STABLE and sure:
+                    yield f"{names[0]} has larger margins than {names[1]}."
+                elif sure:
+                    where = "every layer" if len(sure) == len(shared) else f"layer {', '.join(sure)}"
+                    found.append(f"{name.replace('_', ' ')} ({where})")
+            if found:
+                yield f"{names[0]} is more stable than {names[1]} by {', '.join(found)}."
 
 
 def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:
@@ -145,7 +143,7 @@ def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:
 def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str, ...]]:
     for position, (net, histogram, median) in enumerate(zip(nets, layer.histograms, layer.medians, strict=True)):
         said = [
-            f"{100 * s.share:.0f} % ({100 * s.low:.0f}-{100 * s.high:.0f})"
+            ("equal" if s.equal == s.rows else f"{100 * s.share:.0f} % ({100 * s.low:.0f}-{100 * s.high:.0f})")
             + (f" vs {shortened(nets[s.first - 1].name, 16)}" if len(nets) > 2 else "")
             for s in layer.statements
             if s.second == position + 1

@@ -20,6 +20,14 @@ _TRIED = (
     " is right, among training rows kept apart"
 )
 _TESTED = ", then among the test rows; the limit is that of this test alone"
+_LAYERS = (
+    "Error: how far a layer's output moves, over its norm, median over some rows. Realised: how far the logits move"
+    " through it, over the largest that the norms allow, the largest over these rows."
+)
+_CLOSE = (
+    "These are the three ways in which [A] lets a compressed net stand for the original. Rounding seldom meets the"
+    " first two, and nothing above depends on them."
+)
 _MET = {True: "met: ", False: "not met: ", None: "open: "}
 
 
@@ -57,9 +65,9 @@ def _sections(report: "Compression") -> Iterator[Section]:
     if report.tried:
         tested = any(attempt.tested_by for attempt in report.tried)
         yield Section("Tried", (_tried(report), f"{_TRIED}{_TESTED if tested else ''}."))
-    yield Section("Layers", (_layers(report),))
+    yield Section("Layers", (_layers(report), _LAYERS))
     if report.compressibility is not None:
-        yield Section("Is the compressed net close to the original at gamma?", (_compressibility(report),))
+        yield Section("Is the compressed net close to the original at gamma?", (_compressibility(report), _CLOSE))
     if report.sweep is not None:
         yield Section("Other budgets", (_sweep(report.sweep), _breaking(report.sweep)))
     if report.bounds:
@@ -109,16 +117,20 @@ def _budget(report: "Compression") -> str:
 
 def _promise(guarantee: "Guarantee") -> str:
     """Say whether the drop in accuracy is within the limit, and how that is known."""
-    found, allowed = guarantee.measured, percent(guarantee.max_drop)
-    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {percent(found.drop)}"
+    found, allowed = guarantee.measured, _points(guarantee.max_drop)
+    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {_points(found.drop)}"
     if guarantee.limit is None:
         return f"Not guaranteed, since no test rows were given. On training rows kept aside: {seen}."
-    at_most = f"at most {_upwards(guarantee.limit)} with {percent(guarantee.confidence)} confidence"
+    at_most = f"at most {_points(ceil(1e4 * guarantee.limit) / 1e4)} with {percent(guarantee.confidence)} confidence"
     if guarantee.held:
         return f"On new rows accuracy falls by {at_most}. On the test rows {seen}."
     return (
         f"NOT GUARANTEED that accuracy falls by at most {allowed}: on new rows by {at_most}; on the test rows {seen}."
     )
+
+
+def _points(drop: float) -> str:
+    return f"{percent(drop).removesuffix(' %')} percentage points"
 
 
 def _upwards(limit: float) -> str:

@@ -27,7 +27,11 @@ def difference_view(difference: Difference) -> View:
         ),
         caveats=(
             *([] if difference.same_data else ["The two reports measured different rows."]),
-            *([f"{len(others):,} more values changed; the longer table lists them."] if others else []),
+            *(
+                [f"{len(others):,} more values changed; -v lists them in a terminal, the page always."]
+                if others
+                else []
+            ),
         ),
         version=__version__,
     )

@@ -168,7 +168,7 @@ def _classes(report: Report) -> Table:
 
 
 def _worst(worst: tuple[WorstRow, ...]) -> Table:
-    head = ("row", "class", "margin", "cushion, min", "at layer")
+    head = ("row", "label", "margin", "cushion, min", "at layer")
     rows = tuple((str(r.index), str(r.label), number(r.margin), number(r.layer_cushion), str(r.layer)) for r in worst)
     return Table("Rows by their place in the data file, from 0", head, rows)
 

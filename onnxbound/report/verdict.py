@@ -130,8 +130,8 @@ def _compression(report: Report) -> Iterator[str]:
     else:
         yield (
             f"By the paper's measure, without constants, {percent(share) if share else 'none'} of the {weights:,}"
-            " weights are superfluous. The paper's compression would not make this net smaller, but rounding the"
-            " weights may."
+            " weights are superfluous, too few for the paper's compression to pay. Rounding the weights may make the"
+            " net smaller."
         )
 
 

@@ -7,9 +7,14 @@ import pytest
 from scipy.special import betaincinv
 
 from fixtures.zoo.digits import HERE, digits
-from onnxbound import Preprocessing, Settings, analyze, load, open_rows
+from onnxbound import Preprocessing, Settings, analyze, certify, load, open_rows
 from onnxbound.analysis.result import Report
+from onnxbound.certificates.outlook import outlook
+from onnxbound.errors import ModelError
 from onnxbound.report.verdict import verdict
+from onnxbound.run.device import CPU
+from onnxbound.run.logits import Logits
+from tests.nets import random_mlp
 
 
 def analysed(folder: Path, name: str, *, test: int | None) -> Report:
@@ -49,7 +54,7 @@ def test_the_hold_out_bound_is_the_interval_of_clopper_and_pearson(tmp_path: Pat
     assert bound.kind == "certified"
     assert bound.met is True
     assert exact <= (bound.value or 0) <= exact * (1 + 1e-5)
-    assert f"{errors} of 150 test rows" in bound.met_reason
+    assert f"{errors} errors on 150 test rows" in bound.met_reason
     said = next(sentence for sentence in verdict(report) if "(holdout)" in sentence)
     assert "over the draw of the test rows" in said
     assert 100 * exact <= float(said.split("at most ")[1].split(" %")[0]) <= 100 * exact + 0.1
@@ -68,3 +73,16 @@ def test_what_no_code_can_hold_is_named(
     assert obstacle in bounds["compressed"].met_reason
     assert "no test set was given" in bounds["holdout"].met_reason
     assert all(bounds[known].vacuous and bounds[known].value is None for known in ("holdout", "compressed"))
+
+
+def test_no_search_is_promised_that_certify_would_refuse(tmp_path: Path) -> None:
+    """With few rows the row of the table says so, as `certify` does; with more rows it is open."""
+    network = load(random_mlp(tmp_path / "net.onnx", [50, 100, 10]))
+    few, many = (outlook(network, rows, 0, 0.05, 0.9, None)[1] for rows in (100, 10_000))
+    assert (few.met, many.met) == (False, None)
+    assert "0 errors allow" in few.met_reason
+    rows = np.random.default_rng(0).normal(size=(100, 50)).astype(np.float32)
+    labels = Logits(network, CPU, 1).run(rows).argmax(axis=1)
+    with pytest.raises(ModelError, match="would almost surely be vacuous") as caught:
+        certify(network, open_rows((rows, labels), network), tmp_path / "certificate", progress=False)
+    assert few.met_reason.partition(",")[0] in caught.value.problems[0].why

@@ -263,7 +263,7 @@ def test_integer_files_are_left_to_the_first(case: Case, second: ModuleType, cop
     (folder / "decoded_int4.onnx").write_bytes(b"junk")
     said = second.verify(folder, case / "train.npz")
     for name in ("decoded.onnx", "decoded_int4.onnx"):
-        assert f"{name} is not checked here: do not use it" in said
+        assert f"{name} is checked by onnxbound verify, not here" in said
     with pytest.raises(OnnxboundError, match="decoded_int4"):
         verify(folder, data_of(case), CPU, 1)
 

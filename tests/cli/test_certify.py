@@ -98,7 +98,9 @@ def require_printed(text: str, folder: Path, model: Path) -> None:
     bits, size = 8 * (folder / "code.bin").stat().st_size, model.stat().st_size
     printed = {line[2:19].strip(): line[19:].strip() for line in text.splitlines() if line.startswith("  ")}
     assert printed["code"].startswith(f"{bits:,} bits, ")
-    assert printed["training error"].startswith(f"{percent(document['errors'] / document['rows'])}, of the original")
+    assert printed["training error"].startswith(
+        f"{percent(document['errors'] / document['rows'])} of this network; the original"
+    )
     assert printed["original file"] == f"{size:,} bytes"
     for name in ("code.bin", "decoded.onnx"):
         length = (folder / name).stat().st_size

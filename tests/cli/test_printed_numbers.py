@@ -171,7 +171,7 @@ def test_compare_table(folder: Path, results: dict[str, Any]) -> None:
     ]
     medians = [row.group(1) for row in rows if row]
     assert medians == [shown(median) for layer in document["properties"] for median in layer["medians"]]
-    printed = re.findall(r"(\d+) % \((\d+)-(\d+)\) vs net\d", table)
+    printed = re.findall(r"(?:(\d+) % \((\d+)-(\d+)\)|equal) vs net\d", table)
     expected = []
     for layer in document["properties"]:
         values = [values_of(one, layer["property"], layer["layer"]) for one in samples]
@@ -189,7 +189,8 @@ def test_compare_table(folder: Path, results: dict[str, Any]) -> None:
             assert (s["rows"], s["larger"]) == (both.sum(), larger)
             assert (s["low"], s["high"]) == pytest.approx((interval.low, interval.high), abs=1e-9)
             assert s["distance"] == pytest.approx(scipy.stats.ks_2samp(x[both], y[both]).statistic)
-            expected.append(tuple(f"{v:.0%}".rstrip("%") for v in (larger / both.sum(), *interval)))
+            shares = tuple(f"{v:.0%}".rstrip("%") for v in (larger / both.sum(), *interval))
+            expected.append(("", "", "") if (x[both] == y[both]).all() else shares)
         for histogram, value in zip(layer["histograms"], values, strict=True):
             if value is not None:
                 assert histogram["counts"] == np.histogram(value[~np.isnan(value)], histogram["edges"])[0].tolist()

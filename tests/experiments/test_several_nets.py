@@ -106,13 +106,14 @@ def test_which_net_is_more_stable_is_said_by_the_direction_of_each_property(
     medians = (2.0, 1.0) if larger else (1.0, 2.0)
     properties = tuple(replace(layer, medians=medians, statements=(sure,)) for layer in found.properties)
     verdict = list(replace(found, properties=properties).view().verdict)
-    larger_is = "more stable than b at every layer that both have: larger layer cushion, minimal interlayer cushion."
-    smaller_is = [said for said in verdict if "smaller contraction, noise sensitivity" in said]
-    first, second = ("a", "b") if larger else ("b", "a")
-    assert f"{first} is {larger_is.replace('than b', f'than {second}')}" in verdict
-    assert len(smaller_is) == 1
-    assert smaller_is[0].startswith(f"{second} is more stable than {first} ")
-    assert f"{first} has larger margins than {second}." in verdict
+    one, other = ("a", "b") if larger else ("b", "a")
+    (of_one,) = [said for said in verdict if said.startswith(f"{one} is more stable than {other} by ")]
+    (of_other,) = [said for said in verdict if said.startswith(f"{other} is more stable than {one} by ")]
+    for name in ("layer cushion", "minimal interlayer cushion"):
+        assert f"{name} (every layer)" in of_one
+    for name in ("contraction", "noise sensitivity", "smoothness inverse", "weight noise sensitivity"):
+        assert f"{name} (every layer)" in of_other
+    assert f"{one} has larger margins than {other}." in verdict
     capacities = next(section for section in found.view().sections if section.title == "Capacities")
     table = next(part for part in capacities.parts if isinstance(part, Table))
     assert [row[0] for row in table.rows] == list(found.nets[0].log10_capacities)

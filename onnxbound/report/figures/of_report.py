@@ -43,16 +43,15 @@ def _bounds(report: Report, of: str) -> Iterator[Figure]:
 def _histograms(report: Report, of: str) -> Iterator[Figure]:
     """Draw a histogram per layer of every property that layers have."""
     for prop in PLOTTED:
-        rows = [
-            (f"{own.index} {own.name}", (s.histogram,)) for own in report.layers if (s := own.statistics[prop.name])
-        ]
+        known = [(own, s) for own in report.layers if (s := own.statistics[prop.name])]
+        rows = [(f"{own.index} {own.name}", (s.histogram,)) for own, s in known]
         drawn = partial(ridges, quantity=prop.title, rows=rows, series=(of,))
         data = tuple(
             (name, low, high, count)
             for name, (histogram,) in rows
             for low, high, count in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False)
         )
-        if rows:
+        if any(s.min < s.max for _, s in known):
             shown = f"{prop.title[:1].upper()}{prop.title[1:]} over the rows, by layer"
             yield Figure(prop.topic.name, shown, of, drawn, ("layer", "from", "to", "rows"), data, 1 + 0.4 * len(rows))
 
