@@ -49,7 +49,7 @@ def noise_words(seed: int, layer: int, rows: NDArray[np.int64], probe: int, size
     """What `normal_noise` is looked up by: of every entry, the number of its quantile, shape (n, size)."""
     words = np.empty((len(rows), (size + 3) // 4), np.dtype("<u8"))
     # One generator, set back for each row: to make one takes several times as long, and asks the system for entropy.
-    generator = np.random.Philox(counter=[0, layer, 0, probe], key=[seed, 0])
+    generator = np.random.Philox(counter=[0, layer, 0, probe], key=np.array([seed, 0], np.uint64))
     start: Any = generator.state
     for word, row in zip(words, rows, strict=True):
         start["state"]["counter"][2] = row
@@ -69,7 +69,7 @@ def select_rows(seed: int, total: int, count: int, stream: int = 0) -> NDArray[n
     """
     if count >= total:
         return np.arange(total, dtype=np.int64)
-    words = np.random.Philox(counter=[0, 0, stream, 2**63], key=[seed, 0]).random_raw(total)
+    words = np.random.Philox(counter=[0, 0, stream, 2**63], key=np.array([seed, 0], np.uint64)).random_raw(total)
     return np.sort(np.argsort(words, kind="stable")[:count]).astype(np.int64)
 
 
@@ -102,5 +102,7 @@ def sign_words(seed: int, layer: int, strip: int, first: int, count: int) -> NDA
         (count, 512), little-endian.
     """
     block = first * SIGN_GROUPS // 4
-    words = np.random.Philox(counter=[block, layer, strip, _SIGN_STREAM], key=[seed, 0]).random_raw(count * SIGN_GROUPS)
+    words = np.random.Philox(
+        counter=[block, layer, strip, _SIGN_STREAM], key=np.array([seed, 0], np.uint64)
+    ).random_raw(count * SIGN_GROUPS)
     return np.asarray(words, np.dtype("<u8")).reshape(count, SIGN_GROUPS)

@@ -136,6 +136,9 @@ def compress(
             cost = f"one row takes {network.multiply_adds:,} multiply-adds"
             said = f"{rows.count:,} of {given.count:,} rows were used: {cost}"
             report = replace(report, warnings=(*report.warnings, said))
+        if request.method.fine_tune and not compressed.fine_tuned:
+            said = "fine-tuning made the net no better on training rows kept apart, so it was left out"
+            report = replace(report, warnings=(*report.warnings, said))
         if not force:
             _require_gain(report, request, compressed)
         if codes is not None:

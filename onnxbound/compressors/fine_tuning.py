@@ -35,7 +35,7 @@ _BATCH, _BATCHES, _FEWEST = 128, 160, 30
 _PASSES = 4
 """A row is seen so often at most: what is learnt from few rows does not hold for others."""
 
-_WORK, _QUICK = 12 * 10**10, 17 * 10**9
+_WORK, _QUICK = 12 * 10**10, 12 * 10**9
 """Multiply-adds that the forward passes of all rows in all networks may take, and those where no test rows decide."""
 
 _RATE, _BIAS_RATE = 0.03, 0.01
@@ -50,6 +50,9 @@ _LABEL = 0.3
 _SHARPNESS = 2.0
 """Median gap of the original's two largest logits, over the temperature of the loss."""
 
+_LEAST_TEMPERATURE = 1e-30
+"""With less, single precision overflows; it is 0 where most rows are undecided."""
+
 
 class FineTuning:
     """Rows at which rounded networks are fine-tuned, as long as there is work left."""
@@ -62,7 +65,7 @@ class FineTuning:
         self._work = _QUICK if quick else _WORK
 
     def tuned(self, rounder: Rounder, plan: Plan, block: int = 0) -> CompressedNetwork | None:
-        """The network under a plan, fine-tuned; None where the rows are too few, or the work is done."""
+        """The network under a plan, fine-tuned; None where rows are too few or undecided, or the work is done."""
         network = rounder.network
         affordable = self._work // max(1, network.multiply_adds)
         batches = min(_BATCHES * _BATCH, _PASSES * self._rows.count, affordable) // _BATCH
@@ -71,16 +74,20 @@ class FineTuning:
         self._work -= batches * _BATCH * network.multiply_adds
         moving = _Moving(rounder, rounder.calibration.rounded(plan, block))
         entropy = CrossEntropy(moving.network(), self._device, self._threads)
-        temperature = 0.0
+        temperature = _temperature(self._original.run(self._rows.batch(self._rows.index[:_BATCH]).inputs))
+        if not temperature > _LEAST_TEMPERATURE:
+            return None
         for number, places in enumerate(self._batches(batches)):
             batch = self._rows.batch(places)
             logits = self._original.run(batch.inputs)
-            temperature = temperature or _temperature(logits)
             labels = np.eye(network.classes)[batch.labels]
             wanted = (1 - _LABEL) * softmax(logits / temperature) + _LABEL * labels
             views = [batch.inputs.astype(np.float32, copy=False)]
             rate = sqrt(_BATCHES / batches) * (1 - number / batches) ** 2
-            moving.move(entropy.gradient(moving.network(), views, wanted, temperature), rate)
+            slopes = temperature * entropy.gradient(moving.network(), views, wanted, temperature)
+            if not np.isfinite(slopes).all():
+                return None
+            moving.move(slopes, rate)
         return replace(rounder.described(moving.rounded()), fine_tuned=True)
 
     def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:
@@ -183,5 +190,4 @@ def _flat(parts: list[Array]) -> Float32Array:
 def _temperature(logits: Float64Array) -> float:
     """At which the loss is about as sharp for every network."""
     ordered = np.sort(logits, axis=1)
-    gap = float(np.median(ordered[:, -1] - ordered[:, -2]))
-    return max(gap, float(np.finfo(np.float32).tiny)) / _SHARPNESS
+    return float(np.median(ordered[:, -1] - ordered[:, -2])) / _SHARPNESS

@@ -139,7 +139,7 @@ def add_stored(
         integers = integer_tensor("", laid_out(stored.levels).reshape(shape), stored.stored)
         scales = laid_out(stored.scales) if stored.block else stored.scales[:, 0]
         inputs = [constant("q", integers), wide(scales)]
-        axis = int(transposed != bool(stored.block))
+        axis = int(not transposed) if stored.block else (len(shape) - 1) * transposed
         attributes: dict[str, Any] = {} if axis == 1 else {"axis": axis}
         if stored.block:
             attributes["block_size"] = stored.block

@@ -80,7 +80,7 @@ def require_unseen(rows: Rows | None, test: Rows, delta: float) -> None:
     """
     if delta <= BETA:
         raise UsageError("usage", f"`delta` must be above {BETA} where test rows are to guarantee the drop.")
-    if rows is not None and test.array.name == rows.array.name and test.fingerprint() == rows.fingerprint():
+    if rows is not None and np.array_equal(test.labels, rows.labels) and test.fingerprint() == rows.fingerprint():
         problem = Problem(
             test.array.name, "rows that were searched guarantee nothing", "give rows that nobody has seen"
         )
@@ -88,7 +88,7 @@ def require_unseen(rows: Rows | None, test: Rows, delta: float) -> None:
 
 
 def may_pass(rows: int, max_drop: float, delta: float) -> bool:
-    """Whether so many test rows can guarantee the drop at all, be it that none changes."""
+    """Whether so many test rows guarantee the drop if none of them changes."""
     return rows > 0 and accuracy_drop_limit(0, 0, rows, delta) <= max_drop
 
 

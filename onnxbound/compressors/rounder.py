@@ -62,7 +62,9 @@ class Rounder:
         """Layers of some names, or all; `met` as `Calibration` takes it."""
         self.network, self.rows, self.inputs = network, rows, rows.batch(rows.index).inputs
         self.device, self.threads, self.seed = device, threads, seed
-        self.sites = {i: site for i, site in sites(network).items() if not names or site.layer.name in names}
+        found = sites(network)
+        self._writable = set(found)
+        self.sites = {i: site for i, site in found.items() if not names or site.layer.name in names}
         if not self.sites:
             problems = [Problem(layer.step.where, _UNWRITABLE, "export it anew") for layer in network.layers]
             raise ModelError("compress-nothing", "The model has no weight that could be compressed.", problems)
@@ -110,7 +112,7 @@ class Rounder:
             if layer.index in rounded:
                 weights[layer.weight_name] = _layer(self.sites[layer.index], rounded[layer.index])
             elif layer.weight_name not in weights:
-                weights[layer.weight_name] = kept(layer, NOT_CHOSEN if layer.index in self.sites else _UNWRITABLE)
+                weights[layer.weight_name] = kept(layer, NOT_CHOSEN if layer.index in self._writable else _UNWRITABLE)
         return CompressedNetwork(self.network, weights)
 
     def importance(self) -> Mapping[int, float]:

@@ -80,7 +80,7 @@ def _bias(rewriter: Rewriter, readers: list[NodeProto]) -> str | None:
     adds = [reader for reader in rewriter.model.graph.node if node.output[0] in reader.input]
     if len(adds) != 1 or adds[0].op_type != "Add":
         return None
-    return next(str(name) for name in adds[0].input if name != node.output[0])
+    return next((str(name) for name in adds[0].input if name != node.output[0]), None)
 
 
 def _laid_out(values: Float64Array, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -41,8 +41,8 @@ _CALIBRATED, _CHOSEN = 2000, 5000
 _WORK, _LEAST = 10**11, 300
 """Multiply-adds that one pass of all rows may take, and rows that are used whatever they take."""
 
-_HOPELESS = 4.0
-"""Plans that lose so many times what they may are not fine-tuned."""
+_HOPELESS, _ENOUGH_HOPE = 4.0, 0.02
+"""Plans that lose so many times what they may, and more than such a share of the rows, are not fine-tuned."""
 
 _SHARE, _CUTS = 0.12, 16
 """Share of the weights that goes at a time where all layers bear the narrowest numbers, and how often at most."""
@@ -186,14 +186,14 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
         found, size = trials.chosen(compressed)
         changed = Changed.of(found)
         limit = trials.limit(changed)
-        tried.append(Tried(plan, compressed, size, changed, limit, not tried or limit <= trials.max_drop))
+        tried.append(Tried(plan, compressed, size, changed, limit, limit <= trials.max_drop))
         trials.progress("try", len(tried), _TRIALS + 4)
         return tried[-1]
 
     def passes(candidate: Rounder, plan: Plan) -> bool:
         plain = looked_at(plan, candidate.compressed(plan))
         is_smallest = not any(each.passed and each.bits <= plain.bits for each in tried)
-        if not is_smallest or plain.changed.drop > _HOPELESS * trials.max_drop:
+        if not is_smallest or plain.changed.drop > max(_HOPELESS * trials.max_drop, _ENOUGH_HOPE):
             return plain.passed
         tuned = trials.fine_tuned(candidate, plan)
         return tuned is not None and looked_at(plan, tuned).passed
@@ -201,8 +201,11 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     noise = rounder.importance()
     removal = Removal(rounder, noise, trials.folder)
     first = removal.narrower(0) or rounder
-    widest, narrowest = (dict.fromkeys(rounder.sites, width) for width in (widths[0], widths[-1]))
-    passes(first, dict.fromkeys(rounder.sites, Half.width))
+    widest, narrowest, half = (dict.fromkeys(rounder.sites, width) for width in (widths[0], widths[-1], Half.width))
+    if not passes(first, half) and first is not rounder:
+        # What is dead at a few rows may be alive at others.
+        first, removal = rounder, Removal(rounder, noise, trials.folder)
+        passes(first, half)
     if passes(first, widest):
         steps = steps_down(first.sites, first.calibration, noise, widths)
         most, safer = _TRIALS_OF_CODES if codes else _TRIALS, _SAFER if trials.test_rows else ()
@@ -212,14 +215,15 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
         narrower = removal.narrower(_SHARE)
         if narrower is None or not passes(narrower, narrowest):
             break
-    order = _front([each for each in tried if each.passed])
+    safest = min(tried, key=lambda each: (each.limit, -each.bits))
+    order = _front([each for each in tried if each.passed] or [safest])
     least = order[-1].bits
     bold = [each for each in tried if each.changed.drop <= trials.max_drop and each.bits < least]
     return chosen(order, sorted(bold, key=lambda each: -each.bits)[:_BOLD], tried, trials)
 
 
 def _front(passed: Sequence[Tried]) -> list[Tried]:
-    """Those than which no smaller one is safer, the largest first, behind the first of all."""
+    """Those than which no smaller one is safer, the largest first, behind the first of all that passed."""
     found: list[Tried] = []
     for each in sorted(passed, key=lambda each: each.bits):
         if not found or each.limit <= found[-1].limit:

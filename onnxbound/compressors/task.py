@@ -105,7 +105,9 @@ class Task:
                 compressed = rounder.everywhere(width, request.method.block)
                 if request.method.fine_tune:
                     plan = dict.fromkeys(rounder.sites, width)
-                    compressed = fine.tuned(rounder, plan, request.method.block) or _too_few(free, self.network)
+                    tuned = fine.tuned(rounder, plan, request.method.block) or _too_few(free, self.network)
+                    seen = [Changed.of(self.tried(each, apart)[0]) for each in (compressed, tuned)]
+                    compressed = tuned if seen[1].drop <= seen[0].drop else compressed
             return Chosen(compressed, (), Changed.of(self.tried(compressed, apart)[0]), ())
 
         def tested(compressed: CompressedNetwork) -> Changed:
@@ -139,6 +141,9 @@ def _without(rows: Rows, others: Rows) -> Rows:
 
 
 def _too_few(rows: Rows, network: Network) -> NoReturn:
-    why = f"{rows.count:,} are left beside those kept apart, and one takes {network.multiply_adds:,} multiply-adds"
+    why = (
+        f"{rows.count:,} are left beside those kept apart, one takes {network.multiply_adds:,} multiply-adds, and the"
+        " two largest logits have to differ on most"
+    )
     problem = Problem("rows", why, "give more of a small net; leave out `fine_tune` for a large one")
-    raise UsageError("compress-method", "The rows that can be used are too few to fine-tune the net.", [problem])
+    raise UsageError("compress-method", "The net cannot be fine-tuned at the rows that can be used.", [problem])

@@ -33,7 +33,9 @@ def importance(network: Network, found: Mapping[int, Site], rows: Rows, seed: in
     count = max(_LEAST, min(_NOISE_ROWS, _NOISE_WORK // max(1, network.multiply_adds)))
     chosen = np.sort(np.random.default_rng(seed).choice(rows.index, min(count, rows.count), replace=False))
     measured = sensitivities(network, rows.batches(len(chosen), chosen), seed=seed)
-    return {index: float(np.nanmedian(measured.values[:, index - 1])) for index in found}
+    columns = {index: measured.values[:, index - 1] for index in found}
+    known = {index: values[np.isfinite(values)] for index, values in columns.items()}
+    return {index: float(np.median(values)) if values.size else 0.0 for index, values in known.items()}
 
 
 def steps_down(

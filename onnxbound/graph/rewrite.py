@@ -51,7 +51,8 @@ class Rewriter:
         name = layer.weight_name
         nodes = [node for node in self.model.graph.node if name in node.input]
         plain = all(n.op_type in _READERS and list(n.input).index(name) == 1 and not n.domain for n in nodes)
-        return nodes if plain and self.constant(name) is not None else []
+        alike = len({is_transposed(node) for node in nodes}) == 1
+        return nodes if plain and alike and self.constant(name) is not None else []
 
     def set_weight(self, layer: Layer, weight: Array) -> None:
         """Replace the weight of a layer, and of those that share it, by one of the same shape `(h_out, ...)`.

@@ -27,6 +27,9 @@ _POINTS = {2: (0, 1, -1), 3: (0, 0.7, -0.7, 1.9), 4: (0, 0.5**0.5, -(0.5**0.5), 
 _TILE_BYTES = 2 << 20
 """Transformed tiles of one block of rows: they should be in the cache when they are multiplied."""
 
+_CHANNELS = 64
+"""Input channels whose kernels are transformed at a time, in double precision."""
+
 _BLOCK_TILES = 128
 """Fewer tiles than that would make products of matrices that do not reach their full rate."""
 
@@ -110,11 +113,16 @@ class Winograd:
     def of(cls, weight: Array, size: tuple[int, ...], begin: tuple[int, ...], output: tuple[int, ...]) -> "Winograd":
         """Transform a kernel `(c_out, c_in, 3, 3)` for an input of that size with so many zeros before it."""
         high, wide = (Axis.of(*lengths) for lengths in zip(size, begin, output, strict=True))
-        transformed = np.einsum("ui,vj,ocij->uvco", high.kernel, wide.kernel, weight.astype(np.float64))
-        both = (np.kron(high.spread, wide.spread), np.kron(high.gather, wide.gather))
-        matrices = transformed.reshape(-1, *transformed.shape[2:])
-        cast = (np.ascontiguousarray(each, weight.dtype) for each in (matrices, *both))
-        return cls((high, wide), output, *cast)
+        spread, gather, kernel = (
+            np.kron(getattr(high, name), getattr(wide, name)) for name in ("spread", "gather", "kernel")
+        )
+        matrices = np.empty((len(kernel), weight.shape[1], weight.shape[0]), weight.dtype)
+        for start in range(0, weight.shape[1], _CHANNELS):
+            part = slice(start, start + _CHANNELS)
+            taps = weight[:, part].transpose(2, 3, 1, 0).astype(np.float64)
+            matrices[:, part] = (kernel @ taps.reshape(_TAPS**2, -1)).reshape(-1, *taps.shape[2:])
+        cast = (np.ascontiguousarray(each, weight.dtype) for each in (spread, gather))
+        return cls((high, wide), output, matrices, *cast)
 
     def apply(self, x: Array) -> Array:
         """Convolve x `(b, c_in, h, w)`: `(b, c_out, *output)`, both channels last in memory."""

@@ -118,10 +118,13 @@ def _budget(report: "Compression") -> str:
 def _promise(guarantee: "Guarantee") -> str:
     """Say whether the drop in accuracy is within the limit, and how that is known."""
     found, allowed = guarantee.measured, _points(guarantee.max_drop)
-    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, a drop of {_points(found.drop)}"
+    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, {_change(found.drop)}"
     if guarantee.limit is None:
         return f"Not guaranteed, since no test rows were given. On training rows kept aside: {seen}."
-    at_most = f"at most {_points(ceil(1e4 * guarantee.limit) / 1e4)} with {percent(guarantee.confidence)} confidence"
+    limit, sure = ceil(1e4 * guarantee.limit) / 1e4, f"with {percent(guarantee.confidence)} confidence"
+    if limit < 0:
+        return f"On new rows accuracy rises by at least {_points(-limit)} {sure}. On the test rows {seen}."
+    at_most = f"at most {_points(limit)} {sure}"
     if guarantee.held:
         return f"On new rows accuracy falls by {at_most}. On the test rows {seen}."
     return (
@@ -131,6 +134,10 @@ def _promise(guarantee: "Guarantee") -> str:
 
 def _points(drop: float) -> str:
     return f"{percent(drop).removesuffix(' %')} percentage points"
+
+
+def _change(drop: float) -> str:
+    return f"a drop of {_points(drop)}" if drop >= 0 else f"a rise of {_points(-drop)}"
 
 
 def _upwards(limit: float) -> str:
