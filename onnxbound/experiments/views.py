@@ -117,7 +117,9 @@ def _compared(comparison: Comparison) -> Iterator[str]:
     nets = comparison.nets
     for first, second in combinations(range(len(nets)), 2):
         for better, worse in ((first, second), (second, first)):
-            names, found = [nets[place].name for place in (better, worse)], []
+            names = [nets[place].name for place in (better, worse)]
+            everywhere: list[str] = []
+            somewhere: list[str] = []
             for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
                 shared = [own for own in group if None not in (own.medians[first], own.medians[second])]
                 pair = (better, worse) if _STABLE.get(name) == "smaller" else (worse, better)
@@ -125,10 +127,15 @@ def _compared(comparison: Comparison) -> Iterator[str]:
                 if name not in _STABLE and sure:
                     yield f"{names[0]} has larger margins than {names[1]}."
                 elif sure:
-                    where = "every layer" if len(sure) == len(shared) else f"layer {', '.join(sure)}"
-                    found.append(f"{name.replace('_', ' ')} ({where})")
-            if found:
-                yield f"{names[0]} is more stable than {names[1]} by {', '.join(found)}."
+                    said = name.replace("_", " ")
+                    if len(sure) == len(shared):
+                        everywhere.append(said)
+                    else:
+                        somewhere.append(f"{said} ({'layers' if len(sure) > 1 else 'layer'} {', '.join(sure)})")
+            if everywhere or somewhere:
+                at_every = f"at every layer by {', '.join(everywhere)}" if everywhere else ""
+                at_some = f"by {', '.join(somewhere)}" if somewhere else ""
+                yield f"{names[0]} is more stable than {names[1]} {'; '.join(filter(None, (at_every, at_some)))}."
 
 
 def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:
