@@ -68,6 +68,7 @@ def data(
         test_error=None if test is None else test[0] / test[1],
         test_rows=None if test is None else test[1],
         test_path=None if test_rows is None else str(test_rows.path),
+        rows_in_file=rows.total,
         largest_input_norm=float(table.column("input_norm", 1).max()),
         sub_sampling_zeta=missed,
     )

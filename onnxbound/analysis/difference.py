@@ -1,5 +1,6 @@
 """What changed between two reports."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -12,8 +13,8 @@ from onnxbound.documents.viewed import Viewed
 if TYPE_CHECKING:
     from onnxbound.report.view import View
 
-_LEFT_ASIDE = ("tool.seconds", "tool.peak_rss_bytes")
-"""Entries that differ between two runs of the same command."""
+_LEFT_ASIDE = re.compile(r"tool\.(?:seconds|peak_rss_bytes)|.*\.met_reason")
+"""Entries that differ between two runs of the same command, and sentences about numbers that stand beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def difference(before: Report, after: Report, tolerance: float) -> Difference:
         tolerance: Relative changes up to this one do not count.
     """
     first, second = dict(flatten(before.to_json())), dict(flatten(after.to_json()))
-    names = [name for name in dict.fromkeys([*first, *second]) if name not in _LEFT_ASIDE]
+    names = [name for name in dict.fromkeys([*first, *second]) if not _LEFT_ASIDE.fullmatch(name)]
     return Difference(
         before=before.model.path,
         after=after.model.path,

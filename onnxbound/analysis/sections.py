@@ -75,6 +75,7 @@ class Data:
             delta / 3. If all rows were measured, the share that zeta left out or that has an undefined property.
         test_rows: Number of test rows behind test_error; None without a test set.
         test_path: Their file.
+        rows_in_file: Rows of the training set in the file; more than `rows` where these are a sample.
     """
 
     path: str
@@ -88,6 +89,12 @@ class Data:
     sub_sampling_zeta: float
     test_rows: int | None = None
     test_path: str | None = None
+    rows_in_file: int | None = None
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether not all rows of the file were used."""
+        return self.rows_in_file is not None and self.rows_in_file > self.rows
 
 
 @dataclass(frozen=True, slots=True)

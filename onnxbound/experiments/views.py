@@ -115,6 +115,9 @@ def _capacities(nets: Sequence[Net]) -> Table:
 def _compared(comparison: Comparison) -> Iterator[str]:
     """Name, for each net of a pair, the properties by which it is surely the more stable one, and at which layers."""
     nets = comparison.nets
+    depths = [str(net.depth) for net in nets]
+    if len(set(depths)) > 1:
+        yield f"The nets have {', '.join(depths)} layers; layers with the same number are compared."
     for first, second in combinations(range(len(nets)), 2):
         for better, worse in ((first, second), (second, first)):
             names = [nets[place].name for place in (better, worse)]

@@ -19,7 +19,7 @@ _TRIED = (
     "3 x 8 means three layers of 8 bits. Worse and better are rows on which only the original, or only the candidate,"
     " is right, among training rows kept apart"
 )
-_TESTED = ", then among the test rows; the limit is that of this test alone"
+_TESTED = ", then among the test rows; the limit is that of this test, and the guarantee allows for those before too"
 _LAYERS = (
     "Error: how far a layer's output moves, over its norm, median over some rows. Realised: how far the logits move"
     " through it, over the largest that the norms allow, the largest over these rows."

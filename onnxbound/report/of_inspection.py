@@ -7,6 +7,7 @@ from onnxbound.graph.inspection import InspectedLayer, InspectedStep, Inspection
 from onnxbound.report.view import Facts, Section, Table, View, command
 from onnxbound.words import counted
 
+_NEXT = "to measure it on its training set (bytes need `scale=1/255`, or what training used)"
 _HEAD = ("op", "", "layer", "weight", "output", "fed by", "weights", "mult-adds")
 
 
@@ -33,7 +34,7 @@ def inspection_view(inspection: Inspection) -> View:
         verdict=(f"onnxbound reads all {coverage.nodes} nodes of this model. {network}",),
         sections=tuple(sections),
         caveats=tuple(_caveats(inspection)),
-        next_steps=(("to measure it on its training set", command("analyze", model.path, data="TRAIN.npz")),),
+        next_steps=((_NEXT, command("analyze", model.path, data="TRAIN.npz")),),
     )
 
 

@@ -31,6 +31,8 @@ def view(report: Report) -> View:
     margin, tool = report.margin, report.tool
     gamma = f"gamma {number(margin.gamma)} ({margin.gamma_source.replace('_', ' ')})"
     layers, rows = counted(model.depth, "layer"), counted(data.rows, "row")
+    if data.is_sample:
+        rows = f"a sample of {data.rows:,} of {data.rows_in_file:,} rows"
     about = (
         ("model", f"{model.path}: {model.topology} of {layers}, {model.parameters:,} parameters"),
         ("data", f"{data.path}: {rows} of {data.classes} classes, {data.measured_rows:,} measured"),
@@ -197,7 +199,7 @@ def _method(report: Report) -> Facts:
                 "file",
                 "; ".join((f"opset {report.model.opset}, {coverage.nodes} nodes understood", *coverage.normalised)),
             ),
-            ("rows with ties", f"{coverage.rows_with_ties:,}"),
+            ("rows with ties", f"{coverage.rows_with_ties:,} of {report.data.measured_rows:,} measured"),
             ("versions", ", ".join(f"{name} {version}" for name, version in tool.versions.items())),
             ("model SHA-256", report.model.sha256),
             ("data SHA-256", report.data.sha256),

@@ -81,7 +81,8 @@ def _word(value: object) -> str:
 
 def _errors(report: Report) -> Iterator[str]:
     data = report.data
-    seen = f"The net errs on {percent(data.train_error)} of the {data.rows:,} training rows"
+    rows = f"a sample of {data.rows:,} training rows" if data.is_sample else f"the {data.rows:,} training rows"
+    seen = f"The net errs on {percent(data.train_error)} of {rows}"
     if data.test_error is None:
         yield f"{seen}. Without a test set only a bound can say how it does on new rows."
         return
@@ -128,10 +129,10 @@ def _compression(report: Report) -> Iterator[str]:
             f" {where} of them in layer {most}."
         )
     else:
+        few = f"only {percent(share)}" if share else "none"
         yield (
-            f"By the paper's measure, without constants, {percent(share) if share else 'none'} of the {weights:,}"
-            " weights are superfluous, too few for the paper's compression to pay. Rounding the weights may make the"
-            " net smaller."
+            f"By the paper's measure, without constants, {few} of the {weights:,} weights are superfluous, so the"
+            " paper's compression does not pay. Rounding the weights may make the net smaller."
         )
 
 

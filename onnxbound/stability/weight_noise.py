@@ -106,8 +106,8 @@ WEIGHT_NOISE_SENSITIVITY = Property(
         " one 1 / (mu_i mu_{i,d} sqrt(h_in h_out)) in the affine form; the median over rows",
         "our own; [A] Definitions 4 and 5 for dense layers",
         "none",
-        "exact for up to 10 logits, otherwise from random directions of the logits; on a tenth of the measured rows,"
-        " at most 100",
+        "exact for up to 10 logits, otherwise from random directions of the logits; on a tenth of the measured rows, at"
+        " least 20 and at most 100",
     ),
 )
 

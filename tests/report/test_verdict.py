@@ -53,7 +53,7 @@ def test_superfluous_weights_are_counted(effective: float, expected: str) -> Non
     )
     sentence = said("superfluous", layers=layers)
     assert expected in sentence
-    assert ("too few for the paper's compression to pay" in sentence) == (effective > 0.9)
+    assert ("so the paper's compression does not pay" in sentence) == (effective > 0.9)
 
 
 def test_all_is_not_called_most() -> None:
