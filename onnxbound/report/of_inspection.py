@@ -7,7 +7,7 @@ from onnxbound.graph.inspection import InspectedLayer, InspectedStep, Inspection
 from onnxbound.report.view import Facts, Section, Table, View, command
 from onnxbound.words import counted
 
-_NEXT = "to measure it on its training set (bytes need `scale=1/255`, or what training used)"
+_NEXT = "to measure it on its training set (bytes need a scale such as 1/255: the one of training)"
 _HEAD = ("op", "", "layer", "weight", "output", "fed by", "weights", "mult-adds")
 
 
