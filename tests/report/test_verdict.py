@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from onnxbound.analysis.difference import difference
 from onnxbound.analysis.sections import ErrorUnderNoise, WeightNoise
 from onnxbound.report.model_card import model_card
-from onnxbound.report.verdict import verdict
+from onnxbound.report.verdict import next_steps, verdict
 from tests.report.example import example
 
 
@@ -28,6 +29,30 @@ def test_a_doubt_is_said_first_and_not_again_among_the_caveats() -> None:
 def test_a_net_that_fails_on_test_rows_overfits(test_error: float | None, overfits: bool) -> None:
     data = replace(example("chain").data, train_error=0.0, test_error=test_error)
     assert bool(said("overfits", data=data)) == overfits
+
+
+@pytest.mark.parametrize(("in_file", "said_of"), [(None, "the 60"), (60, "the 60"), (70, "a sample of 60")])
+def test_a_sample_is_called_so(in_file: int | None, said_of: str) -> None:
+    data = replace(example("chain").data, rows=60, rows_in_file=in_file)
+    assert f" of {said_of} training rows" in said("errs on", data=data)
+    facts = dict(replace(example("chain"), data=data).view().about.entries)
+    assert ("a sample of 60 of 70 rows" in facts["data"]) == (in_file == 70)
+
+
+def test_what_next_repeats_the_test_file_that_was_given() -> None:
+    for given, expected in ((None, "TEST.npz"), ("mine.npz", "mine.npz")):
+        report = replace(example("chain"), data=replace(example("chain").data, test_path=given))
+        (smaller,) = (line for label, line in next_steps(report) if "smaller" in label)
+        assert f"--test {expected} " in smaller
+
+
+def test_sentences_about_numbers_are_no_changes() -> None:
+    report = example("chain")
+    first, *others = report.bounds
+    again = replace(report, bounds=(replace(first, met_reason="in other words"), *others))
+    assert difference(report, again, 0).changes == ()
+    changed = replace(report, data=replace(report.data, train_error=0.5 * report.data.train_error + 0.1))
+    assert [change.name for change in difference(report, changed, 0).changes] == ["data.train_error"]
 
 
 @pytest.mark.parametrize(
