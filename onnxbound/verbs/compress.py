@@ -57,7 +57,7 @@ def compress(
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     compress("fixtures/mnist_mlp.onnx", None, f"{folder}/small.onnx", Request(Method("svd"), Budget("rank", 5)))
-    <Compression of fixtures/mnist_mlp.onnx by svd: 211,357 bytes to 211,769>
+    <Compression of fixtures/mnist_mlp.onnx by svd: 211,357 bytes to 211,787>
     """
     require_rows(rows=rows)
     net = network_of(network)
