@@ -180,6 +180,7 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
         codes: Whether codes are to be small, and not the file.
     """
     widths = _IN_CODES if codes else _IN_FILES
+    widest, narrowest, half = (dict.fromkeys(rounder.sites, width) for width in (widths[0], widths[-1], Half.width))
     tried: list[Tried] = []
 
     def looked_at(plan: Plan, compressed: CompressedNetwork) -> Tried:
@@ -193,7 +194,7 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     def passes(candidate: Rounder, plan: Plan) -> bool:
         plain = looked_at(plan, candidate.compressed(plan))
         is_smallest = not any(each.passed and each.bits <= plain.bits for each in tried)
-        if not is_smallest or plain.changed.drop > max(_HOPELESS * trials.max_drop, _ENOUGH_HOPE):
+        if plan == half or not is_smallest or plain.changed.drop > max(_HOPELESS * trials.max_drop, _ENOUGH_HOPE):
             return plain.passed
         tuned = trials.fine_tuned(candidate, plan)
         return tuned is not None and looked_at(plan, tuned).passed
@@ -201,7 +202,6 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
     noise = rounder.importance()
     removal = Removal(rounder, noise, trials.folder)
     first = removal.narrower(0) or rounder
-    widest, narrowest, half = (dict.fromkeys(rounder.sites, width) for width in (widths[0], widths[-1], Half.width))
     if not passes(first, half) and first is not rounder:
         # What is dead at a few rows may be alive at others.
         first, removal = rounder, Removal(rounder, noise, trials.folder)
