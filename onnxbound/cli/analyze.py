@@ -12,7 +12,7 @@ from onnxbound.cli.options import Format, option
 from onnxbound.cli.output_options import ResultOptions
 
 _CONDITION = "Exit with 1 if this holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
-_TIME = "Use fewer rows if all would take longer, unless --measured or --fail-if is given."
+_TIME = "For runs of over a minute: use fewer rows if all would take longer; not with --measured or --fail-if."
 
 
 @grouped
