@@ -36,8 +36,9 @@ from tests.oracle.models import FIXTURES, Model, fixtures, full_data, public_mod
 
 TIMED, ROUNDS, MAX_DROP = 64, 15, 0.005
 HERE = Path(__file__)
-OURS = ("smallest", "int8-weights", "int8", "tuned int8", "codes")
 TUNED = "tuned int8"
+FILES = ("smallest", "int8-weights", "int8", TUNED)
+OURS = (*FILES, "codes")
 PEERS = ("static int8", "dynamic int8", "fp16", "MatMulNBits", "onnxsim")
 WITH_CODES = {"mnist_lenet5": 0.001, "vnn21_marabou_cifar10_large": 0.014}
 """Nets whose codes are measured, and the drop on training rows that they may have."""
@@ -70,7 +71,7 @@ def entries_of(model: Model, folder: Path, ways: tuple[str, ...]) -> dict[str, E
     before = result["float32"].accuracy
     peers = of_onnxruntime(network, train[0], folder)
     for way in ways:
-        if way in ("smallest", "int8", "int8-weights", TUNED):
+        if way in FILES:
             method = Method("int8-weights", fine_tune=True) if way == TUNED else Method(way)  # type: ignore[arg-type]
             try:
                 result[way] = ours(network, before, method, train, test, folder / "ours.onnx")
@@ -248,7 +249,7 @@ def page(table: dict[str, dict[str, Any]]) -> str:
         " pipeline with and without a quarter of the channels pruned. The table has the smallest of these files that"
         " loses at most 0.5 points, or else the most accurate: chosen in its favour by the test rows themselves."
     )
-    names = ("float32", *OURS[:4], *PEERS)
+    names = ("float32", *FILES, *PEERS)
     lines = ["# Compression", "", *textwrap.wrap(said, 120), "", *textwrap.wrap(peer, 120), ""]
     lines += ["Bytes and accuracy on 10,000 test rows:", "", "| net | " + " | ".join(names) + " |"]
     lines.append("|---" * (len(names) + 1) + "|")
@@ -269,7 +270,7 @@ def page(table: dict[str, dict[str, Any]]) -> str:
 
 def _is_beaten(entries: dict[str, Any]) -> bool:
     """Whether one of our files is no larger than that of static int8, and no less accurate."""
-    peer, mine = entries["static int8"], (entries.get(name) for name in OURS[:4])
+    peer, mine = entries["static int8"], (entries.get(name) for name in FILES)
     return any(e and e["size"] <= peer["size"] and e["accuracy"] >= peer["accuracy"] for e in mine)
 
 

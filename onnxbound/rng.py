@@ -45,11 +45,16 @@ def normal_noise(seed: int, layer: int, rows: NDArray[np.int64], probe: int, siz
     return normal_quantiles()[noise_words(seed, layer, rows, probe, size)]
 
 
+def key_of(seed: int) -> NDArray[np.uint64]:
+    """The key of Philox for a seed below 2^64; in a list of both, NumPy makes floats of seeds from 2^63 on."""
+    return np.array([seed, 0], np.uint64)
+
+
 def noise_words(seed: int, layer: int, rows: NDArray[np.int64], probe: int, size: int) -> NDArray[np.uint16]:
     """What `normal_noise` is looked up by: of every entry, the number of its quantile, shape (n, size)."""
     words = np.empty((len(rows), (size + 3) // 4), np.dtype("<u8"))
     # One generator, set back for each row: to make one takes several times as long, and asks the system for entropy.
-    generator = np.random.Philox(counter=[0, layer, 0, probe], key=np.array([seed, 0], np.uint64))
+    generator = np.random.Philox(counter=[0, layer, 0, probe], key=key_of(seed))
     start: Any = generator.state
     for word, row in zip(words, rows, strict=True):
         start["state"]["counter"][2] = row
@@ -69,7 +74,7 @@ def select_rows(seed: int, total: int, count: int, stream: int = 0) -> NDArray[n
     """
     if count >= total:
         return np.arange(total, dtype=np.int64)
-    words = np.random.Philox(counter=[0, 0, stream, 2**63], key=np.array([seed, 0], np.uint64)).random_raw(total)
+    words = np.random.Philox(counter=[0, 0, stream, 2**63], key=key_of(seed)).random_raw(total)
     return np.sort(np.argsort(words, kind="stable")[:count]).astype(np.int64)
 
 
@@ -102,7 +107,7 @@ def sign_words(seed: int, layer: int, strip: int, first: int, count: int) -> NDA
         (count, 512), little-endian.
     """
     block = first * SIGN_GROUPS // 4
-    words = np.random.Philox(
-        counter=[block, layer, strip, _SIGN_STREAM], key=np.array([seed, 0], np.uint64)
-    ).random_raw(count * SIGN_GROUPS)
+    words = np.random.Philox(counter=[block, layer, strip, _SIGN_STREAM], key=key_of(seed)).random_raw(
+        count * SIGN_GROUPS
+    )
     return np.asarray(words, np.dtype("<u8")).reshape(count, SIGN_GROUPS)

@@ -112,7 +112,7 @@ def analyze(
     analysis = Analysis(
         tool=described.tool(device, work.engine.name, engine_note, executor, started),
         model=described.model(network),
-        data=described.data(network, rows, fingerprint, forward, test, len(index), missed, test_rows),
+        data=described.data(network, rows, fingerprint, forward, wrong, test, len(index), missed, test_rows),
         settings=asdict(settings) | {"generator": GENERATOR, "preprocessing": asdict(rows.preprocessing)},
         margin=margin,
         layers=layer_reports(norms, extremes, forward, measured, noisy),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnxbound.certificates.outputs import Outputs
 from onnxbound.certificates.space import Space
 from onnxbound.linear.curvature import Target, curvature, in_batches
-from onnxbound.linear.gradient import CrossEntropy
+from onnxbound.linear.gradient import CrossEntropy, gaps
 from onnxbound.results import Float64Array
 
 _SHARPNESS = 4.0
@@ -41,8 +41,7 @@ class Loss:
         net = space.network(space.trained)
         self._entropy = CrossEntropy(net, outputs.device, outputs.threads, views)
         self.work = views * (net.multiply_adds + _ENTRY * sum(prod(shape) for shape in net.shapes.values()))
-        ordered = np.sort(logits, axis=1)
-        gap = float(np.median(ordered[:, -1] - ordered[:, -2]))
+        gap = float(np.median(gaps(logits)))
         self._temperature = max(gap, float(np.finfo(np.float32).tiny)) / _SHARPNESS
         self._classes = logits.shape[1]
         self.rows, self.kept = len(wanted), np.flatnonzero(wanted >= 0)

@@ -20,6 +20,7 @@ from onnxbound.certificates.space import LevelVector, Point, Space
 from onnxbound.codec.network_code import rounded_step
 from onnxbound.compressors.second_order import Matrix, compensation
 from onnxbound.linear.curvature import Curvature, Target, curvature, in_batches
+from onnxbound.linear.gradient import gaps
 from onnxbound.results import Float64Array
 
 _STEP = 0.02
@@ -225,9 +226,8 @@ def temperatures(logits: Float64Array, labels: NDArray[np.int64]) -> Float64Arra
     network errs, so that its own errors are not protected. The more it errs, the more it may err: the quantile is 0.1
     and rises by one and a half times the error.
     """
-    ordered = np.sort(logits, axis=1)
-    gaps = ordered[:, -1] - ordered[:, -2]
+    leads = gaps(logits)
     right = logits.argmax(axis=1) == labels
-    lowest = np.quantile(gaps, min(0.5, 0.1 + 1.5 * (1 - right.mean())))
+    lowest = np.quantile(leads, min(0.5, 0.1 + 1.5 * (1 - right.mean())))
     floor = max(float(lowest), float(np.finfo(np.float32).tiny))
-    return np.where(right, np.maximum(gaps, floor) / 2, np.inf)
+    return np.where(right, np.maximum(leads, floor) / 2, np.inf)

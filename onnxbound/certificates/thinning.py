@@ -15,13 +15,13 @@ zero. On a coarse lattice most of what is left ends at one step, up or down.
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onnxbound.certificates.loss import Loss
 from onnxbound.certificates.prices import LARGEST, Prices, nearest_levels
 from onnxbound.certificates.space import LevelVector, Space
 from onnxbound.codec.network_code import rounded_step
 from onnxbound.linear.adam import Adam, Float32Array
+from onnxbound.linear.gradient import in_turn
 from onnxbound.results import Float64Array
 
 _RATE = 0.06
@@ -90,7 +90,8 @@ class Thinning:
         force = length = np.zeros_like(at)
         batches = batches if self._loss.kept.size else 0
         look = max(_LOOK, -(-batches // _LOOKS))
-        for number, places in enumerate(self._batches(batches), 1):
+        drawn = in_turn(self._loss.kept, self._batch, batches, self._generator)
+        for number, places in enumerate(map(np.sort, drawn), 1):
             left = 1 - (number - 1) / batches
             on_lattice = left <= _ON_LATTICE
             if number % look == 1:
@@ -110,15 +111,6 @@ class Thinning:
         self._told(batches - (batches - 1) // look * look if batches else 0)
         steps = _written(steps)
         yield nearest_levels(at, steps[tensor].astype(np.float32)), steps
-
-    def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:
-        """Rows that matter, each once before any comes again."""
-        order = self._loss.kept[:0]
-        for _ in range(count):
-            if order.size < self._batch:
-                order = np.concatenate([order, self._generator.permutation(self._loss.kept)])
-            yield np.sort(order[: self._batch])
-            order = order[self._batch :]
 
     def _measured(self, at: Float32Array, steps: Float64Array, coarse: float) -> Float64Array:
         """Steps by the size of the entries that are not 0; those before where there are none."""

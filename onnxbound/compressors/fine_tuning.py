@@ -6,12 +6,12 @@ Vinyals, Dean 2015), mixed with the label. Rows see the nearest levels, and the 
 (the straight-through estimator, Bengio, Leonard, Courville 2013). Scales stay, so the file takes no more bytes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onnxbound.compressors.calibrated import Rounded
 from onnxbound.compressors.compressed import CompressedNetwork
@@ -23,7 +23,7 @@ from onnxbound.graph.network import Network
 from onnxbound.graph.small_integers import largest_level
 from onnxbound.linear.adam import Adam, Float32Array
 from onnxbound.linear.curvature import softmax
-from onnxbound.linear.gradient import CrossEntropy
+from onnxbound.linear.gradient import CrossEntropy, gaps, in_turn
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
@@ -69,15 +69,13 @@ class FineTuning:
         network = rounder.network
         affordable = self._work // max(1, network.multiply_adds)
         batches = min(_BATCHES * _BATCH, _PASSES * self._rows.count, affordable) // _BATCH
-        if batches < _FEWEST:
+        if batches < _FEWEST or not (temperature := self._temperature) > _LEAST_TEMPERATURE:
             return None
         self._work -= batches * _BATCH * network.multiply_adds
         moving = _Moving(rounder, rounder.calibration.rounded(plan, block))
         entropy = CrossEntropy(moving.network(), self._device, self._threads)
-        temperature = _temperature(self._original.run(self._rows.batch(self._rows.index[:_BATCH]).inputs))
-        if not temperature > _LEAST_TEMPERATURE:
-            return None
-        for number, places in enumerate(self._batches(batches)):
+        drawn = in_turn(self._rows.index, _BATCH, batches, np.random.default_rng(self._seed))
+        for number, places in enumerate(map(np.unique, drawn)):
             batch = self._rows.batch(places)
             logits = self._original.run(batch.inputs)
             labels = np.eye(network.classes)[batch.labels]
@@ -90,14 +88,11 @@ class FineTuning:
             moving.move(slopes, rate)
         return replace(rounder.described(moving.rounded()), fine_tuned=True)
 
-    def _batches(self, count: int) -> Iterator[NDArray[np.int64]]:
-        """Places in the file, each once before any comes again."""
-        generator, order = np.random.default_rng(self._seed), self._rows.index[:0]
-        for _ in range(count):
-            if order.size < _BATCH:
-                order = np.concatenate([order, generator.permutation(self._rows.index)])
-            yield np.unique(order[:_BATCH])
-            order = order[_BATCH:]
+    @cached_property
+    def _temperature(self) -> float:
+        """At which the loss is about as sharp for every network; 0 where most rows are undecided."""
+        some = self._rows.batch(self._rows.index[:_BATCH])
+        return float(np.median(gaps(self._original.run(some.inputs)))) / _SHARPNESS
 
 
 class _Moving:
@@ -185,9 +180,3 @@ def _grid(found: Rounded) -> Grid:
 
 def _flat(parts: list[Array]) -> Float32Array:
     return np.concatenate(parts).astype(np.float32)
-
-
-def _temperature(logits: Float64Array) -> float:
-    """At which the loss is about as sharp for every network."""
-    ordered = np.sort(logits, axis=1)
-    return float(np.median(ordered[:, -1] - ordered[:, -2])) / _SHARPNESS

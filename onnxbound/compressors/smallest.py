@@ -29,9 +29,6 @@ _IN_FILES, _IN_CODES = (8, 4), (8, 6, 5, 4, 3, 2)
 _TRIALS, _TRIALS_OF_CODES, _TESTS = 6, 12, 8
 """Plans that are tried on the way down, for files and for codes; those that are put to the test behind the first."""
 
-_SAFER = (2, 4)
-"""Plans before the last that take back one step down in so many, for test rows that may not bear the last."""
-
 _BOLD = 3
 """Smaller plans whose test may fail, behind those that should pass: a failure costs nothing of what passed before."""
 
@@ -208,8 +205,8 @@ def smallest(rounder: Rounder, trials: Trials, *, codes: bool = False) -> Chosen
         passes(first, half)
     if passes(first, widest):
         steps = steps_down(first.sites, first.calibration, noise, widths)
-        most, safer = _TRIALS_OF_CODES if codes else _TRIALS, _SAFER if trials.test_rows else ()
-        narrowed(widest, steps, lambda plan: passes(first, plan), most, safer)
+        most = _TRIALS_OF_CODES if codes else _TRIALS
+        narrowed(widest, steps, lambda plan: passes(first, plan), most, safer=trials.test_rows > 0)
     bears_all = any(each.passed and each.plan == narrowest for each in tried)
     for _ in range(_CUTS if bears_all and not codes else 0):
         narrower = removal.narrower(_SHARE)

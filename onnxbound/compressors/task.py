@@ -96,19 +96,19 @@ class Task:
         rounder = Rounder(self.network, request.layers, first, self.device, request.threads, request.method.seed)
         if name not in ("smallest", "fastest"):
             if name == "int8":
-                compressed = rounder.with_activations(dict.fromkeys(rounder.sites, ACTIVATIONS))
-                if not compressed.roundings:
+                made = [rounder.with_activations(dict.fromkeys(rounder.sites, ACTIVATIONS))]
+                if not made[0].roundings:
                     problem = Problem(str(self.network.path), "its floats have 16 bits", "use int8-weights")
                     raise UsageError("compress-method", "int8 takes nets of float32.", [problem])
             else:
                 width = next(width for width, each in FORMATS.items() if each == name)
-                compressed = rounder.everywhere(width, request.method.block)
+                made = [rounder.everywhere(width, request.method.block)]
                 if request.method.fine_tune:
                     plan = dict.fromkeys(rounder.sites, width)
-                    tuned = fine.tuned(rounder, plan, request.method.block) or _too_few(free, self.network)
-                    seen = [Changed.of(self.tried(each, apart)[0]) for each in (compressed, tuned)]
-                    compressed = tuned if seen[1].drop <= seen[0].drop else compressed
-            return Chosen(compressed, (), Changed.of(self.tried(compressed, apart)[0]), ())
+                    made.insert(0, fine.tuned(rounder, plan, request.method.block) or _too_few(free, self.network))
+            seen = [(each, Changed.of(self.tried(each, apart)[0])) for each in made]
+            compressed, changed = min(seen, key=lambda found: found[1].drop)
+            return Chosen(compressed, (), changed, ())
 
         def tested(compressed: CompressedNetwork) -> Changed:
             assert unseen is not None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onnxbound.compressors.matrix_project import Constants
 from onnxbound.results import Float64Array
-from onnxbound.rng import normal_noise
+from onnxbound.rng import key_of, normal_noise
 
 _UNIFORM_STREAM = 1 << 61
 
@@ -137,7 +137,7 @@ def gaussians(count: int, size: int, *, seed: int, layer: int) -> Float64Array:
 
 def _uniform(size: int, seed: int, stream: int) -> Float64Array:
     """Uniform numbers in [0, 1) with 53 bits, (size,)."""
-    words = np.random.Philox(counter=[0, 0, stream, _UNIFORM_STREAM], key=[seed, 0]).random_raw(size)
+    words = np.random.Philox(counter=[0, 0, stream, _UNIFORM_STREAM], key=key_of(seed)).random_raw(size)
     return (words >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 

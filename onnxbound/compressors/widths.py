@@ -17,6 +17,9 @@ Plan = Mapping[int, int]
 Step = tuple[int, int]
 """A layer, and the bits that its levels get."""
 
+_TAKEN_BACK = (2, 4)
+"""Plans before the last take back one step down in so many."""
+
 _NOISE_ROWS, _NOISE_WORK, _LEAST = 32, 2 * 10**9, 4
 """Rows that sensitivities are measured at; fewer, but not less than some, where they take more multiply-adds."""
 
@@ -72,7 +75,7 @@ def steps_down(
 
 
 def narrowed(
-    widest: Plan, steps: Sequence[Step], passes: Callable[[Plan], bool], most: int, shares: Sequence[int] = (2, 4)
+    widest: Plan, steps: Sequence[Step], passes: Callable[[Plan], bool], most: int, *, safer: bool = True
 ) -> None:
     """Try plans that take more and more steps down, each from the smallest that passed; then some before the last.
 
@@ -84,7 +87,7 @@ def narrowed(
         steps: In the order in which they are tried.
         passes: Tries a plan.
         most: Trials, at most, beside those before the last.
-        shares: Of the steps of the last, those without one in so many.
+        safer: Whether those are tried, for test rows that may not bear the last.
     """
     known: dict[tuple[int, ...], bool] = {tuple(widest.values()): True}
     taken: list[Step] = []
@@ -104,5 +107,5 @@ def narrowed(
             count = max(1, min(count, len(left)) // 2)
         else:
             left = [step for step in left if step[0] != left[0][0]]
-    for share in shares:
+    for share in _TAKEN_BACK if safer else ():
         tried(taken[: len(taken) - len(taken) // share])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from onnxbound.graph.network import Network
@@ -72,6 +73,24 @@ def parameters(network: Network) -> Float64Array:
         if layer.operator.bias is not None:
             parts.append(layer.operator.bias)
     return np.concatenate(parts).astype(np.float64)
+
+
+def in_turn(
+    places: NDArray[np.int64], size: int, count: int, generator: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """So many batches of rows in an order drawn at random, each row once before any comes again."""
+    order = places[:0]
+    for _ in range(count):
+        if order.size < size:
+            order = np.concatenate([order, generator.permutation(places)])
+        yield order[:size]
+        order = order[size:]
+
+
+def gaps(logits: Float64Array) -> Float64Array:
+    """By how much the largest logit of each row (n, K) exceeds the second, (n,)."""
+    ordered = np.sort(logits, axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])
 
 
 def _written(network: Network, views: int) -> ModelProto:

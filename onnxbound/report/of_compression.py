@@ -121,7 +121,7 @@ def _promise(guarantee: "Guarantee") -> str:
     seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, {_change(found.drop)}"
     if guarantee.limit is None:
         return f"Not guaranteed, since no test rows were given. On training rows kept aside: {seen}."
-    limit, sure = ceil(1e4 * guarantee.limit) / 1e4, f"with {percent(guarantee.confidence)} confidence"
+    limit, sure = _upwards(guarantee.limit), f"with {percent(guarantee.confidence)} confidence"
     if limit < 0:
         return f"On new rows accuracy rises by at least {_points(-limit)} {sure}. On the test rows {seen}."
     at_most = f"at most {_points(limit)} {sure}"
@@ -140,8 +140,9 @@ def _change(drop: float) -> str:
     return f"a drop of {_points(drop)}" if drop >= 0 else f"a rise of {_points(-drop)}"
 
 
-def _upwards(limit: float) -> str:
-    return percent(ceil(1e4 * limit) / 1e4)
+def _upwards(limit: float) -> float:
+    """Round a limit up to what is printed."""
+    return ceil(1e4 * limit) / 1e4
 
 
 def _tried(report: "Compression") -> Table:
@@ -153,7 +154,7 @@ def _tried(report: "Compression") -> Table:
         plan += ", fine-tuned" if attempt.fine_tuned else ""
         seen = [attempt.chosen_by, attempt.tested_by]
         numbers = [f"{n:,}" for found in seen if found for n in (found.rows, found.worse, found.better)]
-        limits = [_upwards(found.limit) for found in seen if found and found.limit is not None]
+        limits = [percent(_upwards(found.limit)) for found in seen if found and found.limit is not None]
         time = "" if attempt.ratio is None else f"{attempt.ratio:.2f}"
         rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + limits + [""] * 7)[:7]))
     apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "limit")

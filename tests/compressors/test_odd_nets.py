@@ -10,6 +10,7 @@ from onnx import NodeProto, helper
 from onnxbound.compressors.compression import Compression
 from onnxbound.compressors.method import Method
 from onnxbound.compressors.request import Request
+from onnxbound.compressors.vector import _uniform
 from onnxbound.data.open import open_rows
 from onnxbound.errors import UsageError
 from onnxbound.graph.load import load
@@ -184,3 +185,4 @@ def test_seeds_beyond_63_bits_differ() -> None:
     seeds = (2**63, 2**63 + 1, 2**64 - 1)
     drawn = [normal_noise(seed, 1, np.array([0]), 0, 8).tolist() for seed in seeds]
     assert len({str(each) for each in drawn}) == 3
+    assert len({str(_uniform(8, seed, 0).tolist()) for seed in seeds}) == 3

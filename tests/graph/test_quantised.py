@@ -100,6 +100,7 @@ def test_analyze_says_that_the_net_rounds(folder: Path, form: str, engine: str) 
     bounds = {bound.name: bound for bound in report.bounds}
     assert "QuantizeLinear" in bounds["theorem-4.1"].met_reason
     assert bounds["arora"].value is None
+    assert bounds["compressed"].met is False
     assert "0 errors allow" in bounds["compressed"].met_reason
     first = report.layers[0]
     assert first.contraction is not None
