@@ -21,8 +21,8 @@ from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import seconds
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.bounds.spectral import spectral_norm_and_upper
+from onnxbound.graph.layer import Layer
 from onnxbound.graph.load import load
-from onnxbound.graph.network import Layer
 
 SIZES = (1024, 2048)
 LARGEST = 4096

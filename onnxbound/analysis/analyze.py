@@ -18,7 +18,7 @@ from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
 from onnxbound.bounds.conditions import conditions
 from onnxbound.bounds.every_bound import Premises, every_bound
-from onnxbound.bounds.norms import LayerNorms, layer_norms
+from onnxbound.bounds.norms import norms_of_layers
 from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
@@ -77,7 +77,7 @@ def analyze(
     device = resolve_device(settings.device)
     require_rows_apart(network, rows, device, settings.threads)
     executor = executor or Here()
-    norms = _norms(network, progress)
+    norms = norms_of_layers(network.layers, settings.threads, lambda done: progress("norms", done, network.depth))
     asked, there, spent = settings, [rows] if test_rows is None else [rows, test_rows], perf_counter() - started
     sets = budget.passed_in_time(network, there, asked, device, run)
     rows, tested = sets[0], sets[1:]
@@ -141,14 +141,6 @@ def analyze(
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
         warnings=notices(analysis, network, rows, work.arrangement.batches, shortened),
     )
-
-
-def _norms(network: Network, progress: Progress) -> tuple[LayerNorms, ...]:
-    norms = []
-    for layer in network.layers:
-        norms.append(layer_norms(layer))
-        progress("norms", layer.index, network.depth)
-    return tuple(norms)
 
 
 def _decided(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from onnxbound.analysis import budget
 from onnxbound.analysis.analyze import prepare
 from onnxbound.analysis.settings import Settings
-from onnxbound.bounds.norms import layer_norms
+from onnxbound.bounds.norms import norms_of_layers
 from onnxbound.data.rows import Rows
 from onnxbound.documents.document import Document
 from onnxbound.graph.network import Network
@@ -76,8 +76,7 @@ def plan(network: Network, rows: Rows, settings: Settings) -> Plan:
     (rows,) = sets
     work, choice = prepare(network, rows, settings, device)
     started = perf_counter()
-    for layer in network.layers:
-        layer_norms(layer)
+    norms_of_layers(network.layers, settings.threads)
     seconds = budget.trial(work, rows, settings, perf_counter() - started, choice.seconds)
     if budget.needs_trial(network, rows.count, asked):
         settings = budget.within(seconds, rows.count, asked)

@@ -12,7 +12,8 @@ from onnxbound.bounds.description import HEADER_BITS, bias_bits, effective_bits,
 from onnxbound.bounds.logs import log
 from onnxbound.bounds.norms import LayerNorms, overlap
 from onnxbound.bounds.occam import description_gap
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.operators.dense import Dense
 from onnxbound.results import Basis, Float64Array
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from onnxbound.bounds.arora2018 import LayerCondition
 from onnxbound.bounds.outliers import keep_rows
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 from onnxbound.run.row_table import Table
 from onnxbound.stability.contraction import BETWEEN_CONTRACTION, CONTRACTION, bounded

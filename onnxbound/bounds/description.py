@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.operator import Array
 from onnxbound.operators.weighted import Weighted

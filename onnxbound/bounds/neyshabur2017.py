@@ -15,7 +15,8 @@ from onnxbound.bounds.logs import log, log_sum
 from onnxbound.bounds.norms import LayerNorms, overlap
 from onnxbound.bounds.occam import description_gap
 from onnxbound.bounds.spectral import EPS, frobenius_upper, outward, spectral_upper
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.operators.weighted import Weighted
 from onnxbound.results import Float64Array
 

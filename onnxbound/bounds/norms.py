@@ -6,6 +6,7 @@ three numbers are kept apart: the kernel matrix's own, for comparison with publi
 products with the layer; and a proved upper bound, the only one that may enter an explicit bound.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod, sqrt
 from typing import Any
@@ -14,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.bounds.spectral import LARGEST_GRAM, outward, spectral_norm_and_upper, spectral_upper, torus_upper
-from onnxbound.graph.network import Layer
+from onnxbound.graph.layer import Layer
+from onnxbound.linear.threads import side_by_side
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array, UpperBound
 
 _STEPS, _TOLERANCE = 100, 1e-4
 _DENSE_SIDE, _DENSE_ENTRIES = 2048, 1 << 23
 """Inputs or outputs, and entries, up to which a convolution's whole linear map is written out as a matrix."""
+
+_SIDE_BY_SIDE = 2048
+"""Rows or columns of the largest weight whose norms are found beside those of others, with one thread for its BLAS."""
 
 _LARGEST_IN_FLOAT32 = 2.0**60
 """Of |A|^2; its square, |A^T A v|^2, is then a float32."""
@@ -65,6 +70,26 @@ class LayerNorms:
     stable_rank: float | None
 
 
+def norms_of_layers(
+    layers: Sequence[Layer], threads: int | None, done: Callable[[int], object] = lambda _: None
+) -> tuple[LayerNorms, ...]:
+    """`layer_norms` of several layers, most of them side by side: LAPACK shares small matrices badly between threads.
+
+    Args:
+        layers: In any order.
+        threads: How many layers at a time; None for all cores.
+        done: Called with the number of layers that are finished.
+    """
+    small = [layer for layer in layers if min(layer.operator.matrix.shape) <= _SIDE_BY_SIDE]
+    small.sort(key=lambda layer: -layer.parameters)
+    found = dict(zip((layer.index for layer in small), side_by_side(layer_norms, small, threads, done), strict=True))
+    for layer in layers:
+        if layer.index not in found:
+            found[layer.index] = layer_norms(layer)
+            done(len(found))
+    return tuple(found[layer.index] for layer in layers)
+
+
 def layer_norms(layer: Layer) -> LayerNorms:
     """All norms of a layer."""
     operator = layer.operator
@@ -82,7 +107,7 @@ def layer_norms(layer: Layer) -> LayerNorms:
         pointwise = operator.weight[0, 0].size == 1 and operator.groups == 1
         whole = None if pointwise else written_out(layer, operator)
         if whole is None:
-            bound = conv_upper(layer, operator)
+            bound = conv_upper(layer, operator, upper)
             estimate = min(bound.value, exact if pointwise else lower_estimate(layer, operator))
         else:
             estimate, upper = spectral_norm_and_upper(whole)
@@ -115,19 +140,27 @@ def written_out(layer: Layer, operator: Conv) -> Float64Array | None:
     return matrix
 
 
-def conv_upper(layer: Layer, operator: Conv) -> UpperBound:
+def conv_upper(layer: Layer, operator: Conv, kernel: float | None = None) -> UpperBound:
     """A proved upper bound of |A|_2 of a convolution's whole linear map, the smaller of two.
 
     A convolution splits its input into windows; no entry is in more than o = `Windows.overlap` of them. So the squared
     norms of the windows add up to at most o |x|^2, and |A x| <= sqrt(o) |W|_2 |x|, W the kernel matrix without the taps
     that only meet padding. Groups act on separate channels: the largest of their norms counts. The other bound is the
     norm on a torus, `spectral.torus_upper`; where there is one window, the first is the norm itself.
+
+    Args:
+        layer: The layer.
+        operator: Its convolution.
+        kernel: An upper bound of the norm of the whole kernel matrix, if there is one already.
     """
     factors = np.ones(operator.channels) if operator.scale is None else operator.scale
     inside = np.tile(operator.windows.taps_inside() > 0, operator.weight.shape[1])
-    matrix = operator.matrix[:, inside] if 0 < inside.sum() < inside.size else operator.matrix
-    groups = zip(np.split(matrix, operator.groups), np.split(factors, operator.groups), strict=True)
-    windows = outward(max(spectral_upper(group, factors=own) for group, own in groups) * overlap(layer))
+    some = 0 < inside.sum() < inside.size
+    if kernel is None or some or operator.groups > 1:
+        matrix = operator.matrix[:, inside] if some else operator.matrix
+        groups = zip(np.split(matrix, operator.groups), np.split(factors, operator.groups), strict=True)
+        kernel = max(spectral_upper(group, factors=own) for group, own in groups)
+    windows = outward(kernel * overlap(layer))
     torus = torus_upper(operator)
     if torus is not None and torus < windows:
         return UpperBound(torus, "norm of the convolution on a torus that does not wrap around, rounded up")

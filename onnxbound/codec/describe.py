@@ -14,7 +14,8 @@ from onnxbound.codec.range_coder import Malformed
 from onnxbound.codec.select_words import LARGEST_COUNT
 from onnxbound.codec.sentence import code_architecture
 from onnxbound.codec.window_words import trimmed
-from onnxbound.graph.network import Network, Step
+from onnxbound.graph.layer import Step
+from onnxbound.graph.network import Network
 from onnxbound.operators.average_pool import AveragePool
 from onnxbound.operators.branches import Add
 from onnxbound.operators.clip import Clip

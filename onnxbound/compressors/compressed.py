@@ -11,7 +11,8 @@ from onnxbound.compressors.grid import Grid, Half
 from onnxbound.compressors.matrix_project import SignCode
 from onnxbound.compressors.matrix_project_conv import SubspaceCode
 from onnxbound.compressors.svd import Factors
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array
 from onnxbound.operators.quantisation import SaturatingRounding

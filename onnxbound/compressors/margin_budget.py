@@ -11,7 +11,8 @@ from onnxbound.bounds.bound import Bound
 from onnxbound.bounds.norms import layer_norms
 from onnxbound.compressors.budget import Budget
 from onnxbound.errors import Problem, UsageError
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 
 
 @dataclass(frozen=True, slots=True)

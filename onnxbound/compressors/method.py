@@ -21,7 +21,8 @@ from onnxbound.compressors.quantise import quantise
 from onnxbound.compressors.svd import rank_of_cut, rank_of_energy, truncate
 from onnxbound.compressors.vector import projections_of_vector, vector_compress, vector_project
 from onnxbound.errors import require_word
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array
 

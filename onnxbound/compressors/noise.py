@@ -18,7 +18,8 @@ from onnxbound.bounds.norms import LayerNorms
 from onnxbound.compressors.budget import Budget
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.method import Method, compress_layers
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.numpy_sweep import NumpySweeper
 from onnxbound.linear.row_norms import squared_norms

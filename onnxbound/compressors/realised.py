@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxbound.bounds.norms import overlap
 from onnxbound.compressors.compressed import CompressedNetwork, local_output
-from onnxbound.graph.network import Layer
+from onnxbound.graph.layer import Layer
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.row_norms import squared_norms
 from onnxbound.operators.operator import Array

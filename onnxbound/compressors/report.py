@@ -36,7 +36,8 @@ from onnxbound.compressors.request import Request
 from onnxbound.compressors.svd import Factors
 from onnxbound.compressors.write import saves
 from onnxbound.data.rows import Rows
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.graph.rewrite import multiply_adds
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device

@@ -7,7 +7,8 @@ import numpy as np
 from onnxbound.compressors.budget import KNOBS, Budget
 from onnxbound.compressors.method import Method
 from onnxbound.errors import ModelError, Problem, UsageError
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.graph.rewrite import Rewriter
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.dense import Dense

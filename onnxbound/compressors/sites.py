@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.graph.rewrite import Rewriter, is_transposed
 from onnxbound.results import Float64Array
 

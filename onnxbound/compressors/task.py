@@ -21,7 +21,8 @@ from onnxbound.compressors.smallest import Chosen, Trials, smallest, split
 from onnxbound.compressors.write import to_model
 from onnxbound.data.rows import Rows
 from onnxbound.errors import Problem, UsageError
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.model_output import staged

@@ -11,7 +11,7 @@ from onnxbound.compressors.grid import Grid, Half, add_stored
 from onnxbound.compressors.sites import Site, sites
 from onnxbound.compressors.svd import Factors
 from onnxbound.graph.halved import halved
-from onnxbound.graph.network import Layer
+from onnxbound.graph.layer import Layer
 from onnxbound.graph.newer_opset import raised
 from onnxbound.graph.rewrite import Rewriter, multiply_adds
 from onnxbound.operators.conv import Conv

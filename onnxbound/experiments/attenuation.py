@@ -11,7 +11,8 @@ from onnxbound.data.rows import Rows
 from onnxbound.documents.document import plain
 from onnxbound.documents.viewed import Viewed
 from onnxbound.errors import UsageError
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.values import all_values, changed_values
 from onnxbound.operators.operator import Array
 from onnxbound.results import Estimate, Float64Array, Statistic, summarise

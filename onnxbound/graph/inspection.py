@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from onnxbound.documents.document import view
 from onnxbound.documents.viewed import Viewed
-from onnxbound.graph.network import Layer, Network, Step
+from onnxbound.graph.layer import Layer, Step
+from onnxbound.graph.network import Network
 from onnxbound.words import counted
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.class_labels import Label
 from onnxbound.graph.complete import Written
 from onnxbound.graph.head import end_at_logits
+from onnxbound.graph.layer import Step
 from onnxbound.graph.lower import lower
 from onnxbound.graph.model_file import WeightReader, lift_constants, read_model
-from onnxbound.graph.network import Network, Step
+from onnxbound.graph.network import Network
 from onnxbound.graph.onnx_graph import OnnxGraph, PassResult, build_graph
 from onnxbound.graph.passes.drop_no_ops import drop_no_ops
 from onnxbound.graph.passes.expand_ml import expand_ml

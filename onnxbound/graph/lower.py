@@ -11,8 +11,8 @@ import numpy as np
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.constants import evaluate
+from onnxbound.graph.layer import Step
 from onnxbound.graph.lifting import LIFTED, Lifted, lift
-from onnxbound.graph.network import Step
 from onnxbound.graph.node_writer import NodeWriter
 from onnxbound.graph.onnx_graph import GraphInput, GraphNode, OnnxGraph
 from onnxbound.graph.passes.fold_constants import origin_of

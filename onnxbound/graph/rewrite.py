@@ -7,8 +7,9 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from onnxbound.graph.layer import Layer
 from onnxbound.graph.model_file import default_opset, lift_constants, read_model
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.network import Network
 from onnxbound.graph.passes.inline_functions import inline_functions
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.operator import Array

@@ -10,7 +10,8 @@ from math import prod
 import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import combs, exact_jacobians, plan_exact_pairs
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.observation import observed

@@ -5,7 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.jacobian_norm import ExactPlan, exact_jacobians, plan_exact_pairs, units_in_parts
 from onnxbound.linear.linearisation import Linearisation
 from onnxbound.linear.numpy_sweep import NumpySweeper

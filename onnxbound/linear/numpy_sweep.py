@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.observation import Arrival
 from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.sweep import Streams, Sweeper

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from onnxbound.graph.network import Network, Step
+from onnxbound.graph.layer import Step
+from onnxbound.graph.network import Network
 from onnxbound.operators.average_pool import AveragePool
 from onnxbound.operators.branches import Add, Concat
 from onnxbound.operators.conv import Conv

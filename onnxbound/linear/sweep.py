@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.row_norms import squared_norms
 from onnxbound.operators.calculus import Symbol, Tensor, concatenate, split, zeros, zeros_like
 from onnxbound.operators.operator import Operator

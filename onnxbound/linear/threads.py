@@ -66,19 +66,33 @@ def parts(rows: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, rows)) for start in range(0, max(rows, 1), size)]
 
 
-def side_by_side(run: Callable[[Part], Result], wanted: Sequence[Part], threads: int | None) -> list[Result]:
+def side_by_side(
+    run: Callable[[Part], Result],
+    wanted: Sequence[Part],
+    threads: int | None,
+    done: Callable[[int], object] = lambda _: None,
+) -> list[Result]:
     """Run several parts at a time, with one BLAS thread each; a single one has all of BLAS.
 
     Args:
         run: Function of a part.
         wanted: The parts.
         threads: How many at a time; None for all cores.
+        done: Called, by the caller's thread, with the number of parts whose results are there.
 
     Returns:
         The result of each part, in their order.
     """
-    if len(wanted) == 1:
-        return [run(wanted[0])]
+    results: list[Result] = []
+
+    def keep(result: Result) -> None:
+        results.append(result)
+        done(len(results))
+
+    if len(wanted) <= 1:
+        for part in wanted:
+            keep(run(part))
+        return results
     running: set[int] = set()
 
     def one(part: Part) -> Result:
@@ -90,11 +104,13 @@ def side_by_side(run: Callable[[Part], Result], wanted: Sequence[Part], threads:
 
     with blas_threads(1), ThreadPoolExecutor(min(threads or cores(), len(wanted))) as pool:
         try:
-            return list(pool.map(one, wanted))
+            for result in pool.map(one, wanted):
+                keep(result)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             _interrupt(running.copy())
             raise
+    return results
 
 
 def blas_threads(count: int | None) -> AbstractContextManager[object]:

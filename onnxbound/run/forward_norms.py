@@ -16,7 +16,8 @@ from onnx import ModelProto, TensorProto, helper
 
 from onnxbound.errors import ModelError, Problem
 from onnxbound.graph.fixed_batch import filled
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
 from onnxbound.run.session import failed_run, open_session, with_outputs

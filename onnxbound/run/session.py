@@ -78,6 +78,7 @@ def open_session(
     model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     values = {name: _in_place(weights[name]) for name in outside}
+    written = model.SerializeToString()
     one_copy = device.name == "cpu" and sum(weights[name].nbytes for name in outside) > _LARGE
     try:
         if one_copy:
@@ -85,10 +86,10 @@ def open_session(
         else:
             options.add_session_config_entry(_FOLDER_KEY, str(folder.resolve()))
             options.add_external_initializers(outside, list(values.values()))
-            session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=list(device.providers))
+            session = onnxruntime.InferenceSession(written, options, providers=list(device.providers))
     except Exception as error:
         raise _explained(error, model) from error
-    if model.ByteSize() + sum(weights[name].nbytes for name in outside) > _WORTH_RETURNING:
+    if len(written) + sum(weights[name].nbytes for name in outside) > _WORTH_RETURNING:
         return_freed_memory()
     wanted = device.providers[0][0]
     if wanted not in session.get_providers():

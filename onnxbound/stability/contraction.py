@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnxbound.documents.topic import ARORA, Topic
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.results import Float64Array
 from onnxbound.stability.property import Place, Property
 from onnxbound.stability.ratio import ratio

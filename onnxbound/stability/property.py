@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from onnxbound.documents.topic import Topic
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Float64Array
 from onnxbound.run.forward_norms import ForwardNorms

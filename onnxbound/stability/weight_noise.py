@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 
 from onnxbound.data.rows import Batch
 from onnxbound.documents.topic import Topic
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.threads import in_parts, part_rows

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.data.rows import Batch
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.layer import Layer
+from onnxbound.graph.network import Network
 from onnxbound.linear.row_norms import squared_norms
 from onnxbound.linear.threads import part_rows, parts, side_by_side
 from onnxbound.linear.values import all_values, changed_values

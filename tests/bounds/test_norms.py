@@ -10,8 +10,8 @@ from onnx import helper
 
 from onnxbound.bounds.norms import conv_upper, layer_norms, lower_estimate, overlap
 from onnxbound.bounds.spectral import spectral_norm, spectral_upper, torus_upper
+from onnxbound.graph.layer import Layer
 from onnxbound.graph.load import load
-from onnxbound.graph.network import Layer
 from tests.bounds.nets import W1, two_layers
 from tests.nets import write_model
 

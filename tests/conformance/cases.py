@@ -19,9 +19,9 @@ from onnx import ModelProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnxbound.errors import ModelError
+from onnxbound.graph.layer import Step
 from onnxbound.graph.lower import _Lowering
 from onnxbound.graph.model_file import WeightReader
-from onnxbound.graph.network import Step
 from onnxbound.graph.onnx_graph import build_graph
 from onnxbound.graph.passes.drop_no_ops import drop_no_ops
 from onnxbound.graph.passes.fold_constants import fold_constants

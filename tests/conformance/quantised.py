@@ -15,9 +15,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from onnxbound.errors import ModelError
 from onnxbound.graph.constants import evaluate
+from onnxbound.graph.layer import Step
 from onnxbound.graph.lower import _Lowering
 from onnxbound.graph.model_file import WeightReader, default_opset
-from onnxbound.graph.network import Step
 from onnxbound.graph.onnx_graph import GraphNode, build_graph
 from onnxbound.graph.passes.fold_constants import fold_constants
 from onnxbound.graph.passes.pair_roundings import pair_roundings

@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 from onnx.reference import ReferenceEvaluator
 from packaging.version import Version
 
-from onnxbound.graph.network import Network, Step
+from onnxbound.graph.layer import Step
+from onnxbound.graph.network import Network
 from onnxbound.graph.spellings import SPELLINGS
 from onnxbound.linear.linearisation import linearise
 from onnxbound.operators.operator import Array, join_streams, split_streams

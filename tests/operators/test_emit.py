@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper
 
-from onnxbound.graph.network import Step
+from onnxbound.graph.layer import Step
 from onnxbound.linear.linearisation import linearise
 from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.emitter import Emitter

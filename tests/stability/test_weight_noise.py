@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxbound.data.rows import Batch
+from onnxbound.graph.layer import Layer
 from onnxbound.graph.load import load
-from onnxbound.graph.network import Layer, Network
+from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.measure import measure
 from onnxbound.linear.programme import Programme

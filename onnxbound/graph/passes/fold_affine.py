@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.graph.network import Step
+from onnxbound.graph.layer import Step
 from onnxbound.operators.elementwise_affine import ElementwiseAffine
 from onnxbound.operators.operator import Shape
 from onnxbound.operators.weighted import Weighted

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
-from onnxbound.graph.network import Step
+from onnxbound.graph.layer import Step
 from onnxbound.operators.dense import Dense
 from onnxbound.operators.lookup import Lookup, OneHot
 from onnxbound.words import counted

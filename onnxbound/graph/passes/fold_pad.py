@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
-from onnxbound.graph.network import Step
+from onnxbound.graph.layer import Step
 from onnxbound.operators.conv import Conv
 from onnxbound.operators.pad import Pad
 
