@@ -21,7 +21,7 @@ from benchmarks.numpy_engine import PROGRAMME, norms, rows_of
 from benchmarks.result import Result, Row, as_markdown
 from benchmarks.worker import seconds
 from onnxbound.graph.load import load
-from onnxbound.linear.engine import OnnxruntimeEngine
+from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.run.device import resolve_device
 
 

@@ -11,7 +11,8 @@ from benchmarks import vgg19
 from benchmarks.worker import seconds
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
+from onnxbound.linear.engine import NumpyEngine
+from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.linear.jacobian_norm import ExactJacobians, exact_jacobians, plan_exact_pairs, units_in_parts
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.measure import measure

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from time import perf_counter
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onnxbound.analysis import budget, described
 from onnxbound.analysis.breakdown import per_class, worst_rows
 from onnxbound.analysis.layers import layer_reports, pair_reports
 from onnxbound.analysis.notices import doubts, notices
+from onnxbound.analysis.prepare import decided
 from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.sections import Coverage, WeightNoise
-from onnxbound.analysis.settings import DEFAULT_ROWS, Settings
+from onnxbound.analysis.settings import Settings
 from onnxbound.bounds.arora2018 import RealisedSmoothness
 from onnxbound.bounds.conditions import conditions
 from onnxbound.bounds.every_bound import Premises, every_bound
@@ -23,9 +23,7 @@ from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
 from onnxbound.data.rows import Rows
-from onnxbound.errors import UsageError
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import Choice, EngineName, choose_engine
 from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
 from onnxbound.run.environment import peak_rss_bytes, versions
@@ -33,14 +31,14 @@ from onnxbound.run.executor import Executor, Here
 from onnxbound.run.folder import RunFolder
 from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.rows_apart import require_rows_apart
-from onnxbound.stability.batches import Batches, batches_begun, batches_within
+from onnxbound.stability.batches import Batches
 from onnxbound.stability.collect import Collector, Progress, silent
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.property_table import PropertyTable
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
 from onnxbound.stability.weight_noise import WEIGHT_NOISE_SENSITIVITY, rows_of_noise, sensitivities
 from onnxbound.stability.weight_noise_errors import NoisyErrors, errors_under_weight_noise
-from onnxbound.stability.work import Arrangement, MeasuringWork
+from onnxbound.stability.work import MeasuringWork
 from onnxbound.version import __version__
 
 
@@ -81,7 +79,7 @@ def analyze(
     asked, there, spent = settings, [rows] if test_rows is None else [rows, test_rows], perf_counter() - started
     sets = budget.passed_in_time(network, there, asked, device, run)
     rows, tested = sets[0], sets[1:]
-    settings, work, index, engine_note = _decided(network, rows, asked, device, run, spent)
+    settings, work, index, engine_note = decided(network, rows, asked, device, run, spent)
     fingerprint = rows.fingerprint()
     if run is not None:
         run.begin(_manifest(network, work, settings, device, executor, fingerprint, there, sets))
@@ -141,66 +139,6 @@ def analyze(
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),
         warnings=notices(analysis, network, rows, work.arrangement.batches, shortened),
     )
-
-
-def _decided(
-    network: Network, rows: Rows, asked: Settings, device: Device, run: RunFolder | None, norms: float
-) -> tuple[Settings, MeasuringWork, NDArray[np.int64], str]:
-    """Decide before the run: the settings that keep the time, the engine and why, the batches, the measured rows."""
-    settings, costs = asked, None
-    if run is not None and run.stored is not None:
-        names = [name for name in ("measured", "probes") if getattr(asked, name) == "auto"]
-        try:
-            settings = replace(asked, **{name: run.stored["settings"][name] for name in names})
-        except (KeyError, TypeError, ValueError, UsageError) as error:
-            raise run.damaged("it does not hold the settings of a run") from error
-    work, choice = prepare(network, rows, settings, device, run)
-    if budget.needs_trial(network, rows.count, settings):
-        costs = budget.trial(work, rows, settings, norms, choice.seconds)
-        settings = budget.within(costs, rows.count, settings)
-    if settings.measured == "auto":
-        settings = replace(settings, measured=DEFAULT_ROWS)
-    if settings.probes == "auto":
-        settings = replace(settings, probes=budget.probes_within(work, rows, asked, settings, costs))
-        if settings.programme(network) != work.arrangement.programme:
-            work, _ = prepare(network, rows, replace(settings, engine=work.engine.name), device, run)
-    return settings, work, budget.rows_drawn(rows, settings), choice.note
-
-
-def prepare(
-    network: Network, rows: Rows, settings: Settings, device: Device, run: RunFolder | None = None
-) -> tuple[MeasuringWork, Choice]:
-    """Choose engine and batches, and open the sessions; a resumed run keeps the engine and batches that it began with.
-
-    Returns:
-        What computes the partitions, and how its engine was chosen.
-
-    Raises:
-        RunError: run-damaged, the folder names an engine or batches that no run begins with.
-    """
-    programme = settings.programme(network)
-    wanted, batches = settings.engine, batches_within(settings.memory, network, programme)
-    if run is not None and run.stored is not None:
-        engine: Any = run.stored.get("engine")
-        if engine not in get_args(EngineName):
-            raise run.damaged(f"it names the engine {engine!r}")
-        try:
-            batches = batches_begun(run.stored.get("batches"), network, programme)
-        except ValueError as error:
-            raise run.damaged(str(error)) from error
-        wanted = engine if wanted == "auto" else wanted
-
-    def trial() -> tuple[NDArray[np.int64], NDArray[Any]]:
-        batch = budget.trial_rows(network, rows, settings, batches)
-        return batch.index, batch.inputs
-
-    seconds = settings.time if budget.needs_trial(network, rows.count, settings) else None
-    measured = settings.rows_to_measure(rows.count)
-    choice = choose_engine(
-        wanted, network, programme, device, settings.threads, trial, measured, batches.share, seconds=seconds
-    )
-    arrangement = Arrangement(programme, choice.engine.name, device.name, settings.threads, batches)
-    return MeasuringWork.build(network, arrangement, choice.engine), choice
 
 
 def _smoothness(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnxbound.analysis.settings import DEFAULT_ROWS, LEAST_PROBES, Settings, is_count
 from onnxbound.data.rows import Batch, Rows
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import TRIAL_ROWS
+from onnxbound.linear.choose_engine import TRIAL_ROWS
 from onnxbound.linear.jacobian_norm import exact_pairs, plan_exact_pairs
 from onnxbound.linear.values import all_values
 from onnxbound.rng import select_rows

@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, ClassVar
 
 from onnxbound.analysis import budget
-from onnxbound.analysis.analyze import prepare
+from onnxbound.analysis.prepare import prepare
 from onnxbound.analysis.settings import Settings
 from onnxbound.bounds.norms import norms_of_layers
 from onnxbound.data.rows import Rows

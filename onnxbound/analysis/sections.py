@@ -25,7 +25,8 @@ class Tool:
         device: "cpu" or "cuda:N".
         device_note: How it was chosen; empty if it was asked for by name.
         providers: onnxruntime's execution providers.
-        engine: What evaluated the linearised network: "numpy" or "onnxruntime".
+        engine: What evaluated the linearised network: "numpy", "onnxruntime", or "onnxruntime-half" with
+            tangents and deviations multiplied by weights in half precision.
         engine_note: How it was chosen; empty if it was asked for by name.
         executor: Where the partitions were computed: "local", "processes" or "dask".
         seconds: Wall time.

@@ -11,11 +11,11 @@ from onnxbound.errors import shown
 _SAME = (
     "data", "labels", "labels_start", "x_key", "y_key", "layout", "scale", "mean", "std", "limit", "seed", "logits",
     "external_root", "input_shape", "conventions", "form", "measured", "probes", "pairs", "noise", "gamma",
-    "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "memory", "worst", "reference", "run", "resume",
-    "cluster", "fail_if", "force", "tolerance", "surrogate", "unlabelled", "unlabelled_known", "repeated_rows",
-    "holdout", "prior", "prior_rows", "effort", "targets", "symmetry", "method", "model", "max_drop",
-    "init", "codes", "constants", "eta", "width", "block", "fine_tune", "subspace", "filter_cap", "factorise", "sweep",
-    "bounds", "epsilon", "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
+    "gamma_quantile", "delta", "zeta", "device", "threads", "engine", "precision", "memory", "worst", "reference",
+    "run", "resume", "cluster", "fail_if", "force", "tolerance", "surrogate", "unlabelled", "unlabelled_known",
+    "repeated_rows", "holdout", "prior", "prior_rows", "effort", "targets", "symmetry", "method", "model", "max_drop",
+    "init", "codes", "constants", "eta", "width", "block", "fine_tune", "subspace", "filter_cap", "factorise",
+    "sweep", "bounds", "epsilon", "k", "rank", "keep", "time", "cut", "energy", "bits", "samples",
 )  # fmt: skip
 FLAGS = {
     **{name: f"--{name.replace('_', '-')}" for name in _SAME},

@@ -45,10 +45,9 @@ from onnxbound.run.logits import Logits
 from onnxbound.run.model_output import Staged, passes_checker
 from onnxbound.words import percent
 
-_SETTINGS_BITS = 64
-"""For the method and what was chosen of it; ranks, widths and counts stand in the headers of the layers."""
+_SETTINGS_BITS = _SEED_BITS = 64
+"""For the method and what was chosen of it, and for its seed; what belongs to a layer stands in that layer's header."""
 
-_SEED_BITS = 64
 _FUSED = (
     "onnxruntime by default rounds what a MatMul of 4-bit weights multiplies to 8 bits; here it ran as the file says,"
     ' with the session option "session.disable_quant_qdq" = "1", which also turns the weights into constants'

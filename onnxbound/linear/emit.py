@@ -61,17 +61,19 @@ class Emission:
     weights: Mapping[str, Array]
 
 
-def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
+def emit(network: Network, programme: Programme, *, half: bool = False) -> tuple[ModelProto, Emission]:
     """Write a programme.
 
     Args:
         network: Cast to float32.
         programme: What to measure.
+        half: Whether tangents and deviations are multiplied by weights in half precision. Values, and so gates and
+            noise, and exact Jacobians stay in float32.
 
     Returns:
         The model, whose inputs are the rows and the noise of every layer but the last, and what its outputs mean.
     """
-    writer = _Writer(network, programme)
+    writer = _Writer(network, programme, Emitter(half=half))
     sweep = writer.run(Symbol(writer.e, ROWS, (-1, *network.input_shape)))
     writer.output(LOGITS, sweep.logits)
     for name, squared in sweep.squared.items():
@@ -93,9 +95,9 @@ def emit(network: Network, programme: Programme) -> tuple[ModelProto, Emission]:
 class _Writer(Sweeper):
     """Sweeps symbols: its noise comes in as numbers of quantiles, and every norm is an output."""
 
-    def __init__(self, network: Network, programme: Programme) -> None:
+    def __init__(self, network: Network, programme: Programme, e: Emitter) -> None:
         super().__init__(network, programme.probes, signals=programme.form == "linear", watched=observed(network))
-        self.e = Emitter()
+        self.e = e
         self._programme = programme
         self._outputs: list[ValueInfoProto] = []
 

@@ -55,17 +55,18 @@ def measure(
 
     def run(part: tuple[int, range]) -> Sweep:
         first, sources = part
+        # The rows are the same in every sweep: what is known of them is kept once.
+        last = part is wanted[-1]
         sweep = NumpySweeper(
             network,
             share.probes,
             programme.radius,
             partial(noise, first),
             signals=programme.form == "linear",
-            watched=observed(network),
+            watched=observed(network) if last else frozenset(),
             sources=sources,
         ).run(rows)
-        # States are the same in every sweep, and kept once.
-        return sweep if part is wanted[-1] else replace(sweep, states=())
+        return sweep if last else replace(sweep, states=())
 
     sweeps = list(map(run, wanted)) if dealt == 1 else side_by_side(run, wanted, min(threads or cores(), dealt))
     arrivals: dict[int, dict[tuple[int, int], Arrival]] = {}

@@ -1,6 +1,6 @@
 """The sweep in NumPy: its noise, and the norms of what arrives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -8,8 +8,9 @@ from onnxbound.graph.layer import Layer
 from onnxbound.graph.network import Network
 from onnxbound.linear.observation import Arrival
 from onnxbound.linear.row_norms import squared_norms
-from onnxbound.linear.sweep import Streams, Sweeper
-from onnxbound.operators.operator import Array
+from onnxbound.linear.sweep import Streams, Sweeper, all_sources
+from onnxbound.operators.branches import Add
+from onnxbound.operators.operator import Array, Operator
 
 Noise = Callable[[Layer, int], Array]
 """(layer, probe) to standard normal noise `(n, *output_shape)`."""
@@ -63,3 +64,34 @@ class NumpySweeper(Sweeper):
                 residuals = residuals + (streams.primal - along)
             result[source, target] = Arrival(tangents, squared_norms(residuals, 2), signal)
         return result
+
+    def _advance(self, operator: Operator, state: Array | None, inputs: list[Streams]) -> Streams:
+        if isinstance(operator, Add) and len({streams.sources for streams in inputs}) > 1:
+            return self._summed(operator, inputs)
+        return super()._advance(operator, state, inputs)
+
+    def _summed(self, operator: Add, inputs: list[Streams]) -> Streams:
+        """A sum where branches meet: of a source that reaches some of them, no zeros stand for the others."""
+        sources, widest = all_sources(inputs), max(inputs, key=lambda streams: len(streams.sources))
+        moving = {}
+        for kind, width in self._per_source.items():
+            like = widest.moving[kind]
+            total = np.empty_like(like, shape=(len(sources) * width, *like.shape[1:]))
+            for place, source in enumerate(sources):
+                terms = (
+                    (sign, streams.moving[kind][streams.sources.index(source) * width :][:width])
+                    for sign, streams in zip(operator.signs, inputs, strict=True)
+                    if source in streams.sources
+                )
+                _add_up(terms, total[place * width : (place + 1) * width])
+            moving[kind] = total
+        return Streams(sources, operator.act(*(streams.primal for streams in inputs)), moving)
+
+
+def _add_up(terms: Iterable[tuple[int, Array]], out: Array) -> None:
+    """Signed terms added into `out`, in one pass for each but the first."""
+    (sign, total), *others = terms
+    if sign < 0 or not others:
+        total = np.multiply(total, out.dtype.type(sign), out=out)
+    for other, term in others:
+        total = (np.add if other > 0 else np.subtract)(total, term, out=out)

@@ -102,7 +102,7 @@ class Sweeper(ABC):
         squared = {network.input: squared_norms(rows, 1)} if network.input in self._watched else {}
         without_bias = {}
         for position, step in enumerate(network.steps):
-            inputs = self._align([live[name] for name in step.inputs])
+            inputs = [live[name] for name in step.inputs]
             primal = [x.primal for x in inputs]
             states.append(step.operator.linearise(*primal))
             tied = step.operator.ties(*primal)
@@ -127,6 +127,7 @@ class Sweeper(ABC):
 
     def _advance(self, operator: Operator, state: Tensor, inputs: list[Streams]) -> Streams:
         """Every stream through one operator."""
+        inputs = self._align(inputs)
         x = tuple(streams.primal for streams in inputs)
         primal, moving = operator.act(*x), {}
         if inputs[0].sources:
@@ -144,7 +145,7 @@ class Sweeper(ABC):
         """
         if len({streams.sources for streams in inputs}) == 1:
             return inputs
-        sources = tuple(sorted({source for streams in inputs for source in streams.sources}))
+        sources = all_sources(inputs)
         return [
             Streams(sources, streams.primal, {kind: self._spread(kind, streams, sources) for kind in self._per_source})
             for streams in inputs
@@ -172,3 +173,8 @@ class Sweeper(ABC):
             for kind in self._per_source
         }
         return Streams((*streams.sources, layer.index), x, moving)
+
+
+def all_sources(inputs: Sequence[Streams]) -> tuple[int, ...]:
+    """The layers whose streams arrive at one of the inputs, ascending."""
+    return tuple(sorted({source for streams in inputs for source in streams.sources}))

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 from onnxbound.operators import calculus
 from onnxbound.operators.calculus import Symbol
 from onnxbound.operators.node import Node
-from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported, join_streams, split_streams
+from onnxbound.operators.operator import Array, Operator, Shape, Tensor, Unsupported
 from onnxbound.operators.weighted import Weighted
 from onnxbound.operators.windows import Windows, empty_channels_last, parse_windows
 from onnxbound.operators.winograd import Winograd
@@ -123,13 +123,9 @@ class Conv(Weighted):
         )
 
     def _linear_of_streams(self, x: Tensor) -> Tensor:
-        """A x, for x that nothing is compared with."""
         if isinstance(x, Symbol) or self._winograd is None:
             return self.linear(x)
         return self._winograd.apply(x)
-
-    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
-        return split_streams(self._linear_of_streams(join_streams(t[0])), t[0].shape)
 
     def _linear_into(self, x: Array, out: Array) -> None:
         """Patches of a block of rows, times the weight."""

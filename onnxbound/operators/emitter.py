@@ -20,9 +20,14 @@ _LARGE = 1 << 20
 
 
 class Emitter:
-    """Collects nodes and constants; tensors are float32 unless a node says otherwise."""
+    """Collects nodes and constants; tensors are float32 unless a node says otherwise.
 
-    def __init__(self) -> None:
+    Attributes:
+        half: Whether products of weights with tangents and deviations are taken in half precision.
+    """
+
+    def __init__(self, *, half: bool = False) -> None:
+        self.half = half
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, Array] = {}
         self._names: dict[tuple[Any, ...], str] = {}

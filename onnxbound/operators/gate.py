@@ -1,12 +1,17 @@
 """Element-wise gates: piecewise linear functions of one number, applied to each entry."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from functools import reduce
+from math import prod
 from operator import or_
 
 import numpy as np
 
 from onnxbound.operators.operator import Operator, Shape, Tensor
+
+_BLOCK_ENTRIES = 1 << 15
+"""Of every tensor at a time, where several passes are made over it."""
 
 
 class Gate(Operator):
@@ -47,6 +52,17 @@ class Gate(Operator):
             return None
         at_breakpoint = reduce(or_, (x[0] == point for point in self.breakpoints))
         return at_breakpoint.any(axis=tuple(range(1, x[0].ndim)))
+
+
+def in_cache(shape: Shape) -> Iterator[tuple[slice, tuple[slice, slice]]]:
+    """Blocks of streams `(s, n, *shape)` that a core's cache holds: the rows, and the streams with these rows."""
+    streams, n, *entries = shape
+    fitting = max(1, _BLOCK_ENTRIES // max(1, prod(entries)))
+    rows, together = min(n, fitting), max(1, fitting // max(1, n))
+    for start in range(0, streams, together):
+        for row in range(0, n, rows):
+            block = slice(row, row + rows)
+            yield block, (slice(start, start + together), block)
 
 
 def is_activation(operator: Operator) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxbound.operators import calculus as c
-from onnxbound.operators.gate import Gate
+from onnxbound.operators.gate import Gate, in_cache
 from onnxbound.operators.node import Node
 from onnxbound.operators.operator import Operator, Shape, Tensor
 
@@ -30,10 +30,16 @@ class Relu(Gate):
 
     def residual(self, state: Tensor, x: tuple[Tensor, ...], t: tuple[Tensor, ...], w: tuple[Tensor, ...]) -> Tensor:
         """max(w, -v) where the gate is open at x, max(w, -v) + v where it is closed, with v = x + t."""
-        minus_v = np.subtract(-x[0], t[0])
-        result = np.maximum(w[0], minus_v)
-        minus_v *= 1 - state
-        result -= minus_v
+        minus_x, closed = -x[0], 1 - state
+        if isinstance(state, c.Symbol):
+            minus_v = minus_x - t[0]
+            return np.maximum(w[0], minus_v) - minus_v * closed
+        result = np.empty_like(w[0])
+        for rows, block in in_cache(t[0].shape):
+            minus_v = np.subtract(minus_x[rows], t[0][block])
+            np.maximum(w[0][block], minus_v, out=result[block])
+            minus_v *= closed[rows]
+            result[block] -= minus_v
         return result
 
 

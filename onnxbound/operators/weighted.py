@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -10,9 +11,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from onnxbound.operators import calculus
 from onnxbound.operators.calculus import Symbol
-from onnxbound.operators.operator import Affine, Array, Shape, Tensor
+from onnxbound.operators.operator import Affine, Array, Shape, Tensor, join_streams, split_streams
 
 _BAND_BYTES = 16 << 20
+
+_HALF_RANGE = 2.0**14
+"""What no product in half precision exceeds; the largest float16 is 65,504."""
+
+_NO_LENGTH = 1e-30
+"""Length of zeros, so that nothing is divided by 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,34 @@ class Weighted(Affine):
         """A^i in float64, the folded scale in it, shape `(h_out, h_in)` or `(c_out, c_in/groups, *kernel)`."""
         weight = np.asarray(self.weight, np.float64)
         return weight if self.scale is None else weight * _per_channel(self.scale, weight.ndim)
+
+    def jvp(self, state: Tensor, *t: Tensor) -> Tensor:
+        x = join_streams(t[0])
+        halved = isinstance(x, Symbol) and x.e.half
+        return split_streams(self._in_half(x) if halved else self._linear_of_streams(x), t[0].shape)
+
+    def _linear_of_streams(self, x: Tensor) -> Tensor:
+        """A x, for x that nothing is compared with."""
+        return self.linear(x)
+
+    def _in_half(self, x: Tensor) -> Tensor:
+        """A x by a product in float16, for x that nothing is compared with.
+
+        It is taken of numbers as large as its range allows: with |x| = 2^14 and rows of A of norm 1, no entry of A x
+        is larger than 2^14, by Cauchy and Schwarz.
+        """
+        operator, unit = self._halved
+        length = np.maximum(x.reduce("ReduceL2", tuple(range(1, x.ndim)), keepdims=True), np.float32(_NO_LENGTH))
+        y = operator.linear((x * (np.float32(_HALF_RANGE) / length)).astype(np.float16)).astype(np.float32)
+        factors = (length * np.float32(unit / _HALF_RANGE)).reshape(x.shape[0], *(1,) * (y.ndim - 1))
+        return y * factors
+
+    @cached_property
+    def _halved(self) -> tuple[Self, float]:
+        """The layer without bias in float16, its largest row of norm 1, and what it is to be multiplied by."""
+        unit = max(float(np.sqrt(np.vecdot(band, band).max())) for band in self.bands()) or 1.0
+        weight = np.asarray(self.effective_weight() / unit, np.float16)
+        return replace(self, weight=weight, scale=None, bias=None), unit
 
     @property
     def matrix(self) -> Array:

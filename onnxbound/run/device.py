@@ -19,12 +19,16 @@ class Device:
         name: "cpu" or "cuda:0".
         providers: Execution providers in the form onnxruntime takes.
         note: Why it was chosen, in words; empty if it was asked for by name.
+        memory: Bytes of its own memory; None if it has none, or if that is not known.
     """
 
     name: str
     providers: tuple[tuple[str, dict[str, Any]], ...]
     note: str = ""
+    memory: int | None = None
 
+
+_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 CPU = Device("cpu", (("CPUExecutionProvider", {}),))
 
@@ -47,7 +51,8 @@ def resolve_device(wanted: str) -> Device:
     if reason is None:
         # TF32 would round activations to 10 bits, and gates would flip.
         options = {"device_id": index, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-        return Device(f"cuda:{index}", (("CUDAExecutionProvider", options), *CPU.providers))
+        providers = (("CUDAExecutionProvider", options), *CPU.providers)
+        return Device(f"cuda:{index}", providers, memory=_memory_of_cuda(index))
     if kind == "cuda":
         raise DeviceError(
             "device-unavailable",
@@ -62,7 +67,7 @@ def _why_not_cuda(onnxruntime: Any, index: int) -> str | None:
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return "this onnxruntime is built without CUDA"
     try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        ctypes.CDLL(_DRIVER)
     except OSError as error:
         return f"no NVIDIA driver ({error})"
     onnxruntime.preload_dlls()
@@ -72,3 +77,14 @@ def _why_not_cuda(onnxruntime: Any, index: int) -> str | None:
     except Exception as error:  # noqa: BLE001 - the binding raises bare RuntimeErrors of many kinds
         return str(error).strip().splitlines()[0]
     return None
+
+
+def _memory_of_cuda(index: int) -> int | None:
+    """Bytes of a GPU's memory, by the driver; None if it does not say."""
+    driver, device, size = ctypes.CDLL(_DRIVER), ctypes.c_int(), ctypes.c_size_t()
+    answers = (
+        driver.cuInit(0),
+        driver.cuDeviceGet(ctypes.byref(device), index),
+        driver.cuDeviceTotalMem_v2(ctypes.byref(size), device),
+    )
+    return size.value if not any(answers) else None

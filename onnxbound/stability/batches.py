@@ -34,6 +34,9 @@ _LIVE = 9
 _ON_THE_WAY = 1.4
 """What a forward pass of a fixed batch takes beside the rows as they came, over what all tensors take together."""
 
+_OF_A_DEVICE = 4
+"""What part of a device's memory is taken: others may use it, and its allocator keeps up to twice what lives."""
+
 _LARGEST_FORWARD, _LARGEST_SWEEP = 512, 64
 """More rows at a time are no faster."""
 
@@ -70,13 +73,15 @@ class Batches:
         return Share(self.probes, self.sources)
 
 
-def batches_within(memory: int, network: Network, programme: Programme) -> Batches:
+def batches_within(memory: int, network: Network, programme: Programme, apart: int | None = None) -> Batches:
     """Choose batches that stay within a memory: as many probes and layers as leave room for one row, then rows.
 
     Args:
         memory: Bytes that the process may take.
         network: The net.
         programme: What is run.
+        apart: Bytes of a device's own memory, which holds what is computed in place of the process; None if it has
+            none.
 
     Raises:
         UsageError: The memory does not hold a single row.
@@ -85,7 +90,7 @@ def batches_within(memory: int, network: Network, programme: Programme) -> Batch
     largest = max(layer.parameters for layer in network.layers) if mapped else 0
     fixed = _BASE + _BYTES_PER_PARAMETER * max(network.parameters - mapped, 0)
     fixed += min(_BYTES_PER_MAPPED * largest, _LARGEST_NORMS)
-    room = memory - fixed
+    room = memory - fixed if apart is None else apart // _OF_A_DEVICE - fixed
     for share in _shares(network, programme):
         per_row = _LIVE * _largest_tensor(network, programme, share)
         if per_row <= room:

@@ -58,6 +58,7 @@ class Collector:
         work, arrangement = self._work, self._work.arrangement
         table = PropertyTable(work.network, arrangement.programme, index)
         labels = rows.labels[np.searchsorted(rows.index, index)]
+        work.engine.foresee(index)
         for part, arrays in self._stage("measure", rows, index, arrangement.batches.sweep_partition):
             measurement = Measurement(*(arrays[field.name] for field in fields(Measurement)))
             margin = margins(measurement.logits, labels[part.start : part.stop])

@@ -11,7 +11,8 @@ from onnxbound.graph.load import load
 from onnxbound.graph.model_file import external_files
 from onnxbound.graph.network import Network
 from onnxbound.graph.reading import Reading
-from onnxbound.linear.engine import Engine, EngineName, build_engine
+from onnxbound.linear.choose_engine import build_engine
+from onnxbound.linear.engine import Engine, EngineName
 from onnxbound.linear.programme import Measurement, Programme
 from onnxbound.results import Float64Array
 from onnxbound.run.device import resolve_device

@@ -12,8 +12,9 @@ from onnx import TensorProto
 from onnxbound import Settings, analyze, certify, load, open_rows, verify
 from onnxbound.errors import DataError, OnnxboundError
 from onnxbound.graph.network import Network
-from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
+from onnxbound.linear.engine import NumpyEngine
 from onnxbound.linear.finite_differences import FiniteDifferences
+from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.linear.linearisation import linearise
 from onnxbound.linear.programme import Programme
 from onnxbound.linear.values import all_values

@@ -12,7 +12,8 @@ from onnxbound.errors import UsageError
 from onnxbound.graph.load import load
 from onnxbound.graph.network import Network
 from onnxbound.linear.emit import emit
-from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
+from onnxbound.linear.engine import NumpyEngine
+from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.linear.jacobian_norm import exact_pairs
 from onnxbound.linear.programme import Form, Measurement, Programme, Share
 from onnxbound.run.device import CPU

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from onnxbound.graph.load import load
-from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
+from onnxbound.linear.engine import NumpyEngine
 from onnxbound.linear.finite_differences import FiniteDifferences
+from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.linear.linearisation import linearise
 from onnxbound.rng import normal_noise
 from onnxbound.run.device import CPU

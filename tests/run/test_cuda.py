@@ -8,7 +8,8 @@ import pytest
 
 from onnxbound.certificates.verify import verify
 from onnxbound.graph.load import load
-from onnxbound.linear.engine import NumpyEngine, OnnxruntimeEngine
+from onnxbound.linear.engine import NumpyEngine
+from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.linear.programme import Form
 from onnxbound.run.device import resolve_device
 from onnxbound.run.logits import Logits
@@ -59,9 +60,9 @@ def test_analyze(tmp_path: Path) -> None:
     """The whole report, number by number: 1e-3 where a gate may fall the other way for a row or two."""
     model = MODELS["cifar10_cnn"]
     documents = []
-    for device in ("cpu", "cuda"):
+    for options in (("cpu",), ("cuda", "--precision", "float32")):
         words = ("analyze", model.path, "--data", model.data, *model.flags, "--measured", "100", "--json")
-        outcome = onnxbound(*words, "--device", device)
+        outcome = onnxbound(*words, "--device", *options)
         assert outcome.code == 0, outcome.stderr
         documents.append(json.loads(outcome.stdout))
     here, there = documents

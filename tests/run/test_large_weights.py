@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from onnxbound.graph.load import load
-from onnxbound.linear.engine import OnnxruntimeEngine
+from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.linear.programme import Programme, Share
 from onnxbound.run import session
 from onnxbound.run.device import CPU

@@ -37,6 +37,14 @@ def test_too_little_memory_says_how_much_it_takes(tmp_path: Path) -> None:
     assert "one row takes about" in caught.value.problems[0].why
 
 
+def test_a_device_with_a_memory_of_its_own_takes_more_rows(tmp_path: Path) -> None:
+    network = net(tmp_path / "net.onnx", "convolutional")
+    here, there, small = (batches_within(310 * MIB, network, PROGRAMME, of) for of in (None, 80 << 30, 1250 * MIB))
+    assert there == batches_within(20 << 30, network, PROGRAMME)
+    assert here.probes < there.probes
+    assert small == batches_within(1250 * MIB // 4, network, PROGRAMME)
+
+
 PASS = """
 import sys
 import numpy as np
