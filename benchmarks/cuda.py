@@ -1,12 +1,16 @@
 """VGG-19 on a GPU: rows per second, and the ratio to torch.func there; written to `cuda.md` beside this file.
 
     python -m benchmarks.cuda
+    python -m benchmarks.cuda --device cpu --rows 2 --repeats 1 --output /tmp/cuda.md
 
-Needs a GPU that onnxruntime and PyTorch both find. Everything is strict float32: no TF32. Times include the noise,
-which is made on the host, and the transfers; torch.func's noise lies on the GPU and is not timed.
+Needs a GPU that onnxruntime and PyTorch both find; on a CPU it shows only that everything runs. Nothing uses TF32.
+Times include the noise, which is made on the host while the batch before it is computed, and the transfers; the noise
+of torch.func lies on the GPU and is not timed. The table is written anew after each batch size, so a run that is cut
+off leaves one.
 """
 
 import argparse
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,61 +21,145 @@ import torch
 
 from benchmarks import torch_engine, vgg19
 from benchmarks.all_pairs import require_agreement
-from benchmarks.numpy_engine import PROGRAMME, norms, rows_of
+from benchmarks.numpy_engine import PROGRAMME, multiply_adds, norms, rows_of
 from benchmarks.result import Result, Row, as_markdown
 from benchmarks.worker import seconds
 from onnxbound.graph.load import load
+from onnxbound.linear.choose_engine import HALF_DIFFERENCE, largest_change
 from onnxbound.linear.graph_engine import OnnxruntimeEngine
-from onnxbound.run.device import resolve_device
+from onnxbound.run.device import Device, resolve_device
+
+GOALS = {"float32": "> 800", "half": "> 1500"}
+BATCHES = 4
+"""Batches in a row, of which the noise of all but the first is made ahead."""
+
+SIDE = 8192
+"""Of the matrices whose product shows what the device can do."""
 
 
-def measure(rows: int, repeats: int) -> tuple[Row, ...]:
-    """Rows per second of both at one batch, in alternating rounds."""
-    engine = OnnxruntimeEngine(load(vgg19.path()), PROGRAMME, resolve_device("cuda"), None)
-    x, index = rows_of(rows), np.arange(rows)
-    theirs = [
-        torch_engine.TorchTimes(rows, layout, "cuda") for layout in (torch.contiguous_format, torch.channels_last)
-    ]
+def measure(device: Device, rows: int, repeats: int) -> tuple[Row, ...]:
+    """Rows per second of all ways at one batch, in alternating rounds."""
+    network, x, index = load(vgg19.path()), rows_of(rows), np.arange(rows)
+    ours = {
+        name: OnnxruntimeEngine(network, PROGRAMME, device, None, half=name == "half") for name in ("float32", "half")
+    }
+    place = device.name.partition(":")[0]
+    layouts = torch.contiguous_format, torch.channels_last
+    theirs = [torch_engine.TorchTimes(rows, layout, place) for layout in layouts]
+    found = {name: engine.measure(index, x) for name, engine in ours.items()}
     jacobian, residual = theirs[0].measure()
-    require_agreement(
-        norms(engine.measure(index, x)),
-        {"jacobian": jacobian[:, 0].tolist(), "residual": residual[:, 0].tolist()},
-    )
+    reference = {"jacobian": jacobian[:, 0].tolist(), "residual": residual[:, 0].tolist()}
+    require_agreement(norms(found["float32"]), reference)
 
-    def theirs_in_full(measured: torch_engine.TorchTimes) -> Any:
-        found = measured.measure()
-        torch.cuda.synchronize()
-        return found
+    order = np.arange(rows * BATCHES)
+
+    def in_a_row(engine: OnnxruntimeEngine) -> None:
+        engine.foresee(order)
+        for part in np.split(order, BATCHES):
+            engine.measure(part, x)
+
+    def in_full(measured: torch_engine.TorchTimes) -> None:
+        measured.measure()
+        if place == "cuda":
+            torch.cuda.synchronize()
 
     rounds = []
     for _ in range(repeats + 1):
-        ours = seconds(partial(engine.measure, index, x))
-        rounds.append((ours, min(seconds(partial(theirs_in_full, each)) for each in theirs)))
-    ours, other = np.array(rounds[1:]).T
+        own = [seconds(partial(in_a_row, engine)) / BATCHES for engine in ours.values()]
+        rounds.append([*own, min(seconds(partial(in_full, each)) for each in theirs)])
+    single, half, other = np.array(rounds[1:]).T
+
+    def rate(taken: np.ndarray) -> float:
+        return rows / float(np.median(taken))
+
+    work = multiply_adds(network)[1]
     return (
-        Row(f"batch {rows}: rows per second", rows / float(np.median(ours)), "> 800"),
-        Row(f"batch {rows}: torch.func, rows per second", rows / float(np.median(other))),
-        Row(f"batch {rows}: all pairs / torch.func, time", float(np.median(ours / other))),
+        Row(f"batch {rows}: rows per second, float32", rate(single), GOALS["float32"]),
+        Row(f"batch {rows}: rows per second, half precision", rate(half), GOALS["half"]),
+        Row(f"batch {rows}: torch.func, rows per second", rate(other)),
+        Row(f"batch {rows}: float32 / torch.func, time", float(np.median(single / other))),
+        Row(f"batch {rows}: half precision / torch.func, time", float(np.median(half / other)), "<= 0.667"),
+        Row(
+            f"batch {rows}: largest change by half precision, 1e-6",
+            1e6 * largest_change(found["float32"], found["half"]),
+            f"<= {1e6 * HALF_DIFFERENCE:g}",
+        ),
+        Row(f"batch {rows}: float32, 10^12 multiply-adds per second", 1e-12 * work * rate(single)),
+        Row(f"batch {rows}: half precision, 10^12 multiply-adds per second", 1e-12 * work * rate(half)),
     )
+
+
+def compiled(place: str, rows: int, repeats: int) -> tuple[Row, ...]:
+    """torch.func.jvp under torch.compile."""
+    measured = torch_engine.TorchTimes(rows, torch.channels_last, place)
+    run: Callable[[], Any] = torch.compile(measured.measure)
+
+    def in_full() -> None:
+        run()
+        if place == "cuda":
+            torch.cuda.synchronize()
+
+    in_full()
+    taken = float(np.median([seconds(in_full) for _ in range(repeats)]))
+    return (Row(f"batch {rows}: torch.func under torch.compile, rows per second", rows / taken),)
+
+
+def roofline(place: str) -> tuple[Row, ...]:
+    """What products of large square matrices reach."""
+    side = SIDE if place == "cuda" else SIDE // 8
+
+    def rate(dtype: torch.dtype) -> float:
+        a, b = (torch.randn(side, side, device=place).to(dtype) for _ in range(2))
+
+        def product() -> None:
+            torch.matmul(a, b)
+            if place == "cuda":
+                torch.cuda.synchronize()
+
+        product()
+        return 1e-12 * side**3 / min(seconds(product) for _ in range(5))
+
+    names = {"float32": torch.float32, "float16": torch.float16}
+    return tuple(
+        Row(f"a product of matrices in {name}, 10^12 multiply-adds per second", rate(dtype))
+        for name, dtype in names.items()
+    )
+
+
+def parts(options: argparse.Namespace, device: Device) -> Iterator[tuple[Row, ...]]:
+    """Every part of the table, the quick ones first."""
+    place = device.name.partition(":")[0]
+    yield roofline(place)
+    for count in options.rows:
+        yield measure(device, count, options.repeats)
+    if options.compile:
+        yield compiled(place, options.rows[-1], options.repeats)
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[32, 128], help="rows per batch")
-    parser.add_argument("--repeats", type=int, default=7, help="rounds")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
+    parser.add_argument("--rows", type=int, nargs="+", default=[32, 128, 512], help="rows per batch")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--compile", action="store_true", help="time torch.compile as well, which takes minutes")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("cuda.md"), help="the page")
     options = parser.parse_args()
     torch.set_grad_enabled(False)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    device = resolve_device(options.device)
+    on = torch.cuda.get_device_name() if device.name != "cpu" else "a CPU"
     text = (
-        "VGG-19 at CIFAR size, one probe per layer: |J g| and the deviation from linearity of all 171 pairs, strict"
-        f" float32. {torch.cuda.get_device_name()}, onnxruntime {onnxruntime.__version__}, torch {torch.__version__};"
-        f" medians over {options.repeats} alternating rounds."
+        f"VGG-19 at CIFAR size, one probe per layer: |J g| and the deviation from linearity of all 171 pairs. {on},"
+        f" onnxruntime {onnxruntime.__version__}, torch {torch.__version__}; medians over {options.repeats} alternating"
+        f" rounds, {BATCHES} batches in a row."
     )
-    rows = tuple(row for count in options.rows for row in measure(count, options.repeats))
-    report = "# On a GPU\n\n" + as_markdown(Result("All pairs and smoothness", text, rows)) + "\n"
+    rows: tuple[Row, ...] = ()
+    for more in parts(options, device):
+        rows += more
+        report = "# On a GPU\n\n" + as_markdown(Result("All pairs and smoothness", text, rows)) + "\n"
+        options.output.write_text(report)
     print(report)
-    Path(__file__).with_name("cuda.md").write_text(report)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ class Settings:
         threads: Threads of onnxruntime; None for all cores.
         engine: What evaluates the programme: "numpy", "onnxruntime", or "auto" for the faster one.
         precision: "float32", or "auto": on a GPU, and in the affine form, tangents and deviations are multiplied by
-            weights in half precision if that is faster and changes no estimate on a first batch by more than 0.1 %.
+            weights in half precision if that is faster, and changes the estimates of no pair by more than 0.1 % on a
+            first batch, as a root mean square.
         memory: Bytes that the process may take; they set how many rows go at a time.
         worst: How many of the worst rows are listed.
 

@@ -13,6 +13,7 @@ from onnxbound.linear.programme import Measurement, Programme, Share
 from onnxbound.operators.operator import Array
 from onnxbound.results import Float64Array
 from onnxbound.run.device import Device
+from onnxbound.words import at_most
 
 _WORTH_A_TRIAL, _TRIAL_SHARE = 10.0, 0.1
 """Seconds of a run from which on building the other engine pays, and its share that timing both may take."""
@@ -24,7 +25,7 @@ _ROUNDS = 3
 """Times that each engine is timed, in turns, as far as its share allows."""
 
 HALF_DIFFERENCE = 1e-3
-"""By what share of it half precision may change an estimate; its sampling error is 100 times as large."""
+"""By what share of them half precision may change the estimates of a pair; a probe's sampling error is far larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def choose_engine(
     """The engine that was asked for, or the faster one.
 
     On a GPU onnxruntime is taken, with products of tangents and deviations in half precision if that is faster, and if
-    on a first batch it changes no estimate by more than `HALF_DIFFERENCE` of it.
+    on a first batch it changes the estimates of no pair by more than `HALF_DIFFERENCE` of them, as a root mean square.
 
     Args:
         wanted: Its name, or "auto".
@@ -133,26 +134,40 @@ def half_if_it_agrees(engine: OnnxruntimeEngine, half: OnnxruntimeEngine, index:
     times = _in_turns((engine, half), index, inputs, _ROUNDS)
     agrees = changed <= HALF_DIFFERENCE
     best = half if agrees and times[half.name] < times[engine.name] else engine
-    said = f"on {len(index)} rows half precision changed an estimate by at most {changed:.2g} of it"
-    return Choice(best, f"auto chose {best.name}: {_per_row(times)}; {said}", times[best.name])
+    said = (
+        f"on {len(index)} rows half precision changes the estimates of no pair by more than {at_most(changed, 100)} %"
+    )
+    return Choice(best, f"auto chose {best.name}: {_per_row(times)}; on {len(index)} rows {said}", times[best.name])
 
 
 def largest_change(measured: Measurement, other: Measurement) -> float:
-    """The largest change of an estimate of |J|_F, relative to it, or of a deviation, relative to its pair's largest.
+    """The change of the pair of layers that changes most, as a root mean square over rows.
+
+    Changes of |J|_F are relative to it, row by row; those of a deviation to the root mean square of the pair's.
 
     Returns:
         Infinity where a number is missing.
     """
-    norms, others = np.sqrt(measured.jacobian_squared), np.sqrt(other.jacobian_squared)
-    deviations = measured.residual_norm
-    largest = np.broadcast_to(np.fmax.reduce(deviations, axis=0), deviations.shape)
-    return max(_change(norms, others, norms), _change(deviations, other.residual_norm, largest))
+    norms, deviations = np.sqrt(measured.jacobian_squared), measured.residual_norm
+    sizes = np.broadcast_to(_root_mean_square(deviations), deviations.shape)
+    changes = (
+        _root_mean_square(_change(norms, np.sqrt(other.jacobian_squared), norms)),
+        _root_mean_square(_change(deviations, other.residual_norm, sizes)),
+    )
+    return float(np.fmax.reduce(np.ravel(changes), initial=0.0))
 
 
-def _change(values: Float64Array, others: Float64Array, size: Float64Array) -> float:
-    there = ~np.isnan(values) & (size > 0)
-    change = np.abs(others[there] - values[there]) / size[there]
-    return float(np.where(np.isfinite(change), change, np.inf).max(initial=0.0))
+def _change(values: Float64Array, others: Float64Array, size: Float64Array) -> Float64Array:
+    """Of every number that is there, NaN elsewhere."""
+    change = np.abs(np.divide(others - values, size, out=np.zeros_like(values), where=size > 0))
+    return np.where(np.isnan(values), np.nan, np.where(np.isnan(change), np.inf, change))
+
+
+def _root_mean_square(values: Float64Array) -> Float64Array:
+    """Over the rows, of the numbers that are there; NaN where there are none."""
+    there = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.sqrt((np.where(there, values, 0.0) ** 2).sum(axis=0) / there.sum(axis=0)))
 
 
 def _in_turns(engines: Sequence[Engine], index: Array, inputs: Array, rounds: int) -> dict[EngineName, float]:
