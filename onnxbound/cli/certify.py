@@ -36,10 +36,17 @@ class FolderOptions(ModelOutputOptions):
     output: Path = option("DIR", "Folder for the files; it may hold no others.", REQUIRED, "--output", "-o")
 
 
+@dataclass(frozen=True, kw_only=True)
+class TriedRowOptions(OptionalRowOptions):
+    """The same, where a sample is good for a trial alone."""
+
+    limit: int | None = option("N", "Try on a uniform sample of N rows, and write nothing.")
+
+
 @grouped
 def certify(
     model: options.ModelArgument,
-    rows: OptionalRowOptions,
+    rows: TriedRowOptions,
     result: FolderOptions,
     evidence: EvidenceOptions,
     *,
@@ -90,7 +97,7 @@ def certify(
 
 
 def _improved(code: Any, *, trial: bool) -> str:
-    at = f"round {code.round} of {code.rounds}"
+    at = f"round {code.round} of at most {code.rounds}"
     return (
         f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {ceil(10_000 * code.bound) / 100:.2f} %"
         + trial * "; a trial, of which nothing is written"

@@ -77,9 +77,17 @@ class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
         self.require_writable()
         with self.progress() as progress:
             networks, own, tests = zip(*self.opened(models, self.test), strict=True)
-            outcome = verb(networks, own, *([] if self.test is None else [tests]), settings, progress=progress)
+            tested = {} if self.test is None else {"test_rows": tests}
+            outcome = verb(networks, own, settings=settings, progress=progress, **tested)
         self.show(outcome)
         self.draw(outcome)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedOptions(SeveralOptions):
+    """The same where a test set may be given."""
+
+    test: Path | None = option("FILE", "A test set: every net's error on it is shown.")  # type: ignore[misc]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +98,7 @@ class TestedOptions(SeveralOptions):
 
 
 @grouped
-def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: SeveralOptions) -> None:
+def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: ComparedOptions) -> None:
     """Show the properties of several nets side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7."""
     from onnxbound.verbs.experiments import compare as compared
 

@@ -42,6 +42,7 @@ class Net:
         depth: d.
         rows: m.
         train_error: Share of the m rows without a positive margin.
+        test_error: The same share of the test rows; None without a test set.
         gamma: The margin of the capacities.
         log10_capacities: Decimal logarithm of each capacity as plotted; None where it is undefined.
     """
@@ -54,6 +55,7 @@ class Net:
     depth: int
     rows: int
     train_error: float
+    test_error: float | None
     gamma: float | None
     log10_capacities: dict[str, float | None]
 
@@ -117,6 +119,7 @@ def describe(report: Report, name: str, labels: str) -> Net:
         depth=report.model.depth,
         rows=report.data.rows,
         train_error=report.data.train_error,
+        test_error=report.data.test_error,
         gamma=report.margin.gamma,
         log10_capacities={bound.name: bound.log10 for bound in report.bounds if bound.kind == "as_plotted"},
     )

@@ -115,6 +115,9 @@ def _capacities(nets: Sequence[Net]) -> Table:
 def _compared(comparison: Comparison) -> Iterator[str]:
     """Name, for each net of a pair, the properties by which it is surely the more stable one, and at which layers."""
     nets = comparison.nets
+    if tested := [(net, net.test_error) for net in nets if net.test_error is not None]:
+        said = ", ".join(f"{net.name} on {percent(error)}" for net, error in tested)
+        yield f"Of the test rows, the nets get these shares wrong: {said}."
     depths = [str(net.depth) for net in nets]
     if len(set(depths)) > 1:
         yield f"The nets have {', '.join(depths)} layers; layers with the same number are compared."
@@ -236,9 +239,18 @@ def _points(share: float) -> str:
 
 
 def _nets(nets: Sequence[Net]) -> Table:
-    head = ("net", "layers", "parameters", "train error", "gamma")
+    tested = [net.test_error for net in nets if net.test_error is not None]
+    head = ("net", "layers", "parameters", "train error", *["test error"] * bool(tested), "gamma")
     rows = tuple(
-        (net.name, str(net.depth), f"{net.parameters:,}", percent(net.train_error), number(net.gamma)) for net in nets
+        (
+            net.name,
+            str(net.depth),
+            f"{net.parameters:,}",
+            percent(net.train_error),
+            *[percent(net.test_error)] * bool(tested),
+            number(net.gamma),
+        )
+        for net in nets
     )
     return Table("What is compared", head, rows)
 

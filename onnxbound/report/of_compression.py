@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from onnxbound.report.view import Facts, Section, Table, View, command
 from onnxbound.report.words import error_at_most, magnitude
 from onnxbound.version import __version__
-from onnxbound.words import number, percent
+from onnxbound.words import counted, number, percent
 
 if TYPE_CHECKING:
     from onnxbound.compressors.compression import BudgetSweep, Compression, RowCost
@@ -193,13 +193,13 @@ def _compressibility(report: "Compression") -> Table:
     forms = {
         "|f(x)[y] - g(x)[y]| <= gamma / 2 for every y": (found.per_logit, ""),
         "|f(x) - g(x)|_2 <= gamma / sqrt 2": (found.in_norm, ""),
-        "errors of g are at most the rows of f with margin <= gamma": (found.own_errors, " errors of g"),
+        "errors of g are at most the rows of f with margin <= gamma": (found.own_errors, "g errs on "),
     }
     rows = [
-        (name, "held" if form.held else "not held", f"{form.violations:,}{unit}")
-        for name, (form, unit) in forms.items()
+        (name, "held" if form.held else "not held", f"{said}{counted(form.violations, 'row')}")
+        for name, (form, said) in forms.items()
     ]
-    return Table("On the training rows", ("condition", "", "rows that violate it"), tuple(rows), left=2)
+    return Table("On the training rows", ("condition", "", "violated by"), tuple(rows), left=2)
 
 
 def _sweep(sweep: "BudgetSweep") -> Table:

@@ -199,12 +199,15 @@ def _method(report: Report) -> Facts:
                 "file",
                 "; ".join((f"opset {report.model.opset}, {coverage.nodes} nodes understood", *coverage.normalised)),
             ),
-            ("rows with ties", f"{coverage.rows_with_ties:,} of {report.data.measured_rows:,} measured"),
+            ("rows with ties", f"{coverage.rows_with_ties:,} of {report.data.measured_rows:,} measured; {_TIES}"),
             ("versions", ", ".join(f"{name} {version}" for name, version in tool.versions.items())),
             ("model SHA-256", report.model.sha256),
             ("data SHA-256", report.data.sha256),
         )
     )
+
+
+_TIES = "there the input of a gate is exactly 0, or a pool has two maxima"
 
 
 def _listed(values: dict[str, object]) -> str:

@@ -53,6 +53,7 @@ def compare(
     rows: Rows | Sequence[Rows],
     settings: Settings | None = None,
     *,
+    test_rows: Rows | Sequence[Rows] | None = None,
     progress: Watcher = None,
 ) -> Comparison:
     """Show the properties of several networks side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7.
@@ -61,6 +62,7 @@ def compare(
         networks: The networks.
         rows: The training set; or one per network, of one data set in one order, whose labels may differ.
         settings: What to measure.
+        test_rows: A test set, for the errors on it; or one per network.
         progress: Called with (stage, rows done, rows in all).
 
     Returns:
@@ -77,7 +79,7 @@ def compare(
     >>> compare(networks, rows, Settings(measured=10))
     <Comparison of mnist_mlp, mnist_logistic at 10 rows of fixtures/data/mnist.npz>
     """
-    subjects = _subjects(networks, rows)
+    subjects = _subjects(networks, rows, test_rows)
     with watched(progress) as shown:
         return compared(*subjects, settings or Settings(), shown)
 

@@ -19,7 +19,7 @@ from onnxbound.experiments.ranking import rank
 from onnxbound.graph.load import load
 from onnxbound.report.view import Table
 from onnxbound.stability.work import MeasuringWork
-from onnxbound.words import number
+from onnxbound.words import number, percent
 from tests.nets import random_mlp
 
 SETTINGS = Settings(probes="exact", measured=None)
@@ -121,3 +121,15 @@ def test_which_net_is_more_stable_is_said_by_the_direction_of_each_property(
     table = next(part for part in capacities.parts if isinstance(part, Table))
     assert [row[0] for row in table.rows] == list(found.nets[0].log10_capacities)
     assert table.rows[0][1:] == tuple(number(net.log10_capacities["parameters"]) for net in found.nets)
+
+
+def test_a_comparison_shows_errors_on_test_rows_where_there_are_any(subjects: list[Subject]) -> None:
+    chosen = [subjects[0], subjects[1]]
+    tested = compare(chosen, ["a", "b"], SETTINGS)
+    plain = compare([replace(subject, test_rows=None) for subject in chosen], ["a", "b"], SETTINGS)
+    errors = [analyze(s.network, s.rows, SETTINGS, test_rows=s.test_rows).data.test_error for s in chosen]
+    assert [net.test_error for net in tested.nets] == errors
+    said = ", ".join(f"{name} on {percent(error)}" for name, error in zip("ab", errors, strict=True))
+    assert tested.view().verdict[0] == f"Of the test rows, the nets get these shares wrong: {said}."
+    assert [net.test_error for net in plain.nets] == [None, None]
+    assert "test" not in plain.view().verdict[0]

@@ -13,7 +13,7 @@ def test_only_the_errors_of_g_are_called_so() -> None:
     """Where all three forms hold with the same count as well."""
     held = Held(True, 0)
     report: Any = SimpleNamespace(compressibility=Compressibility(held, held, held))
-    assert [row[2] for row in of_compression._compressibility(report).rows] == ["0", "0", "0 errors of g"]
+    assert [row[2] for row in of_compression._compressibility(report).rows] == ["0 rows", "0 rows", "g errs on 0 rows"]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.67, 1.87), (1.1, 1.3)])
