@@ -23,7 +23,13 @@ def all_values(network: Network, rows: Tensor) -> dict[str, Tensor]:
 
 
 def changed_values(
-    network: Network, values: dict[str, Array], name: str, changed: Array, keep: frozenset[str] | None = None
+    network: Network,
+    values: dict[str, Array],
+    name: str,
+    changed: Array,
+    keep: frozenset[str] | None = None,
+    *,
+    quickly: bool = False,
 ) -> dict[str, Array]:
     """Evaluate a network again after one tensor has changed; tensors that are not downstream keep their values.
 
@@ -33,6 +39,7 @@ def changed_values(
         name: The tensor.
         changed: Its new values, r versions of the n rows one after the other, `(r * n, *shape)`.
         keep: Tensors to return; others are freed after their last use; None for all.
+        quickly: Whether `Operator.act_quickly` is good enough.
 
     Returns:
         Name of that tensor and of each one downstream of it to its values, `(r * n, *shape)`.
@@ -43,7 +50,7 @@ def changed_values(
     for position, step in enumerate(network.steps):
         if step.output not in result and not result.keys().isdisjoint(step.inputs):
             inputs = (result[x] if x in result else np.concatenate([values[x]] * versions) for x in step.inputs)
-            result[step.output] = step.operator.act(*inputs)
+            result[step.output] = (step.operator.act_quickly if quickly else step.operator.act)(*inputs)
             for x in () if keep is None else set(step.inputs) - keep:
                 if last_use[x] == position:
                     result.pop(x, None)

@@ -64,6 +64,9 @@ class Weighted(Affine):
         halved = isinstance(x, Symbol) and x.e.half
         return split_streams(self._in_half(x) if halved else self._linear_of_streams(x), t[0].shape)
 
+    def act_quickly(self, *x: Tensor) -> Tensor:
+        return self.add_shift(self._linear_of_streams(x[0]))
+
     def _linear_of_streams(self, x: Tensor) -> Tensor:
         """A x, for x that nothing is compared with."""
         return self.linear(x)

@@ -122,11 +122,11 @@ def _again(
 ) -> Float64Array:
     """Logits with a draw of noise in the weights of a layer, part after part."""
     operator, keep = _noisy(layer, seed, draw, radius), frozenset([network.output])
-    found = (
-        changed_values(network, values, layer.output, operator.act(values[layer.input]), keep)[network.output]
-        for values in clean
-    )
-    return np.concatenate(list(found)).astype(np.float64)
+    found = []
+    for values in clean:
+        moved = operator.act(values[layer.input])
+        found.append(changed_values(network, values, layer.output, moved, keep, quickly=True)[network.output])
+    return np.concatenate(found).astype(np.float64)
 
 
 def _noisy(layer: Layer, seed: int, draw: int, radius: float) -> Weighted:

@@ -4,21 +4,26 @@ onnxruntime's CPU provider rounds the factors and the result to float16, and add
 """
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from onnxbound.graph.load import load
 from onnxbound.linear import choose_engine as choosing
 from onnxbound.linear import graph_engine
 from onnxbound.linear.choose_engine import HALF_DIFFERENCE, Choice, choose_engine, half_if_it_agrees, largest_change
+from onnxbound.linear.emit import emit
 from onnxbound.linear.engine import NumpyEngine
 from onnxbound.linear.graph_engine import OnnxruntimeEngine
 from onnxbound.linear.programme import Form, Measurement, Share
 from onnxbound.run.device import CPU, Device
-from tests.linear.test_engine import MODELS, programme, require_agreement
+from tests.linear.test_engine import MODELS, programme, require_agreement, whole
 from tests.linear.test_measure import net
 
 ROWS = np.arange(8)
@@ -38,6 +43,27 @@ def test_estimates_hardly_change(name: str) -> None:
         np.testing.assert_array_equal(getattr(half, field), getattr(exact, field))
     exact_pairs = exact.jacobian_squared_error == 0
     np.testing.assert_array_equal(half.jacobian_squared[exact_pairs], exact.jacobian_squared[exact_pairs])
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_only_noise_goes_in_and_only_norms_come_out(half: bool) -> None:
+    """What crosses between a host and a device per row: the row, two bytes per entry of noise, and norms."""
+    network, wanted = load(MODELS["cifar10_resnet"].path), programme("affine", 3)
+    model, emission = emit(network.cast(np.float32), wanted, half=half)
+    onnx.checker.check_model(whole(model, emission.weights))
+
+    def per_row(values: Iterable[onnx.ValueInfoProto]) -> int:
+        kinds = [value.type.tensor_type for value in values]
+        lengths = [[axis.dim_value for axis in kind.shape.dim if not axis.dim_param] for kind in kinds]
+        assert all(sum(bool(axis.dim_param) for axis in kind.shape.dim) == 1 for kind in kinds)
+        sizes = [helper.tensor_dtype_to_np_dtype(kind.elem_type).itemsize for kind in kinds]
+        return sum(size * prod(own) for size, own in zip(sizes, lengths, strict=True))
+
+    noise = sum(prod(layer.output_shape) for layer in network.layers[:-1])
+    assert per_row(model.graph.input) == 4 * prod(network.input_shape) + 2 * 3 * noise
+    streams = 2 * 3 * sum(len(sources) for sources in emission.sources.values())
+    norms = streams + 3 * (network.depth - 1) + 3 * network.depth + 1 + len(emission.exact) + len(emission.pixels)
+    assert per_row(model.graph.output) <= 4 * (network.classes + 1) + 8 * norms
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e9])
