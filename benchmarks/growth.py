@@ -19,7 +19,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from benchmarks.numpy_engine import forward
 from benchmarks.result import Result, Row, print_result
 from benchmarks.worker import seconds
-from onnxbound import Preprocessing, Settings, analyze, load, open_rows
+from onnxbound import Preprocessing, Settings, load, open_rows
+from onnxbound.analysis.analyze import analyze
 from onnxbound.graph.network import Network
 from onnxbound.linear.engine import NumpyEngine
 from onnxbound.linear.programme import Programme
