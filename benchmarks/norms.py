@@ -65,10 +65,12 @@ def run(repeats: int) -> Result:
         matrix = np.random.default_rng(0).normal(size=(size, size))
         spectrum = weightwatcher_spectrum(matrix)
         np.testing.assert_allclose(np.sqrt(spectrum().max()), spectral_norm_and_upper(matrix)[0], rtol=1e-5)
-        others = {"NumPy's SVD": partial(np.linalg.svd, matrix, compute_uv=False), "WeightWatcher's spectrum": spectrum}
-        rounds = [
-            [seconds(partial(spectral_norm_and_upper, matrix)), *map(seconds, others.values())] for _ in range(repeats)
-        ]
+        others: dict[str, Callable[[], object]] = {
+            "NumPy's SVD": partial(np.linalg.svd, matrix, compute_uv=False),
+            "WeightWatcher's spectrum": spectrum,
+        }
+        first = partial(spectral_norm_and_upper, matrix)
+        rounds = [[seconds(first), *(seconds(way) for way in others.values())] for _ in range(repeats)]
         for place, name in enumerate(others, start=1):
             ratio = float(np.median([times[0] / times[place] for times in rounds]))
             found.append(Row(f"{size} x {size}: norm and bound / {name}", ratio, "< 1"))

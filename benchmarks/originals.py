@@ -23,7 +23,7 @@ PRIORS = {"mnist_small_continued": 30_000, "cifar10_narrow_continued": 25_000}
 def through_unlabelled(case: Case, folder: Path) -> str:
     """A line about the original net, through the rows of the test set."""
     data = excerpts.full_set(case.dataset)
-    given = ("--data", data, "--unlabelled", data, *case.options)
+    given: tuple[str | Path, ...] = ("--data", data, "--unlabelled", data, *case.options)
     done = run("certify", case.model, *given, "-o", folder)
     return line(case, "original", done, run("verify", folder, *given, "--model", case.model))
 
@@ -31,7 +31,7 @@ def through_unlabelled(case: Case, folder: Path) -> str:
 def from_prior(case: Case, folder: Path) -> str:
     """A line about the decoded net, from a prior that saw the first half of the rows."""
     data = excerpts.full_set(case.dataset)
-    given = ("--data", data, "--prior", case.model.with_stem(f"{case.model.stem}_half"))
+    given: tuple[str | Path, ...] = ("--data", data, "--prior", case.model.with_stem(f"{case.model.stem}_half"))
     given += ("--prior-rows", str(PRIORS[case.name]))
     done = run("certify", case.model, *given, *case.options, "-o", folder)
     return line(case, f"decoded, prior from {PRIORS[case.name]:,} rows", done, run("verify", folder, *given))

@@ -189,7 +189,7 @@ def ending(arguments: list[str]) -> tuple[str, str]:
         return reraise(error, words)
 
     out, err = io.StringIO(), io.StringIO()
-    app._fail = fail
+    app._fail = fail  # type: ignore[assignment]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = app.run(arguments)

@@ -20,7 +20,7 @@ _WORDS = (
     "com.microsoft", "ai.onnx.ml", "evil", "../../etc/passwd", "/dev/zero", "\x1b[2J", "[red]", "=1+1", "n" * 3000,
     "SAME_UPPER", "NOTSET", "location", "offset", "length", "\u202e", "*/_ORT_MEM_ADDR_/*",
 )  # fmt: skip
-_VALUES = (
+_VALUES: tuple[Any, ...] = (
     None, True, False, [], {}, [[]], [None], "", "x", "\ud800", "\x1b[2J", "1e5", "certified", "n" * 3000, 0, -1, 7,
     10**15, 0.5, -0.0, 1e-320, 1e300, 10**30, 10**400, float("nan"), float("inf"),
 )  # fmt: skip

@@ -81,6 +81,7 @@ def failed(network: Network, x: NDArray[np.float32], seed: int) -> tuple[bool, b
         seed=seed, threads=1,
     )  # fmt: skip
     assert compressed is not None
+    assert report.margin.loss_at_gamma is not None
     allowed = round(report.margin.loss_at_gamma * len(x))
     logits = predict(compressed, x)
     own = np.take_along_axis(logits, y[:, None], axis=1)[:, 0]

@@ -1,4 +1,4 @@
-"""Formulas of smooth activation functions become one operator: Gelu, Swish, Mish and HardSwish."""
+"""The formula of a smooth activation function becomes one operator: Gelu, Swish, Mish, HardSwish or Softplus."""
 
 from dataclasses import dataclass, replace
 from math import isclose, pi, sqrt
