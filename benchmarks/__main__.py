@@ -14,7 +14,17 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from benchmarks import all_pairs, growth, memory, norms, output_jacobians, sign_projection, start_up, whole_rows
+from benchmarks import (
+    all_pairs,
+    growth,
+    memory,
+    norms,
+    output_jacobians,
+    resnet50,
+    sign_projection,
+    start_up,
+    whole_rows,
+)
 from benchmarks.result import Result, as_markdown, shown
 from benchmarks.worker import TUNING
 from onnxbound.linear.threads import cores
@@ -68,6 +78,7 @@ def main() -> None:
         whole_rows.run(options.rows, options.repeats, options.threads),
         all_pairs.run(options.rows, options.repeats, options.threads),
         output_jacobians.run(options.rows, options.repeats, options.threads),
+        resnet50.run(4, options.repeats, options.threads),
         growth.run(options.repeats),
         norms.run(3),
         sign_projection.run(3, options.threads),
