@@ -6,7 +6,7 @@ It needs Python and NumPy, and nothing else: no ONNX, no onnxruntime, none of on
 `certificate-format.md` says, evaluates the network in float64 and float32, counts the errors and checks the bound in
 exact rational arithmetic. It covers the object "compressed" of networks of the usual piecewise linear operators;
 anything else it names and declines. Exit code: 0 verified, 1 refused, 2 declined. `decoded.onnx` is not looked into:
-what is proved is about the network in the code. What a network would take is known before any of it is evaluated.
+what is proved is about the network in the code. How much memory and time a network needs is checked before it is run.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Fail a build whose net has become worse: gate.sh BASELINE.json MODEL --data FILE ...
-# The first run writes the baseline; commit it. Later runs fail if a gate is not met, or if the report has changed by more
-# than 5 %: look at the change, and if it is wanted, replace the baseline by new.json.
+# Fail a build whose net breaks a limit or has changed: gate.sh BASELINE.json MODEL --data FILE ...
+# The first run writes the baseline; commit it. Later runs fail if a limit is broken, or if a number of the report has
+# changed by more than 5 %, for the better or the worse: look at the change, and if it is wanted, replace the baseline by
+# new.json.
 # The three limits behind --fail-if are examples: write your own.
 set -euo pipefail
 baseline=$1

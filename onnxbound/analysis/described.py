@@ -67,6 +67,7 @@ def data(
         classes=network.classes,
         train_error=wrong / rows.count,
         test_error=None if test is None else test[0] / test[1],
+        gap=None if test is None else test[0] / test[1] - wrong / rows.count,
         test_rows=None if test is None else test[1],
         test_path=None if test_rows is None else str(test_rows.path),
         rows_in_file=rows.total,

@@ -99,19 +99,28 @@ class Report(Viewed):
 
         return view(self)
 
-    def to_dataframe(self, table: Literal["layers", "pairs", "bounds"] = "layers") -> Any:
+    def to_dataframe(self, table: Literal["layers", "pairs", "bounds", "classes", "worst"] = "layers") -> Any:
         """Return a part of the report as a pandas DataFrame; needs pandas.
 
         Args:
-            table: Which part. Columns are the dotted names of the report, such as `layer_cushion.min`.
+            table: Which part. Columns are the dotted names of the report, such as `layer_cushion.min`. "classes" has
+                the errors of each label, "worst" the worst rows, as many as `Settings.worst` says.
 
         Raises:
             UsageError: There is no such table, or pandas is not installed.
         """
         from onnxbound.report.dataframe import dataframe
 
-        index = {"layers": ["index"], "pairs": ["source", "target"], "bounds": ["name"]}
-        return dataframe(table, index, self.to_json().get(table, ()))
+        index = {
+            "layers": ["index"],
+            "pairs": ["source", "target"],
+            "bounds": ["name"],
+            "classes": ["label"],
+            "worst": ["by", "index"],
+        }
+        document = self.to_json()
+        worst = [{"by": by, **row} for by, rows in document["worst"].items() for row in rows]
+        return dataframe(table, index, (document | {"classes": document["per_class"], "worst": worst}).get(table, ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -71,6 +71,7 @@ class Data:
         classes: K.
         train_error: Share of the m rows without a positive margin.
         test_error: The same share of the test rows; None without a test set.
+        gap: test_error - train_error; None without a test set.
         largest_input_norm: max |x| over the m rows, which the norm-based capacities leave out.
         sub_sampling_zeta: Share of the m rows on which an extreme over the n rows may not hold, with confidence 1 -
             delta / 3. If all rows were measured, the share that zeta left out or that has an undefined property.
@@ -91,6 +92,7 @@ class Data:
     test_rows: int | None = None
     test_path: str | None = None
     rows_in_file: int | None = None
+    gap: float | None = None
 
     @property
     def is_sample(self) -> bool:

@@ -120,7 +120,7 @@ def theorem_2_2(
             f"the compressed net takes {bits} bits",
         ),
         met=met,
-        reason=f"max E(x) = {worst:.3g} on all {len(margins):,} rows, gamma / sqrt 2 = {target:.3g}",
+        reason=f"the copy moves logits by E(x) <= {worst:.3g}; gamma / sqrt 2 = {target:.3g} is allowed",
     )
 
 

@@ -79,6 +79,7 @@ def require_same(name: str, claimed: object, found: object) -> None:
 
 _DERIVED = ("statement", "bound", "vacuous")
 _ADVICE = {"inputs": "check that these are the rows and labels that it names"}
+_WRONG = {"inputs": "it is about other rows, labels or models than those that were given"}
 
 
 def _said(value: object) -> str:
@@ -89,5 +90,12 @@ def mismatch(where: str, claimed: str, found: str, do: str | None = None) -> Ver
     """The verdict: something differs."""
     says, is_ = (text if len(text) <= _LONGEST else text[:_LONGEST] + "..." for text in (claimed, found))
     problem = Problem(where, f"the certificate says {says}, found {is_}", do or "do not rely on it")
-    message = f"The certificate does not verify: it states another value for {where}."
+    wrong = _WRONG.get(where.split(".")[0], f"it states another value for {where}")
+    message = f"The certificate does not verify: {wrong}."
     return VerificationError("certificate-mismatch", message, [problem])
+
+
+def other_network(name: str, of: str, do: str = "do not rely on it") -> VerificationError:
+    """The verdict: a file does not hold the network that it should."""
+    message = f"The certificate does not verify: {name} is not {of}."
+    return VerificationError("certificate-mismatch", message, [Problem(name, "it holds another network", do)])

@@ -67,13 +67,14 @@ class Certified(Document):
             error = said["errors"] / said["rows"]
             each = f"{said['bits'] / original.parameters:.2f} per parameter, the architecture among them"
             lines += [
-                "  this network is decoded.onnx, not the original",
+                "  this network is decoded.onnx, not the original:",
+                f"  {said['code']['architecture']}",
                 f"  code            {said['bits']:>9,} bits, {each}",
                 f"  training error  {percent(error):>9} of this network; the original: {percent(original.error)}",
                 f"  original file   {original.file_bytes:>9,} bytes",
             ]
             lines += [
-                f"  {name:17} {size:>7,} bytes, {original.file_bytes / size:.1f} times smaller"
+                f"  {name:17} {size:>7,} bytes, {percent(size / original.file_bytes)} of the original"
                 for name, size in self.files.items()
                 if name.startswith(("code", "decoded"))
             ]

@@ -22,7 +22,7 @@ from onnxbound.certificates.certificate import (
     preprocessing_said,
     reading_of,
 )
-from onnxbound.certificates.claims import Claims, mismatch, require_same
+from onnxbound.certificates.claims import Claims, mismatch, other_network, require_same
 from onnxbound.certificates.decisions import BATCH_ROWS, Evaluation, Progress, disagreements, errors
 from onnxbound.certificates.decoded import decoded
 from onnxbound.certificates.evidence import ByFile, Evidence, given
@@ -180,8 +180,7 @@ class _Check:
         integers = {} if code.difference else quantised(net.model, code)
         for name, content in {DECODED: net.to_bytes(), **integers}.items():
             if (files / name).exists() and content != read_file(files, name):
-                do = "do not deploy it: it is not the network that is certified"
-                raise mismatch(name, "another network", "the one that the code describes", do)
+                raise other_network(name, f"the network that {CODE} describes", "do not deploy it")
         require_only(files, (CERTIFICATE, CODE, DECODED), tuple(integers))
         rows = given(evidence.data, "data")(net, code.preprocessing)
         seen, sources = 0, list[Source]()
@@ -255,9 +254,9 @@ class _Check:
             return None
         described = describe(given(self.evidence.prior, "prior"))
         if not same_architecture(described.architecture, code):
-            raise mismatch("prior", "a network of another architecture", "one of the code's")
+            raise other_network("prior", f"of the architecture that {CODE} describes")
         if is_the_prior(code):
-            raise mismatch("prior", "a network that has seen fewer rows", "the very network that is certified")
+            raise other_network("prior", "a network that has seen fewer rows: it is the one that is certified")
         return dict(described.tensors)
 
     def _compare(self, certificate: Certificate) -> None:
@@ -284,6 +283,9 @@ class _Check:
 
 
 def _statement(claims: Claims, rows: Rows, bits: int, classes: int, apart: Disagreements | None) -> Statement:
+    said = claims.document.get("rows")
+    if isinstance(said, int) and said != rows.count:
+        raise mismatch("rows", f"{said:,}", f"{rows.count:,} in what was given", "give the rows that it is about")
     if not claims.errors <= rows.count:
         raise mismatch("errors", f"{claims.errors}", f"{rows.count} rows")
     if apart is not None and apart.count > apart.rows:

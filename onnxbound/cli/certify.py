@@ -18,10 +18,10 @@ _HOLDOUT = "Labelled rows that the net has not seen; without --data, the certifi
 class EvidenceOptions:
     """The rows and nets of a certificate beside the training set, and its delta."""
 
-    unlabelled: Path | None = option("FILE", "Fresh rows without labels: certify the original net by them.")
+    unlabelled: Path | None = option("FILE", "Fresh rows without labels; the statement is then about the original net.")
     unlabelled_known: bool = option(None, "The unlabelled rows were public before; the code's bits count twice.", False)
     holdout: Path | None = option("FILE", _HOLDOUT)
-    prior: Path | None = option("MODEL", "Encode only the difference from this net.")
+    prior: Path | None = option("MODEL", "A net of the same architecture; the code is the difference from it.")
     prior_rows: int | None = option("N", "--prior was trained on the first N rows of --data, or fewer.")
     repeated_rows: bool = option(None, "Allow rows that are copies of each other.", False)
     delta: str = option("D", "Probability that the statement is false.", "0.05")
@@ -36,17 +36,10 @@ class FolderOptions(ModelOutputOptions):
     output: Path = option("DIR", "Folder for the files; it may hold no others.", REQUIRED, "--output", "-o")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TriedRowOptions(OptionalRowOptions):
-    """The same, where a sample is good for a trial alone."""
-
-    limit: int | None = option("N", "Try on a uniform sample of N rows, and write nothing.")
-
-
 @grouped
 def certify(
     model: options.ModelArgument,
-    rows: TriedRowOptions,
+    rows: OptionalRowOptions,
     result: FolderOptions,
     evidence: EvidenceOptions,
     *,

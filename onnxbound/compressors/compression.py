@@ -242,7 +242,9 @@ class Compression(Viewed):
         seen = self.accuracy
         accuracy = "" if seen is None else f", accuracy {percent(seen.before)} to {percent(seen.after)}"
         size = f"{self.file.bytes_before:,} bytes to {self.file.bytes_after:,}"
-        return f"of {self.model} by {self.method}: {size}{accuracy}"
+        held = None if self.guarantee is None else self.guarantee.held
+        sure = "" if held is None else ", guaranteed" if held else ", NOT GUARANTEED"
+        return f"of {self.model} by {self.method}: {size}{accuracy}{sure}"
 
     def view(self) -> "View":
         from onnxbound.report.of_compression import compression_view

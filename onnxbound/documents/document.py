@@ -70,7 +70,11 @@ class Document:
 
         console = Console(file=io.StringIO(), record=True, width=self.WIDTH, force_jupyter=False)
         self.render(console)
-        return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+        return console.export_html(inline_styles=True, code_format=_CODE)
+
+
+_CODE = '<pre style="font-family: monospace; line-height: 1.25; overflow-x: auto">{code}</pre>'
+"""Said here, since some notebooks give <pre> the font of their text."""
 
 
 def plain(value: Any) -> Any:

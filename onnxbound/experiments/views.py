@@ -116,8 +116,8 @@ def _compared(comparison: Comparison) -> Iterator[str]:
     """Name, for each net of a pair, the properties by which it is surely the more stable one, and at which layers."""
     nets = comparison.nets
     if tested := [(net, net.test_error) for net in nets if net.test_error is not None]:
-        said = ", ".join(f"{net.name} on {percent(error)}" for net, error in tested)
-        yield f"Of the test rows, the nets get these shares wrong: {said}."
+        said = ", ".join(f"{net.name} errs on {percent(error)}" for net, error in tested)
+        yield f"On the test rows {said}."
     depths = [str(net.depth) for net in nets]
     if len(set(depths)) > 1:
         yield f"The nets have {', '.join(depths)} layers; layers with the same number are compared."

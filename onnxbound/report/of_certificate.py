@@ -7,6 +7,7 @@ from onnxbound.certificates.certificate import SCHEMA, Event
 from onnxbound.certificates.statement import Object
 from onnxbound.documents.viewed import Viewed
 from onnxbound.report.view import Facts, Section, Table, View, command
+from onnxbound.version import __version__
 from onnxbound.words import percent
 
 _OF_THE_CODE = ("compressed", "prior")
@@ -59,5 +60,6 @@ class StatedCertificate(Viewed):
                 Section("What may fail", (Table("Probability of each failure", ("event", "delta"), ledger),)),
             ),
             caveats=("This is what the certificate claims. onnxbound has not verified it here.", *self.assumptions),
-            next_steps=(("to verify it", command("verify", "certificate", data="TRAIN.npz")),),
+            next_steps=(("to verify it", command("verify", "CERTIFICATE", data="TRAIN.npz")),),
+            version=__version__,
         )

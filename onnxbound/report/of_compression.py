@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil
+from math import ceil, log
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,8 +127,11 @@ def _promise(guarantee: "Guarantee") -> str:
     at_most = f"at most {_points(limit)} {sure}"
     if guarantee.held:
         return f"On new rows accuracy falls by {at_most}. On the test rows {seen}."
+    enough = ceil(-log(1 - guarantee.confidence) / guarantee.max_drop) if guarantee.max_drop else 0
+    few = f" For such a limit, at least about {enough:,} test rows are needed." if found.rows < enough else ""
     return (
-        f"NOT GUARANTEED that accuracy falls by at most {allowed}: on new rows by {at_most}; on the test rows {seen}."
+        f"NOT GUARANTEED: on new rows accuracy falls by {at_most}, and {allowed} were allowed. On the test rows"
+        f" {seen}.{few}"
     )
 
 

@@ -6,7 +6,7 @@ from onnxbound.analysis.difference import Change, Difference
 from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import shortened
 from onnxbound.version import __version__
-from onnxbound.words import number
+from onnxbound.words import number, percent
 
 _OF_INTEREST = ("data.train_error", "data.test_error", "margin.gamma", "bounds.", "layers.")
 _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
@@ -20,7 +20,7 @@ def difference_view(difference: Difference) -> View:
     return View(
         title="What changed",
         about=Facts((("before", difference.before), ("after", difference.after))),
-        verdict=(f"{changed} {difference.tolerance:g}.",),
+        verdict=(f"{changed} {percent(difference.tolerance)}.",),
         sections=(
             *([Section("What matters most", (_table(shown),))] if shown else []),
             *([Section("The others", (_table(others),), long=True)] if others else []),
@@ -48,4 +48,4 @@ def _table(changes: Sequence[Change]) -> Table:
 def _words(value: object) -> str:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return number(value)
-    return shortened(str(value), 30)
+    return shortened(str(value), 16)

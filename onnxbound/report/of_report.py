@@ -36,6 +36,7 @@ def view(report: Report) -> View:
     about = (
         ("model", f"{model.path}: {model.topology} of {layers}, {model.parameters:,} parameters"),
         ("data", f"{data.path}: {rows} of {data.classes} classes, {data.measured_rows:,} measured"),
+        *([("test", f"{data.test_path}: {counted(data.test_rows, 'row')}")] if data.test_rows else []),
         ("margin", f"{gamma}, median {number(margin.median)}; largest |f(x)| {number(margin.max_logit_norm)}"),
         ("run", f"{tool.device}, {tool.seconds:.1f} s, form {report.settings['form']}"),
     )
@@ -57,7 +58,8 @@ def _sections(report: Report, drawn: dict[str, Figure]) -> Iterator[Section]:
     chance = percent(1 - 1 / report.data.classes)
     holds = (
         f"A bound holds if its precondition is met. The theorems bound the error of a compressed copy of the net."
-        f" Guessing errs on {chance}; a vacuous bound is no better."
+        f" Guessing errs on {chance}; a vacuous bound is no better. [A] is the paper by Arora, Ge, Neyshabur and Zhang"
+        " (2018)."
     )
     yield Section("Bounds on the error of new rows", (holds, table, *_known(drawn, "bounds")))
     yield Section("Layers", (_layers(report), _about_layers(report)))
@@ -101,15 +103,16 @@ def _layers(report: Report) -> Table:
         )
         for layer in report.layers
     )
-    return Table("Properties per layer; the last columns are [A] Table 1", head, rows, left=2, spare=("q", "contr."))
+    return Table("Properties per layer; q and q/weights as in [A] Table 1", head, rows, left=2, spare=("q", "contr."))
 
 
 def _about_layers(report: Report) -> str:
     said = f"{rows_of_columns(report, ((prop, prop.heading) for prop in _TABLED)).capitalize()}."
+    said += " The largest possible interl. is 1 / sqrt(h), h the outputs of the layer."
     known = [pair for pair in report.pairs if pair.smoothness_holds is not None]
     if known:
         real = report.settings.get("noise") == "compression"
-        under = "the noise of compression" if real else "gaussian noise, which no theorem uses"
+        under = "the noise of compression" if real else "gaussian noise; no bound uses this"
         holds, limit = sum(bool(pair.smoothness_holds) for pair in known), 3 * report.model.depth
         said += f" Smoothness 1/rho <= 1/{limit} holds on {holds} of {len(known)} pairs under {under}."
     return f"{said} \N{ALMOST EQUAL TO} marks estimates."
@@ -207,7 +210,7 @@ def _method(report: Report) -> Facts:
     )
 
 
-_TIES = "there the input of a gate is exactly 0, or a pool has two maxima"
+_TIES = "there a gate's input is 0, which counts as closed, or a pool has two maxima, and the first one counts"
 
 
 def _listed(values: dict[str, object]) -> str:

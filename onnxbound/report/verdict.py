@@ -24,6 +24,9 @@ _STANDARD_ERRORS = 2.0
 _FEWEST_ROWS = 100
 """Errors on fewer rows are not compared, since one row would be more than a percent."""
 
+_ENOUGH_ROWS = 600
+"""With fewer test rows no drop of half a point can be guaranteed, even if no decision changes (the rule of three)."""
+
 _NOTHING = {"mean": "0.0", "std": "1.0"}
 """Preprocessing that changes nothing is not repeated in commands."""
 
@@ -36,6 +39,7 @@ def verdict(report: Report) -> Iterator[str]:
     yield from (f"{doubt[:1].upper()}{doubt[1:]}." for doubt in report.doubts)
     yield from _errors(report)
     yield from _bounds(report)
+    yield from _sensitivity(report)
     yield from _noise(report)
     yield from _compression(report)
 
@@ -44,12 +48,18 @@ def next_steps(report: Report) -> Iterator[tuple[str, str]]:
     """List what to do next with the commands, which repeat the report's preprocessing."""
     useful = best_bound(report) is not None
     open_ = {bound.name for bound in report.bounds if bound.met is None}
-    if report.data.test_error is None:
+    data = report.data
+    if data.test_error is None:
         yield "to measure the error on new rows", _command(report, "analyze", test="TEST.npz")
+    elif data.test_error - data.train_error > _LARGE_GAP and data.test_path:
+        track = _command(report, "track", "CHECKPOINT_1.onnx", "CHECKPOINT_2.onnx", test=data.test_path)
+        yield "to see from which checkpoint on it overfits", track
     if "compressed" in open_ and not useful:
         yield "to search for a bound that is better than guessing", _command(report, "certify", output="certificate")
-    test = report.data.test_path or "TEST.npz"
-    yield "to make the file smaller", _command(report, "compress", test=test, output="small.onnx")
+    few = data.test_rows is not None and data.test_rows < _ENOUGH_ROWS
+    limit = f"; a drop of less than {300 / (data.test_rows or 1):.1f} points needs more test rows" if few else ""
+    test = data.test_path or "TEST.npz"
+    yield f"to make the file smaller{limit}", _command(report, "compress", test=test, output="small.onnx")
 
 
 def best_bound(report: Report) -> Bound | None:
@@ -63,11 +73,11 @@ def is_of_the_net(bound: Bound) -> bool:
     return bound.name == "holdout"
 
 
-def _command(report: Report, verb: str, **more: str) -> str:
+def _command(report: Report, verb: str, *models: str, **more: str) -> str:
     how = dict(report.settings.get("preprocessing") or {})
     given = {name: _word(value) for name, value in how.items() if value is not None}
     said = {name: value for name, value in given.items() if value != _NOTHING.get(name)}
-    return command(verb, report.model.path, data=report.data.path, **said, **more)
+    return command(verb, *models, report.model.path, data=report.data.path, **said, **more)
 
 
 def _word(value: object) -> str:
@@ -126,7 +136,7 @@ def _compression(report: Report) -> Iterator[str]:
         where = "all" if saved[most] == sum(saved.values()) else "most"
         yield (
             f"By the paper's measure, without constants, {percent(share)} of the {weights:,} weights are superfluous,"
-            f" {where} of them in layer {most}."
+            f" {where} of them in layer {most}. The command compress usually saves more, since it rounds what it keeps."
         )
     else:
         few = f"only {percent(share)}" if share else "none"
@@ -134,6 +144,20 @@ def _compression(report: Report) -> Iterator[str]:
             f"By the paper's measure, without constants, {few} of the {weights:,} weights are superfluous, so the"
             " paper's compression does not pay. Rounding the weights may make the net smaller."
         )
+
+
+def _sensitivity(report: Report) -> Iterator[str]:
+    """Name the layer whose weights need the most precision, by the median over rows."""
+    known = {layer.index: s.median for layer in report.layers if (s := layer.weight_noise_sensitivity)}
+    if len(known) < 2:
+        return
+    most = max(known, key=lambda index: known[index])
+    low, high = (of(value for index, value in known.items() if index != most) for of in (min, max))
+    between = percent(low / 100) if low == high else f"{percent(low / 100)} to {percent(high / 100)}"
+    yield (
+        f"Layer {most} needs the most precise weights: noise of 1 % in them changes the logits by"
+        f" {percent(known[most] / 100)}, in another layer by {between}."
+    )
 
 
 def _noise(report: Report) -> Iterator[str]:
@@ -148,7 +172,7 @@ def _noise(report: Report) -> Iterator[str]:
     worst = max(errors.values(), key=lambda error: error.mean)
     tried = f"noise of {percent(noise.radius)} in the weights of one layer"
     if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
-        yield f"No layer stands out: {tried} does not raise the error measurably on {noise.rows:,} rows."
+        yield f"By errors no layer stands out: {tried} does not raise the error measurably on {noise.rows:,} rows."
         return
     alike = {
         index: error.mean
@@ -159,13 +183,13 @@ def _noise(report: Report) -> Iterator[str]:
     reached = high if low == high else f"between {low} and {high}"
     change = f"raises the error from {100 * clean:.0f} % to {reached}, on {noise.rows:,} rows"
     if len(alike) == 1:
-        yield f"Layer {next(iter(alike))} matters most: {tried} {change}, and less in any other layer."
+        yield f"By errors layer {next(iter(alike))} matters most: {tried} {change}, and less in any other layer."
     elif len(alike) == len(errors):
-        yield f"No layer stands out: {tried} {change}, whichever layer it is."
+        yield f"By errors no layer stands out: {tried} {change}, whichever layer it is."
     else:
         yield (
-            f"Layers {_listed(tuple(alike))} matter most: {tried} {change}; the difference between them is within the"
-            " random error."
+            f"By errors layers {_listed(tuple(alike))} matter most: {tried} {change}; the difference between them is"
+            " within the random error."
         )
 
 

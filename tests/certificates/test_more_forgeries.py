@@ -92,9 +92,9 @@ def test_a_prior_that_has_seen_everything(case: Case, copy: Copy, tmp_path: Path
     parts = tuple(Levels(1.0, np.zeros(values.shape, np.int64)) for values in described.tensors.values())
     code = NetworkCode(described.architecture, parts, difference=True)
     (folder / "code.bin").write_bytes(encode(code))
-    refused(folder, case.evidence("prior"), "the very network that is certified")
+    refused(folder, case.evidence("prior"), "it is the one that is certified")
     refused(case / "prior", case.evidence("prior", prior=onnxbound.load(case / "model.onnx")), "decoded.onnx")
-    refused(case / "prior", case.evidence("prior", prior_rows=PRIOR_ROWS - 1), "it states another value")
+    refused(case / "prior", case.evidence("prior", prior_rows=PRIOR_ROWS - 1), "another value for rows")
 
 
 # 10. Few rows, many times

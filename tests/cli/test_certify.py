@@ -104,7 +104,7 @@ def require_printed(text: str, folder: Path, model: Path) -> None:
     assert printed["original file"] == f"{size:,} bytes"
     for name in ("code.bin", "decoded.onnx"):
         length = (folder / name).stat().st_size
-        assert printed[name] == f"{length:,} bytes, {size / length:.1f} times smaller"
+        assert printed[name] == f"{length:,} bytes, {percent(length / size)} of the original"
 
 
 def test_a_smooth_net(tmp_path: Path) -> None:

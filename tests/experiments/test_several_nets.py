@@ -129,7 +129,7 @@ def test_a_comparison_shows_errors_on_test_rows_where_there_are_any(subjects: li
     plain = compare([replace(subject, test_rows=None) for subject in chosen], ["a", "b"], SETTINGS)
     errors = [analyze(s.network, s.rows, SETTINGS, test_rows=s.test_rows).data.test_error for s in chosen]
     assert [net.test_error for net in tested.nets] == errors
-    said = ", ".join(f"{name} on {percent(error)}" for name, error in zip("ab", errors, strict=True))
-    assert tested.view().verdict[0] == f"Of the test rows, the nets get these shares wrong: {said}."
+    said = ", ".join(f"{name} errs on {percent(error)}" for name, error in zip("ab", errors, strict=True))
+    assert tested.view().verdict[0] == f"On the test rows {said}."
     assert [net.test_error for net in plain.nets] == [None, None]
     assert "test" not in plain.view().verdict[0]

@@ -209,7 +209,7 @@ def test_every_result_fits_on_a_screen_and_in_a_notebook(network: Network, rows:
         assert "\n" not in repr(document)
         assert document.SCHEMA not in repr(document)
         html = document._repr_html_()
-        assert html.startswith("<pre>")
+        assert html.startswith('<pre style="font-family: monospace')
         assert len(html) > 60
     for thing in (network, rows):
         assert len(repr(thing)) < 200
@@ -220,7 +220,12 @@ def test_every_result_fits_on_a_screen_and_in_a_notebook(network: Network, rows:
 
 def test_results_are_tables_of_pandas(network: Network, rows: Any) -> None:
     few = Settings(measured=5)
-    report = onnxbound.analyze(network, rows, few)
+    report = onnxbound.analyze(network, rows, Settings(measured=5, worst=3))
+    worst, classes = report.to_dataframe("worst"), report.to_dataframe("classes")
+    smallest = report.worst.smallest_margin[0]
+    assert len(worst) == 6
+    assert worst.loc[("smallest_margin", smallest.index), "margin"] == smallest.margin
+    assert classes["rows"].sum() == report.data.rows
     layers, pairs, bounds = (report.to_dataframe(table) for table in ("layers", "pairs", "bounds"))  # type: ignore[arg-type]
     assert layers.loc[2, "layer_cushion.min"] == report.layers[1].layer_cushion.min
     assert list(pairs.index) == [(1, 2)]
@@ -241,7 +246,7 @@ def test_results_are_tables_of_pandas(network: Network, rows: Any) -> None:
     assert list(noise.index) == [(1, 1), (1, 2), (2, 2)]
     for frame in (layers, pairs, bounds, medians, statements, noise, ranking.to_dataframe("capacities")):
         assert not [name for name in frame if frame[name].isna().all() and frame[name].dtype != float]
-    with pytest.raises(UsageError, match="`table` must be one of layers, pairs, bounds, not 'layer'"):
+    with pytest.raises(UsageError, match="`table` must be one of layers, pairs, bounds, classes, worst, not 'layer'"):
         report.to_dataframe("layer")  # type: ignore[arg-type]
 
 

@@ -79,5 +79,5 @@ def _capacity(bound: Bound) -> Bar:
 
 def _words(bound: Bound) -> str:
     if bound.value is None:
-        return {True: "undefined", False: "does not apply", None: "open"}[bound.met]
-    return error_at_most(bound) + (", does not apply" if bound.met is False else "")
+        return {True: "undefined", False: "not met", None: "open"}[bound.met]
+    return error_at_most(bound) + (", not met" if bound.met is False else "")

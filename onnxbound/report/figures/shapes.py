@@ -27,6 +27,9 @@ _MOST_NAMES = 8
 _MOST_NUMBERS = 6
 """Up to so many layers the cells of a matrix show their numbers."""
 
+_WHITE = 0.25
+"""The colours of a matrix begin so much below its smallest value, as a share of the distance to the largest."""
+
 _LABEL = 20
 _MOST_TICKS = 4
 
@@ -109,10 +112,12 @@ def heat_map(ax: "Axes", quantity: str, size: int, values: Mapping[tuple[int, in
     for (source, target), value in values.items():
         cells[source - 1, target - 2] = value if value > 0 else np.nan
     edges = np.arange(len(cells) + 1) + 0.5
-    norm = LogNorm() if np.isfinite(cells).any() and np.nanmax(cells) > np.nanmin(cells) else None
+    # Nearly white is left to cells without a value.
+    low, high = (np.nanmin(cells), np.nanmax(cells)) if np.isfinite(cells).any() else (1.0, 1.0)
+    norm = LogNorm(low / (high / low) ** _WHITE, high) if high > low else None
     mesh = ax.pcolormesh(edges + 1, edges, cells, cmap="Blues", norm=norm, rasterized=len(cells) > _MOST_NUMBERS)
     if np.isfinite(cells).any():
-        ends = [np.nanmin(cells), np.nanmax(cells)]
+        ends = [low, high]
         bar = ax.figure.colorbar(mesh, ax=ax, label=f"{quantity} (log scale)")
         bar.set_ticks(ends, labels=[number(float(end)) for end in ends])
         bar.minorticks_off()
