@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _LEFT_ASIDE = re.compile(r"tool\.(?:seconds|peak_rss_bytes)|.*\.met_reason")
 """Entries that differ between two runs of the same command, and sentences about numbers that stand beside them."""
 
+_OF_ERRORS = re.compile(r"data\.(?:train_error|test_error|gap)|bounds\.(?:theorem-2\.2|theorem-4\.1|holdout)\.value")
+"""Numbers of which a larger one is worse, whatever else has changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -32,6 +35,13 @@ class Change:
     before: Any
     after: Any
     relative: float | None
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is an error, the gap, or a bound on the error, and has become larger, or can no longer be said."""
+        if not _OF_ERRORS.fullmatch(self.name) or self.before is None:
+            return False
+        return self.after is None or bool(self.after > self.before)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -16,7 +16,8 @@ def diff(
     after: Path = argument("B.json", "Another."),
     result: LongOptions,
     tolerance: float = option("R", "Largest relative change that is ignored.", 1e-4),
-    exit_code: bool = option(None, "Exit with 1 if anything changed.", False),
+    exit_code: bool = option(None, "Exit with 1 if anything changed, for the better or the worse.", False),
+    fail_if_worse: bool = option(None, "Exit with 1 if an error, the gap or a bound on it became larger.", False),
 ) -> None:
     """List what changed between two reports, number by number, without running times."""
     from onnxbound.verbs.diff import diff as compared
@@ -26,5 +27,8 @@ def diff(
     if before.samefile(after):
         result.say([f"{before} and {after} are the same file: nothing in it can differ"])
     result.show(difference)
-    if exit_code and difference.changes:
+    worse = [change.name for change in difference.changes if change.worse]
+    if fail_if_worse and worse:
+        result.say([f"worse: {', '.join(worse)}"])
+    if (exit_code and difference.changes) or (fail_if_worse and worse):
         raise typer.Exit(1)

@@ -68,3 +68,20 @@ def test_changes_are_named_and_measured(before: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_compared(before: Path, tmp_path: Path) -> None:
     assert failing("diff", before, tmp_path / "none.json")["code"] == "report-not-found"
     assert failing("diff", before, before, "--tolerance", "-1")["code"] == "usage"
+
+
+def test_a_gate_on_what_is_worse_lets_improvements_pass(tmp_path: Path) -> None:
+    before = write(tmp_path / "before.json", data__train_error=0.1)
+    better = write(tmp_path / "better.json", data__train_error=0.05, margin__gamma=7.0)
+    worse = write(tmp_path / "worse.json", data__train_error=0.12)
+    assert onnxbound("diff", before, better, "--exit-code").code == 1
+    assert onnxbound("diff", before, better, "--fail-if-worse").code == 0
+    refused = onnxbound("diff", before, worse, "--fail-if-worse")
+    assert (refused.code, "worse: data.train_error" in refused.stderr) == (1, True)
+    assert onnxbound("diff", before, worse, "--fail-if-worse", "--tolerance", "0.3").code == 0
+    none = write(tmp_path / "none.json", data__train_error=0.0)
+    assert onnxbound("diff", none, better, "--fail-if-worse").code == 1
+    # A test error that is there no more cannot be called as good as before.
+    tested = write(tmp_path / "tested.json", data__test_error=0.25)
+    assert onnxbound("diff", tested, before, "--fail-if-worse").code == 1
+    assert onnxbound("diff", before, tested, "--fail-if-worse").code == 0
