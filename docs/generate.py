@@ -72,8 +72,21 @@ def _python() -> str:
                 f"## {name}",
                 f"```python\n{_signature(name, known)}\n```",
                 _as_markdown(inspect.getdoc(known) or ""),
+                *_methods(known),
             ]
     return "\n\n".join(parts) + "\n"
+
+
+def _methods(known: Any) -> list[str]:
+    """What can be called on an instance, by the first lines of the docstrings."""
+    if not isinstance(known, type) or issubclass(known, Exception):
+        return []
+    found = []
+    for name, method in inspect.getmembers(known, inspect.isfunction):
+        arguments, said = list(inspect.signature(method).parameters)[1:], inspect.getdoc(method)
+        if said and not name.startswith("_"):
+            found.append(f"* `{name}({', '.join(arguments)})`: {said.splitlines()[0]}")
+    return ["**Methods**", "\n".join(found)] if found else []
 
 
 def _signature(name: str, known: Any) -> str:

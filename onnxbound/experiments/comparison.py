@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.settings import Settings
 from onnxbound.documents.document import plain
 from onnxbound.documents.viewed import Viewed
@@ -39,6 +40,7 @@ class LayerComparison:
         medians: One per net; None if the net has no such layer, or if the property is undefined on all rows.
         histograms: One per net, over the same bins, which are equally wide or in equal ratio.
         statements: One per pair of nets. All intervals of the comparison hold together with 95 % confidence.
+        estimated: Per net, whether the values come from random probes.
     """
 
     property: str
@@ -46,6 +48,7 @@ class LayerComparison:
     medians: tuple[float | None, ...]
     histograms: tuple[Histogram | None, ...]
     statements: tuple[Paired, ...]
+    estimated: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,17 +125,18 @@ def compare(
         settings: What to measure.
         progress: Called with (stage, rows done, rows in all).
     """
-    nets, measured, warnings = [], [], {}
+    nets, measured, kinds, warnings = [], [], [], {}
     for report, subject, name in zip(reports(subjects, settings, progress), subjects, names, strict=True):
         nets.append(describe(report, name, str(subject.rows.path)))
         measured.append({key: report.samples[key] for key in report.samples})
+        kinds.append({prop.name: _estimated_layers(report, prop) for prop in PLOTTED})
         warnings[name] = report.warnings
     depth = max(net.depth for net in nets)
     places: list[tuple[Property | None, int]] = [(None, 0)]
     places += [(prop, layer) for prop in PLOTTED for layer in range(1, depth + 1)]
     pairs = len(nets) * (len(nets) - 1) // 2
     alpha = _ALPHA / (len(places) * max(pairs, 1))
-    layers = (_layer(prop, layer, nets, measured, alpha) for prop, layer in places)
+    layers = (_layer(prop, layer, nets, measured, kinds, alpha) for prop, layer in places)
     return Comparison(
         version=__version__,
         data=str(subjects[0].rows.path),
@@ -146,7 +150,12 @@ def compare(
 
 
 def _layer(
-    prop: Property | None, layer: int, nets: Sequence[Net], measured: Sequence[Samples], alpha: float
+    prop: Property | None,
+    layer: int,
+    nets: Sequence[Net],
+    measured: Sequence[Samples],
+    kinds: Sequence[Mapping[str, frozenset[int]]],
+    alpha: float,
 ) -> LayerComparison:
     values = [
         _defined(samples["margin"] if prop is None else _values(samples, prop, layer)) if layer <= net.depth else None
@@ -162,9 +171,19 @@ def _layer(
         property="margin" if prop is None else prop.topic.name,
         layer=layer,
         medians=tuple(None if value is None else float(np.nanmedian(value)) for value in values),
+        estimated=tuple(prop is not None and layer in own[prop.name] for own in kinds),
         histograms=tuple(None if value is None else _histogram(value, edges) for value in values),
         statements=tuple(statement for statement in statements if statement is not None),
     )
+
+
+def _estimated_layers(report: Analysis, prop: Property) -> frozenset[int]:
+    """Return the layers at which a property comes from random probes; of one of pairs, at the pair with the output."""
+    if prop.per == "layer":
+        known = {layer.index: layer.statistics[prop.name] for layer in report.layers}
+    else:
+        known = {p.source: p.statistics[prop.name] for p in report.pairs if p.target == report.model.depth}
+    return frozenset(index for index, own in known.items() if own is not None and own.kind == "estimated")
 
 
 def _defined(values: Float64Array) -> Float64Array | None:

@@ -42,9 +42,10 @@ class Net:
         depth: d.
         rows: m.
         train_error: Share of the m rows without a positive margin.
-        test_error: The same share of the test rows; None without a test set.
         gamma: The margin of the capacities.
         log10_capacities: Decimal logarithm of each capacity as plotted; None where it is undefined.
+        test_error: Share of the test rows without a positive margin; None without a test set.
+        estimated: The capacities that are computed from estimates.
     """
 
     name: str
@@ -55,9 +56,10 @@ class Net:
     depth: int
     rows: int
     train_error: float
-    test_error: float | None
     gamma: float | None
     log10_capacities: dict[str, float | None]
+    test_error: float | None = None
+    estimated: tuple[str, ...] = ()
 
 
 def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Analysis]:
@@ -110,6 +112,7 @@ def shared_warnings(warnings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def describe(report: Report, name: str, labels: str) -> Net:
     """Describe a net by its report."""
+    capacities = [bound for bound in report.bounds if bound.kind == "as_plotted"]
     return Net(
         name=name,
         path=report.model.path,
@@ -121,7 +124,8 @@ def describe(report: Report, name: str, labels: str) -> Net:
         train_error=report.data.train_error,
         test_error=report.data.test_error,
         gamma=report.margin.gamma,
-        log10_capacities={bound.name: bound.log10 for bound in report.bounds if bound.kind == "as_plotted"},
+        log10_capacities={bound.name: bound.log10 for bound in capacities},
+        estimated=tuple(bound.name for bound in capacities if bound.basis == "estimated"),
     )
 
 

@@ -12,7 +12,8 @@ from onnxbound.experiments.nets import Net
 from onnxbound.experiments.ranking import Ranked, Ranking, Track
 from onnxbound.report.terminal import bar, sparkline
 from onnxbound.report.view import Facts, Section, Table, View
-from onnxbound.report.words import shortened
+from onnxbound.report.words import marked, shortened
+from onnxbound.results import Basis
 from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.words import number, percent
 
@@ -108,8 +109,14 @@ def _directed(name: str) -> str:
 
 
 def _capacities(nets: Sequence[Net]) -> Table:
-    rows = tuple((name, *(number(net.log10_capacities[name]) for net in nets)) for name in nets[0].log10_capacities)
+    rows = tuple((name, *(_log10(net, name) for net in nets)) for name in nets[0].log10_capacities)
     return Table("log10 of each capacity", ("capacity, log10", *(shortened(net.name, _NAME) for net in nets)), rows)
+
+
+def _log10(net: Net, capacity: str) -> str:
+    log = net.log10_capacities[capacity]
+    basis: Basis = "estimated" if capacity in net.estimated else "measured"
+    return marked(number(None if log is None else round(log, 2)), basis)
 
 
 def _compared(comparison: Comparison) -> Iterator[str]:
@@ -163,7 +170,8 @@ def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str
         ]
         line = "" if histogram is None else sparkline(histogram.counts)
         place = str(layer.layer) if layer.layer else "net"
-        yield place, shortened(net.name, _NAME), "\n".join(said), line, number(median)
+        basis: Basis = "estimated" if any(layer.estimated[position : position + 1]) else "measured"
+        yield place, shortened(net.name, _NAME), "\n".join(said), line, marked(number(median), basis)
 
 
 def ranking_view(ranking: Ranking) -> View:
@@ -181,7 +189,7 @@ def ranking_view(ranking: Ranking) -> View:
     logs = tuple(
         (
             shortened(s.net.name, 28),
-            *(number((log := s.net.log10_capacities[name]) and round(log, 2)) for name in names),
+            *(_log10(s.net, name) for name in names),
         )
         for s in ranking.standings
     )

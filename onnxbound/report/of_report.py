@@ -120,7 +120,12 @@ def _about_layers(report: Report) -> str:
 
 def _distributions(report: Report) -> Table:
     rows = tuple(
-        (prop.topic.name, *_layer(layer), sparkline(own.histogram.counts), number(own.min), number(own.max))
+        (
+            prop.topic.name,
+            *_layer(layer),
+            sparkline(own.histogram.counts),
+            *(marked(number(end), own.kind) for end in (own.min, own.max)),
+        )
         for prop in PLOTTED
         for layer in report.layers
         if (own := layer.statistics[prop.name]) is not None

@@ -143,7 +143,7 @@ def test_histograms_draw_every_row_to_scale() -> None:
 @pytest.mark.parametrize("size", [2, 5, 60])
 def test_heat_maps(size: int) -> None:
     values = {(i, j): float(i * j) * 1e-3 for i in range(1, size) for j in range(i + 1, size + 1)}
-    figure = sketch(shapes.heat_map, quantity="q", size=size, values=values)
+    figure = sketch(shapes.heat_map, quantity="q", size=size, values=values, words=dict.fromkeys(values, "≈1"))
     (mesh,) = (found for found in check(figure).collections if isinstance(found, QuadMesh))
     cells = mesh.get_array()
     there = np.argwhere(~np.ma.getmaskarray(cells))

@@ -12,7 +12,7 @@ from onnxbound.report.words import error_at_most, magnitude, marked
 from onnxbound.stability.catalogue import PLOTTED
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 from onnxbound.stability.smoothness import SMOOTHNESS_INVERSE
-from onnxbound.words import percent
+from onnxbound.words import number, percent
 
 _MOST_LAYERS = 1000
 """Layers up to which a matrix over pairs of layers has room in a picture."""
@@ -66,7 +66,8 @@ def _pairs(report: Report, of: str) -> Iterator[Figure]:
         values = {at: float(getattr(own, prop.extreme)) for at, own in sorted(known.items()) if own}
         if report.model.depth > _MOST_LAYERS:
             continue
-        drawn = partial(heat_map, quantity=quantity, size=report.model.depth, values=values)
+        words = {at: marked(number(value), own.kind) for at, value in values.items() if (own := known[at])}
+        drawn = partial(heat_map, quantity=quantity, size=report.model.depth, values=values, words=words)
         data = tuple((*at, value) for at, value in values.items())
         if values:
             shown = f"From every layer to every later one: {quantity} over the rows"

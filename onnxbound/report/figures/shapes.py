@@ -96,7 +96,13 @@ def bars(
     return ax
 
 
-def heat_map(ax: "Axes", quantity: str, size: int, values: Mapping[tuple[int, int], float]) -> "Axes":
+def heat_map(
+    ax: "Axes",
+    quantity: str,
+    size: int,
+    values: Mapping[tuple[int, int], float],
+    words: Mapping[tuple[int, int], str],
+) -> "Axes":
     """Draw a matrix over pairs (source, target), 1-based; pairs without a value stay empty.
 
     Args:
@@ -104,6 +110,7 @@ def heat_map(ax: "Axes", quantity: str, size: int, values: Mapping[tuple[int, in
         quantity: What the colours mean.
         size: d; rows are sources 1 to d - 1, columns targets 2 to d.
         values: Pair to value.
+        words: Pair to its value as it is written.
     """
     import numpy as np
     from matplotlib.colors import LogNorm
@@ -124,7 +131,9 @@ def heat_map(ax: "Axes", quantity: str, size: int, values: Mapping[tuple[int, in
         bar.ax.grid(visible=False)
     middle = 10 ** np.nanmean(np.log10(cells)) if np.isfinite(cells).any() else 0.0
     for (source, target), value in values.items() if len(cells) <= _MOST_NUMBERS else ():
-        ax.text(target, source, number(value), ha="center", va="center", color="white" if value > middle else _INK)
+        ax.text(
+            target, source, words[source, target], ha="center", va="center", color="white" if value > middle else _INK
+        )
     every = -(-len(cells) // 12)
     ax.set_xticks(range(2, len(cells) + 2, every))
     ax.set_yticks(range(1, len(cells) + 1, every))
