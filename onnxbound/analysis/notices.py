@@ -94,11 +94,11 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
             ' small; `probes="exact"` measures it exactly'
         )
     if data.measured_rows < data.rows:
-        share, confidence = data.sub_sampling_zeta, f"{percent(1 - settings['delta'] / 3)} confidence (1 - delta / 3)"
-        others = f"may not hold on up to {at_most(share, 100)} % of the rows, with {confidence}"
+        share, confidence = data.sub_sampling_zeta, f"{percent(1 - settings['delta'] / 3)} confidence"
+        beyond = f"up to {at_most(share, 100)} % of the rows may lie beyond the extremes shown, with {confidence}"
         yield (
-            f"the Jacobian properties were measured on {data.measured_rows:,} of {data.rows:,} rows: their extremes"
-            f" {others if share < 1 else 'say nothing about the other rows'}"
+            f"the Jacobian properties were measured on {data.measured_rows:,} of {data.rows:,} rows:"
+            f" {beyond if share < 1 else 'their extremes say nothing about the other rows'}"
         )
     if network.classes > EXACT_CLASSES:
         yield f"beta is null: with {network.classes} classes, more than {EXACT_CLASSES}, no Jacobian is exact"

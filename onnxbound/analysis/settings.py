@@ -49,7 +49,8 @@ class Settings:
         precision: "float32", or "auto": on a GPU, and in the affine form, tangents and deviations are multiplied by
             weights in half precision if that is faster, and changes the estimates of no pair by more than 0.1 % on a
             first batch, as a root mean square.
-        memory: Bytes that the process may take; they set how many rows go at a time.
+        memory: Bytes that the process may take; they set how many rows go at a time, on a GPU a quarter of its own
+            memory does.
         worst: How many of the worst rows are listed.
 
     >>> from onnxbound import Settings

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from math import isfinite
 from os import PathLike
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -135,8 +136,22 @@ def nested(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def print_prose(console: "Console", lines: Sequence[str]) -> None:
-    """Lines as they are; a terminal gets them broken between words."""
-    console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=not console.is_terminal)
+    """Lines as they are; a terminal gets them broken between words, and indented as they begin."""
+    if console.is_terminal:
+        lines = [_broken(line, console.width) for line in lines]
+    console.print("\n".join(lines), highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def _broken(line: str, width: int) -> str:
+    r"""Break a line between words; what follows stands below its first word.
+
+    >>> _broken("  - one two", 9)
+    '  - one\n    two'
+    """
+    text = line.lstrip(" -")
+    indent = " " * (len(line) - len(text))
+    parts = wrap(text, max(width - len(indent), 1), break_long_words=False, break_on_hyphens=False)
+    return line[: len(indent)] + f"\n{indent}".join(parts)
 
 
 def to_json_text(document: Mapping[str, Any]) -> str:

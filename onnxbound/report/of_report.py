@@ -29,7 +29,9 @@ def view(report: Report) -> View:
     drawn = {figure.name: figure for figure in figures(report)}
     model, data = report.model, report.data
     margin, tool = report.margin, report.tool
-    gamma = f"gamma {number(margin.gamma)} ({margin.gamma_source.replace('_', ' ')})"
+    quantile = f"the {percent(report.settings.get('gamma_quantile'))} quantile"
+    sources = {"quantile": quantile, "quantile_of_correct": f"{quantile} over the rows without an error"}
+    gamma = f"gamma {number(margin.gamma)} ({sources.get(margin.gamma_source, margin.gamma_source)})"
     layers, rows = counted(model.depth, "layer"), counted(data.rows, "row")
     if data.is_sample:
         rows = f"a sample of {data.rows:,} of {data.rows_in_file:,} rows"
@@ -73,7 +75,7 @@ def _sections(report: Report, drawn: dict[str, Figure]) -> Iterator[Section]:
         yield Section("Classes", (_classes(report),), long=True)
     for name, worst in (("margin", report.worst.smallest_margin), ("layer cushion", report.worst.smallest_cushion)):
         if worst:
-            yield Section(f"Rows of smallest {name}", (_worst(worst),))
+            yield Section(f"Rows of smallest {name}, counted from 0 in the file", (_worst(worst),))
     said = "A capacity leaves out constants, logarithms and depth. It compares nets of one task, and bounds nothing."
     yield Section("Capacities, for comparison only", (said, _capacities(report), *_known(drawn, "capacities")))
     yield Section("How it was measured", (_method(report),), long=True)

@@ -20,7 +20,7 @@ _WARNING = "#a3001e"
 _WIDE = 20.0
 """The axis is logarithmic if positive values differ by more than this factor."""
 
-_FEW_DECADES = 1.5
+_FEW_DECADES = 2.0
 _MOST_NAMES = 8
 """Up to so many curves all are named, else the first and the last."""
 
