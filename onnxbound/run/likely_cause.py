@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from onnxbound.data.rows import Rows
 from onnxbound.errors import argument
@@ -198,6 +197,8 @@ class _Trials:
 
     def another_order(self, needed: float) -> Cause | None:
         """The classes in the order that suits one half of some rows best, if it suits the other half as well."""
+        from scipy.optimize import linear_sum_assignment
+
         classes = self.network.classes
         places = _spread(np.arange(self.rows.count), min(_MOST, max(2 * _CONFIRMED, 20 * classes)))
         (predicted,) = self.predicted([Guess(self.rows.preprocessing)], places).values()
