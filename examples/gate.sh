@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Fail a build whose net breaks a limit or has become worse: gate.sh BASELINE.json MODEL --data FILE ...
-# The first run writes the baseline; commit it. Later runs fail if a limit is broken, or if an error, the gap or a bound on
-# the error is larger than in the baseline by more than 5 % of its value: look at the change, and if it is wanted, replace
-# the baseline by new.json. With --exit-code in place of --fail-if-worse, any change fails.
-# The three limits behind --fail-if are examples: write your own.
+# Fail a build whose net has become worse, or breaks a limit: gate.sh BASELINE.json MODEL --data FILE ... [--fail-if ...]
+# The first run writes the baseline; commit it. Later runs fail if an error or a bound on the error is larger than
+# in the baseline by more than 5 % of its value, or if a condition of --fail-if holds, which you may add. The new report is
+# BASELINE.new.json: if a change is wanted, replace the baseline by it. With --exit-code in place of --fail-if-worse, any
+# change fails.
 set -euo pipefail
 baseline=$1
+new=${baseline%.json}.new.json
 shift
-onnxbound analyze "$@" --json --quiet --output new.json --force \
-  --fail-if "data.train_error > 0.1" --fail-if "arora > 1e12" --fail-if "min(layers.layer_cushion.min) < 0.001"
+onnxbound analyze "$@" --json --quiet --output "$new" --force
 if [[ ! -e $baseline ]]; then
-  cp new.json "$baseline"
+  cp "$new" "$baseline"
   echo "gate.sh: there was no $baseline: this report is stored there, and was compared with nothing; commit it" >&2
   exit 0
 fi
-onnxbound diff "$baseline" new.json --tolerance 0.05 --fail-if-worse
+onnxbound diff "$baseline" "$new" --tolerance 0.05 --fail-if-worse

@@ -126,7 +126,7 @@ def analyze(
         ),
         warnings=(),
         per_class=per_class(forward, rows, network.classes, network.depth),
-        worst=worst_rows(forward, rows, network.depth, settings.worst),
+        worst=worst_rows(forward, rows, network.depth, settings.worst, work.forward),
         weight_noise=WeightNoise(noisy.radius, noisy.noisy.shape[1], noisy.rows, noisy.clean),
         samples=measured.samples(),
         conditions=extremes,

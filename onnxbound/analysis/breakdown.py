@@ -5,6 +5,7 @@ import numpy as np
 from onnxbound.analysis.sections import ClassReport, WorstRow, WorstRows
 from onnxbound.data.rows import Rows
 from onnxbound.results import Float64Array
+from onnxbound.run.forward_norms import ForwardPass
 from onnxbound.run.row_table import Table
 
 
@@ -30,7 +31,7 @@ def per_class(table: Table, rows: Rows, classes: int, depth: int) -> tuple[Class
     return tuple(groups)
 
 
-def worst_rows(table: Table, rows: Rows, depth: int, count: int) -> WorstRows:
+def worst_rows(table: Table, rows: Rows, depth: int, count: int, forward: ForwardPass) -> WorstRows:
     """List the rows of smallest margin, and those of smallest cushion at any layer; ties keep the file's order."""
     margin = table.column("margin")
     cushion, layer = np.full(rows.count, np.inf), np.ones(rows.count, np.int64)
@@ -44,6 +45,11 @@ def worst_rows(table: Table, rows: Rows, depth: int, count: int) -> WorstRows:
     }
 
     def listed(name: str) -> tuple[WorstRow, ...]:
+        if not len(places[name]):
+            return ()
+        order = np.argsort(rows.index[places[name]])
+        answers = np.empty(len(order), np.int64)
+        answers[order] = forward.run(rows.batch(rows.index[places[name][order]]).inputs).logits.argmax(axis=1)
         return tuple(
             WorstRow(
                 index=int(rows.index[place]),
@@ -51,8 +57,9 @@ def worst_rows(table: Table, rows: Rows, depth: int, count: int) -> WorstRows:
                 margin=float(margin[place]) if np.isfinite(margin[place]) else None,
                 layer_cushion=float(cushion[place]) if np.isfinite(cushion[place]) else None,
                 layer=int(layer[place]),
+                predicted=int(answer),
             )
-            for place in places[name]
+            for place, answer in zip(places[name], answers, strict=True)
         )
 
     return WorstRows(listed("smallest_margin"), listed("smallest_cushion"))

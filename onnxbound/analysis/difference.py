@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _LEFT_ASIDE = re.compile(r"tool\.(?:seconds|peak_rss_bytes)|.*\.met_reason")
 """Entries that differ between two runs of the same command, and sentences about numbers that stand beside them."""
 
-_OF_ERRORS = re.compile(r"data\.(?:train_error|test_error|gap)|bounds\.(?:theorem-2\.2|theorem-4\.1|holdout)\.value")
-"""Numbers of which a larger one is worse, whatever else has changed."""
+_OF_ERRORS = re.compile(r"data\.(?:train|test)_error|bounds\.(?:theorem-2\.2|theorem-4\.1|holdout)\.value")
+"""Numbers of which a larger one is worse. The gap is none: a better net may have a larger one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Whether it is an error, the gap, or a bound on the error, and has become larger, or can no longer be said."""
-        if not _OF_ERRORS.fullmatch(self.name) or self.before is None:
+        """Whether it is an error, or a bound on the error below 1, and has become larger, or can no longer be said."""
+        if not _OF_ERRORS.fullmatch(self.name) or self.before is None or self.before >= 1:
             return False
         return self.after is None or bool(self.after > self.before)
 

@@ -70,7 +70,7 @@ def _about_the_data(report: Report, rows: Rows, batches: Batches) -> Iterator[st
     if report.margin.gamma is None:
         yield "no row has a positive margin, so gamma is null, and so is every bound that needs it"
     elif report.margin.gamma_source == "quantile_of_correct":
-        yield "the quantile of the margins is not positive, so gamma is the same quantile of the positive margins"
+        yield "gamma is a quantile over the rows without an error, since the net errs on more rows than it leaves out"
     classes = np.unique(rows.labels)
     missing = sorted(set(range(data.classes)) - set(classes.tolist()))
     if len(classes) > 1 and 0 < len(missing) <= data.classes // 2:

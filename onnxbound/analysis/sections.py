@@ -246,13 +246,18 @@ class ClassReport:
 
 @dataclass(frozen=True, slots=True)
 class WorstRow:
-    """A row of the data file: 0-based place, label, margin, and its smallest layer cushion with the layer."""
+    """A row of the data file: 0-based place, label, margin, its smallest layer cushion with the layer, and the answer.
+
+    Attributes:
+        predicted: The class of the largest logit; None in reports of earlier versions.
+    """
 
     index: int
     label: int
     margin: float | None
     layer_cushion: float | None
     layer: int
+    predicted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

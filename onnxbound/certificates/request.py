@@ -79,6 +79,8 @@ class Certified(Document):
                 if name.startswith(("code", "decoded"))
             ]
         lines += [f"  {text}" for text in self.baselines]
+        if said["vacuous"]:
+            lines += ["", "The bound is no better than guessing: do not deploy this network."]
         lines += ["", "It assumes:", *(f"  - {text}" for text in said["assumptions"]), ""]
         if self.files:
             lines.append(f"Verify it: {self.verified_with}")

@@ -99,7 +99,8 @@ class Verification(Document):
         return f"that holds: {self.statement}"
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
-        lines = ["The certificate verifies.", "", self.statement, ""]
+        vacuous = " Its bound is no better than guessing." if self.vacuous else ""
+        lines = [f"The certificate verifies.{vacuous}", "", self.statement, ""]
         for used in self.used:
             shape = " x ".join(map(str, used.shape))
             counted = f"{used.rows:,} rows count, {used.distinct:,} are distinct"

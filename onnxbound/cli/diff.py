@@ -17,7 +17,7 @@ def diff(
     result: LongOptions,
     tolerance: float = option("R", "Largest relative change that is ignored.", 1e-4),
     exit_code: bool = option(None, "Exit with 1 if anything changed, for the better or the worse.", False),
-    fail_if_worse: bool = option(None, "Exit with 1 if an error, the gap or a bound on it became larger.", False),
+    fail_if_worse: bool = option(None, "Exit with 1 if an error, or a bound on the error, became larger.", False),
 ) -> None:
     """List what changed between two reports, number by number, without running times."""
     from onnxbound.verbs.diff import diff as compared

@@ -8,7 +8,7 @@ from onnxbound.report.words import shortened
 from onnxbound.version import __version__
 from onnxbound.words import number, percent
 
-_OF_INTEREST = ("data.train_error", "data.test_error", "margin.gamma", "bounds.", "layers.")
+_OF_INTEREST = ("data.train_error", "data.test_error", "data.gap", "margin.gamma", "bounds.")
 _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
 
 
@@ -16,17 +16,26 @@ def difference_view(difference: Difference) -> View:
     """Show the changes that matter most, then the others."""
     shown = [c for c in difference.changes if c.name.startswith(_OF_INTEREST) and not c.name.endswith(_MINOR)]
     others = [change for change in difference.changes if change not in shown]
+    settings = [
+        f"{c.name.removeprefix('settings.')} {_words(c.before)} and {_words(c.after)}"
+        for c in difference.changes
+        if c.name.startswith("settings.")
+    ]
     changed = f"{len(difference.changes):,} of {difference.compared:,} values changed by more than"
     return View(
         title="What changed",
         about=Facts((("before", difference.before), ("after", difference.after))),
-        verdict=(f"{changed} {percent(difference.tolerance)}.",),
+        verdict=(
+            _worse(difference),
+            f"{changed} {percent(difference.tolerance)}.",
+        ),
         sections=(
             *([Section("What matters most", (_table(shown),))] if shown else []),
             *([Section("The others", (_table(others),), long=True)] if others else []),
         ),
         caveats=(
             *([] if difference.same_data else ["The two reports measured different rows."]),
+            *([f"The settings differ: {', '.join(settings)}."] if settings else []),
             *(
                 [f"{len(others):,} more values changed; -v lists them in a terminal, the page always."]
                 if others
@@ -35,6 +44,12 @@ def difference_view(difference: Difference) -> View:
         ),
         version=__version__,
     )
+
+
+def _worse(difference: Difference) -> str:
+    """Name the errors, the gap and the bounds that are larger than before."""
+    worse = [f"{c.name} {_words(c.before)} to {_words(c.after)}" for c in difference.changes if c.worse]
+    return f"Worse: {', '.join(worse)}." if worse else "No error and no bound on the error has become larger."
 
 
 def _table(changes: Sequence[Change]) -> Table:

@@ -43,7 +43,7 @@ def view(report: Report) -> View:
         ("run", f"{tool.device}, {tool.seconds:.1f} s, form {report.settings['form']}"),
     )
     return View(
-        title=Path(model.path).name or "model",
+        title=f"Report on {Path(model.path).name or 'a model'}",
         about=Facts(about),
         verdict=tuple(verdict(report)),
         next_steps=tuple(next_steps(report)),
@@ -180,8 +180,11 @@ def _classes(report: Report) -> Table:
 
 
 def _worst(worst: tuple[WorstRow, ...]) -> Table:
-    head = ("row", "label", "margin", "cushion, min", "at layer")
-    rows = tuple((str(r.index), str(r.label), number(r.margin), number(r.layer_cushion), str(r.layer)) for r in worst)
+    head = ("row", "label", "answer", "margin", "cushion, min", "at layer")
+    rows = tuple(
+        (str(r.index), str(r.label), number(r.predicted), number(r.margin), number(r.layer_cushion), str(r.layer))
+        for r in worst
+    )
     return Table("Rows by their place in the data file, from 0", head, rows)
 
 

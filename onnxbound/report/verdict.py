@@ -172,7 +172,7 @@ def _noise(report: Report) -> Iterator[str]:
     worst = max(errors.values(), key=lambda error: error.mean)
     tried = f"noise of {percent(noise.radius)} in the weights of one layer"
     if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
-        yield f"By errors no layer stands out: {tried} does not raise the error measurably on {noise.rows:,} rows."
+        yield f"This costs no accuracy yet: {tried} does not raise the error measurably on {noise.rows:,} rows."
         return
     alike = {
         index: error.mean

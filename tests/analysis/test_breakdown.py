@@ -37,6 +37,8 @@ def test_worst_rows_are_the_worst(tmp_path: Path) -> None:
     np.testing.assert_allclose([row.margin for row in listed], np.sort(margin)[:3], rtol=1e-5)
     by_cushion = report.worst.smallest_cushion
     assert [row.index for row in by_cushion] == np.argsort(cushion.min(axis=1))[:3].tolist()
+    rows = (*listed, *by_cushion)
+    assert [row.label == row.predicted for row in rows] == [bool(margin[row.index] > 0) for row in rows]
     assert [row.layer for row in by_cushion] == [int(cushion[row.index].argmin()) + 1 for row in by_cushion]
     text = io.StringIO()
     report.render(Console(file=text, width=100))

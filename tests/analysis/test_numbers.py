@@ -138,7 +138,7 @@ def test_gamma_of_a_net_with_errors_is_that_of_its_correct_rows() -> None:
     assert report.margin.gamma_source == "quantile_of_correct"
     assert report.margin.min is not None
     assert report.margin.min < 0 < (report.margin.gamma or 0)
-    assert any("quantile of the positive margins" in warning for warning in report.warnings)
+    assert any("gamma is a quantile over the rows without an error" in warning for warning in report.warnings)
 
 
 def test_given_gamma_is_used() -> None:

@@ -76,11 +76,17 @@ def test_a_gate_on_what_is_worse_lets_improvements_pass(tmp_path: Path) -> None:
     worse = write(tmp_path / "worse.json", data__train_error=0.12)
     assert onnxbound("diff", before, better, "--exit-code").code == 1
     assert onnxbound("diff", before, better, "--fail-if-worse").code == 0
+    said = onnxbound("diff", before, better).stdout
+    assert "No error and no bound on the error has become larger." in said
     refused = onnxbound("diff", before, worse, "--fail-if-worse")
+    assert "Worse: data.train_error 0.1 to 0.12." in refused.stdout
     assert (refused.code, "worse: data.train_error" in refused.stderr) == (1, True)
     assert onnxbound("diff", before, worse, "--fail-if-worse", "--tolerance", "0.3").code == 0
     none = write(tmp_path / "none.json", data__train_error=0.0)
     assert onnxbound("diff", none, better, "--fail-if-worse").code == 1
+    # A net may become better and overfit more.
+    gap = write(tmp_path / "gap.json", data__train_error=0.01, data__gap=0.2)
+    assert onnxbound("diff", before, gap, "--fail-if-worse").code == 0
     # A test error that is there no more cannot be called as good as before.
     tested = write(tmp_path / "tested.json", data__test_error=0.25)
     assert onnxbound("diff", tested, before, "--fail-if-worse").code == 1

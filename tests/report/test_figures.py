@@ -193,3 +193,9 @@ def test_names_of_any_alphabet_are_drawn() -> None:
     figure = sketch(shapes.bars, quantity="q", rows=[("層", 1.0, NAMES[5])], shows=NAMES[5], of="模型")
     assert "模型" in figure.to("svg")["svg"].decode()
     assert figure.to("png")
+
+
+def test_figures_are_listed_by_name() -> None:
+    listed = repr(example("chain").figures())
+    assert "<Figure layer_cushion: " in listed
+    assert len(listed) < 2000

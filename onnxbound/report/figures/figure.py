@@ -45,7 +45,7 @@ _STYLE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Figure:
     """One picture that can be shared alone: its title says what it shows, and of which model.
 
@@ -66,6 +66,9 @@ class Figure:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     height: float = 3.2
+
+    def __repr__(self) -> str:
+        return f"<Figure {self.name}: {self.title}>"
 
     @property
     def title(self) -> str:
