@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from onnxbound.bounds.spectral import LARGEST_GRAM, outward, spectral_norm_and_upper, spectral_upper, torus_upper
 from onnxbound.graph.layer import Layer
-from onnxbound.linear.threads import side_by_side
+from onnxbound.linear.threads import cores, side_by_side
 from onnxbound.operators.conv import Conv
 from onnxbound.results import Float64Array, UpperBound
 
@@ -26,6 +26,9 @@ _DENSE_SIDE, _DENSE_ENTRIES = 2048, 1 << 23
 
 _SIDE_BY_SIDE = 2048
 """Rows or columns of the largest weight whose norms are found beside those of others, with one thread for its BLAS."""
+
+_AT_A_TIME = 4
+"""Layers: one may take 200 MiB."""
 
 _LARGEST_IN_FLOAT32 = 2.0**60
 """Of |A|^2; its square, |A^T A v|^2, is then a float32."""
@@ -77,12 +80,13 @@ def norms_of_layers(
 
     Args:
         layers: In any order.
-        threads: How many layers at a time; None for all cores.
+        threads: How many layers at a time, four at most; None for all cores.
         done: Called with the number of layers that are finished.
     """
     small = [layer for layer in layers if min(layer.operator.matrix.shape) <= _SIDE_BY_SIDE]
     small.sort(key=lambda layer: -layer.parameters)
-    found = dict(zip((layer.index for layer in small), side_by_side(layer_norms, small, threads, done), strict=True))
+    together = side_by_side(layer_norms, small, min(threads or cores(), _AT_A_TIME), done)
+    found = dict(zip((layer.index for layer in small), together, strict=True))
     for layer in layers:
         if layer.index not in found:
             found[layer.index] = layer_norms(layer)

@@ -58,7 +58,7 @@ def in_cache(shape: Shape) -> Iterator[tuple[slice, tuple[slice, slice]]]:
     """Blocks of streams `(s, n, *shape)` that a core's cache holds: the rows, and the streams with these rows."""
     streams, n, *entries = shape
     fitting = max(1, _BLOCK_ENTRIES // max(1, prod(entries)))
-    rows, together = min(n, fitting), max(1, fitting // max(1, n))
+    rows, together = max(1, min(n, fitting)), max(1, fitting // max(1, n))
     for start in range(0, streams, together):
         for row in range(0, n, rows):
             block = slice(row, row + rows)

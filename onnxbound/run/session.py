@@ -78,9 +78,9 @@ def open_session(
     model, _ = lowered(model)
     outside = [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     values = {name: _in_place(weights[name]) for name in outside}
-    written = model.SerializeToString()
     one_copy = device.name == "cpu" and sum(weights[name].nbytes for name in outside) > _LARGE
     try:
+        written = model.SerializeToString()
         if one_copy:
             session = _session_in_place(model, options, device, values)
         else:
