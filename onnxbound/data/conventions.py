@@ -13,7 +13,7 @@ from typing import Any, Self, get_args
 import numpy as np
 
 from onnxbound.data.array_file import require_regular
-from onnxbound.data.preprocessing import Layout, Preprocessing
+from onnxbound.data.preprocessing import Layout, Preprocessing, parse_numbers
 from onnxbound.documents.files import write_atomically
 from onnxbound.errors import DataError, Problem, UsageError
 
@@ -143,6 +143,7 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
     problems = []
     if entries.pop("schema", SCHEMA) != SCHEMA:
         problems.append(("schema", "it is the schema of another file", f"write {_toml(SCHEMA)}, or leave it out"))
+    entries = {key: _quotients(key, value) for key, value in entries.items()}
     for key, value in entries.items():
         if key not in _EXPECTED:
             near = get_close_matches(key, _EXPECTED, 1)
@@ -153,6 +154,17 @@ def read_conventions(path: str | PathLike[str]) -> Conventions:
     if problems:
         raise _invalid(file, problems)
     return Conventions(**entries)
+
+
+def _quotients(key: str, value: Any) -> Any:
+    """The numbers of a text such as "1/255", as options take them; anything else as it is."""
+    if key not in ("scale", "mean", "std") or not isinstance(value, str):
+        return value
+    try:
+        numbers = list(parse_numbers(key, value))
+    except UsageError:
+        return value
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def _is_number(value: object) -> bool:
@@ -179,7 +191,7 @@ def _is_value(value: object) -> bool:
 
 
 _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "scale": ("a number other than 0", lambda value: _is_number(value) and value != 0),
+    "scale": ('a number other than 0, or a text such as "1/255"', lambda value: _is_number(value) and value != 0),
     "mean": ("a number, or a list of numbers", _are_numbers),
     "std": (
         "a number other than 0, or a list of such",

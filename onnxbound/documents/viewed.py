@@ -26,11 +26,13 @@ class Viewed(Document):
         return tuple(figure for section in self.view().sections for figure in section.figures)
 
     def plot(self, name: str, ax: "Axes | None" = None) -> "Axes":
-        """Draw one figure with matplotlib; needs the extra `report`.
+        """Draw one figure with matplotlib and return its axes, whose `figure.savefig(FILE)` saves it.
+
+        Needs the extra `report`.
 
         Args:
-            name: Name of the figure, "layer_cushion" for example.
-            ax: The axes to draw on; None makes a new figure of pyplot.
+            name: Name of the figure, "layer_cushion" for example; `figures()` lists all.
+            ax: The axes to draw on; None makes a new figure of pyplot, in the style of the pages.
 
         Raises:
             UsageError: There is no such figure, or the extra is not installed.

@@ -35,7 +35,7 @@ def difference_view(difference: Difference) -> View:
         ),
         caveats=(
             *([] if difference.same_data else ["The two reports measured different rows."]),
-            *([f"The settings differ: {', '.join(settings)}."] if settings else []),
+            *([f"The settings differ, as asked for or as time allowed: {', '.join(settings)}."] if settings else []),
             *(
                 [f"{len(others):,} more values changed; -v lists them in a terminal, the page always."]
                 if others
@@ -47,9 +47,11 @@ def difference_view(difference: Difference) -> View:
 
 
 def _worse(difference: Difference) -> str:
-    """Name the errors, the gap and the bounds that are larger than before."""
+    """Name the errors and the bounds on the error that are larger than before."""
     worse = [f"{c.name} {_words(c.before)} to {_words(c.after)}" for c in difference.changes if c.worse]
-    return f"Worse: {', '.join(worse)}." if worse else "No error and no bound on the error has become larger."
+    if worse:
+        return f"Worse: {', '.join(worse)}."
+    return f"No error and no bound on the error has become larger by more than {percent(difference.tolerance)} of it."
 
 
 def _table(changes: Sequence[Change]) -> Table:

@@ -1,6 +1,6 @@
 """What follows from a report, in sentences for people who have not read the paper, and what to do next."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import hypot
 
 from onnxbound.analysis.result import Report
@@ -148,16 +148,32 @@ def _compression(report: Report) -> Iterator[str]:
 
 def _sensitivity(report: Report) -> Iterator[str]:
     """Name the layer whose weights need the most precision, by the median over rows."""
-    known = {layer.index: s.median for layer in report.layers if (s := layer.weight_noise_sensitivity)}
+    known = {layer.index: s for layer in report.layers if (s := layer.weight_noise_sensitivity)}
     if len(known) < 2:
         return
-    most = max(known, key=lambda index: known[index])
-    low, high = (of(value for index, value in known.items() if index != most) for of in (min, max))
-    between = percent(low / 100) if low == high else f"{percent(low / 100)} to {percent(high / 100)}"
-    yield (
-        f"Layer {most} needs the most precise weights: noise of 1 % in them changes the logits by"
-        f" {percent(known[most] / 100)}, in another layer by {between}."
-    )
+    medians = {index: s.median for index, s in known.items()}
+    highest, rows = max(medians.values()), min(s.rows for s in known.values())
+    # A median over n rows is known to about one part in sqrt(n), as rows differ.
+    alike = {index: value for index, value in medians.items() if value >= highest * (1 - rows**-0.5)}
+    others = [value for index, value in medians.items() if index not in alike]
+    rest = f", in another layer by {_between(others)}" if others else ""
+    if len(alike) == 1:
+        start = f"Layer {next(iter(alike))} needs the most precise weights: noise of 1 % in them"
+    elif others:
+        start = f"Layers {_listed(tuple(alike))} need the most precise weights: noise of 1 % in one of them"
+    else:
+        start = "All layers need weights of about the same precision: noise of 1 % in one of them"
+    yield f"{start} changes the logits by {_between(alike.values())}{rest}."
+
+
+def _between(values: Collection[float]) -> str:
+    """Write the range of what noise of 1 % changes.
+
+    >>> _between([0.6, 0.4]), _between([0.5])
+    ('0.4 % to 0.6 %', '0.5 %')
+    """
+    low, high = (percent(value / 100) for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _noise(report: Report) -> Iterator[str]:

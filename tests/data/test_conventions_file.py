@@ -47,6 +47,8 @@ def test_what_is_written_is_read_to_the_bit(tmp_path_factory: Any, conventions: 
 
 
 def test_as_people_write_it(tmp_path: Path) -> None:
+    (tmp_path / "q.toml").write_text('scale = "1/255"\nmean = "0.5,1/4"\n')
+    assert read_conventions(tmp_path / "q.toml") == Conventions(scale=1 / 255, mean=(0.5, 0.25))
     (tmp_path / "m.toml").write_text("scale = 1\nmean = 0.5\nstd = [1, 2.5]\n[fixed]\nphase = false\nmask = [[1, 0]]\n")
     found = read_conventions(tmp_path / "m.toml")
     assert found == Conventions(scale=1.0, mean=(0.5,), std=(1.0, 2.5), fixed={"phase": False, "mask": ((1, 0),)})
@@ -65,7 +67,7 @@ def test_as_people_write_it(tmp_path: Path) -> None:
             b"scales = 1\nmine = 2",
             ["scales: there is no such key: write scale", "mine: there is no such key"],
         ),
-        (b'scale = "1/255"', ["scale: it is '1/255': expected a number other than 0"]),
+        (b'scale = "1/0"', ["scale: it is '1/0': expected a number other than 0, or a text such as \"1/255\""]),
         (b"scale = 0", ["scale: it is 0"]),
         (b"scale = true", ["scale: it is True"]),
         (b"scale = inf\nmean = []\nstd = [1, 0.0]", ["scale: it is inf", "mean: it is []", "std: it is [1, 0.0]"]),
