@@ -169,7 +169,7 @@ def _of_layer(layer: LayerComparison, nets: Sequence[Net]) -> Iterator[tuple[str
             if s.second == position + 1
         ]
         line = "" if histogram is None else sparkline(histogram.counts)
-        place = str(layer.layer) if layer.layer else ""
+        place = str(layer.layer) if layer.layer else "all"
         basis: Basis = "estimated" if any(layer.estimated[position : position + 1]) else "measured"
         yield place, shortened(net.name, _NAME), "\n".join(said), line, marked(number(median), basis)
 
