@@ -167,7 +167,7 @@ def test_compare_table(folder: Path, results: dict[str, Any]) -> None:
             samples.append(dict(arrays))
     alpha = 0.05 / ((1 + 3 * len(PROPERTIES)) * 3)
     rows = [
-        re.fullmatch(r" (?:net|\d|) +net\d .*?(\S+) *", line) for line in table.split("margin\n", 1)[1].splitlines()
+        re.fullmatch(r" (?:all|\d|) +net\d .*?(\S+) *", line) for line in table.split("margin\n", 1)[1].splitlines()
     ]
     medians = [row.group(1) for row in rows if row]
     assert medians == [shown(median) for layer in document["properties"] for median in layer["medians"]]
