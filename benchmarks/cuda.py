@@ -37,6 +37,17 @@ SIDE = 8192
 """Of the matrices whose product shows what the device can do."""
 
 
+def finished(run: Callable[[], Any], place: str) -> Callable[[], None]:
+    """What runs, and waits until a GPU has done it."""
+
+    def until_done() -> None:
+        run()
+        if place == "cuda":
+            torch.cuda.synchronize()
+
+    return until_done
+
+
 def measure(device: Device, rows: int, repeats: int) -> tuple[Row, ...]:
     """Rows per second of all ways at one batch, in alternating rounds."""
     network, x, index = load(vgg19.path()), rows_of(rows), np.arange(rows)
@@ -58,15 +69,10 @@ def measure(device: Device, rows: int, repeats: int) -> tuple[Row, ...]:
         for part in np.split(order, BATCHES):
             engine.measure(part, x)
 
-    def in_full(measured: torch_engine.TorchTimes) -> None:
-        measured.measure()
-        if place == "cuda":
-            torch.cuda.synchronize()
-
     rounds = []
     for _ in range(repeats + 1):
         own = [seconds(partial(in_a_row, engine)) / BATCHES for engine in ours.values()]
-        rounds.append([*own, min(seconds(partial(in_full, each)) for each in theirs)])
+        rounds.append([*own, min(seconds(finished(each.measure, place)) for each in theirs)])
     single, half, other = np.array(rounds[1:]).T
 
     def rate(taken: np.ndarray) -> float:
@@ -92,15 +98,9 @@ def measure(device: Device, rows: int, repeats: int) -> tuple[Row, ...]:
 def compiled(place: str, rows: int, repeats: int) -> tuple[Row, ...]:
     """torch.func.jvp under torch.compile."""
     measured = torch_engine.TorchTimes(rows, torch.channels_last, place)
-    run: Callable[[], Any] = torch.compile(measured.measure)
-
-    def in_full() -> None:
-        run()
-        if place == "cuda":
-            torch.cuda.synchronize()
-
-    in_full()
-    taken = float(np.median([seconds(in_full) for _ in range(repeats)]))
+    run = finished(torch.compile(measured.measure), place)
+    run()
+    taken = float(np.median([seconds(run) for _ in range(repeats)]))
     return (Row(f"batch {rows}: torch.func under torch.compile, rows per second", rows / taken),)
 
 
@@ -111,11 +111,7 @@ def roofline(place: str) -> tuple[Row, ...]:
     def rate(dtype: torch.dtype) -> float:
         a, b = (torch.randn(side, side, device=place).to(dtype) for _ in range(2))
 
-        def product() -> None:
-            torch.matmul(a, b)
-            if place == "cuda":
-                torch.cuda.synchronize()
-
+        product = finished(partial(torch.matmul, a, b), place)
         product()
         return 1e-12 * side**3 / min(seconds(product) for _ in range(5))
 

@@ -66,6 +66,11 @@ class Difference(Viewed):
     compared: int
     changes: tuple[Change, ...]
 
+    @property
+    def worse(self) -> tuple[Change, ...]:
+        """The changes for the worse."""
+        return tuple(change for change in self.changes if change.worse)
+
     def summary(self) -> str:
         return f"of {self.before} and {self.after}: {len(self.changes):,} of {self.compared:,} values changed"
 

@@ -27,8 +27,8 @@ def diff(
     if before.samefile(after):
         result.say([f"{before} and {after} are the same file: nothing in it can differ"])
     result.show(difference)
-    worse = [change.name for change in difference.changes if change.worse]
-    if fail_if_worse and worse:
-        result.say([f"worse: {', '.join(worse)}"])
-    if (exit_code and difference.changes) or (fail_if_worse and worse):
+    fails = fail_if_worse and bool(difference.worse)
+    if fails:
+        result.say([f"worse: {', '.join(change.name for change in difference.worse)}"])
+    if fails or (exit_code and difference.changes):
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from onnxbound.analysis.difference import Change, Difference
 from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import shortened
 from onnxbound.version import __version__
-from onnxbound.words import number, percent
+from onnxbound.words import number
 
 _OF_INTEREST = ("data.train_error", "data.test_error", "data.gap", "margin.gamma", "bounds.")
 _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
@@ -27,7 +27,7 @@ def difference_view(difference: Difference) -> View:
         about=Facts((("before", difference.before), ("after", difference.after))),
         verdict=(
             _worse(difference),
-            f"{changed} {percent(difference.tolerance)}.",
+            f"{changed} {_tolerance(difference)}.",
         ),
         sections=(
             *([Section("What matters most", (_table(shown),))] if shown else []),
@@ -48,10 +48,15 @@ def difference_view(difference: Difference) -> View:
 
 def _worse(difference: Difference) -> str:
     """Name the errors and the bounds on the error that are larger than before."""
-    worse = [f"{c.name} {_words(c.before)} to {_words(c.after)}" for c in difference.changes if c.worse]
-    if worse:
-        return f"Worse: {', '.join(worse)}."
-    return f"No error and no bound on the error has become larger by more than {percent(difference.tolerance)} of it."
+    if difference.worse:
+        said = (f"{c.name} {_words(c.before)} to {_words(c.after)}" for c in difference.worse)
+        return f"Worse: {', '.join(said)}."
+    return f"No error and no bound on the error has become larger by more than {_tolerance(difference)} of it."
+
+
+def _tolerance(difference: Difference) -> str:
+    """Write it with all its digits: `percent` would round small ones to 0."""
+    return f"{100 * difference.tolerance:.6g} %"
 
 
 def _table(changes: Sequence[Change]) -> Table:
