@@ -31,6 +31,9 @@ from onnxbound.linear.threads import cores
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+ABOUT = """\
+`python -m benchmarks` writes this page. A number without a unit is a ratio of two measurements in the same run. J is
+the Jacobian from the output of one layer to that of a later one, and g is a random vector, the probe. The machine:"""
 
 
 def machine(threads: int) -> dict[str, str]:
@@ -42,7 +45,7 @@ def machine(threads: int) -> dict[str, str]:
         "threads": str(threads),
         "python": f"{platform.python_version()} on {platform.system()}",
         "versions": versions,
-        "unset for the benchmark": ", ".join(unset) or f"nothing ({' and '.join(TUNING)} were not set)",
+        "tuning of OpenBLAS": f"unset: {', '.join(unset)}" if unset else f"none ({' and '.join(TUNING)} were not set)",
     }
 
 
@@ -85,7 +88,7 @@ def main() -> None:
         start_up.run(options.repeats),
         memory.run(options.threads),
     ]
-    head = ["# Benchmarks", "", "Written by `python -m benchmarks`; ratios within one run.", ""]
+    head = ["# Benchmarks", "", ABOUT, ""]
     head += [f"* {name}: {value}" for name, value in about.items()]
     text = "\n\n".join(["\n".join(head), *(as_markdown(result) for result in results)]) + "\n"
     print(text)

@@ -68,11 +68,12 @@ def run(rows: Sequence[int], repeats: int, threads: int) -> Result:
     """The benchmark at several batches."""
     forward_cost, pairs_cost = numpy_engine.multiply_adds(load(vgg19.path()))
     text = (
-        "VGG-19 at CIFAR size (16 convolutions, 3 dense layers, random weights), float32, one probe per layer: |J g|"
-        " and the deviation from linearity of all 171 pairs. Multiply-adds per row:"
-        f" {forward_cost / 1e9:.3f}e9 forward, {pairs_cost / 1e9:.2f}e9 all pairs ({pairs_cost / forward_cost:.1f}"
-        " forward passes). torch.func: one jvp and one perturbed forward pass per source layer, the faster of the two"
-        f" memory formats. Medians over {repeats} alternating rounds, {threads} threads."
+        "VGG-19 at CIFAR size (16 convolutions, 3 dense layers, random weights), float32, one probe per layer. The"
+        " benchmark computes |J g| and the deviation from linearity for all 171 pairs of layers. A row takes"
+        f" {forward_cost / 1e9:.3f}e9 multiply-adds in a forward pass, and {pairs_cost / 1e9:.2f}e9 for all pairs"
+        f" ({pairs_cost / forward_cost:.1f} times as many). torch.func computes one jvp and one perturbed forward pass"
+        f" per source layer, in the faster of two memory formats. Medians over {repeats} alternating rounds, {threads}"
+        " threads."
     )
     return Result("All pairs and smoothness", text, tuple(row for n in rows for row in measure(n, repeats, threads)))
 

@@ -221,46 +221,65 @@ def page(table: dict[str, dict[str, Any]]) -> str:
     simmed = {net: e for net, e in table.items() if e.get("onnxsim", {}).get("size")}
     smaller = [net for net, e in simmed.items() if e["smallest"]["size"] < e["onnxsim"]["size"]]
     now = state()
-    versions = ", ".join(f"{each.__name__} {each.__version__}" for each in (onnxruntime, onnx, np))
-    said = (
-        f"`compress` with its defaults ({ROWS:,} training rows or all there are, 10,000 test rows, at most"
-        f" {MAX_DROP:.1%}), `--method int8-weights`, the same with `--fine-tune` (tuned int8), and `--method int8`"
-        " (weights and activations), beside onnxruntime's"
-        f" static int8 (QDQ, per channel, {CALIBRATED} rows), dynamic int8, fp16 and MatMulNBits (4 bits, blocks of 32)"
-        f" and the best of onnxsim 0.8.1; nodes and constants that nothing reads removed from their files. {versions}."
-        f" On {len(good)} of {len(against)} nets the smallest file has at most 60 % of the bytes of static int8 and"
-        f" loses at most 0.5 points{_but(against, good)}; the median share is {np.median(list(share.values())):.0%},"
-        f" the largest {max(share.values()):.0%}. On {len(beaten)} of {len(against)} one of our files is no larger and"
-        f" at least as accurate as static int8{_but(against, beaten)}. On {len(smaller)} of {len(simmed)} the smallest"
-        " is smaller than onnxsim's best. The limit is that of the smallest file's own test; what is promised after"
-        " several tests is no less, and at most 0.5 points. Seconds are of processor time and, in brackets, of the"
-        " clock, on one core that other work shared. Times are those of a run over the original's, medians and"
-        f" quartiles of {ROUNDS} alternating runs of {TIMED} rows on a machine that"
-        " was busy with other work, left out where the quartiles are over a factor of 2 apart; our files of weights"
-        " alone ran with `session.disable_quant_qdq`. Files marked † were made by an earlier state of `compress`, and"
-        " of them `int8-weights` was made only where the smallest is less accurate than static int8."
-        " A bare dash: not measured."
+    columns = (
+        f"* smallest: `compress` with {ROWS:,} training rows or all there are, and a drop of at most {MAX_DROP:.1%}",
+        "* int8-weights and tuned int8: `compress --method int8-weights`, without and with `--fine-tune`",
+        "* int8: `compress --method int8`, which also rounds activations",
+        f"* static int8: that of onnxruntime (QDQ, per channel, calibrated on {CALIBRATED} rows)",
+        "* dynamic int8, fp16, MatMulNBits (4 bits, blocks of 32): those of onnxruntime",
+        "* onnxsim: the best file of onnxsim 0.8.1, as described below",
+    )
+    found = (
+        f"On {len(good)} of {len(against)} nets{_but(against, good)}, the smallest file has at most 60 % of the bytes"
+        " of static int8 and loses at most 0.5 points of accuracy. Its share of these bytes is"
+        f" {np.median(list(share.values())):.0%} in the median, and {max(share.values()):.0%} at most. On {len(beaten)}"
+        f" of {len(against)} nets{_but(against, beaten)}, one of our files is no larger and no less accurate than"
+        f" static int8. On {len(smaller)} of {len(simmed)} nets, the smallest file is smaller than onnxsim's."
+    )
+    marks = (
+        "Nodes and constants that nothing reads were removed from the files of other tools. A file marked † was made by"
+        " an earlier state of `compress`. A dash without a reason means that there is no measurement. Versions: "
+        + ", ".join(f"{each.__name__} {each.__version__}" for each in (onnxruntime, onnx, np))
+        + "."
     )
     peer = (
-        "onnxsim 0.8.1 has searches under a budget of the relative error of the outputs, not of accuracy:"
-        " `recommend_quantization` over formats, `search_mixed_precision_for_budget` over 4 and 8 bits per layer,"
-        " `auto_quantize_int4` and `apply_optimization_pipeline`, which also prunes; GPTQ (`apply_gptq`) is a step of"
-        " its own. Its 4 bits are for MatMul and Gemm alone. Each ran at both default budgets, 0.02 and 0.1, the"
-        " pipeline with and without a quarter of the channels pruned. The table has the smallest of these files that"
-        " loses at most 0.5 points, or else the most accurate: chosen in its favour by the test rows themselves."
+        "The budgets of onnxsim 0.8.1 limit the relative error of the outputs, not the loss of accuracy. It writes 4"
+        " bits only for MatMul and Gemm. These functions ran on each net:"
+    )
+    ran = (
+        "* `recommend_quantization`, which searches over formats, with both default budgets, 0.02 and 0.1",
+        "* `search_mixed_precision_for_budget`, which chooses 4 or 8 bits per layer, with the same two budgets",
+        "* `apply_optimization_pipeline`, without pruning and with a quarter of the channels pruned",
+        "* `auto_quantize_int4` and `apply_gptq` (GPTQ)",
+    )
+    chosen = (
+        "The column onnxsim shows the smallest of these files that loses at most 0.5 points, or the most accurate one"
+        " if all lose more. The test rows themselves decide this, which favours onnxsim."
+    )
+    limit = (
+        "The limit bounds the drop in accuracy on new rows with 95 % confidence, by the test of the smallest file"
+        " alone. If `compress` tests several files, it may promise a larger limit, but at most 0.5 points. The seconds"
+        " are the time of `compress` on one core that other work shared: processor time, and in brackets wall time."
+    )
+    times = (
+        "A time is the running time of a file divided by that of the original. The table gives the median and, in"
+        f" brackets, the quartiles of {ROUNDS} alternating runs of {TIMED} rows. Other work ran on the same machine. A"
+        " time is left out if its quartiles differ by more than a factor of 2. The files of `compress`, except those of"
+        " int8, ran with the session option `session.disable_quant_qdq`."
     )
     names = ("float32", *FILES, *PEERS)
-    lines = ["# Compression", "", *textwrap.wrap(said, 120), "", *textwrap.wrap(peer, 120), ""]
-    lines += ["Bytes and accuracy on 10,000 test rows:", "", "| net | " + " | ".join(names) + " |"]
-    lines.append("|---" * (len(names) + 1) + "|")
+    lead = "This page compares files that `compress` writes with files of other tools. The columns of the tables:"
+    lines = ["# Compression", "", lead, "", *columns, "", *_paragraphs(found, marks, peer)]
+    lines += [*ran, "", *_paragraphs(chosen), "Bytes and accuracy on 10,000 test rows:", ""]
+    lines += ["| net | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for net, entries in table.items():
         lines.append(f"| `{net}` | " + " | ".join(_size(entries.get(name), now) for name in names) + " |")
-    lines += ["", "Limit of the smallest file, and times:", ""]
+    lines += ["", *_paragraphs(limit, times)]
     lines += ["| net | limit | " + " | ".join(names[1:]) + " |", "|---" * (len(names) + 1) + "|"]
     for net, entries in table.items():
-        times = (_time(entries.get(name)) for name in names[1:])
-        lines.append(f"| `{net}` | {entries['smallest']['note']} | " + " | ".join(times) + " |")
-    coded = "Entropy codes (`--codes`) without `--test`, which `decompress` turned into the same file again:"
+        ratios = (_time(entries.get(name)) for name in names[1:])
+        lines.append(f"| `{net}` | {entries['smallest']['note']} | " + " | ".join(ratios) + " |")
+    coded = "Entropy codes (`--codes`, without `--test`). From each code, `decompress` made the same file again:"
     lines += ["", coded, "", "| net | `--max-drop` | bytes and accuracy |", "|---|---|---|"]
     for net, entries in table.items():
         if "codes" in entries:
@@ -276,7 +295,11 @@ def _is_beaten(entries: dict[str, Any]) -> bool:
 
 def _but(nets: dict[str, Any], some: set[str]) -> str:
     others = sorted(set(nets) - some)
-    return f", not on {', '.join(f'`{net}`' for net in others)}" if others else ""
+    return f" (not on {', '.join(f'`{net}`' for net in others)})" if others else ""
+
+
+def _paragraphs(*texts: str) -> list[str]:
+    return [line for text in texts for line in (*textwrap.wrap(text, 120), "")]
 
 
 def _size(entry: dict[str, Any] | None, now: str) -> str:

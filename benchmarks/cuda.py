@@ -146,9 +146,10 @@ def main() -> None:
     device = resolve_device(options.device)
     on = torch.cuda.get_device_name() if device.name != "cpu" else "a CPU"
     text = (
-        f"VGG-19 at CIFAR size, one probe per layer: |J g| and the deviation from linearity of all 171 pairs. {on},"
-        f" onnxruntime {onnxruntime.__version__}, torch {torch.__version__}; medians over {options.repeats} alternating"
-        f" rounds, {BATCHES} batches in a row."
+        "VGG-19 at CIFAR size, one probe g per layer. The benchmark computes |J g| and the deviation from linearity for"
+        " all 171 pairs of layers; J is the Jacobian of a pair. The numbers are medians over"
+        f" {options.repeats} alternating rounds, {BATCHES} batches in a row, on {on} with onnxruntime"
+        f" {onnxruntime.__version__} and torch {torch.__version__}."
     )
     rows: tuple[Row, ...] = ()
     for more in parts(options, device):

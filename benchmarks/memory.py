@@ -58,9 +58,9 @@ def run(threads: int) -> Result:
         Row("VGG-19, both engines tried, GB", large / 1e9, "<= 2"),
     )
     text = (
-        f"`onnxbound analyze fixtures/{MODEL.name} {' '.join(OPTIONS)}` on synthetic rows, and the same with VGG-19 on"
-        f" {VGG_ROWS} rows; resident set of the process."
-        " Pages of the memory-mapped data file that the kernel leaves in memory count."
+        f"The peak is the largest resident set of `onnxbound analyze fixtures/{MODEL.name} {' '.join(OPTIONS)}` on m"
+        " synthetic rows. It includes the pages of the memory-mapped data file that the kernel keeps in memory. The"
+        f" last number is the peak of the same command with VGG-19 and {VGG_ROWS} rows."
     )
     return Result("Memory", text, rows)
 

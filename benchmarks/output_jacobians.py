@@ -24,10 +24,10 @@ def run(rows: Sequence[int], repeats: int, threads: int) -> Result:
             rounds = [ours("output") / min(torch(way) for way in WAYS) for _ in range(repeats + 1)][1:]
         found.append(Row(f"batch {count}: with beta / gradients alone", float(np.median(rounds)), "<= 1"))
     text = (
-        "VGG-19 at CIFAR size, 10 classes, float32: |J|_F of every layer to the logits and the largest of its parts per"
-        " pixel, forward pass included. torch.autograd.grad: the gradients of every logit, class by class, as one batch"
-        f" (vmap) or in channels-last, whichever is fastest. Medians over {repeats} alternating rounds, {threads}"
-        " threads."
+        "VGG-19 at CIFAR size, 10 classes, float32. onnxbound computes |J|_F from every layer to the logits, and beta"
+        " from its largest part at one pixel. torch.autograd.grad computes only the gradients of every logit: class by"
+        " class, as one batch (vmap) or in channels-last, whichever is fastest. Both times include the forward pass."
+        f" Medians over {repeats} alternating rounds, {threads} threads."
     )
     return Result("Exact Jacobians to the logits", text, tuple(found))
 

@@ -87,8 +87,9 @@ def run(rows: int, repeats: int, threads: int) -> Result:
     products = gemm / np.prod(GEMM) * whole_cost(network)
     text = (
         f"ResNet-50 of half width on 224 x 224 pixels, {network.depth} layers, random weights, float32, one probe per"
-        " layer: |J g| and the deviation from linearity of all pairs, and exact Jacobians to the logits. Multiply-adds"
-        f" per row: {whole_cost(network) / 1e9:.1f}e9. NumPy engine, {rows} rows, medians over {repeats} rounds."
+        " layer. The work is |J g| and the deviation from linearity of all pairs of layers, and exact Jacobians to the"
+        f" logits. A row takes {whole_cost(network) / 1e9:.1f}e9 multiply-adds. NumPy engine, {rows} rows, medians over"
+        f" {repeats} rounds."
     )
     measured = (
         Row(

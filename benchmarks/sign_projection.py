@@ -69,7 +69,11 @@ def run(repeats: int, threads: int) -> Result:
         Row("<A, M_l> / a product of matrices in float32, rate", middle("project", "product")),
         Row("512 x 4608, k = 20,000: peak memory, GB", max(found["peak"] for found in rounds), "< 1"),
     )
-    return Result("Signs of the helper string", f"Medians over {repeats} rounds, {threads} threads.", rows)
+    text = (
+        "A is a matrix of weights, and the k matrices M_l hold the random signs of the helper string. Rates are medians"
+        f" over {repeats} rounds, with {threads} threads. The memory is the maximum over these rounds."
+    )
+    return Result("Signs of the helper string", text, rows)
 
 
 def main() -> None:

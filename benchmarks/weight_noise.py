@@ -161,17 +161,17 @@ def summary(rows: list[Found]) -> str:
 
     by = {"sensitivity": lambda row: row.sensitivity, "cushion": lambda row: 1 / row.cushion}
     sentences = [
-        f"By {name}: the worst layer is named right in {right(lambda row, own=own: int(own(row).argmax()))} of"
-        f" {len(harm)} nets where noise of 20 % costs a point of training error, the layer that moves the logits most"
-        f" in {first(own)} of {len(rows)}; mean tau with the change of the logits {mean(own, RADII[0]):.2f} at 5 % and"
-        f" {mean(own, RADII[-1]):.2f} at 20 %."
+        f"The {name} names the worst layer in {right(lambda row, own=own: int(own(row).argmax()))} of the {len(harm)}"
+        " nets where noise of 20 % costs a point of training error. It names the layer that moves the logits most in"
+        f" {first(own)} of {len(rows)} nets. Its mean tau with the change of the logits is {mean(own, RADII[0]):.2f}"
+        f" at 5 % and {mean(own, RADII[-1]):.2f} at 20 %."
         for name, own in by.items()
     ]
     for radius in RADII:
         ratio = np.concatenate([row.change[radius] / (radius * row.sensitivity) for row in rows])
         sentences.append(
             f"The change of the logits at {radius:.0%} is {ratio.min():.2f} to {ratio.max():.2f} times what the"
-            f" sensitivity predicts, {np.median(ratio):.2f} for the median layer."
+            f" sensitivity predicts, and {np.median(ratio):.2f} times for the median layer."
         )
     return " ".join(sentences)
 
@@ -196,14 +196,25 @@ def main() -> None:
                 f"  {layer.place}: {found.sensitivity[i]:.3f}, cushion {found.cushion[i]:.4f}: ", *numbers, flush=True
             )
     text = (
-        f"Noise of a relative length of 5 % or 20 % in the weights of one layer alone, {DRAWS} draws, {ROWS} training"
-        f" rows: its training error (mean over draws), and the relative rms change of its logits (median over rows)."
-        f" *Worst layer*: with the largest error at 20 %, in brackets; *by sensitivity*: with the largest median"
-        f" weight-noise sensitivity at {SENSITIVITY_ROWS} rows; *by cushion*: with the smallest layer cushion. A layer"
-        " in bold is named wrongly: another one's error is larger by more than two standard errors. *None*: no layer"
-        " costs a point. Kendall's tau with the order of layers by sensitivity, and beside it by cushion."
+        "This page shows whether the weight-noise sensitivity and the layer cushion find the layer where noise does the"
+        " most harm. Noise is added to the weights of one layer at a time. Its relative length is 5 % or 20 %, with"
+        f" {DRAWS} draws each. On {ROWS} training rows, the benchmark measures the error (mean over draws) and the"
+        " relative rms change of the logits (median over rows). The columns of the table:"
     )
-    lines = ["# Noise in weights", "", *textwrap.wrap(text, 120), "", *textwrap.wrap(summary(rows), 120), ""]
+    columns = (
+        "error: the training error without noise",
+        "worst layer: the layer with the largest error under noise of 20 %; none, if no layer costs a point",
+        f"by sensitivity: the layer with the largest median weight-noise sensitivity at {SENSITIVITY_ROWS} rows",
+        "by cushion: the layer with the smallest layer cushion",
+        "tau: Kendall's tau of the sensitivity with the error, or with the change of the logits",
+        "cushion: the same for the inverse of the cushion",
+    )
+    bold = (
+        "In brackets is the error under noise of 20 % in the layer. A layer in bold is wrong: the error of another"
+        " layer is larger by more than two standard errors."
+    )
+    lines = ["# Noise in weights", "", *textwrap.wrap(text, 120), "", *(f"* {column}" for column in columns), ""]
+    lines += [*textwrap.wrap(bold, 120), "", *textwrap.wrap(summary(rows), 120), ""]
     Path(__file__).with_name("weight-noise.md").write_text("\n".join([*lines, *table(rows)]) + "\n")
 
 

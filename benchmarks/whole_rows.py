@@ -58,11 +58,12 @@ def run(rows: Sequence[int], repeats: int, threads: int) -> Result:
         Row("`onnxbound analyze`, milliseconds per row", 1e3 * command),
     )
     text = (
-        "VGG-19 at CIFAR size, float32, one probe per layer: |J g| and the deviation from linearity of all pairs, and"
-        f" exact Jacobians to the logits. The engines measure {WHOLE_ROWS} rows, PyTorch {' or '.join(map(str, rows))},"
-        f" whichever is faster per row. A row of `onnxbound analyze` is the difference between runs on {MANY} and {FEW}"
-        f" rows, the least of {COMMANDS}, beside PyTorch's least. Medians over {repeats} alternating rounds, {threads}"
-        " threads."
+        "VGG-19 at CIFAR size, float32, one probe per layer. The work is |J g| and the deviation from linearity of all"
+        " pairs of layers, and exact Jacobians to the logits. The engines of onnxbound measure"
+        f" {WHOLE_ROWS} rows at once, PyTorch {' or '.join(map(str, rows))}, whichever is faster per row. The first two"
+        f" numbers are medians over {repeats} alternating rounds, with {threads} threads. The time of a row of"
+        f" `onnxbound analyze` is the difference between runs on {MANY} and {FEW} rows, divided by {MANY - FEW}. It is"
+        f" the least of {COMMANDS} measurements, compared with PyTorch's least."
     )
     return Result("Whole rows", text, measured)
 

@@ -161,7 +161,7 @@ def table(found: Sequence[Measured], budget: int) -> list[str]:
 
 
 def summary(found: Sequence[Measured], budget: int) -> str:
-    """Over all nets: the change of the logits over that with equal widths, and the points lost."""
+    """Means over the nets: the change of the logits over that with equal widths, and the points lost."""
 
     def ratio(way: str) -> float:
         return float(
@@ -174,10 +174,7 @@ def summary(found: Sequence[Measured], budget: int) -> str:
         return float(np.mean([100 * (net.accuracy - net.cells[way, budget].accuracy) for net in found]))
 
     said = [f"{way} {ratio(way):.2f} and {lost(way):.2f}" for way in WAYS]
-    return (
-        f"Change of the logits over that with equal widths (geometric mean), and points of accuracy lost (mean):"
-        f" {'; '.join(said)}."
-    )
+    return f"Means: {'; '.join(said)}."
 
 
 def main() -> None:
@@ -203,15 +200,25 @@ def main() -> None:
             flush=True,
         )
     text = (
-        f"Nets rounded as by `compress`, at {CALIBRATED:,} training rows or all there are, to about 5, 4 or 3 bits per"
-        " weight (never fewer); 10,000 test rows. *Equal*: all layers alike. The others take steps down from 8 bits,"
-        " first the one with the least damage per bit, (importance x rounding error)^2. The importance is 1 (*rounding"
-        f" error* alone), the paper's 1 / (mu_i mu_i->) from {MEASURED} rows (*cushions*), the weight-noise"
-        " *sensitivity* that `compress` uses, or the change of the logits when that layer alone is rounded to"
-        f" {ALONE} bits (*ablation*, which sees the test rows). Points of accuracy that are lost, and in brackets the"
-        " relative change of the logits, the least in bold."
+        "This page compares five ways to choose how many bits each layer gets. Nets were rounded as `compress` rounds"
+        f" them, with {CALIBRATED:,} training rows or all there are. On average a weight gets 5, 4 or 3 bits, or"
+        " slightly more. The first way, equal, gives all layers the same number of bits. The other ways start with 8"
+        " bits in every layer. They lower the bits of one layer after another, always where the damage per saved bit is"
+        " least. The damage is (importance x rounding error)^2. These ways differ in the importance of a layer:"
     )
-    parts = ["# Bits per layer", textwrap.fill(text, 120)]
+    ways = (
+        "rounding error: 1",
+        f"cushions: 1 / (layer cushion x minimal interlayer cushion), as in the paper, from {MEASURED} rows",
+        "sensitivity: the weight-noise sensitivity, which `compress` uses",
+        f"ablation: the change of the logits if only this layer is rounded to {ALONE} bits, over the rounding error",
+    )
+    cells = (
+        "The ablation sees the test rows. The tables give the points of accuracy lost on 10,000 test rows and, in"
+        " brackets, the relative change of the logits. The smallest change is in bold. Above each table are means over"
+        " the nets: of the change of the logits divided by that of equal (geometric mean), and of the points lost."
+    )
+    listed = "\n".join(f"* {way}" for way in ways)
+    parts = ["# Bits per layer", textwrap.fill(text, 120), listed, textwrap.fill(cells, 120)]
     for budget in BUDGETS:
         parts += [f"## {budget} bits", textwrap.fill(summary(found, budget), 120), "\n".join(table(found, budget))]
     page = "\n\n".join(parts) + "\n"

@@ -19,14 +19,17 @@ HERE = Path(__file__).parent
 _MADE = "<!-- Made by python -m docs.generate; a test compares it with the program. -->"
 
 _EXIT_CODES = (
-    "An option has the same name, meaning and default in every command. Exit codes: 0 done; 1 a condition of"
-    " `--fail-if` holds, or a certificate does not verify; 2 usage; 3 model; 4 data; 5 device; 6 output; 70 a fault of"
-    " onnxbound; 130 interrupted."
+    "Commands share most options, with the same meaning and default. Exit codes: 0 success; 1 a check failed;"
+    " 2 usage error; 3 model error; 4 data error; 5 device error; 6 output error; 70 a bug in onnxbound; 130"
+    " interrupted. Checks are `--fail-if`, `--exit-code`, `--fail-if-worse`, `compress --test` and `verify`."
 )
 _SYMBOLS = (
-    "`onnxbound explain NAME` prints each of these; names are those of the report. Symbols: S the training rows, f the"
-    " net, d its weighted layers, A^i a layer's weight, a^i what enters it, x^i what leaves it, J the Jacobian. [A] is"
-    " Arora, Ge, Neyshabur and Zhang, *Stronger generalization bounds for deep nets via a compression approach*, 2018."
+    "`onnxbound explain NAME` prints one entry of this page. The names are those of the report. The"
+    " [glossary](glossary.md) explains the terms. [A] is Arora, Ge, Neyshabur and Zhang, *Stronger generalization"
+    " bounds for deep nets via a compression approach*, 2018.\n\n"
+    "Symbols: S is the set of m training rows, f the net, g a compressed net, and d the number of weighted layers."
+    " Layer i has the weight A^i, the input a^i and the output x^i. J is a Jacobian. L\\_0 is the error on new rows,"
+    " and Lhat\\_gamma is the share of the training rows whose margin is at most gamma."
 )
 
 
@@ -60,9 +63,10 @@ def _row(parameter: Any) -> str:
 def _python() -> str:
     """Every public name with its signature and its docstring, whose examples the tests run."""
     about = (
-        "Verbs are those of the command line. A verb takes its object first, then rows, then keyword arguments; what it"
-        " returns has a short `repr`, shows itself in a notebook, and has `to_json()` and `save()`. An error names the"
-        " parameter that would mend it. Examples run in a clone of the repository."
+        "Most functions here are commands of the command line. They take a network or files first, then rows, then"
+        " keyword arguments. Their results have a short `repr`, display themselves in notebooks, and have `to_json()`"
+        " and `save()`. Error messages name the parameter to change. The examples run in a clone of the repository. [A]"
+        " is the paper by Arora et al. that the [glossary](glossary.md) names."
     )
     parts = ["# Python", _MADE, about]
     for name in sorted(onnxbound.__all__, key=lambda name: (name[0].isupper(), name)):

@@ -5,8 +5,9 @@
 It needs Python and NumPy, and nothing else: no ONNX, no onnxruntime, none of onnxbound. It reads `code.bin` as
 `certificate-format.md` says, evaluates the network in float64 and float32, counts the errors and checks the bound in
 exact rational arithmetic. It covers the object "compressed" of networks of the usual piecewise linear operators;
-anything else it names and declines. Exit code: 0 verified, 1 refused, 2 declined. `decoded.onnx` is not looked into:
-what is proved is about the network in the code. How much memory and time a network needs is checked before it is run.
+anything else it names and declines. Exit code: 0 verified, 1 refused, 2 declined. What is proved is about the network
+in the code: of `decoded.onnx` only the hash is compared, and its network is not read. How much memory and time a
+network needs is checked before it is run.
 """
 
 import argparse
@@ -414,7 +415,8 @@ def read_windows(c, node, shape, *, pool):
     padded = [max((o - 1) * s + k, n + b + e) for (o, s, k, n, b), e in zip(fit, reach, strict=True)]
     again = tuple((n + b + e - k) // s + 1 for (_, s, k, n, b), e in zip(fit, reach, strict=True))
     node.padded, node.taps = shape[0] * prod(padded), shape[0] * prod(kernel) * prod(output)
-    once(min(output) >= 1 and node.padded <= LARGEST_ROW and again == output, "the windows do not fit their input")
+    once(min(output) >= 1 and max(node.padded, node.taps) <= LARGEST_ROW, "the windows hold too many numbers")
+    once(again == output, "the windows do not fit their input")
     narrow = all(max(b, e) < k for b, e, k in zip(begin, reach, kernel, strict=True))
     once(not pool or narrow, "the padding of a pool is not narrower than its kernel")
     node.kernel, node.strides, node.dilations, node.begin, node.end = kernel, strides, dilations, begin, reach
@@ -442,7 +444,6 @@ def read_conv(c, node, given, _):
     read_windows(c, node, given[0], pool=False)
     biased = flag(c, 15, 1)
     once(units * channels * prod(node.kernel) <= LARGEST_ROW * node.groups, "a weight is too large")
-    once(node.taps <= LARGEST_ROW, "the windows of a Conv hold too many numbers")
     node.holes.append(("weight", (units, channels // node.groups, *node.kernel)))
     node.holes += [("bias", (units,))] * biased
     node.products = prod(node.holes[0][1]) * prod(node.output)
@@ -1095,6 +1096,8 @@ def canonical(value):
 
 def once_same(name, claimed, found):
     """Equal, and of equal types at every depth."""
+    for key in found if isinstance(found, dict) and isinstance(claimed, dict) else ():
+        once_same(f"{name}.{key}", claimed.get(key), found[key])
     require(canonical(claimed) == canonical(found), f"{name}: it says {str(claimed)[:200]}, found {str(found)[:200]}")
 
 
@@ -1190,12 +1193,9 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
     chance = min(1 - Fraction(1, classes), 1 - Fraction(int(np.bincount(labels).max()), m))
     vacuous = Fraction(repr(bound)) >= chance
     inputs = {"role": "data", "sha256": fingerprint(rows, labels), "rows": m, "total": m}
-    code = {
-        "sha256": sha256,
-        "decoder_version": 2,
-        "architecture": architecture_in_words(nodes, shapes[0], mirrored),
-        "decoded_sha256": hashlib.sha256(files["decoded.onnx"]).hexdigest(),
-    }
+    words = architecture_in_words(nodes, shapes[0], mirrored)
+    decoded = hashlib.sha256(files["decoded.onnx"]).hexdigest()
+    code = {"sha256": sha256, "decoder_version": 2, "architecture": words, "decoded_sha256": decoded}
     expected = {
         "schema": "onnxbound.certificate/2", "statement": sentence(m, delta, bound, vacuous), "object": "compressed",
         "assumptions": ASSUMPTIONS, "rows": m, "errors": errors, "bits": bits, "delta": float(delta),
@@ -1210,10 +1210,11 @@ def verify(folder, data, x_key=None, y_key=None, labels_start=0, delta="0.05", *
     found = count_errors(nodes, shapes, mirrored, preprocessing, rows, labels)
     require(found <= errors, f"errors: it says {errors}, found {found} in float64 and float32")
     lines = ["The certificate verifies.", "", expected["statement"], ""]
-    lines += [f"  {name} is checked by onnxbound verify, not here" for name in sorted(files) if name.endswith(".onnx")]
+    models = [name for name in sorted(files) if name.endswith(".onnx")]
+    lines += [f"  {name}: its network is checked by onnxbound verify, not here" for name in models]
     lines.append(f"  {keys[0]} {rows.shape} and {keys[1]}, {distinct:,} distinct rows, sha256 {inputs['sha256']}")
     lines.append(f"  {found:,} errors counted here, {errors:,} are claimed; {bits:,} bits")
-    lines += [f"  {code['architecture']}", f"  {expected['preprocessing']}", "", "It assumes:"]
+    lines += [f"  {words}", f"  {expected['preprocessing']}", "", "It assumes:"]
     return "\n".join(map(printable, lines + [f"  - {text}" for text in ASSUMPTIONS]))
 
 

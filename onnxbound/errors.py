@@ -54,9 +54,9 @@ class OnnxboundError(Exception):
     """An error with a code that `onnxbound explain CODE` describes.
 
     Args:
-        code: A name that `explain` explains.
+        code: The name of the error, for `explain`.
         message: What happened, in one sentence.
-        problems: Every place that is wrong; several are listed together.
+        problems: All problems that were found, each with its place and a remedy.
 
     >>> from onnxbound import OnnxboundError, load
     >>> try:

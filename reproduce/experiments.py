@@ -1,7 +1,7 @@
 """Every figure and table of [A] for the nets of `reproduce.train`: python -m reproduce.experiments FOLDER [ROWS].
 
-Runs the commands that a reader would, writes JSON and figures into FOLDER/results, and `trends.md` beside them: what
-the paper says in its Section 6, held against these nets. What is there already is not computed again.
+Runs the commands of onnxbound, and writes JSON and figures into FOLDER/results. `trends.md` there compares the results
+with the statements in Section 6 of the paper. Results that exist already are not computed again.
 """
 
 import json
@@ -14,13 +14,13 @@ from typing import Any
 DATA = ("--layout", "nhwc", "--scale", "1/255", "--mean", "0.4914,0.4822,0.4465", "--std", "0.2471,0.2435,0.2616")
 NETS = ("vgg", "alexnet")
 PRINTED = ("--form", "linear")
-"""As [A] has it: with biases in the signal, that of a net before training can be its biases alone."""
+"""The form of [A]. With biases included, the signal of an untrained net can be its biases alone."""
 
 
 def run(
     folder: Path, name: str, verb: str, models: list[str], *options: str, timeout: float | None = None
 ) -> dict[str, Any]:
-    """The document of one command, with its figures in a folder of the same name; `timeout` is in seconds."""
+    """The document of one command. Its figures go to a folder of the same name. `timeout` is in seconds."""
     target = folder / "results" / f"{name}.json"
     if not target.exists():
         print(f"{name}: onnxbound {verb}", flush=True)
@@ -69,44 +69,44 @@ def trends(found: dict[str, dict[str, Any]], net: str) -> list[tuple[str, str, b
     tau = {entry["capacity"]: entry["correlation"]["tau"] for entry in found[f"{net}_track"]["capacities"]}
     return [
         (
-            "noise is attenuated as it passes to later layers (Fig. 1)",
-            f"error at the logits / error behind the layer where it enters: {_range(ends)}",
+            "noise is attenuated on its way to later layers (Fig. 1)",
+            f"error at the logits / error after the layer where noise enters: {_range(ends)}",
             max(ends) < 1,
         ),
         (
             "the layer cushion rises with training, in every layer (Fig. 2a)",
-            f"trained / initial median: {_range(ratios)}",
+            f"median after training / median before: {_range(ratios)}",
             min(ratios) > 1,
         ),
         (
-            "it rises most in later layers",
-            f"median rise of the first half {median(earlier):.3g}, of the second {median(later):.3g}",
+            "the layer cushion rises most in later layers",
+            f"median factor in the first half of the layers {median(earlier):.3g}, in the second {median(later):.3g}",
             median(later) > median(earlier),
         ),
         (
-            "the minimal interlayer cushion is 1/sqrt(h) nearly everywhere: the clip is smaller than what is measured",
+            "the minimal interlayer cushion is clipped at 1/sqrt(h) nearly everywhere",
             f"clipped at {clipped} of {len(layers) - 1} layers",
             clipped >= 0.8 * (len(layers) - 1),
         ),
         ("beta is near 1", f"medians {_range(beta)}", max(beta) < 2),
         (
-            "noise stability gives the smallest capacity of the five but for the number of parameters (Fig. 4 left)",
+            "noise stability gives the smallest capacity, except for the number of parameters (Fig. 4 left)",
             ", ".join(f"{name} 10^{value:.1f}" for name, value in bounds.items()),
             bounds["arora"] < min(older.values()),
         ),
         (
             "later layers are the most compressible (Table 1)",
-            f"q / weights, median of the first half {halves[0]:.3g} %, of the second {halves[1]:.3g} %",
+            f"q / weights, median of the first half of the layers {halves[0]:.3g} %, of the second {halves[1]:.3g} %",
             halves[1] < halves[0],
         ),
         (
-            "the cushion is larger with the right labels than with shuffled ones (Fig. 3)",
+            "the layer cushion is larger with the right labels than with shuffled labels (Fig. 3)",
             f"in {normal_larger} of {len(layers)} layers",
             normal_larger > len(layers) / 2,
         ),
         (
             "the bound falls and rises with the gap during training (Fig. 4 right)",
-            "Kendall's tau of arora with the gap " + ("undefined" if tau["arora"] is None else f"{tau['arora']:.2f}"),
+            "Kendall's tau of arora with the gap: " + ("undefined" if tau["arora"] is None else f"{tau['arora']:.2f}"),
             tau["arora"] is not None and tau["arora"] > 0,
         ),
     ]
@@ -117,7 +117,7 @@ def _range(values: list[float]) -> str:
 
 
 def main(folder: Path, measured: str = "200") -> None:
-    """Run what is missing, and write the account's table."""
+    """Run what is missing, and write `trends.md`."""
     rows, test = ("--measured", measured), ("--test", str(folder / "rows.npz"))
     lines = ["| net | [A] says | found | agrees |", "|---|---|---|---|"]
     for net in (net for net in NETS if (folder / f"{net}_shuffled.onnx").exists()):

@@ -1,8 +1,9 @@
 """AlexNet at the size of [A], under a clock: python -m reproduce.full_scale CIFAR10.npz FOLDER --minutes 8.5.
 
-Trains it with the right labels and with shuffled ones, at several learning rates side by side on one GPU, takes the
-first rate at which both nets learn their rows, and measures these nets, the most important things first. What is not
-done in time is missing in FOLDER/results; a second call goes on. `python -m reproduce.tables FOLDER` makes the tables.
+Trains the net with the right labels and with shuffled ones, at several learning rates side by side on one GPU. Takes
+the first rate at which both nets learn their rows, and measures these two nets, the most important properties first.
+FOLDER/results lacks what is not done in time; a second call continues. `python -m reproduce.tables FOLDER` makes the
+tables.
 """
 
 import argparse

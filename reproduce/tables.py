@@ -1,7 +1,7 @@
-"""The tables of the account from the reports of `reproduce.full_scale`: python -m reproduce.tables FOLDER.
+"""Makes tables from the reports of `reproduce.full_scale`: python -m reproduce.tables FOLDER.
 
-Writes FOLDER/results/tables.md, and `track.svg` and `track_shuffled.svg` beside it. A report that is not there, for
-want of time, is left out.
+Writes FOLDER/results/tables.md, and `track.svg` and `track_shuffled.svg` beside it. Leaves out reports that do not
+exist, since there was no time for them.
 """
 
 import json
@@ -89,7 +89,7 @@ def layers(report: Report) -> Iterator[str]:
             ["q / weights, %", *(layer["compression_percent"] for layer in found)],
             ["beta, median", *(layer["beta"] and layer["beta"]["median"] for layer in found)],
             ["smallest cushion before the clip", *(clip["unclipped"] and clip["unclipped"]["min"] for clip in clips)],
-            ["and after it", *(clip["clipped"] and clip["clipped"]["min"] for clip in clips)],
+            ["smallest cushion after the clip", *(clip["clipped"] and clip["clipped"]["min"] for clip in clips)],
         ],
     )
 
@@ -125,7 +125,7 @@ def track(folder: Path, name: str, errors: list[dict[str, float]]) -> Iterator[s
     ]
     drawn = Figure(
         "track",
-        "Gap between test and training error, and sqrt(arora / m) times one factor",
+        "Gap between test and training error, and sqrt(arora / m) rescaled",
         name,
         partial(lines, places="epoch", quantity="gap", curves=curves, names=epochs),
         ("curve", "epoch", "gap"),
@@ -149,7 +149,7 @@ def tables(folder: Path) -> Iterator[str]:
         for rate, of in training["errors"].items()
         for name, errors in of.items()
     ]
-    yield f"Trained on {training['device']} with PyTorch {training['torch']}; measured: rate {training['rate']}."
+    yield f"Trained on {training['device']} with PyTorch {training['torch']}; measured at rate {training['rate']}."
     yield ""
     yield from table(["rate", "net", "epochs", "seconds", "training error", "test error"], ends)
     for title, name in (("Fig. 2", "alexnet_compare"), ("Fig. 3", "alexnet_shuffled_compare")):
@@ -169,7 +169,7 @@ def tables(folder: Path) -> Iterator[str]:
     for document in _reports(folder, ["alexnet_noise"]).values():
         yield from ("## Fig. 1", "")
         yield from table(
-            ["noise into layer", "behind it", "at the logits", "ratio"],
+            ["noise enters layer", "error after it", "error at the logits", "ratio"],
             (
                 [curve["source"], first, last, last / first]
                 for curve in document["curves"]

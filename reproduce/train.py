@@ -1,7 +1,7 @@
-"""Train the nets of the account: python -m reproduce.train CIFAR10.npz FOLDER.
+"""Train the nets that `reproduce.experiments` measures: python -m reproduce.train CIFAR10.npz FOLDER.
 
-Writes the rows they are trained on (`rows.npz`), random labels for them (`shuffled_labels.npy`), and of each net its
-initialisation, checkpoints and last state as ONNX.
+Writes the rows for training and testing (`rows.npz`), random labels for the training rows (`shuffled_labels.npy`), and
+ONNX files of each net: its initialisation, its checkpoints and its last state.
 """
 
 import argparse
@@ -26,7 +26,7 @@ DECAY = 1e-4
 
 
 def take(data: Path, folder: Path, rows: int, test: int) -> None:
-    """Cut the rows out of CIFAR-10, the same for the same numbers, and draw random labels."""
+    """Draw the rows from CIFAR-10, always the same for the same counts, and random labels."""
     random = np.random.default_rng(2018)
     with np.load(data, allow_pickle=False) as full:
         train = np.sort(random.permutation(len(full["y_train"]))[:rows])

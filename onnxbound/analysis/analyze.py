@@ -85,7 +85,8 @@ def analyze(
         run.begin(_manifest(network, work, settings, device, executor, fingerprint, there, sets))
     collector = Collector(work, executor, run, progress)
     forward = collector.forward(rows)
-    test = next(((collector.errors(each), each.count) for each in tested), None)
+    test_errors = next((collector.errors(each) for each in tested), None)
+    test = None if test_errors is None else (int(test_errors.sum()), len(test_errors))
     measured = collector.measure(rows, index)
     noisy = _weight_noise(measured, rows, settings, work.arrangement.batches, progress)
     extremes = conditions(network, forward, measured, settings.zeta)
@@ -130,10 +131,11 @@ def analyze(
         weight_noise=WeightNoise(noisy.radius, noisy.noisy.shape[1], noisy.rows, noisy.clean),
         samples=measured.samples(),
         conditions=extremes,
+        test_errors=test_errors,
     )
     cause = likely_cause(network, rows, device, settings.threads, ~(forward.column("margin") > 0))
-    analysis = replace(analysis, doubts=tuple(doubts(analysis, rows, cause)))
-    shortened = budget.in_words(asked, settings, there, sets)
+    shortened = tuple(budget.in_words(asked, settings, there, sets))
+    analysis = replace(analysis, doubts=tuple(doubts(analysis, rows, cause, shortened)))
     return replace(
         analysis,
         tool=replace(analysis.tool, seconds=perf_counter() - started, peak_rss_bytes=peak_rss_bytes()),

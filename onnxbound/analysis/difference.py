@@ -37,6 +37,11 @@ class Change:
     relative: float | None
 
     @property
+    def is_share(self) -> bool:
+        """Whether it is an error, a bound on the error or the gap, which people read in percent."""
+        return self.name == "data.gap" or bool(_OF_ERRORS.fullmatch(self.name))
+
+    @property
     def worse(self) -> bool:
         """Whether it is an error, or a bound on the error below 1, and has become larger, or can no longer be said."""
         if not _OF_ERRORS.fullmatch(self.name) or self.before is None or self.before >= 1:

@@ -21,15 +21,18 @@ _LARGE = 1e6
 """Inputs of nets are smaller, even 16-bit pixels and numbers of tokens."""
 _LOOKED_AT = 100
 """Rows."""
+_FEW = 100
+"""With fewer measured rows a reader has to know it before anything else."""
 
 
-def doubts(report: Report, rows: Rows, cause: Cause | None) -> Iterator[str]:
-    """Warnings that the rows are probably not those of training; the other numbers then say little.
+def doubts(report: Report, rows: Rows, cause: Cause | None, shortened: Iterable[str] = ()) -> Iterator[str]:
+    """Warnings that the rows are probably not those of training, or very few; the other numbers then say little.
 
     Args:
         report: The report without its warnings.
         rows: The training set.
         cause: The probable mistake; None if none was found.
+        shortened: What there was no time for, in words.
     """
     data, chance = report.data, 1 - 1 / report.data.classes
     seen, guessing = percent(data.train_error), percent(chance)
@@ -42,6 +45,8 @@ def doubts(report: Report, rows: Rows, cause: Cause | None) -> Iterator[str]:
     largest = float(np.abs(rows.batch(rows.index[:_LOOKED_AT]).inputs).max())
     if largest > _LARGE:
         yield f"inputs reach {largest:.3g} after preprocessing: `scale` is probably not that of training"
+    if data.measured_rows < _FEW:
+        yield from shortened
 
 
 def notices(
@@ -59,7 +64,7 @@ def notices(
     return (
         *report.doubts,
         *_about_the_data(report, rows, batches),
-        *shortened,
+        *(said for said in shortened if said not in report.doubts),
         *_about_the_measurement(report, network),
         *_nulls(report, network),
     )
@@ -94,7 +99,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
             ' small; `probes="exact"` measures it exactly'
         )
     if data.measured_rows < data.rows:
-        share, confidence = data.sub_sampling_zeta, f"{percent(1 - settings['delta'] / 3)} confidence"
+        share, confidence = data.sub_sampling_zeta, f"{percent(1 - settings['delta'] / 3)} confidence (1 - `delta` / 3)"
         beyond = f"up to {at_most(share, 100)} % of the rows may lie beyond the extremes shown, with {confidence}"
         yield (
             f"the Jacobian properties were measured on {data.measured_rows:,} of {data.rows:,} rows:"

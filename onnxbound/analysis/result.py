@@ -6,6 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from onnxbound.analysis.sections import (
     NO_ROWS,
     ClassReport,
@@ -33,23 +36,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report(Viewed):
-    """The result of `analyze` as JSON holds it, `onnxbound.report/1`.
+    """The result of `analyze`. Its JSON form is `onnxbound.report/1`.
 
     Attributes:
-        tool: What computed the numbers.
-        model: The net.
-        data: The training set S.
-        settings: Every effective setting.
-        margin: Margins of S, and gamma.
-        layers: In topological file order.
-        pairs: Pairs of layers with a path.
+        tool: Versions, device, engine and running time.
+        model: The model.
+        data: The training set, and the errors on training and test rows.
+        settings: The settings that were used.
+        margin: The margins on the training set, and gamma.
+        layers: The weighted layers, in topological order.
+        pairs: The pairs of layers that a path connects.
         bounds: Capacities and bounds.
-        coverage: How much of the file the numbers are about.
-        warnings: What a reader has to know before the numbers.
-        per_class: The rows of each label.
-        worst: The rows of smallest margin and cushion.
-        weight_noise: The noise behind `error_under_weight_noise` of the layers.
-        doubts: The warnings that the rows are probably not those of training.
+        coverage: Which parts of the model file the numbers cover.
+        warnings: What to know before reading the numbers.
+        per_class: Errors, margins and cushions by class.
+        worst: The rows of smallest margin and of smallest cushion.
+        weight_noise: The noise that was used for `error_under_weight_noise` of the layers.
+        doubts: The warnings that a verdict begins with: these are probably not the training rows, or very few were
+            measured for lack of time.
 
     >>> from onnxbound import Preprocessing, Settings, analyze, load, open_rows
     >>> network = load("fixtures/mnist_logistic.onnx")
@@ -103,8 +107,8 @@ class Report(Viewed):
         """Return a part of the report as a pandas DataFrame; needs pandas.
 
         Args:
-            table: Which part. Columns are the dotted names of the report, such as `layer_cushion.min`. "classes" has
-                the errors of each label, "worst" the worst rows, as many as `Settings.worst` says.
+            table: Which part. Columns have the dotted names of the report, such as `layer_cushion.min`. "classes" has
+                the errors of each class. "worst" has the worst rows; `Settings.worst` sets their number.
 
         Raises:
             UsageError: There is no such table, or pandas is not installed.
@@ -130,17 +134,19 @@ class Analysis(Report):
     Attributes:
         samples: Every property of every measured row, by its contracted name.
         conditions: The extremes that [A]'s theorems use.
+        test_errors: Whether the net errs on each test row, (n,); None without a test set.
     """
 
     samples: Samples
     conditions: Conditions
+    test_errors: NDArray[np.bool_] | None = None
 
 
 def read_report(path: str | PathLike[str]) -> Report:
-    """Read a report that `Report.save` or the command line wrote; keys that a later version has added are left aside.
+    """Read a report from its JSON file. Unknown keys, as from a later version, are ignored.
 
     Args:
-        path: The file, or - for stdin.
+        path: The file; "-" means stdin.
 
     Raises:
         DataError: report-not-found or report-invalid.

@@ -24,34 +24,33 @@ LEAST_PROBES = 4
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to measure, with the defaults of every command.
+    """The settings of an analysis. The defaults are those of the command line.
 
     Attributes:
-        form: "affine" keeps biases in the signal, "linear" is [A] as printed.
-        measured: Rows behind the Jacobian properties, drawn uniformly; "all" or None for all, "auto" for 1,000.
-        time: Seconds that an analysis may take, by an estimate; None for no limit. If `measured` is "auto", fewer rows
-            are measured, 500 down to 10. If a forward pass of all rows took more than half of the time, a uniform
-            sample of at least 1,000 stands for them.
-        probes: Noise vectors per layer and row; "auto" for 4, and up to 64 where |J|_F has a standard error above 10 %
-            and the time allows it; "exact" for exact Jacobians of all pairs.
-        pairs: All pairs of layers, or only those with the output.
-        noise: The noise for smoothness: gaussian, or the changes that compression really makes.
-        noise_radius: |eta| / |x^i| of gaussian noise.
-        projections: k per layer of the compression; None for Theorem 4.1's own.
-        gamma: The margin; None takes a quantile.
-        gamma_quantile: Which quantile of the margins.
-        delta: Probability with which an explicit bound may fail.
-        zeta: Share of the rows that [A]'s conditions may leave out.
+        form: "affine" includes biases in the signals. "linear" leaves them out, as [A] does.
+        measured: Number of rows for Jacobians and the effects of noise, drawn uniformly. "all" or None means all rows,
+            "auto" means at most 1,000, as `time` allows.
+        time: Target time in seconds for runs of over a minute; None for no limit. It applies only if `measured` is
+            "auto". To meet it, fewer rows are measured: from 500 down to 10. If a forward pass of all rows would take
+            more than half of the time, a uniform sample of at least 1,000 rows replaces them.
+        probes: Noise vectors per layer and row. "auto" means 4, or up to 64 if an estimate of |J|_F has a standard
+            error above 10 % and time allows. "exact" computes exact Jacobians of all pairs of layers instead.
+        pairs: "all" pairs of layers, or only pairs with the "output".
+        noise: The noise for smoothness: "gaussian", or the noise that "compression" makes.
+        noise_radius: The norm of the Gaussian noise, divided by the norm of the signal.
+        projections: With `noise="compression"`, the number of projections per layer; None for that of Theorem 4.1.
+        gamma: The margin of the bounds; None for a quantile of the margins.
+        gamma_quantile: The quantile to use if `gamma` is None.
+        delta: Largest probability that a bound is false.
+        zeta: Share of the rows that may violate a bound's conditions. It is added to the bound.
         seed: The seed of the sample of rows and of the noise.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        threads: Threads of onnxruntime; None for all cores.
-        engine: What evaluates the programme: "numpy", "onnxruntime", or "auto" for the faster one.
-        precision: "float32", or "auto": on a GPU, and in the affine form, tangents and deviations are multiplied by
-            weights in half precision if that is faster, and changes the estimates of no pair by more than 0.1 % on a
-            first batch, as a root mean square.
-        memory: Bytes that the process may take; they set how many rows go at a time, on a GPU a quarter of its own
-            memory does.
-        worst: How many of the worst rows are listed.
+        threads: Number of threads of onnxruntime; None for all cores.
+        engine: What computes Jacobians and smoothness: "numpy", "onnxruntime", or "auto" for the faster one.
+        precision: "float32" or "auto". On a GPU, "auto" uses half precision in the affine form if this is faster and
+            changes no pair's estimates by more than 0.1 % (root mean square over a first batch).
+        memory: Bytes that the process may use; they set the batch size. On a GPU, a quarter of its memory sets it.
+        worst: How many rows of smallest margin, and of smallest cushion, to list.
 
     >>> from onnxbound import Settings
     >>> Settings(measured=100, probes="exact").probes
@@ -112,12 +111,12 @@ class Settings:
                 raise UsageError("usage", f"{complaint}.")
 
     def rows_to_measure(self, rows: int) -> int:
-        """Return n, the number of rows to measure of so many."""
+        """Return how many of the given number of rows to measure."""
         most = DEFAULT_ROWS if self.measured == "auto" else self.measured
         return min(most, rows) if isinstance(most, int) else rows
 
     def programme(self, network: Network) -> Programme:
-        """Return what to measure at each row."""
+        """Return the quantities to measure on each row."""
         return Programme(
             form=self.form,
             probes=self.noise_vectors,

@@ -19,6 +19,8 @@ from onnxbound.graph.network import Network
 from onnxbound.stability.interlayer_cushion import INTERLAYER_CUSHION
 
 _BOUNDS = (*NAMES, "holdout", "compressed")
+_OF_TESTS = ("holdout", "data.test_error", "data.gap", "data.test_rows")
+"""Names of numbers that are null without a test set."""
 
 _COMPARISONS = {
     "<": operator.lt,
@@ -62,17 +64,29 @@ def parse_threshold(text: str) -> Threshold:
     match = _THRESHOLD.fullmatch(text)
     if match is not None and _NUMBER.fullmatch(match[6]):
         return Threshold(text, match[1], match[5], float(match[6]))
-    examples = "write one such as 'arora > 1e6', or 'min(layers.layer_cushion.min) < 0.01' over all layers"
+    examples = "write one such as 'data.train_error > 0.03' (3 %), or 'min(layers.layer_cushion.min) < 0.01'"
     problem = Problem("condition", "it is not NAME OP NUMBER", examples)
     raise UsageError("usage-gate", f"{text!r} is not a condition.", [problem])
 
 
-def require_known(thresholds: Iterable[Threshold], network: Network, settings: Settings) -> None:
+def require_known(
+    thresholds: Iterable[Threshold], network: Network, settings: Settings, *, tested: bool = True
+) -> None:
     """Refuse names that are no number of the report, before anything is computed.
+
+    Args:
+        thresholds: The conditions.
+        network: The net.
+        settings: What will be measured.
+        tested: Whether there will be a test set.
 
     Raises:
         UsageError: usage-gate, with the closest names.
     """
+    untested = [] if tested else [t for t in thresholds if t.name in _OF_TESTS]
+    if untested:
+        problems = [Problem(t.text, f"{t.name} needs a test set", "give `test_rows`") for t in untested]
+        raise UsageError("usage-gate", f"Without a test set the report has no {untested[0].name}.", problems)
     names = known_names(network, settings)
     unknown = [t for t in thresholds if not any(_is_known(name, names) for name in _behind(t.name, names))]
     if not unknown:

@@ -181,12 +181,19 @@ def certify(
         write_folder(target, files, force=options.force)
     return Certified(
         document=document,
-        verified_with=verified_with(document, target),
+        verified_with=verified_with(document, target, _files(network, rows, unlabelled, prior)),
         interrupted=interrupted,
         files={name: len(content) for name, content in files.items()},
         original=Original.of(network, errors(original, remaining.labels) / remaining.count),
         baselines=() if holdout is None else _baselines(network, net, code, holdout, evaluate, options),
     )
+
+
+def _files(network: Network, rows: Rows, unlabelled: Rows | None, prior: Prior | None) -> dict[str, object]:
+    """Name what a verifier has to give, by the parameters of `verify`."""
+    files: dict[str, object] = {"model": network.path, "rows": rows.path}
+    files |= {} if unlabelled is None else {"unlabelled": unlabelled.path}
+    return files | ({} if prior is None else {"prior": prior.network.path, "prior_rows": prior.rows})
 
 
 def _described(network: Network) -> Description:

@@ -95,7 +95,9 @@ def mismatch(where: str, claimed: str, found: str, do: str | None = None) -> Ver
     return VerificationError("certificate-mismatch", message, [problem])
 
 
-def other_network(name: str, of: str, do: str = "do not rely on it") -> VerificationError:
+def other_network(
+    name: str, of: str, why: str = "it holds another network", do: str = "do not rely on it"
+) -> VerificationError:
     """The verdict: a file does not hold the network that it should."""
     message = f"The certificate does not verify: {name} is not {of}."
-    return VerificationError("certificate-mismatch", message, [Problem(name, "it holds another network", do)])
+    return VerificationError("certificate-mismatch", message, [Problem(name, why, do)])

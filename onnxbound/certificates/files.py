@@ -72,7 +72,8 @@ def require_only(folder: Path, names: tuple[str, ...], optional: tuple[str, ...]
         raise malformed(str(folder), f"the folder cannot be read: {error.strerror}") from error
     for path in entries:
         if path.name not in names + optional:
-            raise malformed(path.name[:80], "it is no part of a certificate of this kind")
+            why = "it is no part of a certificate of this kind"
+            raise malformed(path.name[:80], why, "remove it: in the folder lie only the certificate's own files")
         if path.is_symlink():
             raise malformed(path.name, "it is a link, and may lead elsewhere for others")
     for name in names:
@@ -115,10 +116,12 @@ def read_document(folder: Path) -> dict[str, object]:
         raise malformed(CERTIFICATE, str(error)) from error
 
 
-def malformed(name: str, why: str) -> VerificationError:
+def malformed(
+    name: str, why: str, do: str = "get the certificate's files again from whoever made them"
+) -> VerificationError:
     """A file that is not what a certificate has."""
     return VerificationError(
         "certificate-malformed",
         f"The certificate does not verify: {name}: {why}.",
-        [Problem(name, why, "get the certificate's files again from whoever made them")],
+        [Problem(name, why, do)],
     )

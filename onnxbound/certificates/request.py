@@ -1,5 +1,6 @@
 """What a certificate is asked for, and what comes of it."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from onnxbound.words import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_PLAIN = re.compile(r"[\w./~+@-]+")
+"""A path, or a number, that is one word in any shell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,25 @@ class Certified(Document):
         print_prose(console, lines)
 
 
-def verified_with(document: Mapping[str, Any], folder: Path) -> str:
-    """How a certificate is verified: its folder, and what a verifier has to give besides, as parameters of `verify`."""
-    of_model = "`model=MODEL`, and what is done to the rows first"
+def verified_with(document: Mapping[str, Any], folder: Path, given: Mapping[str, object]) -> str:
+    """How a certificate is verified: its folder, and what a verifier has to give besides, as parameters of `verify`.
+
+    Args:
+        document: Of certificate.json.
+        folder: Where it lies.
+        given: The files by the names of the parameters; what has none, or one that a shell would take apart, is FILE.
+    """
+    words = {name: str(value) for name, value in given.items() if _PLAIN.fullmatch(str(value))}
+
+    def said(name: str, unknown: str = "FILE") -> str:
+        return f"`{name}={words.get(name, unknown)}`"
+
+    of_model = f"{said('model', 'MODEL')}, and what is done to the rows first"
     needed = {
-        "compressed": "`rows=FILE`",
-        "original_unlabelled": f"`rows=FILE` `unlabelled=FILE` {of_model}",
-        "holdout": f"`holdout=FILE` {of_model}",
-        "prior": "`rows=FILE` `prior=MODEL` `prior_rows=N`",
+        "compressed": said("rows"),
+        "original_unlabelled": f"{said('rows')} {said('unlabelled')} {of_model}",
+        "holdout": f"{said('holdout')} {of_model}",
+        "prior": f"{said('rows')} {said('prior', 'MODEL')} {said('prior_rows', 'N')}",
     }[document["object"]]
     delta = "" if document["delta"] == 0.05 else f" `delta={document['delta']}`"
     return f"onnxbound verify {shlex.quote(str(folder))} {needed}{delta}"
@@ -119,21 +134,22 @@ def probability(delta: Decimal | float | str) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class CertificateOptions:
-    """How to certify.
+    """The options of `certify`.
 
     Attributes:
-        delta: Probability with which the statement may be false; a float or a text is taken as it is written.
-        effort: 1 to 9.
-        seed: Of the search.
-        threads: None for all cores.
-        force: Whether files are overwritten.
-        labels_start: The label of the first class, which the rows were opened with.
-        unlabelled_known: Whether the decoded network may be chosen by the unlabelled rows: those of a public test set.
-        repeated_rows: Whether rows may be copies of each other.
-        targets: What the weights are moved towards: the network's own "outputs", or the "labels", which is training.
-        symmetry: Whether the decoded network decides by the mean of the logits of an image and of its "mirror" image,
-            or by the image alone, "none"; "auto" takes that by which the trained network errs less, but
-            the image alone where the statement is about the original network or there is a prior.
+        delta: Largest probability that the statement is false. A float counts as the decimal that it prints as.
+        effort: How long to search, from 1 to 9. Effort 1 takes about a fifth of the time of 5, but gives a worse bound.
+        seed: The seed of the search.
+        threads: Number of threads; None for all cores.
+        force: Whether to overwrite existing files.
+        labels_start: The label of the first class, as given to `open_rows`.
+        unlabelled_known: Whether the unlabelled rows may have been known during the search, as with a public test
+            set. The code's bits then count twice.
+        repeated_rows: Whether duplicate rows are allowed.
+        targets: What the search fits: the network's own "outputs", or the "labels" (this trains the network).
+        symmetry: With "mirror", the decoded network averages the logits of an image and its mirror image; with "none",
+            it uses the image alone. "auto" takes the one with which the trained network errs less. With a prior or
+            unlabelled rows, "auto" means "none".
 
     >>> from onnxbound import CertificateOptions
     >>> CertificateOptions(effort=1).seed

@@ -181,7 +181,7 @@ class _Check:
         integers = {} if code.difference else quantised(net.model, code)
         for name, content in {DECODED: net.to_bytes(), **integers}.items():
             if (files / name).exists() and content != read_file(files, name):
-                raise other_network(name, f"the network that {CODE} describes", "do not deploy it")
+                raise other_network(name, f"the file that {CODE} describes", "its bytes differ", "do not deploy it")
         require_only(files, (CERTIFICATE, CODE, DECODED), tuple(integers))
         rows = given(evidence.data, "data")(net, code.preprocessing)
         seen, sources = 0, list[Source]()

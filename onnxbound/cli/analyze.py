@@ -11,8 +11,8 @@ from onnxbound.cli.groups import MeasureOptions, RowOptions
 from onnxbound.cli.options import Format, option
 from onnxbound.cli.output_options import ResultOptions
 
-_CONDITION = "Exit with 1 if this holds: 'arora > 1e9', 'min(layers.layer_cushion.min) < 0.01'; repeatable."
-_TIME = "For runs of over a minute: use fewer rows if all would take longer; not with --measured or --fail-if."
+_CONDITION = "Exit with 1 if this holds, such as 'arora > 1e9' or 'min(layers.layer_cushion.min) < 0.01'; repeatable."
+_TIME = "Target time. Runs of over a minute use fewer rows to meet it, except with --measured or --fail-if."
 
 
 @grouped
@@ -22,19 +22,19 @@ def analyze(
     measure: MeasureOptions,
     result: ResultOptions,
     *,
-    test: Path | None = option("FILE", "A test set, for the true gap."),
-    run: Path | None = option("DIR", "Save finished parts of the run in this folder."),
-    resume: bool = option(None, "Continue the run in --run.", False),
-    cluster: str | None = option("ADDRESS|local:N", "Compute on a Dask cluster, or in N processes here."),
-    samples: Path | None = option("FILE", "Write the properties of every measured row, .npz."),
-    worst: int = option("N", "List the N rows with the smallest margins and cushions.", 0),
+    test: Path | None = option("FILE", "A test set, to measure the generalisation gap."),
+    run: Path | None = option("DIR", "Save finished parts of the run in this folder, for --resume."),
+    resume: bool = option(None, "Continue the run that is saved in --run.", False),
+    cluster: str | None = option("ADDRESS|local:N", "Compute on a Dask cluster, or in N local processes."),
+    samples: Path | None = option("FILE", "Write the properties of each measured row to this .npz file."),
+    worst: int = option("N", "List the N rows of smallest margin, and the N of smallest cushion.", 0),
     time: str = option("TIME", _TIME, "3min"),
     fail_if: list[str] | None = option("'NAME OP X'", _CONDITION),
-    reference: Path | None = option("FILE", "The framework's outputs on the first rows, .npy, for comparison."),
-    dry_run: bool = option(None, "Only print the plan, with time and memory.", False),
-    save_conventions: Path | None = option("FILE", "Save the options that say how to read model and rows."),
+    reference: Path | None = option("FILE", "Compare the model with its framework's outputs on the first rows (.npy)."),
+    dry_run: bool = option(None, "Only print the plan, with estimated time and memory.", False),
+    save_conventions: Path | None = option("FILE", "Save the options for reading the model and the rows."),
 ) -> None:
-    """Measure every noise-stability property and every bound of a classifier on its training set."""
+    """Measure the noise stability of a classifier on its training set, and compute every bound."""
     from contextlib import ExitStack
 
     from onnxbound.analysis.plan import costs
@@ -60,7 +60,7 @@ def analyze(
     result.require_writable(samples, save_conventions)
     with result.progress():
         network = rows.network(model)
-        require_known(thresholds, network, settings)
+        require_known(thresholds, network, settings, tested=test is not None)
         train = rows.rows(network)
         test_rows = None if test is None else rows.test_rows(network, test)
     if save_conventions is not None:

@@ -11,20 +11,23 @@ from onnxbound.cli.groups import OptionalRowOptions
 from onnxbound.cli.options import REQUIRED, option
 from onnxbound.cli.output_options import ModelOutputOptions
 
-_HOLDOUT = "Labelled rows that the net has not seen; without --data, the certificate is about them."
+_HOLDOUT = "Labelled rows that the net has not seen; without --data, the bound comes from them alone."
+_EFFORT = "How long to search. Effort 1 takes about a fifth of the time of 5, but gives a worse bound."
+_TARGETS = "What the search fits: the net's own outputs, or the labels (this trains the net)."
+_SYMMETRY = "mirror: average the logits of each image and its mirror image; auto: only if this helps."
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions:
     """The rows and nets of a certificate beside the training set, and its delta."""
 
-    unlabelled: Path | None = option("FILE", "Fresh rows without labels; the statement is then about the original net.")
-    unlabelled_known: bool = option(None, "The unlabelled rows were public before; the code's bits count twice.", False)
+    unlabelled: Path | None = option("FILE", "Fresh rows without labels; with them, the bound is for the original net.")
+    unlabelled_known: bool = option(None, "The unlabelled rows were already public; code bits then count twice.", False)
     holdout: Path | None = option("FILE", _HOLDOUT)
-    prior: Path | None = option("MODEL", "A net of the same architecture; the code is the difference from it.")
-    prior_rows: int | None = option("N", "--prior was trained on the first N rows of --data, or fewer.")
-    repeated_rows: bool = option(None, "Allow rows that are copies of each other.", False)
-    delta: str = option("D", "Probability that the statement is false.", "0.05")
+    prior: Path | None = option("MODEL", "A net of the same architecture; the code holds only the difference from it.")
+    prior_rows: int | None = option("N", "The prior saw at most the first N rows of --data; only later ones count.")
+    repeated_rows: bool = option(None, "Allow duplicate rows.", False)
+    delta: str = option("D", "Largest probability that the statement is false.", "0.05")
     device: options.Device = "auto"
     threads: options.Threads = None
 
@@ -33,7 +36,7 @@ class EvidenceOptions:
 class FolderOptions(ModelOutputOptions):
     """The same where -o is a folder."""
 
-    output: Path = option("DIR", "Folder for the files; it may hold no others.", REQUIRED, "--output", "-o")
+    output: Path = option("DIR", "Folder for the certificate; it may hold no other files.", REQUIRED, "--output", "-o")
 
 
 @grouped
@@ -43,12 +46,12 @@ def certify(
     result: FolderOptions,
     evidence: EvidenceOptions,
     *,
-    effort: int = option("1..9", "How long to search.", 5),
-    surrogate: Path | None = option("MODEL", "With --unlabelled: encode this smaller net in place of MODEL."),
-    targets: str = option("outputs|labels", "Targets of the search; labels: it trains towards the labels.", "outputs"),
-    symmetry: str = option("auto|none|mirror", "Decide by an image and its mirror image; auto: if it helps.", "auto"),
+    effort: int = option("1..9", _EFFORT, 5),
+    surrogate: Path | None = option("MODEL", "With --unlabelled, encode this smaller net instead of MODEL."),
+    targets: str = option("outputs|labels", _TARGETS, "outputs"),
+    symmetry: str = option("auto|none|mirror", _SYMMETRY, "auto"),
 ) -> None:
-    """Encode a network in few bits, and state a bound on its error that anyone can verify."""
+    """Encode a net in few bits, and prove an error bound that anyone can verify."""
     from onnxbound.certificates.evidence import ByFile
     from onnxbound.certificates.request import CertificateOptions, probability
     from onnxbound.verbs.certify import certify as searched
@@ -90,8 +93,7 @@ def certify(
 
 
 def _improved(code: Any, *, trial: bool) -> str:
-    at = f"round {code.round} of at most {code.rounds}"
     return (
-        f"{at}: {8 * len(code.data):,} bits, {code.errors:,} errors, bound {ceil(10_000 * code.bound) / 100:.2f} %"
-        + trial * "; a trial, of which nothing is written"
+        f"round {code.round}: {8 * len(code.data):,} bits, about {code.errors:,} errors,"
+        f" bound {ceil(10_000 * code.bound) / 100:.2f} %" + trial * "; a trial, of which nothing is written"
     )

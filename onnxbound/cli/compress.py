@@ -37,22 +37,24 @@ def _layers(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-_MAX_DROP = "Largest drop in accuracy, by default 0.5%; an algorithm then searches its budget."
+_METHOD = "smallest and fastest search for the best file; the others are number formats or algorithms."
+_CONSTANTS = "Compute the number of projections with the proved constant, or with the paper's."
+_MAX_DROP = "Largest drop in accuracy, by default 0.5%. Algorithms take it instead of a budget."
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions:
     """The algorithm."""
 
-    method: str = option("|".join(METHODS), "A format or an algorithm.", "smallest", autocompletion=_methods)
-    fastest: bool = option(None, "Write the fastest file, measured on this machine.", False)
-    constants: str = option("explicit|paper", "The proved constant of k, or the paper's.", "explicit")
-    eta: float = option("P", "Probability that an algorithm misses its epsilon.", 0.05)
-    width: int | None = option("B", "Bits of each number in the factors of svd; by default 32.")
-    block: int = option("N", "Weights of a unit that share a scale with int4-weights; 0: all.", 0)
-    fine_tune: bool = option(None, "Fit the net to its labels after int8-weights or int4-weights.", False)
-    subspace: str = option("auto|haar|hadamard", "The random subspace of matrix-project-conv.", "auto")
-    filter_cap: str = option("SIZE", "Largest size of the filters of matrix-project-conv.", "256MiB")
+    method: str = option("|".join(METHODS), _METHOD, "smallest", autocompletion=_methods)
+    fastest: bool = option(None, "Short for --method fastest: write the file that runs fastest on this machine.", False)
+    constants: str = option("explicit|paper", _CONSTANTS, "explicit")
+    eta: float = option("P", "Largest probability that an algorithm's error exceeds its epsilon.", 0.05)
+    width: int | None = option("B", "With svd: bits per number of the factors; by default 32.")
+    block: int = option("N", "With int4-weights: number of weights per scale; 0: one scale per output unit.", 0)
+    fine_tune: bool = option(None, "With int8-weights or int4-weights: fine-tune the rounded net.", False)
+    subspace: str = option("auto|haar|hadamard", "With matrix-project-conv: how to draw the random subspace.", "auto")
+    filter_cap: str = option("SIZE", "With matrix-project-conv: largest size of a layer's filters.", "256MiB")
 
     def chosen(self, seed: int, threads: int | None) -> "Method":
         """Return the method as `compress` takes it."""
@@ -72,12 +74,12 @@ class MethodOptions:
 class RequestOptions:
     """What else is computed."""
 
-    factorise: bool = option(None, "Write a truncated layer as two where that saves work.", False)
-    sweep: bool = option(None, "Try other budgets, and show where accuracy breaks.", False)
-    gamma_quantile: float = option("Q", "The quantile of the margins that is gamma.", 0.05)
-    bounds: bool = option(None, "Analyse the original too, and state bounds.", False)
+    factorise: bool = option(None, "With svd: write a layer as two layers where that saves multiply-adds.", False)
+    sweep: bool = option(None, "Also try other budgets, and show which of them keep the accuracy.", False)
+    gamma_quantile: float = option("Q", "Compute losses and bounds at this quantile of the margins.", 0.05)
+    bounds: bool = option(None, "Also analyse the original net, and bound the error of the compressed one.", False)
     delta: options.Delta = 0.05
-    measured: int = option("N", "Rows on which errors at layers, cushions and q are measured.", 100)
+    measured: int = option("N", "Measure cushions and the errors of layers on N rows.", 100)
     device: options.Device = "auto"
     threads: options.Threads = None
 
@@ -86,13 +88,13 @@ class RequestOptions:
 class BudgetOptions:
     """The budget: at most one of these."""
 
-    epsilon: float | None = option("E", "Budget: error of Algorithm 1, 3 or 4.")
-    k: int | None = option("K", "Budget: projections.")
-    rank: int | None = option("R", "Budget: rank.")
-    keep: str | None = option("SHARE", "Budget: share of the numbers that stays, 10% or 0.1.")
-    gamma: float | None = option("G", "Budget: a margin that the error stays within.")
-    cut: float | None = option("D", "Budget: drop singular values below D |A|_2.")
-    energy: str | None = option("SHARE", "Budget: share of |A|_F^2 that stays.")
+    epsilon: float | None = option("E", "Budget: the error that an algorithm of the paper may make.")
+    k: int | None = option("K", "Budget: number of random projections.")
+    rank: int | None = option("R", "Budget: rank of each layer.")
+    keep: str | None = option("SHARE", "Budget: share of the numbers to keep, such as 10% or 0.1.")
+    gamma: float | None = option("G", "Budget: by theory, no decision with a margin above G may change.")
+    cut: float | None = option("D", "Budget: drop singular values below D times the largest.")
+    energy: str | None = option("SHARE", "Budget: share of the squared Frobenius norm to keep.")
     bits: int | None = option("B", "Budget: bits per weight.")
     max_drop: str | None = option("SHARE", _MAX_DROP)
 
@@ -121,12 +123,12 @@ def compress(
     budget: BudgetOptions,
     request: RequestOptions,
     *,
-    test: Path | None = option("FILE", "Rows that neither net has seen; they guarantee the accuracy."),
+    test: Path | None = option("FILE", "Rows that neither net has seen; they prove how far accuracy can fall."),
     layer: list[str] | None = option("NAME", "Compress only this layer; repeatable.", autocompletion=_layers),
-    init: Path | None = option("MODEL", "Compress the difference from this initialisation."),
-    codes: Path | None = option("FILE", "Also write an entropy code for decompress; the search minimises it."),
+    init: Path | None = option("MODEL", "Compress only the difference from this initialisation."),
+    codes: Path | None = option("FILE", "Also write an entropy code for decompress; the search minimises its size."),
 ) -> None:
-    """Write a classifier as a smaller ONNX file that keeps its accuracy."""
+    """Write a classifier as a smaller ONNX file of about the same accuracy."""
     from onnxbound.compressors.request import Request
     from onnxbound.errors import UsageError
     from onnxbound.verbs.compress import compress as compressed

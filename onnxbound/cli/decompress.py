@@ -13,10 +13,10 @@ def decompress(
     *,
     codes: Path = argument("CODES", "The file that compress --codes wrote."),
     result: ModelOutputOptions,
-    init: Path | None = option("MODEL", "The initialisation that compress was given."),
+    init: Path | None = option("MODEL", "The model that compress was given as --init."),
     threads: options.Threads = None,
 ) -> None:
-    """Make an ONNX file again from its codes, bit for bit."""
+    """Restore an ONNX file from its entropy code, bit for bit."""
     from onnxbound.verbs.compress import decompress as restored
 
     result.require_writable()

@@ -12,14 +12,14 @@ from onnxbound.cli.output_options import LongOptions
 @grouped
 def diff(
     *,
-    before: Path = argument("A.json", "A report of `analyze --json`."),
-    after: Path = argument("B.json", "Another."),
+    before: Path = argument("A.json", "The first report of `analyze --json`."),
+    after: Path = argument("B.json", "The second report."),
     result: LongOptions,
-    tolerance: float = option("R", "Largest relative change that is ignored.", 1e-4),
+    tolerance: float = option("R", "Ignore relative changes of up to R.", 1e-4),
     exit_code: bool = option(None, "Exit with 1 if anything changed, for the better or the worse.", False),
-    fail_if_worse: bool = option(None, "Exit with 1 if an error, or a bound on the error, became larger.", False),
+    fail_if_worse: bool = option(None, "Exit with 1 if an error or an error bound became larger.", False),
 ) -> None:
-    """List what changed between two reports, number by number, without running times."""
+    """List every value that differs between two reports, except running times."""
     from onnxbound.verbs.diff import diff as compared
 
     result.require_writable()

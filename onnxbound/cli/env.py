@@ -6,7 +6,7 @@ from onnxbound.cli.output_options import OutputOptions
 
 @grouped
 def env(result: OutputOptions) -> None:
-    """Print versions, providers and device, to paste into an issue."""
+    """Print versions, execution providers and device, to paste into an issue."""
     from onnxbound.verbs.explain import env as described
 
     result.require_writable()

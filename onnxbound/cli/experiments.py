@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
 
-_MODELS = "ONNX files; MODEL:FILE gives a model its own file of conventions."
-_CHECKPOINTS = "ONNX files, in order; MODEL:FILE as in compare."
+_MODELS = "ONNX files; write MODEL:FILE to give a model its own --conventions file."
+_CHECKPOINTS = "ONNX files in training order; write MODEL:FILE to give one its own --conventions file."
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowsOfSeveral(RowOptions):
     """The same for several nets, whose labels may differ."""
 
-    labels_for: list[str] | None = option("N=FILE", "Labels, .npy, that the N-th model was trained on; repeatable.")
+    labels_for: list[str] | None = option("N=FILE", "The labels (.npy) that the N-th model was trained on; repeatable.")
 
     def opened(self, models: list[Path], test: Path | None) -> "list[tuple[Network, Rows, Rows | None]]":
         """Open every net with its rows and its test set, before anything is computed."""
@@ -53,7 +53,7 @@ class RowsOfSeveral(RowOptions):
 
 @grouped
 def noise(model: options.ModelArgument, rows: RowOptions, sample: NoiseOptions, result: ResultOptions) -> None:
-    """Add noise at the input of each layer, and measure the error at later layers, [A] Fig. 1."""
+    """Add noise to the input of each layer, and measure the error at later layers (Arora et al. 2018, Fig. 1)."""
     from onnxbound.verbs.experiments import noise as attenuated
 
     settings = sample.settings(rows.seed)
@@ -87,19 +87,19 @@ class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
 class ComparedOptions(SeveralOptions):
     """The same where a test set may be given."""
 
-    test: Path | None = option("FILE", "A test set: every net's error on it is shown.")  # type: ignore[misc]
+    test: Path | None = option("FILE", "A test set, to show each net's test error.")  # type: ignore[misc]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestedOptions(SeveralOptions):
     """The same with a test set, for gaps."""
 
-    test: Path = option("FILE", "A test set, for the gaps.", REQUIRED)  # type: ignore[misc]
+    test: Path = option("FILE", "A test set, to measure the generalisation gap.", REQUIRED)  # type: ignore[misc]
 
 
 @grouped
 def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: ComparedOptions) -> None:
-    """Show the properties of several nets side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7."""
+    """Compare the noise stability of several nets on the same rows (Arora et al. 2018, Fig. 2, 3, A.1 to A.7)."""
     from onnxbound.verbs.experiments import compare as compared
 
     several.run(compared, models)
@@ -107,7 +107,7 @@ def compare(*, models: list[Path] = argument("MODEL...", _MODELS), several: Comp
 
 @grouped
 def track(*, models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS), several: TestedOptions) -> None:
-    """Show capacities and properties along checkpoints, beside the measured gap, [A] Fig. 4 right."""
+    """Show how capacities and the generalisation gap change over checkpoints (Arora et al. 2018, Fig. 4 right)."""
     from onnxbound.verbs.experiments import track as tracked
 
     several.run(tracked, models)
@@ -115,7 +115,7 @@ def track(*, models: list[Path] = argument("CHECKPOINT...", _CHECKPOINTS), sever
 
 @grouped
 def rank(*, models: list[Path] = argument("MODEL...", _MODELS), several: TestedOptions) -> None:
-    """Compare every capacity with the true gaps of several nets of one task."""
+    """Test how well each capacity predicts which nets of one task have larger generalisation gaps."""
     from onnxbound.verbs.experiments import rank as ranked
 
     several.run(ranked, models)

@@ -4,7 +4,7 @@ from onnxbound.cli.grouped import grouped
 from onnxbound.cli.options import argument
 from onnxbound.cli.output_options import OutputOptions
 
-_TOPIC = "A metric, bound, certificate, method, error, schema, or a name in a report; without it, all are listed."
+_TOPIC = "A name from a report, or a bound, method, certificate, error or schema; by default list all."
 
 
 def _topics(incomplete: str) -> list[str]:
@@ -15,7 +15,7 @@ def _topics(incomplete: str) -> list[str]:
 
 @grouped
 def explain(*, topic: str = argument("[TOPIC]", _TOPIC, "", _topics), result: OutputOptions) -> None:
-    """Explain a metric, bound, method or error code: definition, source, unit, assumptions; or print a JSON Schema."""
+    """Explain a metric, bound, method, certificate or error code, or print a JSON Schema."""
     from onnxbound.cli.output import deliver
     from onnxbound.cli.schemas import every_schema
     from onnxbound.documents.document import to_json_text

@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from onnxbound.graph.network import Network
     from onnxbound.graph.passes.fix_lengths import RowShape
 
-_DATA = "The training set: .npz, .npy, .h5, .parquet, .arrow, a folder of images."
+_DATA = "The training set: .npz, .npy, .h5, .parquet, .arrow or a folder of images."
+_NOISE = "Gaussian noise with R times the norm of the signal, or the noise of compression."
+_FORM = "affine: signals include biases; linear: they do not, as in Arora et al. 2018."
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """How the net's file is to be read."""
 
-    conventions: Path | None = option("FILE", "A file that --save-conventions wrote; other options override it.")
-    logits: str | None = option("NAME", "The tensor that holds the logits, if there are several outputs.")
-    fix: list[str] | None = option("NAME=VALUE", "Set an input to a number or an .npy file; repeatable.")
-    input_shape: str | None = option("N,...", "The shape of a row, if the model leaves lengths open.")
-    external_root: Path | None = option("DIR", "A further folder in which weights may lie.")
+    conventions: Path | None = option("FILE", "Options saved by --save-conventions; explicit options override them.")
+    logits: str | None = option("NAME", "The tensor that holds the logits, if the model has several outputs.")
+    fix: list[str] | None = option("NAME=VALUE", "Set an input to a constant: a number or an .npy file; repeatable.")
+    input_shape: str | None = option("N,...", "Shape of one row, without the batch axis, if the model leaves it open.")
+    external_root: Path | None = option("DIR", "Another folder from which the model may load weights.")
 
     def said(self) -> "Conventions":
         """Read the file of conventions; options override its entries."""
@@ -63,8 +65,8 @@ class LabelOptions:
     """Where the training set has its inputs and labels; other files are read in the same way as far as possible."""
 
     data: Path | None = option("FILE", _DATA)
-    labels: Path | None = option("FILE", "The labels, .npy; they replace those in the .npz.")
-    labels_start: int | None = option("N", "The label of the first class; by default the model's own.")
+    labels: Path | None = option("FILE", "Labels in an .npy file; they replace those in --data.")
+    labels_start: int | None = option("N", "Label of the first class; by default the model's own (certificates: 0).")
     x_key: str | None = option("KEY", "The array or column with the inputs.")
     y_key: str | None = option("KEY", "The array or column with the labels.")
 
@@ -73,10 +75,10 @@ class LabelOptions:
 class WholeFileOptions(ModelOptions, LabelOptions):
     """Where the rows are, how they are preprocessed, and how the net's file is read."""
 
-    layout: str | None = option("nchw|nhwc|flat", "The layout of the file, if the model has another; flat: reshape.")
-    scale: str | None = option("S", "First multiply inputs by S, for example 1/255.")
-    mean: str | None = option("M,...", "Then subtract M; one number, or one per channel.")
-    std: str | None = option("S,...", "Then divide by S; one number, or one per channel.")
+    layout: str | None = option("nchw|nhwc|flat", "The file's layout, if the model has another; flat: reshape rows.")
+    scale: str | None = option("S", "First multiply inputs by S, such as 1/255.")
+    mean: str | None = option("M,...", "Then subtract M: one number, or one per channel.")
+    std: str | None = option("S,...", "Then divide by S: one number, or one per channel.")
 
     def said(self) -> "Conventions":
         names = ("layout", "scale", "mean", "std", "labels_start", "x_key", "y_key")
@@ -111,7 +113,7 @@ class OptionalRowOptions(WholeFileOptions):
     """The same, and which of the rows."""
 
     limit: int | None = option("N", "Use a uniform sample of N rows.")
-    seed: int = option("N", "The seed for sampling rows and for noise.", 0)
+    seed: int = option("N", "The seed of all random choices.", 0)
 
     def rows(self, network: "Network", labels: Path | None = None, reader: "InputSpec | None" = None) -> "Rows":
         """Open the training set, which must be given, with its own labels or others."""
@@ -159,9 +161,9 @@ class RowOptions(OptionalRowOptions):
 class NoiseOptions:
     """The number of rows, and the noise."""
 
-    measured: str = option("N|all|auto", "Rows on which Jacobian properties are measured; auto is 1000.", "auto")
-    probes: str = option("N|auto|exact", "Noise vectors per layer and row, or exact Jacobians; auto: 4 to 64.", "auto")
-    noise: str = option("gaussian:R|compression", "Noise for smoothness: R |x| long, or compression's.", "gaussian:0.1")
+    measured: str = option("N|all|auto", "Measure Jacobians and noise effects on N rows; auto: at most 1000.", "auto")
+    probes: str = option("N|auto|exact", "Noise vectors per layer and row (auto: 4 to 64), or exact Jacobians.", "auto")
+    noise: str = option("gaussian:R|compression", _NOISE, "gaussian:0.1")
     threads: options.Threads = None
 
     def settings(self, seed: int, **more: Any) -> "Settings":
@@ -178,20 +180,20 @@ class NoiseOptions:
 class MeasureOptions(NoiseOptions):
     """What is measured, and by what."""
 
-    form: str = option("affine|linear", "Signals with biases, or without, as [A] prints them.", "affine")
+    form: str = option("affine|linear", _FORM, "affine")
     pairs: str = option("all|output", "All pairs of layers, or only pairs with the output.", "all")
-    gamma: float | None = option("G", "The margin of the bounds.")
-    gamma_quantile: float = option("Q", "Without --gamma, this quantile of the margins.", 0.05)
+    gamma: float | None = option("G", "The margin that the bounds use.")
+    gamma_quantile: float = option("Q", "Without --gamma, use this quantile of the margins.", 0.05)
     delta: options.Delta = 0.05
-    zeta: float = option("Z", "Share of rows on which the conditions of [A] may fail.", 0.0)
+    zeta: float = option("Z", "Share of rows that may violate a bound's conditions; added to the bound.", 0.0)
     device: options.Device = "auto"
-    engine: str = option("auto|numpy|onnxruntime", "The engine for Jacobians and smoothness.", "auto")
+    engine: str = option("auto|numpy|onnxruntime", "Engine for Jacobians and smoothness; auto: the faster one.", "auto")
     precision: str = option(
         "auto|float32",
-        "auto: on a GPU, tangents in half precision if that is faster and changes estimates by less than 0.1 %.",
+        "auto: on a GPU, use half precision if it is faster and changes estimates by at most 0.1 %.",
         "auto",
     )
-    memory: str = option("SIZE", "Memory that the process may take, such as 2GiB.", "2GiB")
+    memory: str = option("SIZE", "Memory that the process may use, such as 2GiB.", "2GiB")
 
     def settings(self, seed: int, **more: Any) -> "Settings":
         from onnxbound.cli.values import bytes_of

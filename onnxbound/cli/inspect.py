@@ -8,7 +8,7 @@ from onnxbound.cli.output_options import OutputOptions
 
 @grouped
 def inspect(model: ModelArgument, reading: ModelOptions, result: OutputOptions) -> None:
-    """Show how onnxbound reads a model: layers, shapes, parameters, what was folded, what is not supported."""
+    """Show how onnxbound reads a model: layers, shapes, parameters, folded nodes, unsupported operators."""
     from onnxbound.verbs.inspect import inspect as inspected
 
     result.require_writable()

@@ -36,7 +36,7 @@ REQUIRED = MISSING
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 Device = Annotated[str, typer.Option("--device", metavar="WHERE", help="The device: auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Number of threads; by default all cores.")]
-Delta = Annotated[float, typer.Option(metavar="D", help="Probability that an explicit bound fails.")]
+Delta = Annotated[float, typer.Option(metavar="D", help="Largest probability that a bound is false.")]
 
 
 Completion = Callable[[str], list[str]] | Callable[[typer.Context, str], list[str]]

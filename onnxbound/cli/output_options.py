@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onnxbound.progress import Display
 
 STDOUT = Path("-")
-_FORMAT = "By default the suffix of -o decides."
+_FORMAT = "Output format; by default the suffix of -o decides."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class OutputOptions:
 
     output_format: Format | None = option("table|json|csv|html|markdown", _FORMAT, None, "--format")
     as_json: bool = option(None, "Short for --format json; errors are JSON too.", False, "--json")
-    output: Path | None = option("FILE", "Write to this file; - is stdout.", None, "--output", "-o")
-    force: bool = option(None, "Overwrite files that exist.", False)
+    output: Path | None = option("FILE", "Write to this file; - means stdout.", None, "--output", "-o")
+    force: bool = option(None, "Overwrite existing files.", False)
     quiet: bool = option(None, "Show no progress and no warnings.", False, "--quiet", "-q")
     debug: bool = option(None, "Show the traceback of an error.", False)
     pages: ClassVar[bool] = False
@@ -126,7 +126,7 @@ class LongOptions(OutputOptions):
 class ResultOptions(LongOptions):
     """The same for results that have pages and figures, too."""
 
-    plots: Path | None = option("DIR", "Write every figure as SVG, PNG, PDF and CSV.")
+    plots: Path | None = option("DIR", "Write all figures here as SVG, PNG, PDF and CSV.")
 
     pages: ClassVar[bool] = True
 

@@ -12,9 +12,9 @@ from onnxbound.cli.output_options import STDOUT, OutputOptions, ResultOptions
 if TYPE_CHECKING:
     from onnxbound.documents.viewed import Viewed
 
-_PLACE = "out.html, out.md or out.csv; - is HTML on stdout, which is the default if stdout is no terminal."
-_CARD = "Write the YAML of a model card instead: errors, bound, delta, assumptions."
-_SOURCE = "A file that a command wrote with --json, or the folder of a certificate; - is stdin."
+_PLACE = "The .html, .md or .csv file to write; - means stdout, the default outside a terminal."
+_CARD = "Write YAML for a model card instead: errors, bound, delta, assumptions."
+_SOURCE = "A file that a command wrote with --json, or the folder of a certificate; - means stdin."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class PageOptions(ResultOptions):
     """The same where a page is the default, and --json names the files that were written."""
 
     output: Path | None = option("FILE", _PLACE, None, "--output", "-o")
-    as_json: bool = option(None, "Print the names of the files as JSON; errors are JSON too.", False, "--json")
+    as_json: bool = option(None, "Print the names of the written files as JSON; errors are JSON too.", False, "--json")
     model_card: bool = option(None, _CARD, False)
 
     @property
@@ -39,7 +39,7 @@ class PageOptions(ResultOptions):
 
 @grouped
 def report(*, source: Path = argument("FILE.json", _SOURCE), result: PageOptions) -> None:
-    """Turn a result into one HTML page that needs no network and no script, into Markdown, CSV, or figures."""
+    """Turn a result into a self-contained HTML page, Markdown, CSV or figures."""
     from onnxbound.analysis.result import Report
     from onnxbound.cli.documents import Files
     from onnxbound.cli.output import deliver
@@ -49,7 +49,8 @@ def report(*, source: Path = argument("FILE.json", _SOURCE), result: PageOptions
 
     if result.as_json and result.output == STDOUT:
         raise UsageError("usage", "--json and the page cannot both go to stdout: give a file with -o.")
-    if result.output is None and result.format is Format.HTML and sys.stdout.isatty() and not result.as_json:
+    page = result.output is not None or not (result.as_json or result.plots)
+    if page and result.output is None and result.format is Format.HTML and sys.stdout.isatty():
         raise UsageError(
             "usage", "A page cannot be read in a terminal: write it with -o page.html, or print it with -o -."
         )
@@ -59,7 +60,7 @@ def report(*, source: Path = argument("FILE.json", _SOURCE), result: PageOptions
         if not isinstance(document, Report | StatedCertificate):
             raise UsageError("usage", "--model-card takes a report of analyze, or a certificate.")
         deliver(model_card(document), result.target, force=result.force)
-    elif result.output is not None or not result.as_json:
+    elif page:
         result.show(document)
     files = [path for path in (result.target,) if path is not None] + result.draw(document)
     if result.as_json:

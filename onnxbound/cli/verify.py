@@ -18,9 +18,9 @@ def verify(
     rows: WholeFileOptions,
     result: OutputOptions,
     evidence: EvidenceOptions,
-    model: Path | None = option("MODEL", "The original network."),
+    model: Path | None = option("MODEL", "The original net, if the certificate is about it."),
 ) -> None:
-    """Recompute everything a certificate says: exit 0 if it holds, or 1 and the first difference."""
+    """Recompute every claim of a certificate, and exit with 1 at the first difference."""
     from onnxbound.data.open import open_rows
     from onnxbound.verbs.verify import verify as verified
 

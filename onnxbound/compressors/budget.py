@@ -27,13 +27,14 @@ KNOBS: dict[str, tuple[Knob, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """One knob at one value.
+    """How far to compress: one quantity and its value.
 
     Attributes:
-        knob: "epsilon", error of Algorithm 1 and its kin; "k", projections; "rank"; "keep", share of the numbers;
-            "gamma", a margin that must survive; "cut", share of |A|_2 below which singular values go; "energy", share
-            of |A|_F^2 that stays; "bits", of one number.
-        value: Its value.
+        knob: The quantity. "epsilon": the error that an algorithm of [A] may make. "k": the number of random
+            projections. "rank": the rank of a layer. "keep": the share of the numbers to keep. "gamma": by theory, no
+            decision with a larger margin may change. "cut": singular values below this share of the largest one are
+            dropped. "energy": the share of the squared Frobenius norm to keep. "bits": the bits per weight.
+        value: The value of the quantity.
 
     >>> from onnxbound import Budget
     >>> Budget("keep", 0.25).value

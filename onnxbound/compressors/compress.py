@@ -132,6 +132,7 @@ def compress(
         tests, attempts = ((), ()) if searched is None else (searched.tests, searched.tried)
         guarantee = None if seen is None else Guarantee.of(request.tolerated_drop, request.delta, seen, tests)
         report = replace(report, file=replace(report.file, path=str(output)), tried=attempts, guarantee=guarantee)
+        report = replace(report, training_rows=None if given is None else given.count)
         if given is not None and rows is not None and rows.count < given.count:
             cost = f"one row takes {network.multiply_adds:,} multiply-adds"
             said = f"{rows.count:,} of {given.count:,} rows were used: {cost}"

@@ -237,6 +237,8 @@ class Compression(Viewed):
     guarantee: Guarantee | None
     warnings: tuple[str, ...]
     seconds: float
+    training_rows: int | None = None
+    """All that were given; `rows` may be a sample of them."""
 
     def summary(self) -> str:
         seen = self.accuracy

@@ -30,6 +30,7 @@ class Changed:
         drop: (worse - better) / rows.
         limit: Were this the only net put to the test, the drop on new rows would be at most this, with the confidence
             that was asked for; null where the rows were searched.
+        right: Rows that the original gets right.
     """
 
     rows: int
@@ -37,6 +38,7 @@ class Changed:
     better: int
     drop: float
     limit: float | None
+    right: int | None = None
 
     @classmethod
     def of(cls, found: PairedLogits, delta: float | None = None) -> Self:
@@ -44,7 +46,7 @@ class Changed:
         before, after = found.margin_before > 0, found.margin_after > 0
         rows, worse, better = len(before), int(np.sum(before & ~after)), int(np.sum(after & ~before))
         limit = None if delta is None else accuracy_drop_limit(worse, better, rows, delta)
-        return cls(rows, worse, better, (worse - better) / rows, limit)
+        return cls(rows, worse, better, (worse - better) / rows, limit, int(np.sum(before)))
 
 
 @dataclass(frozen=True, slots=True)

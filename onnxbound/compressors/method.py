@@ -31,19 +31,20 @@ _FLOAT_BITS = 32
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What is done, beside how far.
+    """How to compress; `Budget` says how far.
 
     Attributes:
-        name: The format or the algorithm.
-        constants: Of k: the paper's, or proved ones.
-        eta: Probability with which the promise of an algorithm may fail, per pair of vectors.
-        seed: Of the helper string.
-        width: Bits of a number of a factor; None for float32.
-        block: With int4-weights the entries of a unit of a matrix that share a scale; 0 for all of them.
-        fine_tune: With int8-weights and int4-weights, whether the rounded net is fine-tuned.
-        subspace: Of Matrix-Project-Conv; None for the better one that can be computed.
-        filter_cap: Bytes that filters per position may take.
-        threads: Threads; None for all cores.
+        name: The format or the algorithm. "smallest" and "fastest" search for the best file.
+        constants: The constant in the number of projections: "explicit" is proved, "paper" is that of [A].
+        eta: Largest probability, for one pair of vectors, that an algorithm's error exceeds its epsilon.
+        seed: The seed of all random choices.
+        width: With svd, the bits per number of the factors; None for float32.
+        block: With int4-weights, the number of weights per scale; 0 for one scale per output unit.
+        fine_tune: With int8-weights or int4-weights, whether to fine-tune the rounded network.
+        subspace: With matrix-project-conv, how to draw the random subspace; None means "haar" for small kernels and
+            "hadamard" for large ones.
+        filter_cap: With matrix-project-conv, the largest size of a layer's filters in bytes.
+        threads: Number of threads; None for all cores.
 
     >>> from onnxbound import Method
     >>> Method("int4-weights").name

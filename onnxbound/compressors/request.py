@@ -17,24 +17,23 @@ from onnxbound.results import Float64Array
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to do, how far, and to which layers.
+    """The settings of `compress`: how, how far, and which layers.
 
     Attributes:
-        method: The algorithm.
-        budget: One knob at one value; None where `max_drop` decides, and with a format.
-        max_drop: Share of the rows by which accuracy may fall: what `smallest` and `fastest` guarantee, 0.005 if
-            None; with an
-            algorithm its budget is searched.
-        layers: Names of the layers; all if empty.
-        factorise: Write truncated layers as two where that takes fewer multiply-adds.
-        sweep: Also try other budgets, and say at which accuracy breaks.
-        gamma: The margin that losses are stated at; None takes a quantile.
-        gamma_quantile: Which quantile.
-        delta: Probability with which a bound may fail.
-        bounds: Also analyse the original, and state the bounds of the compressed net.
-        measured: Rows behind the errors at layers, and behind q_i.
-        device: Where onnxruntime runs.
-        threads: Threads; None for all cores.
+        method: The format or the algorithm.
+        budget: How far an algorithm compresses. It is None with a format, and if `max_drop` is given.
+        max_drop: Largest drop in accuracy, as a share of the rows. For "smallest" and "fastest", None means 0.005. An
+            algorithm takes it in place of a budget.
+        layers: Names of the layers to compress; all if empty.
+        factorise: With svd, whether to write a layer as two layers where that saves multiply-adds.
+        sweep: Whether to try other budgets too, and show which of them keep the accuracy.
+        gamma: The margin of losses and bounds; None for a quantile of the margins.
+        gamma_quantile: The quantile to use if `gamma` is None.
+        delta: Largest probability that a bound is false.
+        bounds: Whether to analyse the original network too, and bound the error of the compressed one.
+        measured: Number of rows on which cushions and the errors of layers are measured.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        threads: Number of threads; None for all cores.
 
     >>> from onnxbound import Method, Request
     >>> Request(Method("svd"), max_drop=0.01).max_drop

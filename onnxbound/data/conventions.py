@@ -24,19 +24,19 @@ _LARGEST_BYTES = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """How a model and its rows are read; None for each entry that is not given.
+    """How to read a model and its rows. Entries that are not given are None.
 
     Attributes:
         scale: As in `Preprocessing`.
-        mean: Likewise.
-        std: Likewise.
-        layout: Likewise.
+        mean: As in `Preprocessing`.
+        std: As in `Preprocessing`.
+        layout: As in `Preprocessing`.
         labels_start: As in `open_rows`.
-        x_key: Likewise.
-        y_key: Likewise.
+        x_key: As in `open_rows`.
+        y_key: As in `open_rows`.
         logits: As in `load`.
-        input_shape: Likewise.
-        fixed: Likewise: name to a number, or to an array as nested tuples.
+        input_shape: As in `load`.
+        fixed: As in `load`, with arrays as nested tuples.
 
     >>> from onnxbound import Conventions
     >>> Conventions(scale=1 / 255, layout="nhwc").layout
@@ -65,7 +65,7 @@ class Conventions:
             object.__setattr__(self, "input_shape", tuple(self.input_shape))
 
     def but(self, **given: Any) -> Self:
-        """Replace the entries that are given; None is not given.
+        """Return a copy with these entries replaced; None keeps an entry.
 
         >>> Conventions(scale=1.0, x_key="x").but(scale=0.5, x_key=None)
         Conventions(scale=0.5, x_key='x')
@@ -89,7 +89,7 @@ class Conventions:
         return {"preprocessing": self.preprocessing, **keys}
 
     def to_toml(self) -> str:
-        """Write the text of the file; reading it gives back every number exactly."""
+        """Return the text of a conventions file; reading it restores every number exactly."""
         said = {entry.name: value for entry in fields(self) if (value := getattr(self, entry.name)) is not None}
         fixed = said.pop("fixed")
         lines = [_ABOUT, f"schema = {_toml(SCHEMA)}", *(f"{name} = {_toml(value)}" for name, value in said.items())]
@@ -98,7 +98,7 @@ class Conventions:
         return "\n".join(lines) + "\n"
 
     def write(self, path: str | PathLike[str], *, force: bool = False) -> None:
-        """Write the file.
+        """Write a conventions file.
 
         Raises:
             OutputError: output-exists or output-unwritable.
@@ -111,10 +111,10 @@ class Conventions:
 
 
 def read_conventions(path: str | PathLike[str]) -> Conventions:
-    """Read a file that `Conventions.write` or a person wrote.
+    """Read a conventions file, which is TOML.
 
     Raises:
-        UsageError: conventions-invalid; every key that is wrong is listed with what was expected.
+        UsageError: conventions-invalid. The error lists every wrong key and what was expected.
 
     >>> import tempfile
     >>> from pathlib import Path

@@ -71,28 +71,29 @@ def open_rows(
 ) -> Rows:
     """Open the rows of a data set for a model.
 
-    Arrays are not copied, so they must not change while the rows are in use.
+    Arrays are not copied, so do not change them while the rows are in use.
 
     Args:
-        data: An npz file, an npy file of inputs, or by extras an HDF5, Parquet or Arrow file or a folder of images; or
-            arrays: a pair `(x, y)`, `(x, None)` where there are no labels, `x` alone, or a mapping in which they are
-            found by their keys as in a file. A model of several inputs per row takes them by the inputs' names: a
-            file or a mapping, or a pair whose first is one, as `({"input_ids": ids, "attention_mask": mask}, y)`.
-        network: The model they are for.
+        data: A file, a folder or arrays. Files: .npz, .npy (inputs only) or, with extras, HDF5, Parquet or Arrow.
+            Folders: images, with an extra. Arrays: a pair `(x, y)`, inputs `x` alone, or a mapping with keys as in a
+            file. In a pair, `y` is None if there are no labels. If a row has several inputs, `x` is a mapping from
+            input names to arrays, as in `({"input_ids": ids, "attention_mask": mask}, y)`.
+        network: The model that takes the rows.
         preprocessing: Scale, mean, std and layout; none by default.
-        labels: An npy file or an array of labels; it takes precedence over labels in `data`.
-        x_key: Key of the inputs among several arrays; of several inputs the keys in their order, separated by commas.
-        y_key: Key of the labels there.
-        role: Whether keys that end in _train or in _test come first.
-        labelled: Whether the rows have labels; without them all are 0.
-        labels_start: The label of the first class where labels count the classes; None if they are the model's own.
-        limit: A uniform sample of this many rows.
-        seed: Its seed.
+        labels: An .npy file or an array of labels. It replaces labels in `data`.
+        x_key: The key of the inputs. If a row has several inputs, their keys in the model's order, separated by commas.
+        y_key: The key of the labels.
+        role: Which keys to prefer: those that end in _train, or those that end in _test.
+        labelled: Whether the rows have labels. If not, every label is 0.
+        labels_start: The label of the first class, if labels count the classes; None if they are the model's
+            own.
+        limit: Use a uniform sample of this many rows.
+        seed: The seed of the sample.
 
     Raises:
-        DataError: Something does not fit; every mismatch is listed, and `suggestion` holds the parameters that would
-            make all of it fit.
-        UsageError: `limit` is below 1, `labels_start` is beyond all labels, or a tuple is no pair.
+        DataError: The data do not fit the model. The error lists every mismatch; its `suggestion` holds parameters
+            that fit, if onnxbound can guess them.
+        UsageError: `limit` is below 1, `labels_start` is not a 32-bit integer, or a tuple is not a pair.
 
     >>> from onnxbound import Preprocessing, load, open_rows
     >>> network = load("fixtures/mnist_mlp.onnx")

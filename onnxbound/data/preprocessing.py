@@ -23,14 +23,14 @@ Numbers = float | str | Sequence[float] | NDArray[Any]
 
 @dataclass(frozen=True, slots=True, init=False)
 class Preprocessing:
-    """How rows of the file become rows for the model.
+    """How to turn rows of a file into rows for a model: `(x * scale - mean) / std`.
 
     Attributes:
-        scale: Factor, applied first. Without one (None), integers do not fit a float input.
-        mean: Subtracted next; one number, or one per channel: numbers, an array, or a text such as "1/255" or
-            "0.49,0.48,0.45". Kept as a tuple.
-        std: Divisor, applied last; one number, or one per channel, likewise.
-        layout: The layout of the file, if it differs from the model's; "flat" allows any reshape.
+        scale: A factor. None means no factor; a float input then does not accept integers.
+        mean: One number, or one per channel: as numbers, an array, or a string such as "1/255" or "0.49,0.48,0.45".
+            It is stored as a tuple.
+        std: One number, or one per channel, in the same forms as `mean`.
+        layout: The layout of rows in the file, if it is not the model's; "flat" allows any reshape.
 
     >>> from onnxbound import Preprocessing
     >>> Preprocessing(scale="1/255", mean=0.1307, std=0.3081).mean

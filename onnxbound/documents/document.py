@@ -34,7 +34,7 @@ class Document:
     WIDTH: ClassVar[int] = 100
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document as JSON values; a number that is not finite becomes null."""
+        """Return the document as JSON values; numbers that are not finite become null."""
         return {"schema": self.SCHEMA, **plain(self)}
 
     def save(self, path: str | PathLike[str], *, force: bool = False) -> None:
@@ -42,7 +42,7 @@ class Document:
 
         Args:
             path: The file.
-            force: Whether an existing file is overwritten.
+            force: Whether to overwrite an existing file.
 
         Raises:
             OutputError: output-exists or output-unwritable.
@@ -51,10 +51,10 @@ class Document:
         write_atomically(Path(path), lambda file: file.write(text.encode()), force=force)
 
     def render(self, console: "Console", *, verbose: bool = False) -> None:
-        """Print the document for people.
+        """Print the document as tables.
 
         Args:
-            console: Where to.
+            console: The console to print to.
             verbose: Whether to print the long tables too.
         """
         raise NotImplementedError
@@ -63,7 +63,7 @@ class Document:
         return f"<{type(self).__name__} {visible(self.summary())}>"
 
     def summary(self) -> str:
-        """Return one line that distinguishes this document from others."""
+        """Return a one-line summary."""
         return self.SCHEMA
 
     def _repr_html_(self) -> str:

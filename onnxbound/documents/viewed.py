@@ -18,21 +18,21 @@ class Viewed(Document):
     __slots__ = ()
 
     def view(self) -> "View":
-        """Return what people are shown, in order."""
+        """Return the sections of the page: verdict, tables and figures."""
         raise NotImplementedError
 
     def figures(self) -> "tuple[Figure, ...]":
-        """Return every figure of the view, with its data."""
+        """Return all figures, with their data."""
         return tuple(figure for section in self.view().sections for figure in section.figures)
 
     def plot(self, name: str, ax: "Axes | None" = None) -> "Axes":
-        """Draw one figure with matplotlib and return its axes, whose `figure.savefig(FILE)` saves it.
+        """Draw one figure with matplotlib, and return its axes; `axes.figure.savefig(FILE)` saves it.
 
         Needs the extra `report`.
 
         Args:
-            name: Name of the figure, "layer_cushion" for example; `figures()` lists all.
-            ax: The axes to draw on; None makes a new figure of pyplot, in the style of the pages.
+            name: The name of the figure, such as "layer_cushion"; `figures()` lists all.
+            ax: The axes to draw on; None makes a new pyplot figure in the style of the pages.
 
         Raises:
             UsageError: There is no such figure, or the extra is not installed.
@@ -60,7 +60,7 @@ class Viewed(Document):
         return page(self.view())
 
     def to_markdown(self) -> str:
-        """Return verdict and tables as Markdown."""
+        """Return the verdict and the tables as Markdown."""
         from onnxbound.report.markdown import to_markdown
 
         return to_markdown(self.view())

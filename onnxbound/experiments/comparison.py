@@ -12,6 +12,7 @@ from onnxbound.analysis.result import Analysis
 from onnxbound.analysis.settings import Settings
 from onnxbound.documents.document import plain
 from onnxbound.documents.viewed import Viewed
+from onnxbound.experiments.error_difference import ErrorDifference, error_differences
 from onnxbound.experiments.nets import Net, Subject, describe, reports, shared_warnings
 from onnxbound.experiments.paired import Paired, paired
 from onnxbound.results import Float64Array, Histogram
@@ -64,6 +65,7 @@ class Comparison(Viewed):
         nets: In the order given.
         properties: Property by property, layer by layer.
         warnings: With the names of the nets they are about.
+        error_differences: One per pair of nets; none without a test set.
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.comparison/1"
@@ -76,12 +78,13 @@ class Comparison(Viewed):
     nets: tuple[Net, ...]
     properties: tuple[LayerComparison, ...]
     warnings: tuple[str, ...]
+    error_differences: tuple[ErrorDifference, ...] = ()
 
     def summary(self) -> str:
         return f"of {', '.join(net.name for net in self.nets)} at {self.measured_rows:,} rows of {self.data}"
 
     def view(self) -> "View":
-        from onnxbound.experiments.views import comparison_view
+        from onnxbound.experiments.comparison_view import comparison_view
 
         return comparison_view(self)
 
@@ -125,10 +128,12 @@ def compare(
         settings: What to measure.
         progress: Called with (stage, rows done, rows in all).
     """
-    nets, measured, kinds, warnings = [], [], [], {}
+    nets, measured, kinds, errors, warnings = [], [], [], [], {}
     for report, subject, name in zip(reports(subjects, settings, progress), subjects, names, strict=True):
         nets.append(describe(report, name, str(subject.rows.path)))
         measured.append({key: report.samples[key] for key in report.samples})
+        if report.test_errors is not None:
+            errors.append(report.test_errors)
         kinds.append({prop.name: _estimated_layers(report, prop) for prop in PLOTTED})
         warnings[name] = report.warnings
     depth = max(net.depth for net in nets)
@@ -146,6 +151,7 @@ def compare(
         nets=tuple(nets),
         properties=tuple(layer for layer in layers if any(median is not None for median in layer.medians)),
         warnings=shared_warnings(warnings),
+        error_differences=error_differences(errors, _ALPHA) if len({len(own) for own in errors}) == 1 else (),
     )
 
 

@@ -38,7 +38,7 @@ def comparison_figures(comparison: Comparison) -> Iterator[Figure]:
     names = tuple(net.name for net in comparison.nets)
     for name in dict.fromkeys(layer.property for layer in comparison.properties):
         own = [layer for layer in comparison.properties if layer.property == name]
-        rows = [(f"layer {row.layer}" if row.layer else "net", row.histograms) for row in own]
+        rows = [(f"layer {row.layer}" if row.layer else "all layers", row.histograms) for row in own]
         quantity = _TITLES.get(name, name)
         data = tuple(
             (label, net, low, high, count)

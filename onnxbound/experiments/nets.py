@@ -46,6 +46,7 @@ class Net:
         log10_capacities: Decimal logarithm of each capacity as plotted; None where it is undefined.
         test_error: Share of the test rows without a positive margin; None without a test set.
         estimated: The capacities that are computed from estimates.
+        doubts: The warnings that a verdict begins with, as in its report.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Net:
     log10_capacities: dict[str, float | None]
     test_error: float | None = None
     estimated: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Analysis]:
@@ -126,6 +128,7 @@ def describe(report: Report, name: str, labels: str) -> Net:
         gamma=report.margin.gamma,
         log10_capacities={bound.name: bound.log10 for bound in capacities},
         estimated=tuple(bound.name for bound in capacities if bound.basis == "estimated"),
+        doubts=report.doubts,
     )
 
 

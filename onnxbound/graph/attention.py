@@ -18,7 +18,7 @@ _NEVER = -1e6
 
 
 def attention(node: GraphNode, shapes: Mapping[str, Shape], constants: Mapping[str, Array], write: NodeWriter) -> None:
-    """Write Attention as Softmax(scale Q K^T + mask) V for each head; the mask has to be constant."""
+    """Attention: Softmax(scale Q K^T + mask) V for each head; the mask has to be constant."""
     attributes = node.attributes()
     names = (*node.inputs, "", "", "")[: max(len(node.inputs), 4)]
     if len(node.outputs) > 1 or len(node.inputs) > 4 or attributes.get("softcap", 0.0) or attributes.keys() - _READ:

@@ -10,7 +10,7 @@ from onnxbound.operators.operator import Array, Shape, Unsupported
 
 
 def concat(node: GraphNode, shapes: Mapping[str, Shape], constants: Mapping[str, Array], write: NodeWriter) -> None:
-    """Concat of activations and constants: the activations with zeros in their place, and the constants added."""
+    """Concat: activations are joined with zeros in the places of constants, and an Add puts the constants there."""
     if not any(name in constants for name in node.inputs):
         return
     rank = len(next(shapes[name] for name in node.inputs if name in shapes)) + 1

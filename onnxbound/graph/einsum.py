@@ -11,7 +11,7 @@ from onnxbound.operators.operator import Array, Shape, Unsupported
 
 
 def einsum(node: GraphNode, shapes: Mapping[str, Shape], constants: Mapping[str, Array], write: NodeWriter) -> None:
-    """Einsum of an activation and a constant matrix along its last axis, or of two activations: a MatMul."""
+    """Einsum: a MatMul of two activations, or of an activation (along its last axis) and a constant matrix."""
     equation = str(node.attributes()["equation"]).replace(" ", "")
     terms, _, result = equation.partition("->")
     factors = terms.split(",")

@@ -56,18 +56,18 @@ def load(
     """Read an ONNX classifier.
 
     Args:
-        path: An ONNX file of opset 7 or newer; external data beside it is memory-mapped.
-        logits: Name of the tensor to read as the logits, an output or any other; None to find it.
-        fixed: Input name to the value that it is held at, where the model has several inputs.
-        input_shape: Shape of one row where the file leaves lengths open, for all such inputs alike or by name; or a
-            function that is asked for it with an input's name and lengths, None for each that is open.
-        external_root: One further folder that external data may lie in or below, as model caches need.
+        path: An ONNX file of opset 7 or newer. External data next to it is memory-mapped.
+        logits: The name of the tensor that holds the logits. It need not be an output. None means to find it.
+        fixed: Inputs to hold constant: input names to values.
+        input_shape: The shape of one row, if the file leaves it open: one shape for all inputs, shapes by input name,
+            or a function. The function takes an input's name and its lengths (None if open), and returns the shape.
+        external_root: Another folder from which external data may be loaded, such as that of a model cache.
 
     Returns:
         The network from its data input to its logits.
 
     Raises:
-        ModelError: The file cannot be read, or contains what onnxbound does not support; every place is listed.
+        ModelError: The file cannot be read, or onnxbound does not support some of its nodes. The error lists them.
 
     >>> from onnxbound import load
     >>> load("fixtures/mnist_mlp.onnx").depth

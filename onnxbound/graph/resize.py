@@ -16,7 +16,7 @@ Constants = Mapping[str, Array]
 
 
 def resize(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Resize and Upsample become a gather of the nearest entries, or an interpolation along each axis."""
+    """Resize and Upsample: a Gather of the nearest entries, or an interpolation along each axis."""
     mode = node.attributes().get("mode", "nearest")
     if mode == "nearest":
         _nearest(node, shapes[node.inputs[0]], constants, write)

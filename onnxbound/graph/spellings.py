@@ -1,4 +1,4 @@
-"""Operators that are spelled with others once the shapes of their inputs are known.
+"""Operators that others replace once the shapes of their inputs are known.
 
 Each function writes nodes whose last output is the output of the node it replaces, or none to leave it as it is.
 """
@@ -22,7 +22,7 @@ Constants = Mapping[str, Array]
 
 
 def reduce_max(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """ReduceMax: the axes moved behind the others, a MaxPool over them, and a Reshape to the output's shape."""
+    """ReduceMax: a Transpose moves the axes to the end, a MaxPool reduces them, a Reshape gives the output's shape."""
     x = node.inputs[0]
     shape, attributes = shapes[x], node.attributes()
     axes = constants.get(node.inputs[1]) if len(node.inputs) > 1 else attributes.get("axes")
@@ -60,7 +60,7 @@ def reduce_sum(node: GraphNode, shapes: Shapes, constants: Constants, write: Nod
 
 
 def reduce_l2(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """ReduceSumSquare: ReduceSum of the squares; ReduceL2: the square root of that."""
+    """ReduceL2 and ReduceSumSquare: a ReduceSum of the squares; ReduceL2 also takes the square root."""
     x = node.inputs[0]
     attributes, inputs = dict(node.attributes()), list(node.inputs[1:])
     if write.opset >= 13 and "axes" in attributes:
@@ -75,7 +75,7 @@ def reduce_l2(node: GraphNode, shapes: Shapes, constants: Constants, write: Node
 
 
 def maximum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Max of activations: Concat, and a MaxPool over them; of an activation and a constant c: c + Relu(x - c)."""
+    """Max: for activations, Concat and MaxPool; for an activation x and a constant c, c + Relu(x - c)."""
     if any(name in constants for name in node.inputs):
         x, c = _with_constant(node, constants)
         above = write.add("Relu", write.add("Sub", x, c))
@@ -90,7 +90,7 @@ def maximum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWr
 
 
 def minimum(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Min: -Max(-x, -y); of an activation and a constant c: c - Relu(c - x)."""
+    """Min: for activations x and y, -Max(-x, -y); for an activation x and a constant c, c - Relu(c - x)."""
     if any(name in constants for name in node.inputs):
         x, c = _with_constant(node, constants)
         below = write.add("Relu", write.add("Sub", c, x))
@@ -109,7 +109,7 @@ def _with_constant(node: GraphNode, constants: Constants) -> tuple[str, str]:
 
 
 def total(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Sum with a constant, or of activations of several shapes: a chain of Add."""
+    """Sum: a chain of Add, if an input is a constant or shapes differ."""
     if len({shapes.get(name) for name in node.inputs}) == 1 or len(node.inputs) == 1:
         return
     (first, *others), last = node.inputs, len(node.inputs) - 1
@@ -118,7 +118,7 @@ def total(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWrit
 
 
 def mean_of(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Mean of activations: their sum, divided by how many there are."""
+    """Mean: the sum of the activations, divided by their number."""
     total = write.add("Sum", *node.inputs)
     write.add("Mul", total, write.constant(np.float32(1 / len(node.inputs))), output=node.outputs[0])
 
@@ -136,7 +136,7 @@ def hard_sigmoid(node: GraphNode, shapes: Shapes, constants: Constants, write: N
 
 
 def broadcast(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Add, Sub and Mul with broadcasting: the shorter activation is repeated."""
+    """Add, Mul and Sub: an Expand repeats an activation that has to be broadcast."""
     if len(node.inputs) != 2 or (node.op_type == "Mul" and shapes.keys() >= set(node.inputs)):
         return
     rank = max(len(shapes[name]) for name in node.inputs if name in shapes)
@@ -157,13 +157,13 @@ def broadcast(node: GraphNode, shapes: Shapes, constants: Constants, write: Node
 
 
 def quotient(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Div by an activation: Mul with its reciprocal."""
+    """Div: a division by an activation becomes a Mul with its reciprocal."""
     if node.inputs[1] in shapes:
         write.add("Mul", node.inputs[0], write.add("Reciprocal", node.inputs[1]), output=node.outputs[0])
 
 
 def weight_on_the_left(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """MatMul(W, x) where each row of x is a matrix: transpose the last two axes, MatMul(., W^T), transpose back."""
+    """MatMul: W x becomes (x^T W^T)^T if x is a batch of matrices; ^T swaps the last two axes."""
     weight = constants.get(node.inputs[0])
     if weight is None or np.ndim(weight) != 2 or len(shapes[node.inputs[1]]) < 2:
         return
@@ -183,7 +183,10 @@ def layer_normalization(node: GraphNode, shapes: Shapes, constants: Constants, w
 
 
 def group_normalization(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """GroupNormalization from opset 21, and InstanceNormalization, in which every channel is a group."""
+    """GroupNormalization and InstanceNormalization: (x - mean) / sqrt(variance + epsilon) per group, scaled, shifted.
+
+    In InstanceNormalization, each channel is a group. One scale per group, as in opset 18, is refused.
+    """
     (channels, *places), attributes = shapes[node.inputs[0]], node.attributes()
     groups = int(attributes.get("num_groups", channels))
     scale, bias = (np.asarray(constants[name]).ravel() for name in node.inputs[1:3])
@@ -203,7 +206,10 @@ def group_normalization(node: GraphNode, shapes: Shapes, constants: Constants, w
 
 
 def local_response(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """LRN: x (bias + alpha m)^-beta, m the mean square of `size` neighbouring channels, zeros beyond the ends."""
+    """LRN: x (bias + alpha m)^-beta, where m is the mean square of `size` neighbouring channels.
+
+    Channels beyond the ends count as zeros.
+    """
     del constants
     x, attributes = node.inputs[0], node.attributes()
     channels, *places = shapes[x]

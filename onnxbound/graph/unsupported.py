@@ -10,8 +10,8 @@ from onnxbound.operators.quantisation import AS_QDQ, FLOAT
 _CONSTANT = "onnxbound reads it only if its scales and weights are constants, not computed from the rows"
 _DYNAMIC = "it computes its scale from the whole batch, so the logits of a row depend on the other rows"
 _INTEGER = "it multiplies integers whose scales come from other nodes, which is dynamic quantisation"
-_PACKED = "its weights are packed in a format of onnxruntime's own"
-_INSIDE = "it computes with integers by rules of onnxruntime's own"
+_PACKED = "its weights are packed in onnxruntime's own format"
+_INSIDE = "it computes with integers by onnxruntime's own rules"
 _STATIC = "quantise with onnxruntime.quantization.quantize_static, or " + FLOAT
 _TREES = "trees are piecewise constant and have no weighted layers"
 

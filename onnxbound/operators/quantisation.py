@@ -22,13 +22,16 @@ PAIRED, READERS = "onnxbound_paired", "onnxbound_readers"
 
 @dataclass(frozen=True)
 class SaturatingRounding(Gate):
-    """scale * clip(round(x / scale), low, high): a QuantizeLinear with its DequantizeLinear; halves round to even.
+    """QuantizeLinear and DequantizeLinear together compute scale * clip(round(x / scale), low, high).
 
-    If the zero point is the smallest or the largest integer of its type, the pair is a ReLU that rounds; quantisers
-    write ReLUs in this way. Only then is it an activation function.
-    The function is a staircase, so its derivative is of no use. Its linearisation is that of the clip without rounding
-    ("straight through"): slope 1 strictly inside the range of the grid, 0 at its ends and outside. No ties are
-    reported, since this convention fixes the slope everywhere. There is no Lipschitz constant.
+    Halves round to even. `low` and `high` are the smallest and the largest integer of the type, minus the zero point.
+    If `low` is 0, the pair acts as a ReLU that rounds; if `high` is 0, as its mirror image. Quantisers write ReLUs in
+    this way, and onnxbound counts only such a pair as an activation function.
+
+    The function is a staircase: its derivative is 0, except at the steps. onnxbound takes the derivative of the clip
+    without rounding instead (the straight-through estimator). It is 1 strictly inside the range of the grid, and 0 at
+    the ends and outside. This convention fixes the slope everywhere, so onnxbound reports no ties (entries where the
+    slope is undefined). The function jumps, so it has no Lipschitz constant.
 
     Attributes:
         scale: Distance of two neighbours on the grid.

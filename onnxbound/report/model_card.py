@@ -22,13 +22,9 @@ def model_card(document: Report | StatedCertificate) -> str:
 
 def _of_report(report: Report) -> dict[str, Any]:
     data, best = report.data, best_bound(report)
-    errors = {"train_error": data.train_error, "test_error": data.test_error}
-    metrics = [{"type": name, "value": value} for name, value in errors.items() if value is not None]
-    result = {
-        "task": {"type": "classification"},
-        "dataset": {"name": Path(data.path).name, "type": "unknown", "rows": data.rows, "sha256": data.sha256},
-        "metrics": metrics,
-    }
+    results = [_result("train", data.path, data.rows, data.train_error, {"sha256": data.sha256})]
+    if data.test_error is not None and data.test_rows is not None:
+        results.append(_result("test", data.test_path or "", data.test_rows, data.test_error))
     statement = {
         "model_sha256": report.model.sha256,
         "error_at_most": None if best is None else best.value,
@@ -38,7 +34,16 @@ def _of_report(report: Report) -> dict[str, Any]:
         "assumptions": [] if best is None else list(best.assumptions),
     }
     name = Path(report.model.path).stem or "model"
-    return {"model-index": [{"name": name, "results": [result]}], "onnxbound": {"version": __version__} | statement}
+    return {"model-index": [{"name": name, "results": results}], "onnxbound": {"version": __version__} | statement}
+
+
+def _result(split: str, path: str, rows: int, error: float, more: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Describe one set of rows and the error on it."""
+    return {
+        "task": {"type": "classification"},
+        "dataset": {"name": Path(path).name, "type": "unknown", "split": split, "rows": rows, **(more or {})},
+        "metrics": [{"type": f"{split}_error", "value": error}],
+    }
 
 
 def _of_certificate(certificate: StatedCertificate) -> dict[str, Any]:

@@ -13,13 +13,15 @@ from onnxbound.words import counted, number, percent
 
 if TYPE_CHECKING:
     from onnxbound.compressors.compression import BudgetSweep, Compression, RowCost
-    from onnxbound.compressors.guarantee import Guarantee
+    from onnxbound.compressors.guarantee import Changed, Guarantee
 
 _TRIED = (
-    "3 x 8 means three layers of 8 bits. Worse and better are rows on which only the original, or only the candidate,"
-    " is right, among training rows kept apart"
+    "3 x 8 means three layers of 8 bits. Worse: rows on which only the original is right; better: only the candidate;"
+    " both among training rows kept apart"
 )
-_TESTED = ", then among the test rows; the limit is that of this test, and the guarantee allows for those before too"
+_TESTED = (
+    ", and there: among the test rows, on which only some candidates were tested; the guarantee allows for all tests"
+)
 _LAYERS = (
     "Error: how far a layer's output moves, over its norm, median over some rows. Realised: how far the logits move"
     " through it, over the largest that the norms allow, the largest over these rows."
@@ -58,7 +60,9 @@ def _verdict(report: "Compression") -> Iterator[str]:
     yield f"The file has {file.bytes_after:,} bytes, {share} of the original's {file.bytes_before:,}{codes}."
     if report.accuracy is not None:
         before, after = percent(report.accuracy.before), percent(report.accuracy.after)
-        yield f"Accuracy on {report.rows:,} training rows goes from {before} to {after}."
+        few = report.training_rows is not None and report.training_rows != report.rows
+        rows = f"{report.rows:,} of {report.training_rows:,}" if few else f"{report.rows:,}"
+        yield f"Accuracy on {rows} training rows goes from {before} to {after}."
 
 
 def _sections(report: "Compression") -> Iterator[Section]:
@@ -67,7 +71,8 @@ def _sections(report: "Compression") -> Iterator[Section]:
         yield Section("Tried", (_tried(report), f"{_TRIED}{_TESTED if tested else ''}."))
     yield Section("Layers", (_layers(report), _LAYERS))
     if report.compressibility is not None:
-        yield Section("Is the compressed net close to the original at gamma?", (_compressibility(report), _CLOSE))
+        close = (_compressibility(report), _CLOSE)
+        yield Section("Is the compressed net close to the original at gamma?", close, long=True)
     if report.sweep is not None:
         yield Section("Other budgets", (_sweep(report.sweep), _breaking(report.sweep)))
     if report.bounds:
@@ -80,7 +85,7 @@ def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
     file, kept = report.file, report.parameters
     if kept.after < kept.before:
         share = percent(kept.after / kept.before)
-        yield "weights", f"{kept.before:,.0f} weights to {kept.after:,.0f} numbers ({share})"
+        yield "weights", f"{kept.before:,.0f} to {kept.after:,.0f} ({share}), with the scales of rounding"
     yield "bits", f"{report.bits.before:,.0f} to {report.bits.after:,.0f}, everything counted"
     yield "time", _time(report.work)
     error = report.output.relative_error
@@ -89,7 +94,7 @@ def _facts(report: "Compression") -> Iterator[tuple[str, str]]:
     if report.margin_loss is not None:
         loss = report.margin_loss
         gamma = f"gamma {number(loss.gamma)} ({loss.gamma_source.replace('_', ' ')})"
-        yield "margin loss", f"{percent(loss.before)} to {percent(loss.after)} at {gamma}"
+        yield "margin loss", f"{percent(loss.before)} to {percent(loss.after)} of the rows have a margin up to {gamma}"
     if report.margins is not None:
         before, after = report.margins.before, report.margins.after
         yield "margin", f"median {number(before.median)} to {number(after.median)}"
@@ -118,7 +123,7 @@ def _budget(report: "Compression") -> str:
 def _promise(guarantee: "Guarantee") -> str:
     """Say whether the drop in accuracy is within the limit, and how that is known."""
     found, allowed = guarantee.measured, _points(guarantee.max_drop)
-    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, {_change(found.drop)}"
+    seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, {_change(found)}"
     if guarantee.limit is None:
         return f"Not guaranteed, since no test rows were given. On training rows kept aside: {seen}."
     limit, sure = _upwards(guarantee.limit), f"with {percent(guarantee.confidence)} confidence"
@@ -139,8 +144,13 @@ def _points(drop: float) -> str:
     return f"{percent(drop).removesuffix(' %')} percentage points"
 
 
-def _change(drop: float) -> str:
-    return f"a drop of {_points(drop)}" if drop >= 0 else f"a rise of {_points(-drop)}"
+def _change(found: "Changed") -> str:
+    drop = found.drop
+    change = f"a drop of {_points(drop)}" if drop >= 0 else f"a rise of {_points(-drop)}"
+    if found.right is None:
+        return change
+    before, after = (percent(right / found.rows) for right in (found.right, found.right - found.worse + found.better))
+    return f"{change} from {before} to {after}"
 
 
 def _upwards(limit: float) -> float:
@@ -157,13 +167,12 @@ def _tried(report: "Compression") -> Table:
         plan += ", fine-tuned" if attempt.fine_tuned else ""
         seen = [attempt.chosen_by, attempt.tested_by]
         numbers = [f"{n:,}" for found in seen if found for n in (found.rows, found.worse, found.better)]
-        limits = [percent(_upwards(found.limit)) for found in seen if found and found.limit is not None]
         time = "" if attempt.ratio is None else f"{attempt.ratio:.2f}"
-        rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + limits + [""] * 7)[:7]))
-    apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there", "limit")
+        rows.append((plan, f"{attempt.weights:,}", f"{attempt.bytes:,}", time, *(numbers + [""] * 6)[:6]))
+    apart, there = ("rows apart", "worse", "better"), ("test rows", "worse there", "better there")
     head = ("bits", "weights", "bytes", "time", *apart, *there)
     columns = dict(zip(head, zip(*rows, strict=True), strict=True))
-    spare = ("time", "rows apart", "better", "better there")
+    spare = ("rows apart", "test rows", "time", "better", "better there")
     return _filled("Candidates in the order of the search", columns, left=1, spare=spare)
 
 

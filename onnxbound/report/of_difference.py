@@ -6,7 +6,7 @@ from onnxbound.analysis.difference import Change, Difference
 from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import shortened
 from onnxbound.version import __version__
-from onnxbound.words import number
+from onnxbound.words import at_most, number, percent
 
 _OF_INTEREST = ("data.train_error", "data.test_error", "data.gap", "margin.gamma", "bounds.")
 _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
@@ -14,7 +14,13 @@ _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
 
 def difference_view(difference: Difference) -> View:
     """Show the changes that matter most, then the others."""
-    shown = [c for c in difference.changes if c.name.startswith(_OF_INTEREST) and not c.name.endswith(_MINOR)]
+    shown = [
+        change
+        for change in difference.changes
+        if change.name.startswith(_OF_INTEREST)
+        and not change.name.endswith(_MINOR)
+        and not any(isinstance(value, str) for value in (change.before, change.after))
+    ]
     others = [change for change in difference.changes if change not in shown]
     settings = [
         f"{c.name.removeprefix('settings.')} {_words(c.before)} and {_words(c.after)}"
@@ -49,7 +55,7 @@ def difference_view(difference: Difference) -> View:
 def _worse(difference: Difference) -> str:
     """Name the errors and the bounds on the error that are larger than before."""
     if difference.worse:
-        said = (f"{c.name} {_words(c.before)} to {_words(c.after)}" for c in difference.worse)
+        said = (f"{c.name} {_value(c, c.before)} to {_value(c, c.after)}" for c in difference.worse)
         return f"Worse: {', '.join(said)}."
     return f"No error and no bound on the error has become larger by more than {_tolerance(difference)} of it."
 
@@ -61,10 +67,17 @@ def _tolerance(difference: Difference) -> str:
 
 def _table(changes: Sequence[Change]) -> Table:
     rows = tuple(
-        (c.name, _words(c.before), _words(c.after), "" if c.relative is None else f"{100 * c.relative:+.1f} %")
+        (c.name, _value(c, c.before), _value(c, c.after), "" if c.relative is None else f"{100 * c.relative:+.1f} %")
         for c in changes
     )
     return Table("Changes", ("name", "before", "after", "change"), rows)
+
+
+def _value(change: Change, value: object) -> str:
+    """Write a share in percent, a bound rounded up, and any other value as it is."""
+    if not change.is_share or not isinstance(value, int | float):
+        return _words(value)
+    return f"{at_most(value, 100)} %" if change.name.startswith("bounds.") else percent(value)
 
 
 def _words(value: object) -> str:

@@ -9,7 +9,7 @@ from onnxbound.bounds.bound import Bound
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.of_report import figures
 from onnxbound.report.terminal import bar, sparkline
-from onnxbound.report.verdict import next_steps, verdict
+from onnxbound.report.verdict import as_option, next_steps, verdict
 from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import error_at_most, magnitude, marked, rows_of_columns
 from onnxbound.results import Statistic
@@ -75,7 +75,7 @@ def _sections(report: Report, drawn: dict[str, Figure]) -> Iterator[Section]:
         yield Section("Classes", (_classes(report),), long=True)
     for name, worst in (("margin", report.worst.smallest_margin), ("layer cushion", report.worst.smallest_cushion)):
         if worst:
-            yield Section(f"Rows of smallest {name}, counted from 0 in the file", (_worst(worst),))
+            yield Section(f"Training rows of smallest {name}, counted from 0 in the file", (_worst(worst),))
     said = "A capacity leaves out constants, logarithms and depth. It compares nets of one task, and bounds nothing."
     yield Section("Capacities, for comparison only", (said, _capacities(report), *_known(drawn, "capacities")))
     yield Section("How it was measured", (_method(report),), long=True)
@@ -202,6 +202,7 @@ def _capacities(report: Report) -> Table:
 def _method(report: Report) -> Facts:
     tool, coverage = report.tool, report.coverage
     settings = {name: value for name, value in report.settings.items() if not isinstance(value, dict)}
+    settings["memory"] = f"{settings['memory'] / 2**30:.3g} GiB" if settings.get("memory") else None
     return Facts(
         (
             ("settings", _listed(settings)),
@@ -224,4 +225,4 @@ _TIES = "there a gate's input is 0, which counts as closed, or a pool has two ma
 
 
 def _listed(values: dict[str, object]) -> str:
-    return ", ".join(f"{name} {number(None) if value is None else value}" for name, value in values.items())
+    return ", ".join(f"{name} {as_option(value)}" for name, value in values.items() if value is not None)

@@ -52,6 +52,7 @@ HEADINGS = {
 """Headings of tables, in small letters, to the topics they stand for."""
 
 WORDS = {
+    "[a]": "arora",
     "rho": "smoothness_inverse",
     "affine": "form",
     "linear": "form",

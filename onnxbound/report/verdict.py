@@ -56,6 +56,9 @@ def next_steps(report: Report) -> Iterator[tuple[str, str]]:
         yield "to see from which checkpoint on it overfits", track
     if "compressed" in open_ and not useful:
         yield "to search for a bound that is better than guessing", _command(report, "certify", output="certificate")
+    if (best := best_bound(report)) is not None and best.name == "holdout":
+        holdout = _command(report, "certify", data=None, holdout=data.test_path or "TEST.npz", output="certificate")
+        yield "to prove its bound on new rows to others", holdout
     few = data.test_rows is not None and data.test_rows < _ENOUGH_ROWS
     limit = f"; a drop of less than {300 / (data.test_rows or 1):.1f} points needs more test rows" if few else ""
     test = data.test_path or "TEST.npz"
@@ -73,20 +76,22 @@ def is_of_the_net(bound: Bound) -> bool:
     return bound.name == "holdout"
 
 
-def _command(report: Report, verb: str, *models: str, **more: str) -> str:
+def _command(report: Report, verb: str, *models: str, **more: str | None) -> str:
+    """Write a command with the report's rows and preprocessing; an option that gets None is left out."""
     how = dict(report.settings.get("preprocessing") or {})
-    given = {name: _word(value) for name, value in how.items() if value is not None}
+    given = {name: as_option(value) for name, value in how.items() if value is not None}
     said = {name: value for name, value in given.items() if value != _NOTHING.get(name)}
-    return command(verb, *models, report.model.path, data=report.data.path, **said, **more)
+    options = {"data": report.data.path, **said, **more}
+    return command(verb, *models, report.model.path, **{name: word for name, word in options.items() if word})
 
 
-def _word(value: object) -> str:
+def as_option(value: object) -> str:
     """Write a value as an option takes it.
 
-    >>> _word([0.5, 0.25]), _word(1 / 255), _word("nhwc")
+    >>> as_option([0.5, 0.25]), as_option(1 / 255), as_option("nhwc")
     ('0.5,0.25', '1/255', 'nhwc')
     """
-    return ",".join(map(_word, value)) if isinstance(value, list | tuple) else shown(value).strip('"')
+    return ",".join(map(as_option, value)) if isinstance(value, list | tuple) else shown(value).strip('"')
 
 
 def _errors(report: Report) -> Iterator[str]:
@@ -188,7 +193,7 @@ def _noise(report: Report) -> Iterator[str]:
     worst = max(errors.values(), key=lambda error: error.mean)
     tried = f"noise of {percent(noise.radius)} in the weights of one layer"
     if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
-        yield f"This costs no accuracy yet: {tried} does not raise the error measurably on {noise.rows:,} rows."
+        yield f"The error is less sensitive: {tried} does not raise it measurably on {noise.rows:,} rows."
         return
     alike = {
         index: error.mean

@@ -44,10 +44,13 @@ class Collector:
             table.write(partition.start, arrays["table"])
         return table
 
-    def errors(self, rows: Rows) -> int:
-        """Count the rows of a test set whose margin is not positive."""
+    def errors(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which rows of a test set have no positive margin, (n,)."""
+        wrong = np.empty(rows.count, np.bool_)
         parts = self._stage("test", rows, rows.index, self._work.arrangement.batches.forward_partition)
-        return sum(int(arrays["wrong"]) for _, arrays in parts)
+        for part, arrays in parts:
+            wrong[part.start : part.stop] = arrays["wrong"]
+        return wrong
 
     def measure(self, rows: Rows, index: NDArray[np.int64]) -> PropertyTable:
         """Run the programme at some rows, given by their places in the data file.

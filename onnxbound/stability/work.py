@@ -96,7 +96,7 @@ class MeasuringWork:
         )
 
     def run(self, stage: str, inputs: Arrays) -> Arrays:
-        """One partition: "forward" gives `table`, "test" gives `wrong`, "measure" the fields of a `Measurement`."""
+        """One partition: "forward" gives `table`, "test" `wrong` per row, "measure" the fields of a `Measurement`."""
         if stage == "measure":
             measurement = Measurement.merge(
                 [self._measure(part) for part in _cut(inputs, self.arrangement.batches.sweep)]
@@ -104,7 +104,7 @@ class MeasuringWork:
             return {field.name: getattr(measurement, field.name) for field in fields(Measurement)}
         parts = [self._forward(part) for part in _cut(inputs, self.arrangement.batches.forward)]
         table = np.concatenate(parts)
-        return {"wrong": np.array(np.sum(~(table[:, 0] > 0)))} if stage == "test" else {"table": table}
+        return {"wrong": ~(table[:, 0] > 0)} if stage == "test" else {"table": table}
 
     def _forward(self, batch: Arrays) -> Float64Array:
         norms = self._run(batch)

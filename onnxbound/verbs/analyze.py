@@ -28,27 +28,27 @@ def analyze(
     cluster: str | None = None,
     progress: Watcher = None,
 ) -> Analysis:
-    """Measure every noise-stability property of [A] and every bound of a classifier on its training set.
+    """Measure the noise stability of a classifier on its training set, and compute every bound.
 
     Args:
         network: The network.
-        rows: Its training set; a bound holds only for the rows that the network was trained on.
+        rows: The training set. Bounds hold only for the rows on which the network was trained.
         settings: What to measure.
-        test_rows: A test set, for the true gap.
-        run: Folder that keeps what is finished, opened or not.
-        resume: Whether to go on with what that folder holds.
-        cluster: "local:N" for processes on this machine, or the address of a Dask scheduler, where whoever reaches it
-            can run code as you unless it is `tls://`; this process if None.
-        progress: Called with (stage, rows done, rows in all).
+        test_rows: A test set, to measure the generalisation gap.
+        run: Folder in which to save finished parts of the run.
+        resume: Whether to continue the run in that folder.
+        cluster: "local:N" for N processes on this machine, or the address of a Dask scheduler; None for this process.
+            Anyone who reaches the scheduler can run code as you, unless the address begins with `tls://`.
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        The report, and with it the arrays of the measured rows.
+        The report, with arrays of the properties of each measured row.
 
     Raises:
-        ModelError: Weights are not finite, or onnxruntime does not take the model.
+        ModelError: A weight is not finite, or onnxruntime cannot run the model.
         DataError: A row is not finite, or the file ends too early.
-        DeviceError: The device or the cluster is not there, or the runtime failed.
-        RunError: The folder holds a run of something else, or is in use.
+        DeviceError: The device or the cluster is not available, or the runtime failed.
+        RunError: The folder holds a different run, or is in use.
         UsageError: Settings or arguments do not fit together.
 
     >>> from onnxbound import Preprocessing, Settings, analyze, load, open_rows
@@ -79,18 +79,18 @@ def analyze(
 
 
 def plan(network: AnyNetwork, rows: Rows, settings: Settings | None = None) -> Plan:
-    """Say what an analysis would do and how long it would take, from one batch of each kind.
+    """Estimate time and memory of `analyze` from short trials.
 
     Args:
         network: The network.
-        rows: Its training set.
-        settings: What would be measured.
+        rows: The training set.
+        settings: What to measure.
 
     Returns:
-        Rows, batches, estimated time and memory.
+        The numbers of rows, the batch sizes, and the estimated time and memory.
 
     Raises:
-        ModelError: Weights are not finite, or onnxruntime does not take the model.
+        ModelError: A weight is not finite, or onnxruntime cannot run the model.
 
     >>> from onnxbound import Preprocessing, Settings, load, open_rows, plan
     >>> network = load("fixtures/mnist_logistic.onnx")

@@ -31,29 +31,30 @@ def certify(
     fixed: Callable[[str, str], object] | None = None,
     progress: Watcher = None,
 ) -> Certified:
-    """Write a network in few bits, and the bound on its error that anyone can verify.
+    """Encode a network in few bits, and prove an error bound that anyone can verify.
 
     Args:
         network: The network, trained on the rows.
-        rows: The whole training set; None certifies by the hold-out rows alone.
-        folder: Where the files go.
-        settings: How long to search, and with which delta.
+        rows: The whole training set. None makes a certificate from `holdout` alone.
+        folder: The folder to write.
+        settings: The options of the search and of the statement.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        unlabelled: Fresh rows, for a statement about the original network.
-        holdout: Labelled rows that the network has not seen: a baseline, or without `rows` all.
-        prior: A network that has seen only declared rows; the code then holds the difference from it.
-        prior_rows: How many rows the prior has seen, the first of the training set; 0 for an initialisation.
-        surrogate: A smaller network, of any architecture, that is encoded in place of the original; with `unlabelled`.
-        improved: Called with every code that is better than those before.
-        fixed: Called with the hashes of model and code before the unlabelled rows are looked at.
-        progress: Called with (stage, rounds done, rounds in all).
+        unlabelled: Fresh rows without labels. With them, the bound is for the original network.
+        holdout: Labelled rows that the network has not seen. With `rows`, they serve only for comparison.
+        prior: A network that was trained on the first `prior_rows` rows only. The code then holds only the difference
+            from it.
+        prior_rows: Number of rows that the prior has seen; 0 for an initialisation.
+        surrogate: With `unlabelled`, a smaller network of any architecture to encode instead of the original.
+        improved: Called with each code that is better than all earlier ones.
+        fixed: Called with the hashes of model and code, before either runs on the unlabelled rows.
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        The certificate, and the files that were written.
+        The certificate, and the names and sizes of its files.
 
     Raises:
         ModelError: certify-unsupported or certify-vacuous.
-        UsageError: The parts do not belong together.
+        UsageError: Arguments do not fit together.
         OutputError: The files cannot be written.
 
     >>> from onnxbound import Preprocessing, certify, load, open_rows, verify

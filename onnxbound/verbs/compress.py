@@ -32,25 +32,25 @@ def compress(
     force: bool = False,
     progress: Watcher = None,
 ) -> Compression:
-    """Write a network as a smaller ONNX file: the smallest whose accuracy is kept, or by a format or an algorithm.
+    """Write a network as a smaller ONNX file, by default of about the same accuracy.
 
     Args:
         network: The network.
-        rows: Its training set; with None outputs are compared on normal noise, and there is no accuracy and no bound.
+        rows: The training set. If None, outputs are compared on Gaussian noise, and no accuracy or bound is computed.
         output: The ONNX file to write.
-        settings: What to do, and how far; by default the smallest file that loses at most half a point of accuracy.
-        test: Rows that neither net has seen, which guarantee the drop in accuracy.
-        init: Its initialisation, to compress the distance from it.
-        codes: Where to write an entropy code as well, for `decompress`; `smallest` then makes it small, not the file.
-        force: Whether existing files are overwritten.
-        progress: Called with (stage, done, in all).
+        settings: Method and budget. The default is the smallest file that loses at most 0.5 % accuracy.
+        test: Rows that neither network has seen. They prove how far accuracy can fall.
+        init: The initialisation of the network. Only the difference from it is compressed.
+        codes: A file to write an entropy code to, for `decompress`. The search then minimises the code's size.
+        force: Whether to overwrite existing files.
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        What was done to each layer, and what became of outputs, accuracy, size and time.
+        The changes of each layer, and of outputs, accuracy, file size and running time.
 
     Raises:
-        UsageError: The settings do not fit the network; the codes begin with compress-.
-        ModelError: Weights are not finite, or the model cannot be run.
+        UsageError: The settings do not fit the network. The error codes begin with compress-.
+        ModelError: A weight is not finite, or the model cannot be run.
         OutputError: A file exists, or cannot be written.
 
     >>> from onnxbound import Budget, Method, Request, compress
@@ -107,17 +107,17 @@ def _analysis(network: Network, rows: Rows, request: Request, progress: Progress
 def decompress(
     codes: AnyPath, output: AnyPath, *, init: AnyNetwork | None = None, threads: int | None = None, force: bool = False
 ) -> Decompression:
-    """Make an ONNX file again from its codes, bit for bit.
+    """Restore an ONNX file from its entropy code, bit for bit.
 
     Args:
-        codes: What `compress` wrote.
+        codes: The file that `compress` wrote as `codes`.
         output: The ONNX file to write.
-        init: The initialisation that `compress` was given.
-        threads: Threads; None for all cores.
-        force: Whether an existing file is overwritten.
+        init: The network that `compress` was given as `init`.
+        threads: Number of threads; None for all cores.
+        force: Whether to overwrite an existing file.
 
     Returns:
-        The files and their sizes.
+        The two files and their sizes.
 
     Raises:
         DataError: data-not-found or codes-invalid.

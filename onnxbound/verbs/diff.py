@@ -7,18 +7,18 @@ from onnxbound.verbs.arguments import AnyPath
 
 
 def diff(before: Report | AnyPath, after: Report | AnyPath, tolerance: float = 1e-4) -> Difference:
-    """Say what changed between two reports: every number by its name, running times left aside.
+    """List every value that differs between two reports, except running times.
 
     Args:
-        before: A report, or its file.
-        after: Another.
-        tolerance: Relative change of a number that does not count.
+        before: The first report, or its file.
+        after: The second report, or its file.
+        tolerance: Relative changes up to this size are ignored.
 
     Returns:
-        Every value that changed.
+        The values that changed.
 
     Raises:
-        DataError: A file is no report.
+        DataError: A file is not a report.
         UsageError: The tolerance is negative.
 
     >>> from onnxbound import Preprocessing, Settings, analyze, diff, load, open_rows

@@ -21,20 +21,20 @@ from onnxbound.verbs.arguments import AnyNetwork, network_of, require_rows
 def noise(
     network: AnyNetwork, rows: Rows, settings: Settings | None = None, *, progress: Watcher = None
 ) -> Attenuation:
-    """Let gaussian noise in at each layer and measure what is left of it at later ones, [A] Fig. 1.
+    """Add Gaussian noise to the input of each layer, and measure the error at later layers, as in [A] Fig. 1.
 
     Args:
-        network: Any piecewise linear classifier.
-        rows: Where.
-        settings: Of these, `measured`, `probes`, `noise_radius` and `seed`.
-        progress: Called with (stage, rows done, rows in all).
+        network: The network.
+        rows: The rows on which to measure.
+        settings: Only `measured`, `probes`, `noise_radius` and `seed` are used.
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        The relative error at every later layer, per layer where noise enters.
+        For each layer that receives noise, the relative errors at its output and at later layers.
 
     Raises:
-        ModelError: Weights are not finite, or values of the net overflow.
-        UsageError: The probes are not a number, or the noise is not gaussian.
+        ModelError: A weight is not finite, or a value in the network overflows.
+        UsageError: `probes` is "exact", or `noise` is not "gaussian".
 
     >>> from onnxbound import Preprocessing, Settings, load, noise, open_rows
     >>> network = load("fixtures/mnist_mlp.onnx")
@@ -56,21 +56,22 @@ def compare(
     test_rows: Rows | Sequence[Rows] | None = None,
     progress: Watcher = None,
 ) -> Comparison:
-    """Show the properties of several networks side by side at the same rows, [A] Fig. 2, 3 and A.1 to A.7.
+    """Compare the noise stability of several networks on the same rows, as in [A] Fig. 2, 3 and A.1 to A.7.
 
     Args:
         networks: The networks.
-        rows: The training set; or one per network, of one data set in one order, whose labels may differ.
+        rows: The training set, or one per network. They must hold the same rows in the same order; labels may differ.
         settings: What to measure.
-        test_rows: A test set, for the errors on it; or one per network.
-        progress: Called with (stage, rows done, rows in all).
+        test_rows: A test set, or one per network, to show test errors.
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        Medians and histograms over shared bins, and in how many rows one network has the larger value.
+        Medians, histograms over shared bins, and for each pair of networks the share of the rows on which the second
+        one has the larger value.
 
     Raises:
-        ModelError, DataError, DeviceError: As `analyze` does.
-        UsageError: There is no network, or not one set of rows for each.
+        ModelError, DataError, DeviceError: As for `analyze`.
+        UsageError: There are no networks, or not as many sets of rows as networks.
 
     >>> from onnxbound import Preprocessing, Settings, compare, load, open_rows
     >>> networks = [load(f"fixtures/{name}.onnx") for name in ("mnist_mlp", "mnist_logistic")]
@@ -92,21 +93,21 @@ def rank(
     *,
     progress: Watcher = None,
 ) -> Ranking:
-    """Hold every capacity against the true gaps of several networks of one task.
+    """Test how well each capacity predicts which networks of one task have larger generalisation gaps.
 
     Args:
         networks: The networks.
-        rows: The training set; or one per network, where labels or inputs differ.
-        test_rows: The test set; or one per network.
+        rows: The training set, or one per network if labels or inputs differ.
+        test_rows: The test set, or one per network.
         settings: What to measure.
-        progress: Called with (stage, rows done, rows in all).
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        Gaps with 95 % intervals, capacities, and Kendall's tau-b between them.
+        Gaps with 95 % intervals, capacities, and the rank correlation (Kendall's tau-b) of each capacity with the gaps.
 
     Raises:
-        ModelError, DataError, DeviceError: As `analyze` does.
-        UsageError: There is no network, or not one set of rows for each.
+        ModelError, DataError, DeviceError: As for `analyze`.
+        UsageError: There are no networks, or not as many sets of rows as networks.
 
     >>> from onnxbound import Preprocessing, Settings, load, open_rows, rank
     >>> networks = [load(f"fixtures/{name}.onnx") for name in ("mnist_mlp", "mnist_logistic")]
@@ -129,21 +130,21 @@ def track(
     *,
     progress: Watcher = None,
 ) -> Track:
-    """Follow the bounds and the properties along checkpoints, beside the measured gap, [A] Fig. 4 right.
+    """Show how capacities and the generalisation gap change over checkpoints, as in [A] Fig. 4 right.
 
     Args:
-        networks: Checkpoints of one network, in order.
-        rows: The training set.
-        test_rows: The test set.
+        networks: Checkpoints of one network, in training order.
+        rows: The training set, or one per checkpoint.
+        test_rows: The test set, or one per checkpoint.
         settings: What to measure.
-        progress: Called with (stage, rows done, rows in all).
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        What `rank` returns, without intervals of correlations: checkpoints depend on one another.
+        The same as `rank`. Correlations have no intervals, since checkpoints depend on one another.
 
     Raises:
-        ModelError, DataError, DeviceError: As `analyze` does.
-        UsageError: There is no network, or not one set of rows for each.
+        ModelError, DataError, DeviceError: As for `analyze`.
+        UsageError: There are no checkpoints, or not as many sets of rows as checkpoints.
 
     >>> from onnxbound import Preprocessing, Settings, load, open_rows, track
     >>> networks = [load(f"fixtures/cifar10_cnn_{name}.onnx") for name in ("epoch1", "epoch16")]

@@ -10,13 +10,13 @@ def explain(topic: str = "") -> Topic | Topics:
     """Explain a metric, bound, method, certificate or error code.
 
     Args:
-        topic: Its name, as in a report, an error or the head of a table's column; empty lists all names.
+        topic: A name from a report, an error or the header of a table. An empty name lists all.
 
     Returns:
-        Definition, source, unit and assumptions; or the names by kind.
+        Definition, source, unit and assumptions; or all names by kind.
 
     Raises:
-        UsageError: explain-unknown, with the closest names.
+        UsageError: explain-unknown. The error suggests the closest names.
 
     >>> from onnxbound import explain
     >>> explain("layer_cushion").source
@@ -34,10 +34,10 @@ def explain(topic: str = "") -> Topic | Topics:
 
 
 def env() -> Environment:
-    """Describe versions, providers and device: a block to paste into an issue.
+    """Describe versions, execution providers and device, to paste into an issue.
 
     Returns:
-        What is installed, and what works here.
+        The installed versions, and the device that "auto" chooses.
 
     >>> from onnxbound import env
     >>> env().onnxbound

@@ -5,16 +5,16 @@ from onnxbound.verbs.arguments import AnyNetwork, network_of
 
 
 def inspect(network: AnyNetwork) -> Inspection:
-    """Show a network as onnxbound sees it: layers, shapes, parameters, what was folded. No row is needed.
+    """Show how onnxbound reads a network: layers, shapes, parameters and folded nodes.
 
     Args:
         network: The network.
 
     Returns:
-        The model, every step in its order, the weighted layers, and what each pass over the graph did.
+        The model, its operators in order, its weighted layers, and what onnxbound simplified in the graph.
 
     Raises:
-        ModelError: The file cannot be read, or contains what onnxbound does not support; every place is listed.
+        ModelError: The file cannot be read, or onnxbound does not support some of its nodes. The error lists them.
 
     >>> from onnxbound import inspect
     >>> inspect("fixtures/mnist_logistic.onnx")

@@ -42,33 +42,33 @@ def verify(
     """Re-derive and check every claim in a certificate.
 
     Args:
-        folder: With the certificate's files.
-        rows: The whole training set: a file or arrays as `open_rows` takes them, opened rows, or a function that opens
-            them for a network, with its preprocessing.
-        model: The original network, where the statement is about it.
-        preprocessing: What is done to rows before the original network sees them; the code has its own.
+        folder: The folder of the certificate.
+        rows: The whole training set: opened rows, anything that `open_rows` takes as `data`, or a function. The
+            function takes a network and its preprocessing, and returns opened rows.
+        model: The original network, if the statement is about it.
+        preprocessing: The preprocessing of the original network. The code contains the decoded network's.
         unlabelled: The unlabelled rows.
-        holdout: The labelled rows that no network has seen.
+        holdout: The labelled rows that the network has not seen.
         prior: The prior network.
-        prior_rows: How many rows it has seen, the first of the training set.
+        prior_rows: Number of rows that the prior has seen, from the start of the training set.
         labels_start: The label of the first class.
-        delta: Probability with which the statement may be false, chosen before looking.
-        unlabelled_known: Whether the decoded network may be chosen by the unlabelled rows.
-        repeated_rows: Whether rows may be copies of each other.
+        delta: Largest probability that the statement is false. Choose it before you look at the rows.
+        unlabelled_known: Whether the unlabelled rows may have been known during the search.
+        repeated_rows: Whether duplicate rows are allowed.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        threads: Threads; None for all cores.
-        progress: Called with (stage, rows done, rows in all).
+        threads: Number of threads; None for all cores.
+        progress: Called with (stage, done, total). None shows a bar, False shows nothing.
 
     Returns:
-        What was counted and computed again.
+        The recomputed numbers and the statement.
 
     Raises:
-        VerificationError: certificate-malformed, or certificate-mismatch with the first thing that differs.
-        UsageError: certificate-evidence, something is missing or plays no part.
-        DataError: There is no such folder; the rows cannot be read, or do not fit the network.
-        DeviceError: The device is not there, or the runtime failed.
+        VerificationError: certificate-malformed, or certificate-mismatch with the first difference.
+        UsageError: certificate-evidence. An argument is missing, or the certificate does not use it.
+        DataError: The folder does not exist, or the rows cannot be read or do not fit the network.
+        DeviceError: The device is not available, or the runtime failed.
 
-    The example of `certify` verifies what it wrote.
+    For an example, see `certify`.
     """
     others: dict[str, Any] = {"labels_start": labels_start, "role": "test"}
     evidence = Evidence(

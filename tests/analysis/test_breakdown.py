@@ -42,7 +42,7 @@ def test_worst_rows_are_the_worst(tmp_path: Path) -> None:
     assert [row.layer for row in by_cushion] == [int(cushion[row.index].argmin()) + 1 for row in by_cushion]
     text = io.StringIO()
     report.render(Console(file=text, width=100))
-    assert text.getvalue().count("Rows of smallest") == 2
+    assert text.getvalue().count("Training rows of smallest") == 2
 
 
 def test_a_negative_number_of_rows_is_refused() -> None:

@@ -176,14 +176,17 @@ def test_folders_that_the_page_refuses(case: Case, second: ModuleType, copy: Cop
     ("code", "why"),
     [
         ("022793e70c33da619240", "a Conv reads a single number"),
-        ("0283aa15c2b5817d9af7398a00", "windows of a Conv hold too many numbers"),
-        ("0283aa15c2c87ee7456008afa0", "windows of a Conv hold too many numbers"),
+        ("0283aa15c2b5817d9af7398a00", "the windows hold too many numbers"),
+        ("0283aa15c2c87ee7456008afa0", "the windows hold too many numbers"),
+        ("023569f643aa096e3de81e00", "the windows hold too many numbers"),
     ],
 )
 def test_codes_that_are_too_heavy_or_impossible(second: ModuleType, code: str, why: str) -> None:
-    """A few bytes ask for gigabytes, or for an axis that is not there: said before anything is computed."""
+    """A few bytes ask for gigabytes, or for an axis that is not there: said before anything is computed, by both."""
     with pytest.raises(second.Refused, match=why):
         second.read_code(bytes.fromhex(code))
+    with pytest.raises(Malformed):
+        decode(bytes.fromhex(code))
 
 
 def test_work_and_memory_are_known_before_rows_are_evaluated(
@@ -263,7 +266,7 @@ def test_integer_files_are_left_to_the_first(case: Case, second: ModuleType, cop
     (folder / "decoded_int4.onnx").write_bytes(b"junk")
     said = second.verify(folder, case / "train.npz")
     for name in ("decoded.onnx", "decoded_int4.onnx"):
-        assert f"{name} is checked by onnxbound verify, not here" in said
+        assert f"{name}: its network is checked by onnxbound verify, not here" in said
     with pytest.raises(OnnxboundError, match="decoded_int4"):
         verify(folder, data_of(case), CPU, 1)
 

@@ -80,14 +80,17 @@ def test_gates(net: Path, data: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     found = onnxbound(
         "analyze", net, "--data", data, "--json", "-o", report,
-        "--fail-if", "model.depth > 1", "--fail-if", "model.depth > 9", "--fail-if", "data.test_error > 0",
+        "--fail-if", "model.depth > 1", "--fail-if", "model.depth > 9", "--fail-if", "settings.gamma > 0",
     )  # fmt: skip
     assert found.code == 1
     assert report.exists(), "the report is written all the same"
     assert "--fail-if model.depth > 1: it is 2" in found.stderr
     assert "model.depth > 9" not in found.stderr
-    assert "data.test_error is null" in found.stderr
+    assert "settings.gamma is null" in found.stderr
     assert onnxbound("analyze", net, "--data", data, "--fail-if", "model.depth > 9").code == 0
+    for name in ("data.test_error", "data.gap", "holdout"):
+        untested = onnxbound("analyze", net, "--data", data, "--fail-if", f"{name} > 0.03")
+        assert (untested.code, f"{name} needs a test set\n    -> give --test" in untested.stderr) == (2, True)
 
 
 def test_settings_are_in_the_report(net: Path, data: Path) -> None:

@@ -156,7 +156,7 @@ def test_an_interrupt_keeps_the_best_so_far(case, tmp_path: Path) -> None:  # no
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("onnxbound: round 1 of at most ")
+        assert process.stderr.readline().startswith("onnxbound: round 1: ")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err

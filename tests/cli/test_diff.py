@@ -80,7 +80,7 @@ def test_a_gate_on_what_is_worse_lets_improvements_pass(tmp_path: Path) -> None:
     assert "No error and no bound on the error has become larger by more than 0.01 % of it." in said
     assert "more than 0.0002 %" in onnxbound("diff", before, better, "--tolerance", "2e-6").stdout
     refused = onnxbound("diff", before, worse, "--fail-if-worse")
-    assert "Worse: data.train_error 0.1 to 0.12." in refused.stdout
+    assert "Worse: data.train_error 10 % to 12 %." in refused.stdout
     assert (refused.code, "worse: data.train_error" in refused.stderr) == (1, True)
     assert onnxbound("diff", before, worse, "--fail-if-worse", "--tolerance", "0.3").code == 0
     none = write(tmp_path / "none.json", data__train_error=0.0)

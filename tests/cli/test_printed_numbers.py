@@ -54,7 +54,7 @@ def results(folder: Path) -> dict[str, tuple[dict[str, Any], str, Path]]:
     for verb, nets in (("noise", 1), ("compare", 3), ("track", 6), ("rank", 6)):
         words = command(folder, verb, nets)
         plots = folder / f"plots-{verb}"
-        table = onnxbound(*words, *(["--plots", plots] if verb in ("track", "rank") else []))
+        table = onnxbound(*words, *(["--plots", plots] if verb in ("track", "rank") else ["-v"]))
         assert table.code == 0, table.stderr
         found[verb] = (onnxbound(*words, "--json").json(), table.stdout, plots)
     return found
@@ -170,6 +170,8 @@ def test_compare_table(folder: Path, results: dict[str, Any]) -> None:
         re.fullmatch(r" (?:all|\d|) +net\d .*?(\S+) *", line) for line in table.split("margin\n", 1)[1].splitlines()
     ]
     medians = [row.group(1) for row in rows if row]
+    overview = table.split("Properties\n", 1)[1].split("Medians over", 1)[0].splitlines()[1:]
+    assert [cell for line in overview for cell in line.split()[-3:]] == medians
     assert medians == [shown(median) for layer in document["properties"] for median in layer["medians"]]
     printed = re.findall(r"(?:(\d+) % \((\d+)-(\d+)\)|equal) vs net\d", table)
     expected = []

@@ -92,6 +92,9 @@ def test_plots(source: Path, tmp_path: Path) -> None:
     assert {name.partition(".")[2] for name in names} == {"svg", "png", "pdf", "csv"}
     refused("output-exists", source, "-o", tmp_path / "other.csv", "--plots", folder)
     assert not (tmp_path / "other.csv").exists()
+    alone = onnxbound("report", source, "--plots", tmp_path / "alone")
+    assert (alone.code, alone.stdout) == (0, "")
+    assert {path.name for path in (tmp_path / "alone").iterdir()} == names
 
 
 def test_every_document_is_read(tmp_path: Path) -> None:

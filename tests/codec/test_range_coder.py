@@ -1,7 +1,9 @@
 """The range coder: what it writes, that it reads it back, and that its strings are prefix-free and short."""
 
+import re
 from itertools import pairwise
 from math import log2
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +22,23 @@ VECTORS = (
 """(decision, probability of a 1 in units of 2^-16) and the bits: part of the format, they never change."""
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "certificate-format.md"
+
+
 def encoded(decisions: list[tuple[int, int]]) -> str:
     encoder = Encoder()
     for bit, probability in decisions:
         encoder.encode(bit, probability)
     return encoder.finish()
+
+
+def test_the_vectors_of_the_page() -> None:
+    table = PAGE.read_text().split("| decisions", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    for line in table:
+        said, bits = line.strip("| ").split(" | ")
+        decisions = [(int(bit), int(p)) for bit, p in re.findall(r"\((\d), (\d+)\)", said)]
+        assert encoded(decisions * (4 if "four times" in said else 1)) == bits.strip("`"), said
+    assert len(table) == 4
 
 
 def decoded(data: str, probabilities: list[int]) -> list[int]:

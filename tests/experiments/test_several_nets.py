@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from onnxbound.analysis import budget
@@ -117,7 +118,11 @@ def test_which_net_is_more_stable_is_said_by_the_direction_of_each_property(
     again = list(replace(found, properties=tuple(mixed)).view().verdict)
     assert any(said.startswith(f"{one} is more stable than {other} by layer cushion (layer 2)") for said in again)
     assert f"{one} has larger margins than {other}." in verdict
-    capacities = next(section for section in found.view().sections if section.title == "Capacities")
+    sections = {section.title: section for section in found.view().sections}
+    overview = next(part for part in sections["Properties"].parts if isinstance(part, Table))
+    assert len(overview.rows) == len(found.properties)
+    assert all(section.long for title, section in sections.items() if "is more stable" in title)
+    capacities = sections["Capacities"]
     table = next(part for part in capacities.parts if isinstance(part, Table))
     assert [row[0] for row in table.rows] == list(found.nets[0].log10_capacities)
     assert table.rows[0][1:] == tuple(number(net.log10_capacities["parameters"]) for net in found.nets)
@@ -130,6 +135,49 @@ def test_a_comparison_shows_errors_on_test_rows_where_there_are_any(subjects: li
     errors = [analyze(s.network, s.rows, SETTINGS, test_rows=s.test_rows).data.test_error for s in chosen]
     assert [net.test_error for net in tested.nets] == errors
     said = ", ".join(f"{name} errs on {percent(error)}" for name, error in zip("ab", errors, strict=True))
-    assert tested.view().verdict[0] == f"On the test rows {said}."
+    assert f"On the test rows {said}." in tested.view().verdict
+    (found,) = tested.error_differences
+    assert found.difference == pytest.approx(errors[1] - errors[0])  # type: ignore[operator]
+    assert plain.error_differences == ()
     assert [net.test_error for net in plain.nets] == [None, None]
-    assert "test" not in plain.view().verdict[0]
+    assert not any("test" in sentence for sentence in plain.view().verdict)
+
+
+def test_a_comparison_doubts_the_rows_before_it_compares(tmp_path: Path) -> None:
+    """A net whose labels are shifted errs everywhere: this is said first, and once."""
+    random = np.random.default_rng(1)
+    network = load(random_mlp(tmp_path / "net.onnx", [5, 8, 3]))
+    x = random.normal(size=(200, 5)).astype(np.float32)
+    session = onnxruntime.InferenceSession(network.path)
+    logits = session.run(None, {session.get_inputs()[0].name: x})[0]
+    np.savez(tmp_path / "rows.npz", x_train=x, y_train=(logits.argmax(axis=1) + 1) % 3)
+    rows = open_rows(tmp_path / "rows.npz", network, Preprocessing())
+    view = compare([Subject(network, rows)] * 2, ["a", "b"], SETTINGS).view()
+    assert [said.partition(":")[0] for said in view.verdict[:2]] == ["a", "b"]
+    assert "probably not those of training" in view.verdict[0]
+    assert not any("probably not those of training" in said for said in view.caveats)
+
+
+def test_the_smaller_capacities_and_a_sure_difference_are_named(subjects: list[Subject]) -> None:
+    found = compare([subjects[0], subjects[2]], ["a", "b"], SETTINGS)
+    small = replace(found.nets[0], log10_capacities=dict.fromkeys(found.nets[0].log10_capacities, 1.0))
+    large = replace(found.nets[1], log10_capacities=dict.fromkeys(found.nets[1].log10_capacities, 2.0))
+    verdict = replace(found, nets=(small, large)).view().verdict
+    assert "a has smaller capacities than b, by 6 of 6 measures." in verdict
+    turned_round = replace(found, nets=(large, small)).view().verdict
+    assert "a has smaller capacities than b, by 6 of 6 measures." in turned_round
+    (seen,) = found.error_differences
+    sure = replace(seen, only_first=30, only_second=5, low=-0.0123, high=-0.00456)
+    said = replace(found, error_differences=(sure,)).view().verdict
+    assert any(text.startswith("On new rows b errs less than a, by 0.45 to 1.23 percentage points") for text in said)
+    turned = replace(seen, only_first=5, only_second=30, low=0.00456, high=0.0123)
+    said = replace(found, error_differences=(turned,)).view().verdict
+    assert any(text.startswith("On new rows a errs less than b, by 0.45 to 1.23 percentage points") for text in said)
+    unsure = replace(seen, only_first=5, only_second=6, low=-0.00456, high=0.0123)
+    (chance,) = (
+        text
+        for text in replace(found, error_differences=(unsure,)).view().verdict
+        if text.startswith("This difference")
+    )
+    assert "may be chance: of 40 test rows only a errs on 5, only b on 6." in chance
+    assert "between 0.46 percentage points below that of a and 1.23 above it." in chance

@@ -46,6 +46,17 @@ def test_what_next_repeats_the_test_file_that_was_given() -> None:
         assert f"--test {expected} " in smaller
 
 
+def test_what_next_certifies_by_rows_that_prove_something() -> None:
+    report = example("chain")
+    (bound,) = (bound for bound in report.bounds if bound.name == "holdout")
+    proved = replace(bound, value=0.0625, met=True, vacuous=False, delta=0.05)
+    tested = replace(report, bounds=(proved,), data=replace(report.data, test_path="mine.npz", test_error=0.1))
+    (command,) = (line for label, line in next_steps(tested) if "to others" in label)
+    assert "--holdout mine.npz" in command
+    assert "--data" not in command
+    assert not any("to others" in label for label, _ in next_steps(report))
+
+
 def test_sentences_about_numbers_are_no_changes() -> None:
     report = example("chain")
     first, *others = report.bounds
@@ -69,6 +80,17 @@ def test_a_bound_is_said_of_the_net_that_it_is_about(name: str, subject: str, en
     assert said("of new rows, with", bounds=(proved,)) == sentence
     card = model_card(replace(example("chain"), bounds=(proved,)))
     assert f'object: "{"original" if name == "holdout" else "compressed"}"' in card
+
+
+def test_a_model_card_tells_training_rows_from_test_rows() -> None:
+    data = replace(example("chain").data, test_error=0.25, test_rows=40, test_path="folder/test.npz")
+    both = model_card(replace(example("chain"), data=data)).splitlines()
+    test = both.index('      split: "test"')
+    assert both[test - 2 : test + 4] == [
+        '      name: "test.npz"', '      type: "unknown"', '      split: "test"', "      rows: 40", "    metrics:",
+        '    - type: "test_error"',
+    ]  # fmt: skip
+    assert both[test + 4] == "      value: 0.25"
 
 
 @pytest.mark.parametrize(("effective", "expected"), [(0.5, "50 %"), (0.95, "5 %"), (2.0, "none of the")])
@@ -97,7 +119,7 @@ def test_layers_are_compared_by_errors_under_noise_in_their_weights() -> None:
     none = under_noise(0.36, 0.4, 0.4, 0.38, spread=0.02)
     assert none.startswith("By errors no layer stands out: noise of 20 % in the weights")
     assert "from 1 % to between 36 % and 40 %" in none
-    nothing = "This costs no accuracy yet: noise of 20 % in the weights of one layer does not raise the error"
+    nothing = "The error is less sensitive: noise of 20 % in the weights of one layer does not raise it measurably"
     assert nothing in under_noise(0.01, 0.02, 0.019, 0.0)  # below a point
     assert nothing in under_noise(0.01, 0.1, 0.05, 0.0, spread=0.06)  # below two standard errors
     for silent in (

@@ -1,4 +1,4 @@
-"""Nodes that change values at most by rounding are removed: Identity, Dropout at inference, Cast to a wide float."""
+"""Nodes whose output equals their input up to rounding are removed, such as Identity and Dropout at inference."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import replace

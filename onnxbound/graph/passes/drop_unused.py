@@ -1,4 +1,4 @@
-"""Nodes that the logits do not depend on are dropped, and further outputs of nodes that nothing reads."""
+"""Nodes that the logits do not depend on are removed, and so are outputs that nothing reads."""
 
 from dataclasses import replace
 

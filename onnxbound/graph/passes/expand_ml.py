@@ -1,4 +1,4 @@
-"""LinearClassifier, Scaler and Normalizer of the domain ai.onnx.ml become MatMul, Add, Sub, Mul and a head."""
+"""LinearClassifier, Scaler and Normalizer (domain ai.onnx.ml) become operators such as MatMul, Add and Softmax."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Axes of unknown length get a fixed length for the run."""
+"""An axis whose length the file leaves open gets a fixed length for the run."""
 
 from collections.abc import Callable, Mapping, Sequence
 

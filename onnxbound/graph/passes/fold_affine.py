@@ -1,4 +1,4 @@
-"""A scale and shift per channel directly behind a weighted layer is folded into it.
+"""A scale and a shift per channel directly after a weighted layer are folded into the layer.
 
 With `y = A x + b` and the map `z = s y + t`, s and t one number per output channel, z = (s A) x + (s b + t). That is a
 BatchNormalization at inference, a bias written as an Add, or both spelled as Mul and Add. A map that differs between

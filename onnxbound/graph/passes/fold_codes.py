@@ -1,4 +1,4 @@
-"""The product of one-hot codes with a matrix becomes a look-up in a table: (x == 0, ..., x == v - 1) W = W[x]."""
+"""The product of a one-hot encoding of x with a matrix W becomes the table look-up W[x]."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Nodes that have only constant inputs become constants: weights behind Constant, Transpose, Cast, Identity, ..."""
+"""A node with only constant inputs, such as a Transpose of a weight, becomes a constant."""
 
 from collections.abc import Mapping
 from dataclasses import replace

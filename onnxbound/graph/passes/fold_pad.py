@@ -1,4 +1,4 @@
-"""A Pad with zeros directly before a convolution becomes the padding of the convolution."""
+"""A Pad with zeros directly before a convolution becomes part of the convolution's padding."""
 
 from collections import Counter
 from dataclasses import replace

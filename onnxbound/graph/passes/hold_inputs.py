@@ -1,4 +1,4 @@
-"""Inputs that the caller gives a value become constants."""
+"""An input for which the caller gives a value becomes a constant."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Functions of the model are inlined, so that every operator is in the main graph."""
+"""Functions that the file defines are inlined, so that every operator is in the main graph."""
 
 from onnx import ModelProto, defs, inliner
 

@@ -1,4 +1,4 @@
-"""Several inputs per row become one: the rows are the arrays side by side, and the graph cuts them apart again."""
+"""Several inputs become one, which holds their rows side by side. The graph splits it again."""
 
 from math import prod
 from typing import Any

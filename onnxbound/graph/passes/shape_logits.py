@@ -1,4 +1,4 @@
-"""A single logit becomes two logits, and axes of length 1 behind the logits are removed."""
+"""A single logit z becomes the two logits (0, z), and axes of length 1 are removed from the logits."""
 
 from dataclasses import replace
 from math import prod

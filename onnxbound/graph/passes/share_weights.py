@@ -1,4 +1,4 @@
-"""A weight that is in the file twice, perhaps transposed, counts as one trained weight."""
+"""A weight that the file contains twice counts as one trained weight, even if one copy is transposed."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The formula of a smooth activation function becomes one operator: Gelu, Swish, Mish, HardSwish or Softplus."""
+"""Nodes that together compute Gelu, Swish, Mish, HardSwish or Softplus become one operator."""
 
 from dataclasses import dataclass, replace
 from math import isclose, pi, sqrt

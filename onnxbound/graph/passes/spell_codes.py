@@ -1,4 +1,4 @@
-"""A comparison (Equal) with 0, 1, ..., v - 1 along the last axis is read as a one-hot code, as JAX writes it."""
+"""A comparison Equal(x, [0, 1, ..., v - 1]), as JAX writes it, is read as a one-hot encoding of x."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A linear layer W x with the batch on the second axis becomes x^T W^T with the batch on the first."""
+"""A linear layer written as (W x^T)^T, with the batch on the second axis, becomes x W^T."""
 
 from dataclasses import replace
 

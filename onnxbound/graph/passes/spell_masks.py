@@ -1,4 +1,4 @@
-"""Masks that are computed from a row, as in attention, become the numbers 0 and 1, and operators on them arithmetic.
+"""Boolean masks computed from a row become the numbers 0 and 1; Not, And and Where on them become arithmetic.
 
 * `Cast(x, to=BOOL)` of integers x is `Clip(x x, 0, 1)`;
 * `Not(b)` is `1 - b`, and `And(a, b)` is `a b`;

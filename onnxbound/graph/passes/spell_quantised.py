@@ -1,4 +1,4 @@
-"""Operators on quantised tensors (onnxruntime's QOperator format) become QDQ: float operators between roundings.
+"""Integer operators (QOperator format) become float operators between DequantizeLinear and QuantizeLinear (QDQ).
 
 An integer tensor q with scale s and zero point z stands for the floats s (q - z), its twin. An operator such as
 QLinearConv is what it says on the twins of its inputs, with a QuantizeLinear behind it; one that only moves integers

@@ -1,4 +1,4 @@
-"""Max or Min with a constant, and Where or Mul with a comparison, are recognised as Relu and Clip."""
+"""Other spellings of Relu, Clip and LeakyRelu are recognised, such as Max(x, 0) or Where(x > 0, x, 0)."""
 
 from dataclasses import dataclass, replace
 

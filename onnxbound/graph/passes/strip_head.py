@@ -1,4 +1,4 @@
-"""Nodes behind the logits are removed: probabilities, labels, and changes of their shapes and types."""
+"""The head is removed: the nodes after the logits, which compute probabilities or labels."""
 
 from dataclasses import dataclass, replace
 

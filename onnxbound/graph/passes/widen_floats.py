@@ -1,4 +1,4 @@
-"""Weights and inputs of 16 bits become float32: onnxbound keeps the file's numbers and computes in float32."""
+"""16-bit float weights and inputs become float32; the weights keep their values."""
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper

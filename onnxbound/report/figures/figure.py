@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Cell = str | float | int | None
 Kind = Literal["svg", "png", "pdf"]
 
-_WIDTH = 5.2
+_WIDTH = 4.4
 """Inches; about the width of a phone."""
 
 _PNG_DPI = 200
-_TITLE = 50
+_TITLE = 44
 """Characters per line of the title."""
 
 _SAME_EVERY_TIME = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}

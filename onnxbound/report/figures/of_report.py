@@ -59,8 +59,8 @@ def _histograms(report: Report, of: str) -> Iterator[Figure]:
 def _pairs(report: Report, of: str) -> Iterator[Figure]:
     """Draw the matrices over pairs of layers, if there are two layers or more."""
     for prop, name, quantity in (
-        (INTERLAYER_CUSHION, "interlayer_cushion", "smallest interlayer cushion"),
-        (SMOOTHNESS_INVERSE, "pair_smoothness_inverse", "largest 1/rho"),
+        (INTERLAYER_CUSHION, "interlayer_cushion", "smallest interlayer cushion (large is stable)"),
+        (SMOOTHNESS_INVERSE, "pair_smoothness_inverse", "largest 1/rho (small is stable)"),
     ):
         known = {(pair.source, pair.target): pair.statistics[prop.name] for pair in report.pairs}
         values = {at: float(getattr(own, prop.extreme)) for at, own in sorted(known.items()) if own}
