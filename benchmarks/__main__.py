@@ -33,7 +33,8 @@ HERE = Path(__file__).parent
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 ABOUT = """\
 `python -m benchmarks` writes this page. A number without a unit is a ratio of two measurements in the same run. J is
-the Jacobian from the output of one layer to that of a later one, and g is a random vector, the probe. The machine:"""
+the Jacobian from the output of one layer to that of a later one, and g is a random vector, the probe. "Multiply-adds at
+BLAS rate" is the time that BLAS takes for as many multiply-adds in a product of matrices. The machine:"""
 
 
 def machine(threads: int) -> dict[str, str]:

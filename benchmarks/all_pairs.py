@@ -72,8 +72,8 @@ def run(rows: Sequence[int], repeats: int, threads: int) -> Result:
         " benchmark computes |J g| and the deviation from linearity for all 171 pairs of layers. A row takes"
         f" {forward_cost / 1e9:.3f}e9 multiply-adds in a forward pass, and {pairs_cost / 1e9:.2f}e9 for all pairs"
         f" ({pairs_cost / forward_cost:.1f} times as many). torch.func computes one jvp and one perturbed forward pass"
-        f" per source layer, in the faster of two memory formats. Medians over {repeats} alternating rounds, {threads}"
-        " threads."
+        " for each layer at which pairs start, in the faster of two memory formats. Medians over"
+        f" {repeats} alternating rounds, {threads} threads."
     )
     return Result("All pairs and smoothness", text, tuple(row for n in rows for row in measure(n, repeats, threads)))
 

@@ -222,34 +222,34 @@ def page(table: dict[str, dict[str, Any]]) -> str:
     smaller = [net for net, e in simmed.items() if e["smallest"]["size"] < e["onnxsim"]["size"]]
     now = state()
     columns = (
-        f"* smallest: `compress` with {ROWS:,} training rows or all there are, and a drop of at most {MAX_DROP:.1%}",
-        "* int8-weights and tuned int8: `compress --method int8-weights`, without and with `--fine-tune`",
+        f"* smallest: `compress` with {ROWS:,} training rows (or all); it may lose {100 * MAX_DROP:g} points",
+        "* int8-weights: `compress --method int8-weights`; tuned int8: the same with `--fine-tune`",
         "* int8: `compress --method int8`, which also rounds activations",
-        f"* static int8: that of onnxruntime (QDQ, per channel, calibrated on {CALIBRATED} rows)",
-        "* dynamic int8, fp16, MatMulNBits (4 bits, blocks of 32): those of onnxruntime",
+        f"* static int8: static quantisation by onnxruntime (QDQ, per channel, calibrated on {CALIBRATED} rows)",
+        "* dynamic int8, fp16, MatMulNBits (4 bits, blocks of 32): conversions by onnxruntime",
         "* onnxsim: the best file of onnxsim 0.8.1, as described below",
     )
     found = (
-        f"On {len(good)} of {len(against)} nets{_but(against, good)}, the smallest file has at most 60 % of the bytes"
-        " of static int8 and loses at most 0.5 points of accuracy. Its share of these bytes is"
+        f"On {len(good)} of {len(against)} nets{_but(against, good)}, the *smallest* file has at most 60 % of the bytes"
+        " of static int8 and loses at most 0.5 points of accuracy. Its share of the bytes of static int8 is"
         f" {np.median(list(share.values())):.0%} in the median, and {max(share.values()):.0%} at most. On {len(beaten)}"
-        f" of {len(against)} nets{_but(against, beaten)}, one of our files is no larger and no less accurate than"
-        f" static int8. On {len(smaller)} of {len(simmed)} nets, the smallest file is smaller than onnxsim's."
+        f" of {len(against)} nets{_but(against, beaten)}, one of our files is no larger and no less accurate than that"
+        f" of static int8. On {len(smaller)} of {len(simmed)} nets, the *smallest* file is smaller than onnxsim's."
     )
     marks = (
         "Nodes and constants that nothing reads were removed from the files of other tools. A file marked † was made by"
-        " an earlier state of `compress`. A dash without a reason means that there is no measurement. Versions: "
+        " an earlier state of `compress`. A dash without a reason in brackets means: not measured. Versions: "
         + ", ".join(f"{each.__name__} {each.__version__}" for each in (onnxruntime, onnx, np))
         + "."
     )
     peer = (
-        "The budgets of onnxsim 0.8.1 limit the relative error of the outputs, not the loss of accuracy. It writes 4"
-        " bits only for MatMul and Gemm. These functions ran on each net:"
+        "The budgets of onnxsim 0.8.1 limit the relative error of the outputs, not the loss of accuracy. onnxsim writes"
+        " 4 bits only for MatMul and Gemm. These functions of onnxsim ran on each net:"
     )
     ran = (
         "* `recommend_quantization`, which searches over formats, with both default budgets, 0.02 and 0.1",
         "* `search_mixed_precision_for_budget`, which chooses 4 or 8 bits per layer, with the same two budgets",
-        "* `apply_optimization_pipeline`, without pruning and with a quarter of the channels pruned",
+        "* `apply_optimization_pipeline`, once without pruning, and once with a quarter of the channels pruned",
         "* `auto_quantize_int4` and `apply_gptq` (GPTQ)",
     )
     chosen = (
@@ -257,20 +257,20 @@ def page(table: dict[str, dict[str, Any]]) -> str:
         " if all lose more. The test rows themselves decide this, which favours onnxsim."
     )
     limit = (
-        "The limit bounds the drop in accuracy on new rows with 95 % confidence, by the test of the smallest file"
-        " alone. If `compress` tests several files, it may promise a larger limit, but at most 0.5 points. The seconds"
-        " are the time of `compress` on one core that other work shared: processor time, and in brackets wall time."
+        "The column limit bounds the drop in accuracy of the *smallest* file on new rows, with 95 % confidence, by the"
+        " test of this file alone. If `compress` tests several files, it may promise a larger limit, but at most 0.5"
+        " points. The seconds are the processor time of `compress` (in brackets: wall time), beside other work."
     )
     times = (
         "A time is the running time of a file divided by that of the original. The table gives the median and, in"
         f" brackets, the quartiles of {ROUNDS} alternating runs of {TIMED} rows. Other work ran on the same machine. A"
-        " time is left out if its quartiles differ by more than a factor of 2. The files of `compress`, except those of"
-        " int8, ran with the session option `session.disable_quant_qdq`."
+        " time is left out if its quartiles differ by more than a factor of 2. The files of `compress`, except int8,"
+        " ran with the session option `session.disable_quant_qdq`."
     )
     names = ("float32", *FILES, *PEERS)
     lead = "This page compares files that `compress` writes with files of other tools. The columns of the tables:"
     lines = ["# Compression", "", lead, "", *columns, "", *_paragraphs(found, marks, peer)]
-    lines += [*ran, "", *_paragraphs(chosen), "Bytes and accuracy on 10,000 test rows:", ""]
+    lines += [*ran, "", *_paragraphs(chosen), "Bytes of each file, and its accuracy on 10,000 test rows:", ""]
     lines += ["| net | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for net, entries in table.items():
         lines.append(f"| `{net}` | " + " | ".join(_size(entries.get(name), now) for name in names) + " |")
@@ -279,7 +279,7 @@ def page(table: dict[str, dict[str, Any]]) -> str:
     for net, entries in table.items():
         ratios = (_time(entries.get(name)) for name in names[1:])
         lines.append(f"| `{net}` | {entries['smallest']['note']} | " + " | ".join(ratios) + " |")
-    coded = "Entropy codes (`--codes`, without `--test`). From each code, `decompress` made the same file again:"
+    coded = "Entropy codes (`--codes`, without `--test`). From each, `decompress` made the file of `compress` again:"
     lines += ["", coded, "", "| net | `--max-drop` | bytes and accuracy |", "|---|---|---|"]
     for net, entries in table.items():
         if "codes" in entries:

@@ -146,9 +146,9 @@ def main() -> None:
     device = resolve_device(options.device)
     on = torch.cuda.get_device_name() if device.name != "cpu" else "a CPU"
     text = (
-        "VGG-19 at CIFAR size, one probe g per layer. The benchmark computes |J g| and the deviation from linearity for"
-        " all 171 pairs of layers; J is the Jacobian of a pair. The numbers are medians over"
-        f" {options.repeats} alternating rounds, {BATCHES} batches in a row, on {on} with onnxruntime"
+        "VGG-19 at CIFAR size, without TF32, one probe g per layer. The benchmark computes |J g| and the deviation from"
+        " linearity for all 171 pairs of layers; J is the Jacobian of a pair. The numbers are medians over"
+        f" {options.repeats} alternating rounds of {BATCHES} batches each, on {on} with onnxruntime"
         f" {onnxruntime.__version__} and torch {torch.__version__}."
     )
     rows: tuple[Row, ...] = ()

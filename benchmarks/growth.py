@@ -101,9 +101,10 @@ def run(repeats: int) -> Result:
         found += list(workers(folder, network))
     text = (
         "Convolutions of 3x3 on 12 x 12 pixels, one probe per layer, NumPy engine, batch 16. With a separate pass for"
-        " each of the d (d - 1) / 2 pairs of layers, the cost would grow with d^2. One sweep for all pairs costs about"
-        f" d forward passes. Costs in forward passes are medians over {repeats} rounds. The last three numbers compare"
-        " whole analyses, with all rows measured, and were timed once."
+        " each of the d (d - 1) / 2 pairs of the d layers, the cost would grow with d^2. One sweep for all pairs costs"
+        f" about d forward passes. Costs in forward passes are medians over {repeats} rounds. The fourth number is the"
+        f" factor by which this cost grows if the depth is multiplied by {DEPTHS[-1] // DEPTHS[0]}. The last three"
+        " numbers compare whole analyses of m rows, with all rows measured, and were timed once."
     )
     return Result("Growth", text, tuple(found))
 

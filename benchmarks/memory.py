@@ -59,7 +59,7 @@ def run(threads: int) -> Result:
     )
     text = (
         f"The peak is the largest resident set of `onnxbound analyze fixtures/{MODEL.name} {' '.join(OPTIONS)}` on m"
-        " synthetic rows. It includes the pages of the memory-mapped data file that the kernel keeps in memory. The"
+        " synthetic rows. It includes the pages of the memory-mapped data file that the system keeps in memory. The"
         f" last number is the peak of the same command with VGG-19 and {VGG_ROWS} rows."
     )
     return Result("Memory", text, rows)

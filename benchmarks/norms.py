@@ -91,9 +91,9 @@ def run(repeats: int) -> Result:
     )
     text = (
         "The matrices are Gaussian. WeightWatcher finds all singular values with PyTorch, in float32. onnxbound proves"
-        " its bound by a Cholesky factorisation. For the convolution, it bounds the norm with periodic boundaries, by"
-        " one factorisation per frequency. Comparisons with NumPy and WeightWatcher are medians over"
-        f" {repeats} rounds."
+        " its bound on the spectral norm by a Cholesky factorisation. For the convolution, it bounds the norm with"
+        " periodic boundaries, by one factorisation per frequency. Comparisons with NumPy and WeightWatcher are ratios"
+        f" of times, medians over {repeats} rounds. The last two numbers are ratios of norms."
     )
     return Result("Spectral norms", text, tuple(found))
 

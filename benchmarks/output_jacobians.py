@@ -25,9 +25,9 @@ def run(rows: Sequence[int], repeats: int, threads: int) -> Result:
         found.append(Row(f"batch {count}: with beta / gradients alone", float(np.median(rounds)), "<= 1"))
     text = (
         "VGG-19 at CIFAR size, 10 classes, float32. onnxbound computes |J|_F from every layer to the logits, and beta"
-        " from its largest part at one pixel. torch.autograd.grad computes only the gradients of every logit: class by"
-        " class, as one batch (vmap) or in channels-last, whichever is fastest. Both times include the forward pass."
-        f" Medians over {repeats} alternating rounds, {threads} threads."
+        " from the largest part of J at one pixel. torch.autograd.grad computes only the gradients of every logit:"
+        " class by class, as one batch (vmap) or in channels-last, whichever is fastest. Both times include the forward"
+        f" pass. Medians over {repeats} alternating rounds, {threads} threads."
     )
     return Result("Exact Jacobians to the logits", text, tuple(found))
 

@@ -70,8 +70,9 @@ def run(repeats: int, threads: int) -> Result:
         Row("512 x 4608, k = 20,000: peak memory, GB", max(found["peak"] for found in rounds), "< 1"),
     )
     text = (
-        "A is a matrix of weights, and the k matrices M_l hold the random signs of the helper string. Rates are medians"
-        f" over {repeats} rounds, with {threads} threads. The memory is the maximum over these rounds."
+        "A is a matrix of weights. The k matrices M_l hold the random signs of the helper string, which the method"
+        f" Matrix-Project multiplies A by. The z_l are k numbers. Rates are medians over {repeats} rounds, with"
+        f" {threads} threads. The memory is the maximum over these rounds."
     )
     return Result("Signs of the helper string", text, rows)
 

@@ -40,7 +40,7 @@ def run(repeats: int) -> Result:
         )
         for option in options
     )
-    return Result("Start-up", f"Medians over {repeats} rounds.", rows)
+    return Result("Start-up", f"Medians over {repeats} rounds, less the time of the bare interpreter.", rows)
 
 
 def main() -> None:

@@ -162,9 +162,9 @@ def summary(rows: list[Found]) -> str:
     by = {"sensitivity": lambda row: row.sensitivity, "cushion": lambda row: 1 / row.cushion}
     sentences = [
         f"The {name} names the worst layer in {right(lambda row, own=own: int(own(row).argmax()))} of the {len(harm)}"
-        " nets where noise of 20 % costs a point of training error. It names the layer that moves the logits most in"
-        f" {first(own)} of {len(rows)} nets. Its mean tau with the change of the logits is {mean(own, RADII[0]):.2f}"
-        f" at 5 % and {mean(own, RADII[-1]):.2f} at 20 %."
+        " nets where noise of 20 % costs a point of training error. It names the layer where this noise moves the"
+        f" logits most in {first(own)} of {len(rows)} nets. Its mean tau with the change of the logits is"
+        f" {mean(own, RADII[0]):.2f} at 5 % and {mean(own, RADII[-1]):.2f} at 20 %."
         for name, own in by.items()
     ]
     for radius in RADII:
@@ -196,22 +196,22 @@ def main() -> None:
                 f"  {layer.place}: {found.sensitivity[i]:.3f}, cushion {found.cushion[i]:.4f}: ", *numbers, flush=True
             )
     text = (
-        "This page shows whether the weight-noise sensitivity and the layer cushion find the layer where noise does the"
-        " most harm. Noise is added to the weights of one layer at a time. Its relative length is 5 % or 20 %, with"
-        f" {DRAWS} draws each. On {ROWS} training rows, the benchmark measures the error (mean over draws) and the"
-        " relative rms change of the logits (median over rows). The columns of the table:"
+        "This page shows whether the weight-noise sensitivity and the layer cushion find the layer where noise in the"
+        " weights does the most harm. Noise is added to the weights of one layer at a time. The noise is 5 % or 20 % as"
+        f" long as the weights, with {DRAWS} draws each. On {ROWS} training rows, the benchmark measures the error"
+        " (mean over draws) and the relative rms change of the logits (median over rows). The columns of the table:"
     )
     columns = (
         "error: the training error without noise",
-        "worst layer: the layer with the largest error under noise of 20 %; none, if no layer costs a point",
+        "worst layer: the layer with the largest error under noise of 20 %; none, if noise in no layer costs a point",
         f"by sensitivity: the layer with the largest median weight-noise sensitivity at {SENSITIVITY_ROWS} rows",
         "by cushion: the layer with the smallest layer cushion",
-        "tau: Kendall's tau of the sensitivity with the error, or with the change of the logits",
-        "cushion: the same for the inverse of the cushion",
+        "tau: Kendall's tau over the layers, of the sensitivity with the error, or with the change of the logits",
+        "cushion, behind each tau: the same tau for the inverse of the layer cushion",
     )
     bold = (
-        "In brackets is the error under noise of 20 % in the layer. A layer in bold is wrong: the error of another"
-        " layer is larger by more than two standard errors."
+        "In brackets is the error under noise of 20 % in the layer. A layer in bold is wrong: with noise in another"
+        " layer, the error is larger by more than two standard errors."
     )
     lines = ["# Noise in weights", "", *textwrap.wrap(text, 120), "", *(f"* {column}" for column in columns), ""]
     lines += [*textwrap.wrap(bold, 120), "", *textwrap.wrap(summary(rows), 120), ""]

@@ -62,8 +62,9 @@ def run(rows: Sequence[int], repeats: int, threads: int) -> Result:
         " pairs of layers, and exact Jacobians to the logits. The engines of onnxbound measure"
         f" {WHOLE_ROWS} rows at once, PyTorch {' or '.join(map(str, rows))}, whichever is faster per row. The first two"
         f" numbers are medians over {repeats} alternating rounds, with {threads} threads. The time of a row of"
-        f" `onnxbound analyze` is the difference between runs on {MANY} and {FEW} rows, divided by {MANY - FEW}. It is"
-        f" the least of {COMMANDS} measurements, compared with PyTorch's least."
+        f" `onnxbound analyze` is the difference between the times of runs on {MANY} and {FEW} rows, divided by"
+        f" {MANY - FEW}. It is the least of {COMMANDS} measurements. The third number divides it by PyTorch's least"
+        " time for a row."
     )
     return Result("Whole rows", text, measured)
 

@@ -204,18 +204,26 @@ def main() -> None:
         f" them, with {CALIBRATED:,} training rows or all there are. On average a weight gets 5, 4 or 3 bits, or"
         " slightly more. The first way, equal, gives all layers the same number of bits. The other ways start with 8"
         " bits in every layer. They lower the bits of one layer after another, always where the damage per saved bit is"
-        " least. The damage is (importance x rounding error)^2. These ways differ in the importance of a layer:"
+        " least, until the average is reached. The damage is (importance x rounding error)^2. These ways differ in the"
+        " importance of a layer:"
     )
     ways = (
-        "rounding error: 1",
-        f"cushions: 1 / (layer cushion x minimal interlayer cushion), as in the paper, from {MEASURED} rows",
+        "rounding error: the importance is 1",
+        (
+            "cushions: 1 / (layer cushion x minimal interlayer cushion), as in the [paper](../docs/glossary.md), from"
+            f" {MEASURED} rows"
+        ),
         "sensitivity: the weight-noise sensitivity, which `compress` uses",
-        f"ablation: the change of the logits if only this layer is rounded to {ALONE} bits, over the rounding error",
+        (
+            f"ablation: the change of the logits if only this layer is rounded to {ALONE} bits, divided by its rounding"
+            " error"
+        ),
     )
     cells = (
         "The ablation sees the test rows. The tables give the points of accuracy lost on 10,000 test rows and, in"
-        " brackets, the relative change of the logits. The smallest change is in bold. Above each table are means over"
-        " the nets: of the change of the logits divided by that of equal (geometric mean), and of the points lost."
+        " brackets, the relative change of the logits. The smallest change is in bold. Above each table are two means"
+        " over the nets for each way: the geometric mean of the change of the logits divided by that of equal, and the"
+        " mean of the points lost."
     )
     listed = "\n".join(f"* {way}" for way in ways)
     parts = ["# Bits per layer", textwrap.fill(text, 120), listed, textwrap.fill(cells, 120)]

@@ -24,7 +24,7 @@ _EXIT_CODES = (
     " interrupted. Checks are `--fail-if`, `--exit-code`, `--fail-if-worse`, `compress --test` and `verify`."
 )
 _SYMBOLS = (
-    "`onnxbound explain NAME` prints one entry of this page. The names are those of the report. The"
+    "`onnxbound explain NAME` prints one entry of this page. Most names are those of the report. The"
     " [glossary](glossary.md) explains the terms. [A] is Arora, Ge, Neyshabur and Zhang, *Stronger generalization"
     " bounds for deep nets via a compression approach*, 2018.\n\n"
     "Symbols: S is the set of m training rows, f the net, g a compressed net, and d the number of weighted layers."

@@ -22,7 +22,7 @@ from onnxbound.bounds.norms import norms_of_layers
 from onnxbound.bounds.outliers import sub_sampling_zeta
 from onnxbound.certificates.outlook import outlook
 from onnxbound.compressors.noise import DIFFERENCES, largest, noisy_network, smoothness_under_compression
-from onnxbound.data.rows import Rows
+from onnxbound.data.rows import Rows, require_unseen
 from onnxbound.graph.network import Network
 from onnxbound.rng import GENERATOR, select_rows
 from onnxbound.run.device import Device, resolve_device
@@ -66,6 +66,7 @@ def analyze(
     Raises:
         ModelError: Weights are not finite, or onnxruntime does not take the model.
         DataError: A row is not finite, or the file ends too early.
+        UsageError: The test rows are the training rows.
         DeviceError: The device is not there, or the runtime failed.
         RunError: The folder holds a run of something else.
     """
@@ -74,6 +75,8 @@ def analyze(
     network.require_finite_weights()
     device = resolve_device(settings.device)
     require_rows_apart(network, rows, device, settings.threads)
+    if test_rows is not None:
+        require_unseen(rows, test_rows)
     executor = executor or Here()
     norms = norms_of_layers(network.layers, settings.threads, lambda done: progress("norms", done, network.depth))
     asked, there, spent = settings, [rows] if test_rows is None else [rows, test_rows], perf_counter() - started

@@ -13,8 +13,9 @@ from onnxbound.documents.viewed import Viewed
 if TYPE_CHECKING:
     from onnxbound.report.view import View
 
-_LEFT_ASIDE = re.compile(r"tool\.(?:seconds|peak_rss_bytes)|.*\.met_reason")
-"""Entries that differ between two runs of the same command, and sentences about numbers that stand beside them."""
+_LEFT_ASIDE = re.compile(r"tool\.(?:seconds|peak_rss_bytes)|settings\.time|.*\.met_reason")
+"""Entries that differ between two runs of the same command, sentences about numbers that stand beside them, and the
+time that was allowed: what it changes, the number of rows, is compared."""
 
 _OF_ERRORS = re.compile(r"data\.(?:train|test)_error|bounds\.(?:theorem-2\.2|theorem-4\.1|holdout)\.value")
 """Numbers of which a larger one is worse. The gap is none: a better net may have a larger one."""

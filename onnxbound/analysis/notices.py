@@ -40,7 +40,7 @@ def doubts(report: Report, rows: Rows, cause: Cause | None, shortened: Iterable[
     if cause or data.train_error > _NEAR_CHANCE * chance:
         yield (
             f"{'' if cause else lost}the preprocessing, the layout or the labels are probably not those of training"
-            f"{'' if cause is None else f': {cause}'}"
+            f"{', or the net is not trained' if cause is None else f': {cause}'}"
         )
     largest = float(np.abs(rows.batch(rows.index[:_LOOKED_AT]).inputs).max())
     if largest > _LARGE:
@@ -99,7 +99,10 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
             ' small; `probes="exact"` measures it exactly'
         )
     if data.measured_rows < data.rows:
-        share, confidence = data.sub_sampling_zeta, f"{percent(1 - settings['delta'] / 3)} confidence (1 - `delta` / 3)"
+        share, confidence = (
+            data.sub_sampling_zeta,
+            f"{percent(1 - settings['delta'] / 3)} confidence (a third of `delta`)",
+        )
         beyond = f"up to {at_most(share, 100)} % of the rows may lie beyond the extremes shown, with {confidence}"
         yield (
             f"the Jacobian properties were measured on {data.measured_rows:,} of {data.rows:,} rows:"

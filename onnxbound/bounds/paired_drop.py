@@ -8,8 +8,8 @@ probabilities (p, q), and the drop is p - q. The limit is Buehler's (1957) for o
 which grows with w and falls with b. Therefore {U <= U(W, B)} loses probability where p grows and gains it where q grows
 (couple the rows), so that of all (p, q) whose drop is at least D those at p = q + D decide, and what they decide falls
 in D. The rate q that remains is handled as by Berger and Boos (1994): it lies below its own limit but for probability
-beta, which is paid. The largest probability over an interval [q1, q2] is at most that of (q1 + D, q2): intervals are
-halved until this proves the maximum, so no grid stands for it.
+beta = delta / 50, which is paid. The largest probability over an interval [q1, q2] is at most that of (q1 + D, q2):
+intervals are halved until this proves the maximum, so no grid stands for it.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from scipy.special import bdtr, bdtrc, bdtri, ndtri
 
 from onnxbound.results import Float64Array
 
-BETA = 1e-3
-"""Probability that the rate of rows that improve lies above its limit, a part of delta."""
+_BETA = 1 / 50
+"""The part of delta that is paid for the rate of rows that improve, which may lie above its limit."""
 
 _STEP = 0.05
 """By how much the limit rises, in standard deviations of the drop, until it is proved."""
@@ -40,13 +40,13 @@ def accuracy_drop_limit(worse: int, better: int, rows: int, delta: float = 0.05)
         worse: W, rows that the first net gets right and the second wrong.
         better: B, rows that the first net gets wrong and the second right.
         rows: n, rows that both were run on, which neither net has seen.
-        delta: Probability of failure, above 0.001.
+        delta: Probability of failure.
 
     Returns:
         A fraction in [-1, 1], rounded up; negative where the second net is better.
 
     Raises:
-        ValueError: More rows change than there are, or delta is not in (0.001, 1).
+        ValueError: More rows change than there are, or delta is not in (0, 1).
 
     >>> round(accuracy_drop_limit(110, 90, 10_000), 4)
     0.0045
@@ -55,17 +55,18 @@ def accuracy_drop_limit(worse: int, better: int, rows: int, delta: float = 0.05)
     """
     if min(worse, better) < 0 or worse + better > rows or rows < 1:
         raise ValueError(f"needs worse, better >= 0 and worse + better <= rows, not {worse}, {better} and {rows}")
-    if not BETA < delta < 1:
-        raise ValueError(f"delta must lie between {BETA} and 1, not {delta}")
+    if not 0 < delta < 1:
+        raise ValueError(f"delta must lie between 0 and 1, not {delta}")
+    beta = _BETA * delta
     outcomes = _Outcomes.up_to(worse, better, rows, float(-ndtri(delta)))
-    largest_rate = 1.0 if better == rows else float(bdtri(better, rows, BETA)) + _ROUNDING
+    largest_rate = 1.0 if better == rows else float(bdtri(better, rows, beta)) + _ROUNDING
     step = _STEP * sqrt(worse + better + 1) / rows
     low, high = (worse - better) / rows, 1.0
     while high - low > step / 8:
         middle = (low + high) / 2
         seen = max(outcomes.probability(q + middle, q) for q in _rates(middle, largest_rate, 9))
-        low, high = (middle, high) if seen > delta - BETA else (low, middle)
-    while high < 1 and not outcomes.proved(high, largest_rate, delta - BETA):
+        low, high = (middle, high) if seen > delta - beta else (low, middle)
+    while high < 1 and not outcomes.proved(high, largest_rate, delta - beta):
         high = min(high + step, 1.0)
     return ceil(high * 1e7) / 1e7
 

@@ -37,7 +37,7 @@ def outlook(
         reason = "no test set was given: analyze --test T, or onnxbound certify MODEL --holdout T -o DIR"
         held_out = _open("holdout", delta, REFERENCE, ASSUMPTIONS, reason, met=None)
     obstacle = _obstacle(network) or hopeless(network, rows, errors, Decimal(repr(delta)), Decimal(repr(chance)))
-    reason = obstacle or "onnxbound certify MODEL --data S -o DIR searches for it"
+    reason = obstacle or "the command certify searches for it"
     met = False if obstacle else None
     return held_out, _open("compressed", delta, "Langford 2005; Kraft's inequality", _COMPRESSED, reason, met=met)
 
@@ -49,7 +49,8 @@ def hopeless(network: Network, rows: int, errors: int, delta: Decimal, chance: D
         return ""
     return (
         f"for a bound below chance, {rows:,} rows with {errors:,} errors allow {bits:,} bits,"
-        f" {bits / network.parameters:.2g} per parameter, and codes below {_FEWEST_BITS} are rare"
+        f" {bits / network.parameters:.2g} per parameter; certify does not search where fewer than {_FEWEST_BITS} are"
+        " allowed"
     )
 
 

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from onnxbound.data.rows import Rows
     from onnxbound.graph.network import Network
 
-_MODELS = "ONNX files; write MODEL:FILE to give a model its own --conventions file."
+_MODELS = "ONNX files; MODEL:FILE reads a model by its own --conventions file, not by --scale and the like."
 _CHECKPOINTS = "ONNX files in training order; write MODEL:FILE to give one its own --conventions file."
+
+
+_OF_ONE: dict[str, Any] = dict.fromkeys(("layout", "scale", "mean", "std", "logits", "fix", "input_shape"))
+"""Options that say how one net reads its rows; a file of its own replaces them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,7 @@ class RowsOfSeveral(RowOptions):
             labels[int(number)] = Path(file)
         opened: list[tuple[Network, Rows, Rows | None]] = []
         for place, (model, conventions) in enumerate(map(split_conventions, models), start=1):
-            own = replace(self, conventions=conventions or self.conventions)
+            own = self if conventions is None else replace(self, conventions=conventions, **_OF_ONE)
             network = own.network(model)
             try:
                 rows = own.rows(network, labels.get(place))

@@ -11,7 +11,7 @@ from onnxbound.compressors.codes import decode, encode
 from onnxbound.compressors.compressed import CompressedNetwork
 from onnxbound.compressors.compression import BudgetSweep, Compression, SweepPoint
 from onnxbound.compressors.evaluate import Baseline, reopen
-from onnxbound.compressors.guarantee import Changed, Guarantee, require_unseen
+from onnxbound.compressors.guarantee import Changed, Guarantee
 from onnxbound.compressors.margin_budget import Analysed, budgets_of_margin, eta_of_margin
 from onnxbound.compressors.method import Method
 from onnxbound.compressors.report import Outcome, compression_report
@@ -20,7 +20,7 @@ from onnxbound.compressors.search import beyond, ladder, tightest
 from onnxbound.compressors.smallest import Chosen, affordable
 from onnxbound.compressors.task import Task
 from onnxbound.compressors.write import to_model
-from onnxbound.data.rows import Rows
+from onnxbound.data.rows import Rows, require_unseen
 from onnxbound.documents.files import write_atomically
 from onnxbound.errors import Problem, UsageError
 from onnxbound.graph.network import Network
@@ -87,7 +87,7 @@ def compress(
         problem = Problem("rows", "training rows are needed to measure accuracy and to round weights", "give `rows`")
         raise UsageError("usage", f"compress with {request.method.name!r} needs `rows` here.", [problem])
     if test is not None:
-        require_unseen(rows, test, request.delta)
+        require_unseen(rows, test)
     analysed = analysis() if analysis is not None and request.analyses else None
     given = compared = rows
     if rows is not None and request.stores:

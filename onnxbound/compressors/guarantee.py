@@ -11,10 +11,8 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from onnxbound.bounds.paired_drop import BETA, accuracy_drop_limit
+from onnxbound.bounds.paired_drop import accuracy_drop_limit
 from onnxbound.compressors.paired_logits import PairedLogits
-from onnxbound.data.rows import Rows
-from onnxbound.errors import Problem, UsageError
 
 Net = TypeVar("Net")
 
@@ -72,21 +70,6 @@ class Guarantee:
         """What rows say, after the tests that were made in their order; without any, of this net alone."""
         limit = limit_of(tests, max_drop) if tests else measured.limit
         return cls(max_drop, 1 - delta, limit, None if limit is None else limit <= max_drop, measured)
-
-
-def require_unseen(rows: Rows | None, test: Rows, delta: float) -> None:
-    """Refuse test rows that can guarantee nothing.
-
-    Raises:
-        UsageError: They are the training rows, or the probability of failure is too small.
-    """
-    if delta <= BETA:
-        raise UsageError("usage", f"`delta` must be above {BETA} where test rows are to guarantee the drop.")
-    if rows is not None and np.array_equal(test.labels, rows.labels) and test.fingerprint() == rows.fingerprint():
-        problem = Problem(
-            test.array.name, "rows that were searched guarantee nothing", "give rows that nobody has seen"
-        )
-        raise UsageError("usage", "The test rows are the training rows.", [problem])
 
 
 def may_pass(rows: int, max_drop: float, delta: float) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxbound.data.preprocessing import Convert, Preprocessing
 from onnxbound.data.side_by_side import AnyArray
-from onnxbound.errors import DataError, Problem, visible
+from onnxbound.errors import DataError, Problem, UsageError, visible
 from onnxbound.rng import select_rows
 
 _READ_BYTES = 1 << 20
@@ -122,3 +122,16 @@ class Rows:
                 )
             ],
         )
+
+
+def require_unseen(rows: Rows | None, test: Rows) -> None:
+    """Refuse test rows that are the training rows: they say nothing about new rows.
+
+    Raises:
+        UsageError: They are.
+    """
+    if rows is not None and np.array_equal(test.labels, rows.labels) and test.fingerprint() == rows.fingerprint():
+        problem = Problem(
+            test.array.name, "rows that the net was trained on say nothing about new rows", "give other rows"
+        )
+        raise UsageError("usage", "The test rows are the training rows.", [problem])

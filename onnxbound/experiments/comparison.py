@@ -40,7 +40,7 @@ class LayerComparison:
         layer: 1-based.
         medians: One per net; None if the net has no such layer, or if the property is undefined on all rows.
         histograms: One per net, over the same bins, which are equally wide or in equal ratio.
-        statements: One per pair of nets. All intervals of the comparison hold together with 95 % confidence.
+        statements: One per pair of nets. The intervals of all properties hold together with 95 % confidence.
         estimated: Per net, whether the values come from random probes.
     """
 
@@ -65,7 +65,7 @@ class Comparison(Viewed):
         nets: In the order given.
         properties: Property by property, layer by layer.
         warnings: With the names of the nets they are about.
-        error_differences: One per pair of nets; none without a test set.
+        error_differences: One per pair of nets; none without a test set that is the same for all nets.
     """
 
     SCHEMA: ClassVar[str] = "onnxbound.comparison/1"
@@ -151,8 +151,14 @@ def compare(
         nets=tuple(nets),
         properties=tuple(layer for layer in layers if any(median is not None for median in layer.medians)),
         warnings=shared_warnings(warnings),
-        error_differences=error_differences(errors, _ALPHA) if len({len(own) for own in errors}) == 1 else (),
+        error_differences=error_differences(errors, _ALPHA) if errors and _same_tests(subjects, errors) else (),
     )
+
+
+def _same_tests(subjects: Sequence[Subject], errors: Sequence[NDArray[np.bool_]]) -> bool:
+    """Whether all nets ran on the same test rows, as far as the number of rows and the labels tell."""
+    labels = [subject.test_rows.labels for subject in subjects if subject.test_rows is not None]
+    return len({len(own) for own in errors}) == 1 and all(np.array_equal(labels[0], own) for own in labels)
 
 
 def _layer(

@@ -1,6 +1,6 @@
 """The view of a comparison of nets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, groupby
 from math import ceil, floor
 
@@ -15,7 +15,7 @@ from onnxbound.report.view import Section, Table, View
 from onnxbound.report.words import marked, shortened
 from onnxbound.results import Basis
 from onnxbound.stability.catalogue import PLOTTED
-from onnxbound.words import number, percent
+from onnxbound.words import counted, number, percent
 
 _NAME = 20
 _STABLE = {prop.topic.name: prop.stable for prop in PLOTTED}
@@ -39,14 +39,14 @@ def comparison_view(comparison: Comparison) -> View:
         Section("Properties", (_overview(comparison), _read(several))),
     ]
     head = ("layer", "net", "larger on", "distribution", "median")
-    seen = f"; errors on {tested[0].rows:,} test rows" if tested else ""
+    seen = [("test", f"{nets[0].test}: {tested[0].rows:,} rows")] if tested else []
     for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
         rows = tuple(row for layer in group for row in _of_layer(layer, nets))
         table = Table(f"{name.replace('_', ' ')}, by layer", head, rows, left=4, drawn=3, spare=("distribution",))
         sections.append(Section(_directed(name), (table, drawn[f"compare_{name}"]), long=True))
     return View(
         title=f"{', '.join(net.name for net in nets)} compared",
-        about=about_nets(nets, ("data", f"{comparison.data}: {comparison.measured_rows:,} rows measured{seen}")),
+        about=about_nets(nets, ("data", f"{comparison.data}: {comparison.measured_rows:,} rows measured"), *seen),
         verdict=tuple(_compared(comparison)),
         sections=tuple(sections),
         caveats=doubtless(comparison.warnings, nets),
@@ -62,12 +62,10 @@ def _read(several: bool) -> str:
         f" its error need not be smaller. It has larger values of margin, {stable}, and smaller ones of the others."
     )
     if several:
-        return (
-            f"{said} -v adds how often one net has the larger value, and the distributions; a page always shows both."
-        )
+        return f"{said} A page shows below, and a terminal with -v, distributions and how often a net has more."
     return (
         f"{said} 'Larger on' is the share of the rows on which the second net has the larger value, with an interval."
-        " All intervals hold together with 95 % confidence. -v adds the distributions; a page always shows them."
+        " These intervals hold together with 95 % confidence. A page shows the distributions below, a terminal with -v."
     )
 
 
@@ -89,23 +87,21 @@ def _overview(comparison: Comparison) -> Table:
 
 
 def _errors(comparison: Comparison) -> Table:
-    """List on how many test rows only one of two nets errs, and an interval for new rows."""
-    names = [net.name for net in comparison.nets]
+    """List on how many test rows only one of two nets errs, and an interval for new rows, rounded outward."""
+    names = [shortened(net.name, _NAME) for net in comparison.nets]
     rows = tuple(
         (
-            f"{shortened(names[d.second - 1], _NAME)} minus {shortened(names[d.first - 1], _NAME)}",
-            *map(_points, (d.difference, d.low, d.high)),
-            f"{d.only_second:,}",
+            f"{names[d.first - 1]} vs {names[d.second - 1]}",
+            f"{100 * d.difference:+.2f}",
+            _outwards(d.low, floor, "+"),
+            _outwards(d.high, ceil, "+"),
             f"{d.only_first:,}",
+            f"{d.only_second:,}",
         )
         for d in comparison.error_differences
     )
-    head = ("difference in percentage points", "test rows", "from", "to", "only the first errs", "only the second")
-    return Table("Differences of test errors, with 95 % intervals", head, rows)
-
-
-def _points(share: float | None) -> str:
-    return number(None) if share is None else f"{100 * share:+.2f}"
+    head = ("A vs B", "error of B minus error of A", "from", "to", "only A errs", "only B errs")
+    return Table("Differences of test errors in percentage points, with 95 % intervals", head, rows)
 
 
 def _spaced(name: str) -> str:
@@ -176,28 +172,33 @@ def _smaller(first: Net, second: Net) -> Iterator[str]:
 
 def _on_new_rows(found: ErrorDifference, first: str, second: str) -> str:
     """Say whether one of two nets errs less on new rows, or whether the difference may be chance."""
-    seen = (
-        f"of {found.rows:,} test rows only {first} errs on {found.only_first:,}, only {second} on {found.only_second:,}"
-    )
-    assert found.low is not None
-    assert found.high is not None
-    if found.low <= 0 <= found.high:
+    rows = counted(found.rows, "test row")
+    seen = f"of {rows} only {first} errs on {found.only_first:,}, only {second} on {found.only_second:,}"
+    if not found.low <= 0 <= found.high:
+        better, worse = (first, second) if found.low > 0 else (second, first)
+        least, most = sorted((abs(found.low), abs(found.high)))
         return (
-            f"This difference may be chance: {seen}. With 95 % confidence, the error of {second} on new rows lies"
-            f" between {_outwards(-found.low)} percentage points below that of {first} and {_outwards(found.high)}"
-            " above it."
+            f"On new rows {better} errs less than {worse}, by {_outwards(least, floor)} to {_outwards(most, ceil)}"
+            f" percentage points, with 95 % confidence: {seen}."
         )
-    better, worse = (first, second) if found.low > 0 else (second, first)
-    least, most = sorted((abs(found.low), abs(found.high)))
+    start = f"This difference may be chance: {seen}"
+    if found.only_first == found.only_second:
+        start = "Both err on the same test rows" if found.only_first == 0 else f"Both err equally often: {seen}"
     return (
-        f"On new rows {better} errs less than {worse}, by {floor(1e4 * least) / 100:.2f} to {_outwards(most)}"
-        f" percentage points, with 95 % confidence: {seen}."
+        f"{start}. With 95 % confidence, the error of {second} on new rows lies between"
+        f" {_outwards(-found.low, ceil)} percentage points below that of {first} and {_outwards(found.high, ceil)}"
+        " above it."
     )
 
 
-def _outwards(limit: float) -> str:
-    """Write a limit in percentage points, rounded up."""
-    return f"{ceil(1e4 * limit) / 100:.2f}"
+def _outwards(limit: float, rounded: Callable[[float], int], sign: str = "") -> str:
+    """Write a limit in percentage points, rounded down or up, with two decimals or as many as show that it is not 0.
+
+    >>> _outwards(0.00456, floor), _outwards(0.00456, ceil), _outwards(0.000012, floor), _outwards(-0.0021, floor, "+")
+    ('0.45', '0.46', '0.001', '-0.21')
+    """
+    digits = next((d for d in range(2, 7) if rounded(limit * 10 ** (d + 2))), 2)
+    return f"{rounded(limit * 10 ** (digits + 2)) / 10**digits:{sign}.{digits}f}"
 
 
 def _surely_larger(layer: LayerComparison, first: int, second: int) -> bool:

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxbound.bounds.paired_drop import BETA, accuracy_drop_limit
+from onnxbound.bounds.paired_drop import accuracy_drop_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class ErrorDifference:
         only_first: Number of rows on which only the first net errs.
         only_second: Number of rows on which only the second net errs.
         difference: (only_second - only_first) / n.
-        low: Lower end of a confidence interval for the difference on new rows; None if there are too many pairs of nets
-            for one. All intervals of a comparison hold together with 95 % confidence.
+        low: Lower end of a confidence interval for the difference on new rows. The intervals of all pairs of nets hold
+            together with 95 % confidence.
         high: Its other end.
     """
 
@@ -32,8 +32,8 @@ class ErrorDifference:
     only_first: int
     only_second: int
     difference: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
 
 
 def error_differences(errors: Sequence[NDArray[np.bool_]], alpha: float) -> tuple[ErrorDifference, ...]:
@@ -52,7 +52,6 @@ def error_differences(errors: Sequence[NDArray[np.bool_]], alpha: float) -> tupl
 def _difference(errors: Sequence[NDArray[np.bool_]], pair: tuple[int, int], delta: float) -> ErrorDifference:
     first, second = (errors[place] for place in pair)
     rows, only_first, only_second = len(first), int(np.sum(first & ~second)), int(np.sum(second & ~first))
-    known = delta > BETA
     return ErrorDifference(
         first=pair[0] + 1,
         second=pair[1] + 1,
@@ -60,6 +59,6 @@ def _difference(errors: Sequence[NDArray[np.bool_]], pair: tuple[int, int], delt
         only_first=only_first,
         only_second=only_second,
         difference=(only_second - only_first) / rows,
-        low=-accuracy_drop_limit(only_first, only_second, rows, delta) if known else None,
-        high=accuracy_drop_limit(only_second, only_first, rows, delta) if known else None,
+        low=-accuracy_drop_limit(only_first, only_second, rows, delta),
+        high=accuracy_drop_limit(only_second, only_first, rows, delta),
     )

@@ -46,5 +46,5 @@ def nets_table(nets: Sequence[Net]) -> Table:
 
 
 def about_nets(nets: Sequence[Net], *more: tuple[str, str]) -> Facts:
-    """List the full path of every net."""
-    return Facts((*((net.name, net.path) for net in nets), *more))
+    """List the full path of every net, and what is done to its rows."""
+    return Facts((*((net.name, "; ".join(filter(None, (net.path, net.preprocessing)))) for net in nets), *more))

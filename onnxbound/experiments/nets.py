@@ -10,6 +10,7 @@ from onnxbound.analysis.plan import plan
 from onnxbound.analysis.result import Analysis, Report
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
+from onnxbound.errors import shown
 from onnxbound.graph.network import Network
 from onnxbound.run.device import resolve_device
 from onnxbound.stability.collect import Progress
@@ -47,6 +48,8 @@ class Net:
         test_error: Share of the test rows without a positive margin; None without a test set.
         estimated: The capacities that are computed from estimates.
         doubts: The warnings that a verdict begins with, as in its report.
+        preprocessing: What is done to a row first, in words.
+        test: The file of the test rows; None without any.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Net:
     test_error: float | None = None
     estimated: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    preprocessing: str = ""
+    test: str | None = None
 
 
 def reports(subjects: Sequence[Subject], settings: Settings, progress: Progress) -> Iterator[Analysis]:
@@ -114,6 +119,7 @@ def shared_warnings(warnings: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def describe(report: Report, name: str, labels: str) -> Net:
     """Describe a net by its report."""
+    how = report.settings.get("preprocessing") or {}
     capacities = [bound for bound in report.bounds if bound.kind == "as_plotted"]
     return Net(
         name=name,
@@ -129,7 +135,18 @@ def describe(report: Report, name: str, labels: str) -> Net:
         log10_capacities={bound.name: bound.log10 for bound in capacities},
         estimated=tuple(bound.name for bound in capacities if bound.basis == "estimated"),
         doubts=report.doubts,
+        preprocessing=", ".join(f"{name} {_numbers(value)}" for name, value in how.items() if value is not None),
+        test=report.data.test_path,
     )
+
+
+def _numbers(value: object) -> str:
+    """Write what is done to a row as an option takes it.
+
+    >>> _numbers((0.5, 0.25)), _numbers(1 / 255)
+    ('0.5,0.25', '1/255')
+    """
+    return ",".join(map(shown, value)) if isinstance(value, list | tuple) else shown(value).strip('"')
 
 
 def short_names(paths: list[Path]) -> list[str]:

@@ -157,13 +157,13 @@ def broadcast(node: GraphNode, shapes: Shapes, constants: Constants, write: Node
 
 
 def quotient(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """Div: a division by an activation becomes a Mul with its reciprocal."""
+    """Div: a division by an activation becomes a Mul with the activation's reciprocal."""
     if node.inputs[1] in shapes:
         write.add("Mul", node.inputs[0], write.add("Reciprocal", node.inputs[1]), output=node.outputs[0])
 
 
 def weight_on_the_left(node: GraphNode, shapes: Shapes, constants: Constants, write: NodeWriter) -> None:
-    """MatMul: W x becomes (x^T W^T)^T if x is a batch of matrices; ^T swaps the last two axes."""
+    """MatMul: W x, with a constant W, becomes (x^T W^T)^T if x is a batch of matrices; ^T swaps the last two axes."""
     weight = constants.get(node.inputs[0])
     if weight is None or np.ndim(weight) != 2 or len(shapes[node.inputs[1]]) < 2:
         return

@@ -24,14 +24,14 @@ PAIRED, READERS = "onnxbound_paired", "onnxbound_readers"
 class SaturatingRounding(Gate):
     """QuantizeLinear and DequantizeLinear together compute scale * clip(round(x / scale), low, high).
 
-    Halves round to even. `low` and `high` are the smallest and the largest integer of the type, minus the zero point.
-    If `low` is 0, the pair acts as a ReLU that rounds; if `high` is 0, as its mirror image. Quantisers write ReLUs in
-    this way, and onnxbound counts only such a pair as an activation function.
+    Halves round to even. `low` and `high` are the smallest and the largest integer of the type, each minus the zero
+    point. If `low` is 0, the pair acts as a ReLU that rounds; if `high` is 0, as the mirror image of a ReLU. Quantisers
+    write ReLUs in this way. So onnxbound counts a pair as an activation function only if `low` or `high` is 0.
 
-    The function is a staircase: its derivative is 0, except at the steps. onnxbound takes the derivative of the clip
-    without rounding instead (the straight-through estimator). It is 1 strictly inside the range of the grid, and 0 at
-    the ends and outside. This convention fixes the slope everywhere, so onnxbound reports no ties (entries where the
-    slope is undefined). The function jumps, so it has no Lipschitz constant.
+    The function is a staircase: its derivative is 0, except at the steps. In its place, onnxbound takes the derivative
+    of the clip without the rounding (the straight-through estimator). This derivative is 1 strictly inside the range of
+    the grid, and 0 at the ends and outside. This convention fixes the slope everywhere, so onnxbound reports no ties
+    (entries where the slope is undefined). The function jumps, so it has no Lipschitz constant.
 
     Attributes:
         scale: Distance of two neighbours on the grid.

@@ -11,7 +11,7 @@ from onnxbound.version import __version__
 from onnxbound.words import percent
 
 _ABOUT = {
-    "compressed": "the network in code.bin, written out as decoded.onnx",
+    "compressed": "the network in code.bin, written out as decoded.onnx; not the original",
     "prior": "the network in code.bin, a difference from a prior network, written out as decoded.onnx",
     "original_unlabelled": "the original network, by fresh rows without labels",
     "holdout": "the original network, by hold-out rows",
@@ -46,7 +46,7 @@ class StatedCertificate(Viewed):
     def view(self) -> View:
         facts = (
             ("bits", f"{self.bits:,}, including the architecture"),
-            ("train error", f"{percent(self.errors / self.rows)}: {self.errors:,} of {self.rows:,} rows"),
+            ("errors", f"{percent(self.errors / self.rows)}: {self.errors:,} of {self.rows:,} rows"),
             ("chance", percent(self.chance)),
             ("preprocessing", self.preprocessing or "none"),
             *([("architecture", self.code.architecture)] if self.code else []),
@@ -66,7 +66,7 @@ class StatedCertificate(Viewed):
                 Section("What the bound is computed from", (Facts(facts),)),
                 Section(
                     "How likely it is that the statement is false",
-                    (Table("Where chance may mislead", ("where", "probability at most"), ledger),),
+                    (Table("What may go wrong by chance", ("what", "probability at most"), ledger),),
                 ),
             ),
             caveats=(

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from onnxbound.compressors.guarantee import Changed, Guarantee
 
 _TRIED = (
-    "3 x 8 means three layers of 8 bits. Worse: rows on which only the original is right; better: only the candidate;"
-    " both among training rows kept apart"
+    "3 x 8 means three layers of 8 bits. Worse: training rows kept apart on which only the original is right. Better:"
+    " on which only the candidate is right."
 )
 _TESTED = (
-    ", and there: among the test rows, on which only some candidates were tested; the guarantee allows for all tests"
+    " There: the same on the test rows, where only some candidates were tested. The guarantee allows for all tests."
 )
 _LAYERS = (
     "Error: how far a layer's output moves, over its norm, median over some rows. Realised: how far the logits move"
@@ -68,7 +68,7 @@ def _verdict(report: "Compression") -> Iterator[str]:
 def _sections(report: "Compression") -> Iterator[Section]:
     if report.tried:
         tested = any(attempt.tested_by for attempt in report.tried)
-        yield Section("Tried", (_tried(report), f"{_TRIED}{_TESTED if tested else ''}."))
+        yield Section("Tried", (_tried(report), f"{_TRIED}{_TESTED if tested else ''}"))
     yield Section("Layers", (_layers(report), _LAYERS))
     if report.compressibility is not None:
         close = (_compressibility(report), _CLOSE)
@@ -125,7 +125,7 @@ def _promise(guarantee: "Guarantee") -> str:
     found, allowed = guarantee.measured, _points(guarantee.max_drop)
     seen = f"{found.worse:,} of {found.rows:,} rows got worse, {found.better:,} better, {_change(found)}"
     if guarantee.limit is None:
-        return f"Not guaranteed, since no test rows were given. On training rows kept aside: {seen}."
+        return f"Not guaranteed, since no test rows were given. On the training rows that chose this file: {seen}."
     limit, sure = _upwards(guarantee.limit), f"with {percent(guarantee.confidence)} confidence"
     if limit < 0:
         return f"On new rows accuracy rises by at least {_points(-limit)} {sure}. On the test rows {seen}."

@@ -6,7 +6,7 @@ from onnxbound.analysis.difference import Change, Difference
 from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import shortened
 from onnxbound.version import __version__
-from onnxbound.words import at_most, number, percent
+from onnxbound.words import at_most, counted, number, percent
 
 _OF_INTEREST = ("data.train_error", "data.test_error", "data.gap", "margin.gamma", "bounds.")
 _MINOR = (".q05", ".rows", ".undefined", ".standard_error", ".log10")
@@ -43,7 +43,7 @@ def difference_view(difference: Difference) -> View:
             *([] if difference.same_data else ["The two reports measured different rows."]),
             *([f"The settings differ, as asked for or as time allowed: {', '.join(settings)}."] if settings else []),
             *(
-                [f"{len(others):,} more values changed; -v lists them in a terminal, the page always."]
+                [f"{counted(len(others), 'more value')} changed; -v lists them in a terminal, the page always."]
                 if others
                 else []
             ),

@@ -72,7 +72,7 @@ def _sections(report: Report, drawn: dict[str, Figure]) -> Iterator[Section]:
         yield Section("Pairs of layers", (*maps, _pairs(report)), long=True)
     yield Section("Norms of the weights", (_norms(report),), long=True)
     if report.per_class:
-        yield Section("Classes", (_classes(report),), long=True)
+        yield Section("Training rows by class", (_classes(report),), long=True)
     for name, worst in (("margin", report.worst.smallest_margin), ("layer cushion", report.worst.smallest_cushion)):
         if worst:
             yield Section(f"Training rows of smallest {name}, counted from 0 in the file", (_worst(worst),))
@@ -110,7 +110,7 @@ def _layers(report: Report) -> Table:
 
 def _about_layers(report: Report) -> str:
     said = f"{rows_of_columns(report, ((prop, prop.heading) for prop in _TABLED)).capitalize()}."
-    said += " The largest possible interl. is 1 / sqrt(h), h the outputs of the layer."
+    said += " Here interl. is cut at 1 / sqrt(h) as in [A], where h is the number of units, or channels, of the layer."
     known = [pair for pair in report.pairs if pair.smoothness_holds is not None]
     if known:
         real = report.settings.get("noise") == "compression"

@@ -106,7 +106,11 @@ def _errors(report: Report) -> Iterator[str]:
     if gap > _LARGE_GAP:
         yield f"It overfits: the test error is {100 * gap:.1f} percentage points above the training error."
     else:
-        yield f"It does not overfit: test and training error differ by {abs(100 * gap):.1f} percentage points."
+        side = "above" if gap >= 0 else "below"
+        yield (
+            f"The test error is {abs(100 * gap):.1f} percentage points {side} the training error. From"
+            f" {100 * _LARGE_GAP:.0f} points above it on, a report says that the net overfits."
+        )
 
 
 def _bounds(report: Report) -> Iterator[str]:
@@ -124,9 +128,10 @@ def _bounds(report: Report) -> Iterator[str]:
     subject, rest = (
         ("It", "") if is_of_the_net(best) else ("A compressed copy of it", "; of the net itself it says nothing")
     )
+    unseen = ", if nothing was chosen by these rows" if best.name == "holdout" else ""
     yield (
         f"{subject} errs on at most {at_most(best.value, 100)} % of new rows, with {confidence} confidence over the"
-        f" draw of the {drawn} rows ({best.name}{rest})."
+        f" draw of the {drawn} rows ({best.name}{rest}){unseen}."
     )
 
 
@@ -160,8 +165,9 @@ def _sensitivity(report: Report) -> Iterator[str]:
     highest, rows = max(medians.values()), min(s.rows for s in known.values())
     # A median over n rows is known to about one part in sqrt(n), as rows differ.
     alike = {index: value for index, value in medians.items() if value >= highest * (1 - rows**-0.5)}
-    others = [value for index, value in medians.items() if index not in alike]
-    rest = f", in another layer by {_between(others)}" if others else ""
+    others = {index: value for index, value in medians.items() if index not in alike}
+    where = f"layer {next(iter(others))}" if len(others) == 1 else "any other layer"
+    rest = f", in {where} by {_between(others.values())}" if others else ""
     if len(alike) == 1:
         start = f"Layer {next(iter(alike))} needs the most precise weights: noise of 1 % in them"
     elif others:
@@ -193,7 +199,7 @@ def _noise(report: Report) -> Iterator[str]:
     worst = max(errors.values(), key=lambda error: error.mean)
     tried = f"noise of {percent(noise.radius)} in the weights of one layer"
     if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
-        yield f"The error is less sensitive: {tried} does not raise it measurably on {noise.rows:,} rows."
+        yield f"N{tried[1:]} does not raise the error measurably on {noise.rows:,} rows."
         return
     alike = {
         index: error.mean

@@ -26,7 +26,7 @@ _BETTER = 0.02
 _NEAR_CHANCE, _ORDER = 0.8, 0.5
 """Shares of the error of guessing from which two mistakes at once are guessed, and another order of the classes."""
 
-_SCREENED, _CONFIRMED, _MOST = 16, 96, 1024
+_SCREENED, _CONFIRMED, _MOST = 64, 512, 2048
 """Rows of either kind that every guess is tried on, rows that the best are tried on, and rows in all."""
 
 _PRODUCTS, _FEWEST = 1e11, 4

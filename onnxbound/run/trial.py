@@ -14,7 +14,9 @@ from onnxbound.run.likely_cause import likely_cause
 from onnxbound.run.logits import Logits
 from onnxbound.words import percent
 
-_ROWS = 128
+_ROWS, _FEWEST, _PRODUCTS = 1024, 128, 2e10
+"""Rows of a trial: so many if they take no more multiply-adds than that, or else fewer, but not too few."""
+
 _MOST_PARAMETERS = 20_000_000
 _SUSPICIOUS = 0.25
 """Share of the error of guessing above which the numbers are worth a word."""
@@ -35,7 +37,8 @@ def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any
         return _with(error, Problem("`mean` and `std`", why, "give the values of training"), {})
     try:
         rows = reopen(error.suggestion)
-        places = np.linspace(0, rows.count - 1, min(_ROWS, rows.count)).astype(np.int64)
+        most = min(_ROWS, max(_FEWEST, int(_PRODUCTS / max(1, network.multiply_adds))), rows.count)
+        places = np.linspace(0, rows.count - 1, most).astype(np.int64)
         few = replace(rows, index=rows.index[places], labels=rows.labels[places])
         logits = Logits(network, CPU, None)
         predicted = np.concatenate([logits.run(batch.inputs).argmax(axis=1) for batch in few.batches(32)])
@@ -48,7 +51,7 @@ def tried(error: DataError, network: Network, reopen: Callable[[Mapping[str, Any
         why = f"{how_wrong}, and on about {percent(cause.after)} with this further change"
         return _with(error, Problem(where, why, cause.words), cause.parameters)
     if wrong.mean() > _SUSPICIOUS * (1 - 1 / network.classes):
-        why = f"{how_wrong}, and none of the usual values of `mean` and `std` helps"
+        why = f"{how_wrong}, and no usual value of `mean` and `std` makes this surely better"
         return _with(error, Problem(where, why, "give the values of training"), {})
     return error
 

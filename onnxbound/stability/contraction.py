@@ -89,12 +89,13 @@ CONTRACTION = Property(
     topic=Topic(
         "contraction",
         "metric",
-        "The norm before the activation behind a layer divided by the norm behind it. For a ReLU that lets half of a"
-        " symmetric input through, it is about sqrt 2.",
-        "c_i = |z| / |phi(z)| at the first element-wise gate phi behind x^i, the largest over S",
+        "The norm of the input of the activation function behind a layer, divided by the norm of the function's output."
+        " For a ReLU whose inputs are spread symmetrically around 0, it is about sqrt 2.",
+        "c_i = |z| / |phi(z)| on each row; bounds take the largest over the rows; phi is the first element-wise"
+        " activation function behind layer i, and z its input",
         f"{ARORA} Definition 6",
         "none; at least 1 for ReLU",
-        "null if no gate follows; undefined on rows where the gate lets nothing through",
+        "null if no such function follows; undefined on rows where its output is 0",
     ),
 )
 
@@ -109,9 +110,10 @@ BETWEEN_CONTRACTION = Property(
         "between_contraction",
         "metric",
         "An upper bound on the factor by which a relative error at a layer's output grows before it reaches the next"
-        " layer's input, through gates, pooling and reshaping together. The proof of the bound needs it.",
-        "sum_i l_{i,t} |x^i| / |a^t| at the input of layer t, over the layers that feed it; l their Lipschitz constant;"
-        " the largest over the t that x^i feeds",
+        " layer's input, through activation functions, pooling and reshaping together. The bound theorem-4.1 uses it.",
+        "of layer i: the largest, over the layers t that it feeds, of sum_k l_{k,t} |x^k| / |a^t|; the sum is over all"
+        " layers k that feed layer t, a^t is the input of layer t, x^k the output of layer k, and l_{k,t} the Lipschitz"
+        " constant of the map from x^k to a^t",
         f"{ARORA} Definition 6, as its proof uses it",
         "none",
     ),

@@ -88,15 +88,17 @@ INTERLAYER_CUSHION = Property(
     topic=Topic(
         "interlayer_cushion",
         "metric",
-        "How much better the net passes the signal on than noise, from layer i's output to layer j's. It is the ratio"
-        " of signal to noise at layer j, up to the number of units, if noise as large as the signal is added to layer"
-        " i's output. It is large if the net damps noise in between.",
-        "mu_{i,j} = sqrt(p_i) |x^j| / (|J^{i,j}|_F |x^i|); p_i pixels of layer i, J the Jacobian of the map from x^i to"
-        " x^j at the row; in the linear form |J x^i| in place of |x^j|",
+        "How much better the net passes on the signal than noise, from the output of layer i to that of layer j. If"
+        " random noise with the norm of the signal is added to the output of layer i, the ratio of signal to noise at"
+        " layer j is the cushion times sqrt(h_i); layer i has h_i units, or channels if it is a convolution. The"
+        " cushion is large if the net damps noise between the two layers.",
+        "mu_{i,j} = sqrt(p_i) |x^j| / (|J^{i,j}|_F |x^i|); x^i is the output of layer i before the activation, p_i its"
+        " number of pixels, and J^{i,j} the Jacobian of the map from x^i to x^j at the row; in the linear form,"
+        " |J^{i,j} x^i| takes the place of |x^j|",
         f"{ARORA} Definition 5 (dense), Definition 8 (convolutional)",
         "none",
-        "J is exact, from the masks of the gates; |J|_F is exact or a Hutchinson estimate, as the report says for"
-        " each pair",
+        "products with J are exact; |J|_F is exact, or an estimate by Hutchinson's method from random probes; the"
+        " report says which for each pair of layers",
     ),
 )
 
@@ -111,8 +113,9 @@ JACOBIAN_NORM = Property(
     topic=Topic(
         "jacobian_norm",
         "metric",
-        "The Frobenius norm of the Jacobian of layer j's output by layer i's output, at a row.",
-        "|J^{i,j}|_F, exact from one product per class, row or column, or estimated from |J g|^2 for gaussian g",
+        "The Frobenius norm of the Jacobian J of layer j's output with respect to layer i's output, at a row.",
+        "|J^{i,j}|_F, either exact, from products that give all rows or columns of J, or estimated as the root of the"
+        " mean of |J g|^2 over gaussian vectors g",
         f"{ARORA} Definition 5",
         "output per input",
     ),
@@ -121,12 +124,14 @@ JACOBIAN_NORM = Property(
 _MINIMAL = Topic(
     "minimal_interlayer_cushion",
     "metric",
-    "The smallest interlayer cushion between a layer and any later one. The bound uses the clipped value, since"
-    " the definition includes j = i, which contributes 1/sqrt(h_i). [A] plots the unclipped value.",
-    "mu_{i->} = min(1/sqrt(h_i), min_{j>i} mu_{i,j}); h_i units, or channels of a convolution",
+    "The smallest interlayer cushion between a layer and any later one. arora and theorem-4.1 use the clipped value,"
+    " since the definition in [A] includes j = i, the layer itself, which contributes 1/sqrt(h_i). [A] plots the"
+    " unclipped value.",
+    "clipped: mu_{i->} = min(1/sqrt(h_i), min_{j>i} mu_{i,j}); unclipped: min_{j>i} mu_{i,j}; layer i has h_i units, or"
+    " channels if it is a convolution",
     f"{ARORA} Definitions 5 and 8, Fig. 2b",
     "none",
-    "all pairs are measured",
+    'all pairs of layers are measured (`pairs="all"`)',
 )
 
 CLIPPED = Property(

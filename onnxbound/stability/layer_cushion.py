@@ -37,14 +37,16 @@ LAYER_CUSHION = Property(
     topic=Topic(
         "layer_cushion",
         "metric",
-        "The norm of a layer's output divided by |A|_F times the norm of its input. For a dense layer without bias"
-        " the ratio is at most 1. A layer with a large cushion damps noise, so its weights can be compressed further."
-        " Trained nets have larger cushions than random ones.",
-        "mu_i = |x^i| / (|A^i|_F |a^i|) per row, the smallest over S; a^i enters layer i, x^i leaves it, bias included"
-        " (affine form) or not (linear form)",
+        "The norm of a layer's output, divided by the Frobenius norm |A|_F of the layer's weight and by the norm of the"
+        " layer's input. For a dense layer without bias the ratio is at most 1. A layer with a large cushion damps"
+        " noise relative to the signal, so few numbers can describe its weights. Trained nets usually have larger"
+        " cushions than nets with random weights.",
+        "mu_i = |x^i| / (|A^i|_F |a^i|) on each row; bounds take the smallest over the rows; a^i is the input of layer"
+        " i, and x^i its output before the activation, with the bias in the affine form and without it in the linear"
+        " form",
         f"{ARORA} Definition 4",
-        "none; at most 1 for dense layers without biases; of a convolution, A is the kernel, which counts once for all"
-        " its places, so there it may be larger",
-        "undefined where the input of the layer is 0",
+        "none; at most 1 for dense layers without biases; for a convolution it may be larger, since the kernel A counts"
+        " once in |A|_F, but is applied at many places",
+        "undefined on rows where the input of the layer is 0",
     ),
 )

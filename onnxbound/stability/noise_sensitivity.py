@@ -33,10 +33,11 @@ NOISE_SENSITIVITY = Property(
     topic=Topic(
         "noise_sensitivity",
         "metric",
-        "The mean squared relative error at a layer's output if gaussian noise as large as the input is added to the"
-        " input. It is close to the stable rank if the input lies along the top singular vectors of the weight.",
-        "psi = |M|_F^2 |a|^2 / |M a|^2, M the layer's whole linear map",
+        "The mean squared relative error at a layer's output if gaussian noise is added to the layer's input. The"
+        " standard deviation of each entry of the noise is the norm of the input. The error is close to the stable rank"
+        " of the layer's linear map M if the input lies along the top singular vectors of M.",
+        "psi = |M|_F^2 |a|^2 / |M a|^2, where a is the layer's input; in the affine form, M a includes the bias",
         f"{ARORA} Definition 3 by Proposition 3.1",
-        "none; at least the stable rank without biases",
+        "none; without biases, at least the stable rank |M|_F^2 / |M|_2^2",
     ),
 )

@@ -52,10 +52,14 @@ SMOOTHNESS_INVERSE = Property(
     topic=Topic(
         "smoothness_inverse",
         "metric",
-        "How far the net is from linear within reach of the noise. It is 0 if the noise switches no gate. The theorem"
-        " needs rho >= 3d under the noise that compression makes; gaussian noise only shows the property.",
-        "1/rho_{i,j} = |x^i| |M(x^i + eta) - M(x^i) - J eta| / (|eta| |x^j|), the largest over the probes",
-        f"{ARORA} Definition 7 (its 'smallest' reads 'largest')",
+        "How far the net departs from its linearisation at a row if noise is added to a layer's output. In the affine"
+        " form it is 0 if the noise switches no ReLU and no maximum of a pooling window. The bound theorem-4.1, for d"
+        " layers, needs rho >= 3d under the noise that compression makes; values under gaussian noise only illustrate"
+        " the property.",
+        "1/rho_{i,j} = |x^i| |M(x^i + eta) - M(x^i) - J eta| / (|eta| |x^j|), the largest over the probes; M is the map"
+        " from the output x^i of layer i to the output x^j of layer j, J its Jacobian at the row, and eta the noise; in"
+        " the linear form, J x^i takes the place of M(x^i)",
+        f"{ARORA} Definition 7 (where 'smallest' should read 'largest')",
         "none",
         "a measurement for the noise that was drawn; it proves nothing for other noise",
     ),

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxbound.data.rows import Batch
-from onnxbound.documents.topic import Topic
+from onnxbound.documents.topic import ARORA, Topic
 from onnxbound.graph.layer import Layer
 from onnxbound.graph.network import Network
 from onnxbound.linear.linearisation import linearise
@@ -100,15 +100,17 @@ WEIGHT_NOISE_SENSITIVITY = Property(
     topic=Topic(
         "weight_noise_sensitivity",
         "metric",
-        "The relative change of the logits per relative change of one layer's weights by noise, for small noise."
-        " Unlike cushions, it can be compared between layers of different width. The layer with the largest value"
-        " needs the most precise weights.",
-        "|A^i|_F |df/dA^i|_F / (sqrt(N) |f(x)|), N the entries of A^i; for dense layers without a map behind the last"
-        " one 1 / (mu_i mu_{i,d} sqrt(h_in h_out)) in the affine form; the median over rows",
-        "our own; [A] Definitions 4 and 5 for dense layers",
+        "How strongly small noise in one layer's weights changes the logits: the relative change of the logits divided"
+        " by the relative length of the noise. Unlike cushions, it can be compared between layers of different width."
+        " The layer with the largest value needs the most precise weights.",
+        "|A^i|_F |df/dA^i|_F / (sqrt(N) |f(x)|), the median over rows; N is the number of entries of A^i, the weight of"
+        " layer i, and f(x) are the logits. For a dense layer in the affine form this is 1 / (mu_i mu_{i,d} sqrt(h_in"
+        " h_out)), if the last layer d gives the logits; mu_i is the layer cushion, mu_{i,d} the interlayer cushion to"
+        " layer d, and the layer has h_in inputs and h_out outputs.",
+        f"our own; for dense layers, from {ARORA} Definitions 4 and 5",
         "none",
-        "exact for up to 10 logits, otherwise from random directions of the logits; on a tenth of the measured rows, at"
-        " least 20 and at most 100",
+        "exact for up to 10 classes, otherwise estimated from 10 random directions in the space of the logits; on a"
+        " tenth of the measured rows, but at least 20 (or all, if there are fewer) and at most 100",
     ),
 )
 

@@ -45,11 +45,13 @@ BETA = Property(
     topic=Topic(
         "beta",
         "metric",
-        "How unevenly the pixels of a layer influence the output. It is 1 if all matter alike, and sqrt(p) if only"
-        " one of p pixels matters.",
-        "beta_i = max over pixels of sqrt(p_i) |J_{:,pixel}|_F / |J|_F, J to the logits; 1 for dense layers",
+        "How unevenly the pixels of a layer's output influence the logits. It is 1 if all pixels matter equally, and"
+        " sqrt(p) if only one of p pixels matters.",
+        "beta_i = max over pixels of sqrt(p_i) |J_{:,pixel}|_F / |J|_F; J is the Jacobian from the output of layer i to"
+        " the logits, J_{:,pixel} are its columns of one pixel, and p_i is the number of pixels; beta_i is 1 if p_i is"
+        " 1, as for dense layers, and for the last layer",
         f"{ARORA} Definition 9",
         "none; from 1 to sqrt(p_i)",
-        "null for more than 100 classes",
+        "null for more than 100 classes, except where beta_i is 1 by definition",
     ),
 )

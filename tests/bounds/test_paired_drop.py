@@ -12,7 +12,7 @@ def _probability(w: int, b: int, rows: int, p: float, q: float) -> float:
     return comb(rows, w) * comb(rows - w, b) * p**w * q**b * (1 - p - q) ** (rows - w - b)
 
 
-@pytest.mark.parametrize(("rows", "delta"), [(6, 0.05), (11, 0.1)])
+@pytest.mark.parametrize(("rows", "delta"), [(6, 0.05), (11, 0.1), (9, 0.0005)])
 def test_wrong_no_more_often_than_delta(rows: int, delta: float) -> None:
     limits = {(w, b): accuracy_drop_limit(w, b, rows, delta) for w in range(rows + 1) for b in range(rows + 1 - w)}
     worst = 0.0
@@ -62,5 +62,7 @@ def test_extremes() -> None:
     assert accuracy_drop_limit(0, 30, 30) < -0.8
     with pytest.raises(ValueError, match="not 20, 11 and 30"):
         accuracy_drop_limit(20, 11, 30)
-    with pytest.raises(ValueError, match="delta"):
-        accuracy_drop_limit(1, 1, 30, 0.001)
+    assert accuracy_drop_limit(1, 1, 30, 1e-6) > accuracy_drop_limit(1, 1, 30, 1e-3)
+    for delta in (0.0, 1.0):
+        with pytest.raises(ValueError, match="delta"):
+            accuracy_drop_limit(1, 1, 30, delta)

@@ -17,7 +17,8 @@ SCHEMAS = {"noise": "noise", "compare": "comparison", "track": "track", "rank": 
 def arguments(tmp_path: Path) -> dict[str, list[str]]:
     models = [str(random_mlp(tmp_path / f"net{k}.onnx", sizes)) for k, sizes in enumerate(([6, 5, 4], [6, 7, 5, 4]))]
     data = str(write_rows(tmp_path / "rows.npz"))
-    result = {verb: [verb, *models, "--data", data, "--test", data] for verb in VERBS}
+    test = str(write_rows(tmp_path / "test.npz", 20))
+    result = {verb: [verb, *models, "--data", data, "--test", test] for verb in VERBS}
     result["noise"] = ["noise", models[0], "--data", data]
     result["compare"] = ["compare", *models, "--data", data]
     return result
@@ -60,3 +61,15 @@ def test_outputs_are_not_overwritten(arguments: dict[str, list[str]], tmp_path: 
     (tmp_path / "full" / "precious.txt").write_text("1")
     assert failing(*arguments["noise"], "--plots", tmp_path / "full")["code"] == "output-exists"
     assert failing(*arguments["track"], "-o", tmp_path / "full" / "precious.txt")["code"] == "output-exists"
+
+
+def test_a_model_with_a_file_of_its_own_takes_nothing_from_the_options_of_the_others(tmp_path: Path) -> None:
+    net, data = random_mlp(tmp_path / "net.onnx", [6, 5, 4]), write_rows(tmp_path / "rows.npz")
+    (tmp_path / "own.toml").write_text("scale = 3.0\n")
+    words = ("compare", net, f"{net}:{tmp_path / 'own.toml'}", "--data", data, "--scale", "2", "--mean", "0.5", "-q")
+    document = onnxbound(*words, "--json").json()
+    assert [one["preprocessing"] for one in document["nets"]] == [
+        "scale 2.0, mean 0.5, std 1.0",
+        "scale 3.0, mean 0.0, std 1.0",
+    ]
+    assert f"{net}; scale 3.0" in "".join(onnxbound(*words).stdout.split("\n"))

@@ -174,4 +174,4 @@ def test_errors_name_options() -> None:
 def test_explanations_name_options() -> None:
     assert "--noise compression" in " ".join(onnxbound("explain", "theorem-4.1").stdout.split())
     assert "--external-root" not in onnxbound("explain", "model-inputs").stdout
-    assert "--fix sets other inputs" in onnxbound("explain", "model-inputs", "--json").json()["text"]
+    assert "--fix sets inputs to constants" in onnxbound("explain", "model-inputs", "--json").json()["text"]

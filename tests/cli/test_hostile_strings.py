@@ -56,6 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = model_with(path / "net.onnx", list(HOSTILE.values()))
     model_with(path / "other.onnx", list(reversed(HOSTILE.values())))
     data = write_rows(path / "rows.npz", 60)
+    write_rows(path / "test.npz", 40)
     for words in (
         ("analyze", model, "--data", data, "-o", path / "a.json"),
         ("compress", model, "-o", path / "c.onnx", "--method", "matrix-project", "--k", "9", "--codes", path / "codes"),
@@ -80,8 +81,8 @@ def words(verb: str, folder: Path) -> list[str | Path]:
         "analyze": [verb, model, "--data", data, "--worst", "2"],
         "noise": [verb, model, "--data", data],
         "compare": several,
-        "track": [*several, "--test", data],
-        "rank": [*several, "--test", data],
+        "track": [*several, "--test", folder / "test.npz"],
+        "rank": [*several, "--test", folder / "test.npz"],
         "report": [verb, folder / "b.json"],
         "diff": [verb, folder / "a.json", folder / "b.json", "-v"],
         "compress": [verb, model, "-o", folder / "d.onnx", "--method", "svd", "--rank", "1", "--force"],

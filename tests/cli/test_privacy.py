@@ -33,8 +33,8 @@ analyze net.onnx --data deflated.npz -q --json -o two.json --engine onnxruntime
 analyze net.onnx --data rows.npz -q --json -o three.json --cluster local:2 --threads 1
 noise net.onnx --data rows.npz -q
 compare net.onnx other.onnx --data rows.npz -q
-track net.onnx other.onnx --data rows.npz --test rows.npz -q
-rank net.onnx other.onnx --data rows.npz --test rows.npz -q
+track net.onnx other.onnx --data rows.npz --test test.npz -q
+rank net.onnx other.onnx --data rows.npz --test test.npz -q
 certify net.onnx --holdout rows.npz -o certificate -q
 verify certificate --holdout rows.npz --model net.onnx
 report one.json -o report.html --plots plots
@@ -86,6 +86,7 @@ def given_files(work: Path) -> None:
     work.mkdir()
     random_mlp(work / "net.onnx", [6, 5, 4])
     random_mlp(work / "other.onnx", [6, 7, 4])
+    write_rows(work / "test.npz", 100)
     with np.load(write_rows(work / "rows.npz", 300)) as rows:
         np.savez_compressed(work / "deflated.npz", **rows)
 

@@ -28,7 +28,9 @@ def test_a_doubt_is_said_first_and_not_again_among_the_caveats() -> None:
 @pytest.mark.parametrize(("test_error", "overfits"), [(0.05, False), (0.11, True), (0.56, True), (None, False)])
 def test_a_net_that_fails_on_test_rows_overfits(test_error: float | None, overfits: bool) -> None:
     data = replace(example("chain").data, train_error=0.0, test_error=test_error)
-    assert bool(said("overfits", data=data)) == overfits
+    assert bool(said("It overfits", data=data)) == overfits
+    below = replace(data, train_error=0.05, test_error=0.02)
+    assert said("percentage points below", data=below).startswith("The test error is 3.0 percentage points below")
 
 
 @pytest.mark.parametrize(("in_file", "said_of"), [(None, "the 60"), (60, "the 60"), (70, "a sample of 60")])
@@ -69,7 +71,7 @@ def test_sentences_about_numbers_are_no_changes() -> None:
 @pytest.mark.parametrize(
     ("name", "subject", "end"),
     [
-        ("holdout", "It", "test rows (holdout)."),
+        ("holdout", "It", "test rows (holdout), if nothing was chosen by these rows."),
         ("theorem-2.2", "A compressed copy of it", "training rows (theorem-2.2; of the net itself it says nothing)."),
     ],
 )
@@ -119,13 +121,13 @@ def test_layers_are_compared_by_errors_under_noise_in_their_weights() -> None:
     none = under_noise(0.36, 0.4, 0.4, 0.38, spread=0.02)
     assert none.startswith("By errors no layer stands out: noise of 20 % in the weights")
     assert "from 1 % to between 36 % and 40 %" in none
-    nothing = "The error is less sensitive: noise of 20 % in the weights of one layer does not raise it measurably"
+    nothing = "Noise of 20 % in the weights of one layer does not raise the error measurably"
     assert nothing in under_noise(0.01, 0.02, 0.019, 0.0)  # below a point
     assert nothing in under_noise(0.01, 0.1, 0.05, 0.0, spread=0.06)  # below two standard errors
     for silent in (
         under_noise(0.2, 0.01, 0.4, 0.1, rows=99),
         under_noise(0.72, 0.7, 0.74, 0.7, clean=0.7),  # of three classes
-        said("noise of 20", weight_noise=None),
+        said("oise of 20", weight_noise=None),
     ):
         assert silent == ""
 
@@ -137,7 +139,7 @@ def under_noise(*errors: float, spread: float = 0.01, rows: int = 250, clean: fl
         replace(layer, error_under_weight_noise=ErrorUnderNoise(error, spread))
         for layer, error in zip(example("chain").layers, errors, strict=True)
     )
-    return said("noise of 20", layers=layers, weight_noise=noise)
+    return said("oise of 20", layers=layers, weight_noise=noise)
 
 
 def test_the_layer_that_needs_the_most_precise_weights_is_named_where_rows_can_tell() -> None:
@@ -154,8 +156,8 @@ def test_the_layer_that_needs_the_most_precise_weights_is_named_where_rows_can_t
 
     alone = sensitive(0.3, 0.6, 0.2, 0.5)
     assert alone == (
-        "Layer 2 needs the most precise weights: noise of 1 % in them changes the logits by 0.6 %, in another layer by"
-        " 0.2 % to 0.5 %."
+        "Layer 2 needs the most precise weights: noise of 1 % in them changes the logits by 0.6 %, in any other layer"
+        " by 0.2 % to 0.5 %."
     )
     assert sensitive(0.3, 0.6, 0.2, 0.55).startswith("Layers 2 and 4 need the most precise weights")
     assert sensitive(0.6, 0.6, 0.58, 0.55).startswith("All layers need weights of about the same precision")

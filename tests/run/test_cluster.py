@@ -48,8 +48,13 @@ def test_the_report_is_that_of_one_machine(case: Any, cluster: Cluster, engine: 
 
 def test_a_test_set_is_counted_there_too(case: Any, cluster: Cluster) -> None:
     network, rows = case
-    there = analyze(network, rows, ONE_THREAD, test_rows=rows, executor=cluster)
-    assert there.data.test_error == there.data.train_error
+    test = rows.sample(rows.count // 2, 0)
+    there = analyze(network, rows, ONE_THREAD, test_rows=test, executor=cluster)
+    here = analyze(network, rows, ONE_THREAD, test_rows=test)
+    assert there.data.test_error == here.data.test_error
+    assert there.test_errors is not None
+    assert here.test_errors is not None
+    assert there.test_errors.tolist() == here.test_errors.tolist()
     assert there.tool.executor == "dask"
 
 

@@ -108,7 +108,7 @@ def test_the_words_say_what_is_estimated_and_from_how_much(digits: Arrays) -> No
     assert found is not None
     assert str(found) == (
         "with `mean=0.0` and `std=1.0` the net errs on about 0 % of the rows"
-        f" instead of {percent(error)}, judging by a trial on 192 rows"
+        f" instead of {percent(error)}, judging by a trial on 400 rows"
     )
 
 

@@ -37,7 +37,7 @@ def test_mean_and_std_are_found_by_a_trial() -> None:
     error, _ = completed("cifar10_cnn", "cifar10")
     assert error.suggestion == {**SHAPES, "mean": MEAN, "std": STD}
     last = error.problems[-1]
-    assert last.where == "a trial on 128 rows"
+    assert last.where == "a trial on 300 rows"
     assert last.why.startswith("the net errs on 7")
     assert last.why.endswith("and on about 0 % with this further change")
     assert last.do == "`mean=(0.4914, 0.4822, 0.4465)` and `std=(0.2471, 0.2435, 0.2616)`"
@@ -52,7 +52,7 @@ def test_nothing_is_added_where_nothing_is_missing() -> None:
 def test_what_no_usual_numbers_mend_is_said() -> None:
     error, _ = completed("cifar10_cnn_init", "cifar10")
     assert error.suggestion == SHAPES
-    assert error.problems[-1].why.endswith("and none of the usual values of `mean` and `std` helps")
+    assert error.problems[-1].why.endswith("and no usual value of `mean` and `std` makes this surely better")
 
 
 def test_a_large_net_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,8 +189,8 @@ def documents(network: Network, rows: Any, tmp_path: Path) -> list[Document]:
         onnxbound.plan(network, rows, few),
         onnxbound.noise(network, rows, few),
         onnxbound.compare([network, network], rows, few),
-        onnxbound.rank([network, network], rows, rows, few),
-        onnxbound.track([network], rows, rows, few),
+        onnxbound.rank([network, network], rows, rows.sample(30, 0), few),
+        onnxbound.track([network], rows, rows.sample(30, 0), few),
         onnxbound.diff(report, onnxbound.analyze(network, rows, Settings(measured=6))),
         onnxbound.compress(network, rows, tmp_path / "out.onnx", Request(Method("svd"), Budget("rank", 1))),
         onnxbound.explain("arora"),
@@ -237,7 +237,7 @@ def test_results_are_tables_of_pandas(network: Network, rows: Any) -> None:
     assert list(medians) == ["net", "net (2)"]
     assert medians.loc[("layer_cushion", 1), "net"] == comparison.properties[1].medians[0]
     assert statements.loc[("margin", 0, 1, 2), "share"] == 0.0
-    ranking = onnxbound.rank([network, network], rows, rows, few)
+    ranking = onnxbound.rank([network, network], rows, rows.sample(30, 0), few)
     assert list(ranking.to_dataframe()["gap"]) == [standing.gap for standing in ranking.standings]
     taus = ranking.to_dataframe("capacities")["correlation.tau"]
     assert len(taus) == 6

@@ -1,4 +1,4 @@
-"""An axis whose length the file leaves open gets a fixed length for the run."""
+"""An axis whose length the file leaves open gets the length in the data, or that of `input_shape`, for the run."""
 
 from collections.abc import Callable, Mapping, Sequence
 

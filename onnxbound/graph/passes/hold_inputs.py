@@ -1,4 +1,4 @@
-"""An input for which the caller gives a value becomes a constant."""
+"""An input for which the user gives a value (`fixed`) becomes a constant."""
 
 from collections.abc import Mapping
 

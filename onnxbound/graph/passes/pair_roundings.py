@@ -1,4 +1,4 @@
-"""A QuantizeLinear and the DequantizeLinear that reads it become one float operator, which rounds to a grid."""
+"""A QuantizeLinear and the DequantizeLinear behind it become one float operator, which rounds to a grid."""
 
 from dataclasses import replace
 

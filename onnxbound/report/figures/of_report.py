@@ -69,7 +69,7 @@ def _pairs(report: Report, of: str) -> Iterator[Figure]:
         words = {at: marked(number(value), own.kind) for at, value in values.items() if (own := known[at])}
         drawn = partial(heat_map, quantity=quantity, size=report.model.depth, values=values, words=words)
         data = tuple((*at, value) for at, value in values.items())
-        if values:
+        if len(values) > 1:
             shown = f"From every layer to every later one: {quantity} over the rows"
             yield Figure(name, shown, of, drawn, ("source", "target", "value"), data, 4.2)
 
