@@ -117,7 +117,8 @@ def _about_layers(report: Report) -> str:
         under = "the noise of compression" if real else "gaussian noise; no bound uses this"
         holds, limit = sum(bool(pair.smoothness_holds) for pair in known), 3 * report.model.depth
         said += f" Smoothness 1/rho <= 1/{limit} holds on {holds} of {len(known)} pairs under {under}."
-    return f"{said} \N{ALMOST EQUAL TO} marks estimates."
+    estimated = any(own is not None and own.kind == "estimated" for x in report.layers for own in x.statistics.values())
+    return f"{said} \N{ALMOST EQUAL TO} marks estimates." if estimated else said
 
 
 def _distributions(report: Report) -> Table:

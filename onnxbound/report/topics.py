@@ -43,6 +43,8 @@ HEADINGS = {
     "error": "train_error",
     "tau-b": "correlation",
     "larger on": "share",
+    **dict.fromkeys(("error of b minus error of a", "only a errs", "only b errs"), "error_difference"),
+    **dict.fromkeys(("worse", "better", "worse there", "better there"), "guarantee"),
     "e(x)": "theorem-2.2",
     "max e(x)": "theorem-2.2",
     "smoothness": "smoothness_inverse",

@@ -1,4 +1,4 @@
-"""An axis whose length the file leaves open gets the length in the data, or that of `input_shape`, for the run."""
+"""An input axis of open length gets, for this run only, the length in `input_shape`, or else that in the data."""
 
 from collections.abc import Callable, Mapping, Sequence
 
