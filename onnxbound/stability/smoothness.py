@@ -53,9 +53,9 @@ SMOOTHNESS_INVERSE = Property(
         "smoothness_inverse",
         "metric",
         "How far the net departs from its linearisation at a row if noise is added to a layer's output. In the affine"
-        " form it is 0 if the noise switches no ReLU and no maximum of a pooling window. The bound theorem-4.1, for d"
-        " layers, needs rho >= 3d under the noise that compression makes; values under gaussian noise only illustrate"
-        " the property.",
+        " form it is 0 if the noise switches no ReLU and no maximum of a pooling window. The number is 1/rho, where rho"
+        " is the interlayer smoothness. The bound theorem-4.1, for d layers, needs 1/rho <= 1/(3d) under the noise that"
+        " compression makes. Values under gaussian noise do not show that this holds.",
         "1/rho_{i,j} = |x^i| |M(x^i + eta) - M(x^i) - J eta| / (|eta| |x^j|), the largest over the probes; M is the map"
         " from the output x^i of layer i to the output x^j of layer j, J its Jacobian at the row, and eta the noise; in"
         " the linear form, J x^i takes the place of M(x^i)",
