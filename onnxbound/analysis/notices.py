@@ -101,7 +101,7 @@ def _about_the_measurement(report: Report, network: Network) -> Iterator[str]:
     if data.measured_rows < data.rows:
         share, confidence = (
             data.sub_sampling_zeta,
-            f"{percent(1 - settings['delta'] / 3)} confidence (a third of `delta`)",
+            f"{percent(1 - settings['delta'] / 3)} confidence (1 - delta / 3; see sub_sampling_zeta)",
         )
         beyond = f"up to {at_most(share, 100)} % of the rows may lie beyond the extremes shown, with {confidence}"
         yield (

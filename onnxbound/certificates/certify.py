@@ -181,7 +181,7 @@ def certify(
         write_folder(target, files, force=options.force)
     return Certified(
         document=document,
-        verified_with=verified_with(document, target, _files(network, rows, unlabelled, prior)),
+        verified_with=verified_with(document, target, _files(network, rows, unlabelled, prior), rows.preprocessing),
         interrupted=interrupted,
         files={name: len(content) for name, content in files.items()},
         original=Original.of(network, errors(original, remaining.labels) / remaining.count),

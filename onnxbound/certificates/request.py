@@ -3,15 +3,16 @@
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from onnxbound.certificates.certificate import SCHEMA
 from onnxbound.certificates.task import Symmetry, Targets
+from onnxbound.data.preprocessing import Preprocessing
 from onnxbound.documents.document import Document, print_prose
-from onnxbound.errors import UsageError
+from onnxbound.errors import UsageError, argument
 from onnxbound.graph.network import Network
 from onnxbound.words import percent
 
@@ -93,20 +94,25 @@ class Certified(Document):
         print_prose(console, lines)
 
 
-def verified_with(document: Mapping[str, Any], folder: Path, given: Mapping[str, object]) -> str:
+def verified_with(
+    document: Mapping[str, Any], folder: Path, given: Mapping[str, object], preprocessing: Preprocessing
+) -> str:
     """How a certificate is verified: its folder, and what a verifier has to give besides, as parameters of `verify`.
 
     Args:
         document: Of certificate.json.
         folder: Where it lies.
         given: The files by the names of the parameters; what has none, or one that a shell would take apart, is FILE.
+        preprocessing: What is done to the rows of the original network first.
     """
+    usual = asdict(Preprocessing())
+    how = [argument(name, value) for name, value in asdict(preprocessing).items() if value != usual[name]]
     words = {name: str(value) for name, value in given.items() if _PLAIN.fullmatch(str(value))}
 
     def said(name: str, unknown: str = "FILE") -> str:
         return f"`{name}={words.get(name, unknown)}`"
 
-    of_model = f"{said('model', 'MODEL')}, and what is done to the rows first"
+    of_model = " ".join((said("model", "MODEL"), *how))
     needed = {
         "compressed": said("rows"),
         "original_unlabelled": f"{said('rows')} {said('unlabelled')} {of_model}",

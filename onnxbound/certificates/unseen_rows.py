@@ -59,5 +59,5 @@ def certify_holdout(
         write_folder(folder, files, force=options.force)
     sizes = {name: len(content) for name, content in files.items()}
     original = Original.of(network, found / holdout.count)
-    needed = verified_with(document, folder, {"holdout": holdout.path, "model": network.path})
+    needed = verified_with(document, folder, {"holdout": holdout.path, "model": network.path}, holdout.preprocessing)
     return Certified(document, verified_with=needed, interrupted=False, files=sizes, original=original)

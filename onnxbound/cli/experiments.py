@@ -91,7 +91,7 @@ class SeveralOptions(ResultOptions, MeasureOptions, RowsOfSeveral):
 class ComparedOptions(SeveralOptions):
     """The same where a test set may be given."""
 
-    test: Path | None = option("FILE", "A test set, to show each net's test error.")  # type: ignore[misc]
+    test: Path | None = option("FILE", "A test set, for the test errors and their differences.")  # type: ignore[misc]
 
 
 @dataclass(frozen=True, kw_only=True)

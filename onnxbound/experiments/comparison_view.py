@@ -82,6 +82,7 @@ def _overview(comparison: Comparison) -> Table:
             *["".join(_larger(s) for s in layer.statements)] * two,
         )
         for layer in comparison.properties
+        if sum(median is not None for median in layer.medians) > 1
     )
     return Table("Medians of every property, by layer", head, rows, left=2)
 

@@ -57,7 +57,7 @@ def next_steps(report: Report) -> Iterator[tuple[str, str]]:
     if "compressed" in open_ and not useful:
         yield "to search for a bound that is better than guessing", _command(report, "certify", output="certificate")
     if (best := best_bound(report)) is not None and best.name == "holdout":
-        holdout = _command(report, "certify", data=None, holdout=data.test_path or "TEST.npz", output="certificate")
+        holdout = _command(report, "certify", data=None, holdout=data.test_path or "TEST.npz", output="by-rows")
         yield "to prove its bound on new rows to others", holdout
     few = data.test_rows is not None and data.test_rows < _ENOUGH_ROWS
     limit = f"; a drop of less than {300 / (data.test_rows or 1):.1f} points needs more test rows" if few else ""
@@ -128,7 +128,7 @@ def _bounds(report: Report) -> Iterator[str]:
     subject, rest = (
         ("It", "") if is_of_the_net(best) else ("A compressed copy of it", "; of the net itself it says nothing")
     )
-    unseen = ", if nothing was chosen by these rows" if best.name == "holdout" else ""
+    unseen = ", if these rows served neither to train nor to choose the net" if best.name == "holdout" else ""
     yield (
         f"{subject} errs on at most {at_most(best.value, 100)} % of new rows, with {confidence} confidence over the"
         f" draw of the {drawn} rows ({best.name}{rest}){unseen}."
@@ -199,7 +199,7 @@ def _noise(report: Report) -> Iterator[str]:
     worst = max(errors.values(), key=lambda error: error.mean)
     tried = f"noise of {percent(noise.radius)} in the weights of one layer"
     if worst.mean - clean < max(_RISE, _STANDARD_ERRORS * worst.standard_error):
-        yield f"N{tried[1:]} does not raise the error measurably on {noise.rows:,} rows."
+        yield f"N{tried[1:]} does not raise the error measurably on {noise.rows:,} rows (error_under_weight_noise)."
         return
     alike = {
         index: error.mean

@@ -120,7 +120,7 @@ def test_which_net_is_more_stable_is_said_by_the_direction_of_each_property(
     assert f"{one} has larger margins than {other}." in verdict
     sections = {section.title: section for section in found.view().sections}
     overview = next(part for part in sections["Properties"].parts if isinstance(part, Table))
-    assert len(overview.rows) == len(found.properties)
+    assert len(overview.rows) == len(found.properties)  # both nets have every layer
     assert all(section.long for title, section in sections.items() if "is more stable" in title)
     capacities = sections["Capacities"]
     table = next(part for part in capacities.parts if isinstance(part, Table))

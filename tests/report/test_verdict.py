@@ -71,7 +71,7 @@ def test_sentences_about_numbers_are_no_changes() -> None:
 @pytest.mark.parametrize(
     ("name", "subject", "end"),
     [
-        ("holdout", "It", "test rows (holdout), if nothing was chosen by these rows."),
+        ("holdout", "It", "test rows (holdout), if these rows served neither to train nor to choose the net."),
         ("theorem-2.2", "A compressed copy of it", "training rows (theorem-2.2; of the net itself it says nothing)."),
     ],
 )
