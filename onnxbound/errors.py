@@ -36,6 +36,15 @@ def shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else _FRACTIONS.get(value, repr(value))
 
 
+def as_option(value: object) -> str:
+    """Write a value as an option takes it.
+
+    >>> as_option([0.5, 0.25]), as_option(1 / 255), as_option("nhwc")
+    ('0.5,0.25', '1/255', 'nhwc')
+    """
+    return ",".join(map(as_option, value)) if isinstance(value, list | tuple) else shown(value).strip('"')
+
+
 def argument(name: str, value: object) -> str:
     """Write a parameter with its value as messages name it."""
     return f"`{name}={shown(value)}`"

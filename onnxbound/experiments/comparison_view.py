@@ -42,7 +42,7 @@ def comparison_view(comparison: Comparison) -> View:
     seen = [("test", f"{nets[0].test}: {tested[0].rows:,} rows")] if tested else []
     for name, group in groupby(comparison.properties, key=lambda layer: layer.property):
         rows = tuple(row for layer in group for row in _of_layer(layer, nets))
-        table = Table(f"{name.replace('_', ' ')}, by layer", head, rows, left=4, drawn=3, spare=("distribution",))
+        table = Table(f"{_spaced(name)}, by layer", head, rows, left=4, drawn=3, spare=("distribution",))
         sections.append(Section(_directed(name), (table, drawn[f"compare_{name}"]), long=True))
     return View(
         title=f"{', '.join(net.name for net in nets)} compared",
@@ -133,7 +133,6 @@ def _compared(comparison: Comparison) -> Iterator[str]:
         yield f"On the test rows {said}."
     if len(nets) == 2:
         yield from (_on_new_rows(found, *(net.name for net in nets)) for found in comparison.error_differences)
-    if len(nets) == 2:
         yield from _smaller(*nets)
     depths = [str(net.depth) for net in nets]
     if len(set(depths)) > 1:

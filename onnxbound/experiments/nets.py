@@ -10,7 +10,7 @@ from onnxbound.analysis.plan import plan
 from onnxbound.analysis.result import Analysis, Report
 from onnxbound.analysis.settings import Settings
 from onnxbound.data.rows import Rows
-from onnxbound.errors import shown
+from onnxbound.errors import as_option
 from onnxbound.graph.network import Network
 from onnxbound.run.device import resolve_device
 from onnxbound.stability.collect import Progress
@@ -135,18 +135,9 @@ def describe(report: Report, name: str, labels: str) -> Net:
         log10_capacities={bound.name: bound.log10 for bound in capacities},
         estimated=tuple(bound.name for bound in capacities if bound.basis == "estimated"),
         doubts=report.doubts,
-        preprocessing=", ".join(f"{name} {_numbers(value)}" for name, value in how.items() if value is not None),
+        preprocessing=", ".join(f"{name} {as_option(value)}" for name, value in how.items() if value is not None),
         test=report.data.test_path,
     )
-
-
-def _numbers(value: object) -> str:
-    """Write what is done to a row as an option takes it.
-
-    >>> _numbers((0.5, 0.25)), _numbers(1 / 255)
-    ('0.5,0.25', '1/255')
-    """
-    return ",".join(map(shown, value)) if isinstance(value, list | tuple) else shown(value).strip('"')
 
 
 def short_names(paths: list[Path]) -> list[str]:

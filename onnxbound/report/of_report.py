@@ -6,10 +6,11 @@ from pathlib import Path
 from onnxbound.analysis.result import Report
 from onnxbound.analysis.sections import LayerReport, WorstRow
 from onnxbound.bounds.bound import Bound
+from onnxbound.errors import as_option
 from onnxbound.report.figures.figure import Figure
 from onnxbound.report.figures.of_report import figures
 from onnxbound.report.terminal import bar, sparkline
-from onnxbound.report.verdict import as_option, next_steps, verdict
+from onnxbound.report.verdict import next_steps, verdict
 from onnxbound.report.view import Facts, Section, Table, View
 from onnxbound.report.words import error_at_most, magnitude, marked, rows_of_columns
 from onnxbound.results import Statistic

@@ -5,7 +5,7 @@ from math import hypot
 
 from onnxbound.analysis.result import Report
 from onnxbound.bounds.bound import Bound
-from onnxbound.errors import shown
+from onnxbound.errors import as_option
 from onnxbound.report.view import command
 from onnxbound.words import at_most, percent
 
@@ -83,15 +83,6 @@ def _command(report: Report, verb: str, *models: str, **more: str | None) -> str
     said = {name: value for name, value in given.items() if value != _NOTHING.get(name)}
     options = {"data": report.data.path, **said, **more}
     return command(verb, *models, report.model.path, **{name: word for name, word in options.items() if word})
-
-
-def as_option(value: object) -> str:
-    """Write a value as an option takes it.
-
-    >>> as_option([0.5, 0.25]), as_option(1 / 255), as_option("nhwc")
-    ('0.5,0.25', '1/255', 'nhwc')
-    """
-    return ",".join(map(as_option, value)) if isinstance(value, list | tuple) else shown(value).strip('"')
 
 
 def _errors(report: Report) -> Iterator[str]:
