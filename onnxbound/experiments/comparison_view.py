@@ -70,7 +70,7 @@ def _read(several: bool) -> str:
 
 
 def _overview(comparison: Comparison) -> Table:
-    """List the median of each property at each layer in every net."""
+    """List the median of each property at each layer that two nets have, or the only net."""
     nets = comparison.nets
     two = len(nets) == 2
     head = ("property", "layer", *(shortened(net.name, _NAME) for net in nets), *["larger on"] * two)
@@ -82,7 +82,7 @@ def _overview(comparison: Comparison) -> Table:
             *["".join(_larger(s) for s in layer.statements)] * two,
         )
         for layer in comparison.properties
-        if sum(median is not None for median in layer.medians) > 1
+        if sum(median is not None for median in layer.medians) >= min(2, len(nets))
     )
     return Table("Medians of every property, by layer", head, rows, left=2)
 

@@ -99,8 +99,8 @@ def _errors(report: Report) -> Iterator[str]:
     else:
         side = "above" if gap >= 0 else "below"
         yield (
-            f"The test error is {abs(100 * gap):.1f} percentage points {side} the training error. From"
-            f" {100 * _LARGE_GAP:.0f} points above it on, a report says that the net overfits."
+            f"The test error is {abs(100 * gap):.1f} percentage points {side} the training error. Above"
+            f" {100 * _LARGE_GAP:.0f} points, a report says that the net overfits."
         )
 
 

@@ -181,3 +181,12 @@ def test_the_smaller_capacities_and_a_sure_difference_are_named(subjects: list[S
     )
     assert "may be chance: of 40 test rows only a errs on 5, only b on 6." in chance
     assert "between 0.46 percentage points below that of a and 1.23 above it." in chance
+
+
+def test_the_table_has_the_layers_that_two_nets_have_or_the_only_net(subjects: list[Subject]) -> None:
+    for chosen, depth in ((subjects[:1], 2), (subjects[:2], 2), ([subjects[1], subjects[1]], 3)):
+        found = compare(chosen, [str(place) for place in range(len(chosen))], SETTINGS)
+        (section,) = (section for section in found.view().sections if section.title == "Properties")
+        table = next(part for part in section.parts if isinstance(part, Table))
+        layers = {row[1] for row in table.rows if row[0] == "layer cushion"}
+        assert layers == {str(layer + 1) for layer in range(depth)}
